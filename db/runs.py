@@ -1,0 +1,200 @@
+"""The log of runs, their evaluations, and what people said of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+
+from db import queries
+from db.errors import NotFoundError
+from db.pool import Connection
+from db.text import json, storable
+
+Status = Literal["running", "success", "error", "interrupted"]
+Outcome = Literal["ok", "failed", "output", "infrastructure", "model", "evaluation", "request"]
+
+_SQL = queries.load("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as it was logged; `evaluation` is null until there is one."""
+
+    id: UUID
+    thread_id: UUID
+    assistant: str
+    status: Status
+    outcome: Outcome | None
+    message: str
+    request: str
+    examples: list[dict[str, str]]
+    plan: dict[str, Any] | None
+    code: str | None
+    explanation: str | None
+    manager_version: int | None
+    worker_version: int | None
+    evaluator_version: int | None
+    model: str | None
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    created_at: datetime
+    finished_at: datetime | None
+    evaluation: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All that a finished run adds to its row."""
+
+    outcome: Outcome
+    message: str = ""
+    plan: dict[str, Any] | None = None
+    code: str | None = None
+    explanation: str | None = None
+    prompt_versions: dict[str, int] | None = None
+    model: str | None = None
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    evaluation: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person said of a run: a score from 0 to 1 and perhaps why."""
+
+    id: int
+    run_id: UUID
+    score: float
+    comment: str
+    created_at: datetime
+
+
+async def start(
+    connection: Connection,
+    run_id: UUID,
+    *,
+    thread_id: UUID,
+    assistant: str,
+    request: str,
+    examples: Sequence[Mapping[str, Any]],
+) -> None:
+    """Log that a run was accepted and is running."""
+    await connection.execute(
+        _SQL["start"],
+        {
+            "id": run_id,
+            "thread_id": thread_id,
+            "assistant": assistant,
+            "request": storable(request),
+            "examples": json(examples),
+        },
+    )
+
+
+async def finish(connection: Connection, run_id: UUID, result: Finish) -> bool:
+    """Record a run's one result, with its evaluation; False if one was recorded before.
+
+    Call it in a transaction.
+    """
+    versions = result.prompt_versions or {}
+    cursor = await connection.execute(
+        _SQL["finish"],
+        {
+            "id": run_id,
+            "status": "success" if result.outcome in ("ok", "failed") else "error",
+            "outcome": result.outcome,
+            "message": storable(result.message),
+            "plan": json(result.plan),
+            "code": storable(result.code),
+            "explanation": storable(result.explanation),
+            "manager_version": versions.get("manager"),
+            "worker_version": versions.get("worker"),
+            "evaluator_version": versions.get("evaluator"),
+            "model": result.model,
+            "model_calls": result.model_calls,
+            "input_tokens": result.input_tokens,
+            "output_tokens": result.output_tokens,
+        },
+    )
+    if cursor.rowcount == 1 and result.evaluation is not None:
+        await _record_evaluation(connection, run_id, result.evaluation)
+    return cursor.rowcount == 1
+
+
+async def _record_evaluation(
+    connection: Connection, run_id: UUID, evaluation: dict[str, Any]
+) -> None:
+    await connection.execute(
+        _SQL["evaluate"],
+        {
+            "run_id": run_id,
+            "score": evaluation["score"],
+            "rule_score": evaluation["rule_score"],
+            "llm_score": evaluation["llm_score"],
+            "passed": evaluation["passed"],
+            "checks": json(evaluation["checks"]),
+            "reasons": json(evaluation["reasons"]),
+            "execution": json(evaluation["execution"]),
+        },
+    )
+
+
+async def interrupt(connection: Connection, run_id: UUID, message: str) -> None:
+    """Log that a run was stopped before it had a result; no effect on a finished one."""
+    await connection.execute(_SQL["interrupt"], {"id": run_id, "message": message})
+
+
+async def get(connection: Connection, run_id: UUID) -> Run:
+    """Return one run with its evaluation.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    cursor = connection.cursor(row_factory=class_row(Run))
+    row = await (await cursor.execute(_SQL["get"], {"id": run_id})).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id}")
+    return row
+
+
+async def recent(
+    connection: Connection,
+    *,
+    limit: int = 50,
+    outcome: Outcome | None = None,
+    before: datetime | None = None,
+) -> list[Run]:
+    """Return the newest runs, newest first."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    await cursor.execute(_SQL["recent"], {"limit": limit, "outcome": outcome, "before": before})
+    return await cursor.fetchall()
+
+
+async def add_feedback(
+    connection: Connection, run_id: UUID, *, score: float, comment: str = ""
+) -> Feedback:
+    """Store what a person said of a run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    cursor = connection.cursor(row_factory=class_row(Feedback))
+    values = {"run_id": run_id, "score": score, "comment": storable(comment)}
+    try:
+        row = await (await cursor.execute(_SQL["add_feedback"], values)).fetchone()
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise NotFoundError(f"there is no run {run_id}") from error
+    assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+    return row
+
+
+async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
+    """Return what was said of a run, in order."""
+    cursor = connection.cursor(row_factory=class_row(Feedback))
+    return await (await cursor.execute(_SQL["feedback"], {"run_id": run_id})).fetchall()

@@ -1,0 +1,42 @@
+-- name: start
+INSERT INTO runs (id, thread_id, assistant, status, request, examples)
+VALUES (%(id)s, %(thread_id)s, %(assistant)s, 'running', %(request)s, %(examples)s);
+
+-- name: finish
+-- Only a run that is still running: a result is recorded once.
+UPDATE runs SET
+    status = %(status)s, outcome = %(outcome)s, message = %(message)s,
+    plan = %(plan)s, code = %(code)s, explanation = %(explanation)s,
+    manager_version = %(manager_version)s, worker_version = %(worker_version)s,
+    evaluator_version = %(evaluator_version)s, model = %(model)s,
+    model_calls = %(model_calls)s, input_tokens = %(input_tokens)s,
+    output_tokens = %(output_tokens)s, finished_at = clock_timestamp()
+WHERE id = %(id)s AND status = 'running';
+
+-- name: interrupt
+UPDATE runs SET status = 'interrupted', message = %(message)s, finished_at = clock_timestamp()
+WHERE id = %(id)s AND status = 'running';
+
+-- name: evaluate
+INSERT INTO evaluations (run_id, score, rule_score, llm_score, passed, checks, reasons, execution)
+VALUES (%(run_id)s, %(score)s, %(rule_score)s, %(llm_score)s, %(passed)s, %(checks)s, %(reasons)s, %(execution)s);
+
+-- name: get
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE id = %(id)s;
+
+-- name: recent
+-- Newest first, optionally of one outcome, before a moment for paging.
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+  AND (%(before)s::timestamptz IS NULL OR created_at < %(before)s)
+ORDER BY created_at DESC, id LIMIT %(limit)s;
+
+-- name: add_feedback
+INSERT INTO feedback (run_id, score, comment) VALUES (%(run_id)s, %(score)s, %(comment)s)
+RETURNING *;
+
+-- name: feedback
+SELECT * FROM feedback WHERE run_id = %(run_id)s ORDER BY id;

@@ -1,0 +1,1 @@
+"""The agent: manager, worker and evaluator under LangGraph."""

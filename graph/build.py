@@ -1,0 +1,34 @@
+"""The agent graph: manager, worker, evaluator.
+
+Defines no class: Studio loads this file under a name of its own.
+"""
+
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from graph.context import Context
+from graph.nodes.evaluator import evaluator
+from graph.nodes.manager import manager
+from graph.nodes.worker import worker
+from graph.state import Request, Result, State
+
+AgentGraph = CompiledStateGraph[State, Context, Request, Result]
+
+
+def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
+    """Return the compiled agent; give it a Context with each invocation."""
+    graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Result)
+    graph.add_node("manager", manager)
+    graph.add_node("worker", worker)
+    graph.add_node("evaluator", evaluator)
+    graph.add_edge(START, "manager")
+    graph.add_edge("manager", "worker")
+    graph.add_edge("worker", "evaluator")
+    graph.add_edge("evaluator", END)
+    return graph.compile(checkpointer=checkpointer, name="agent")
+
+
+agent = build_graph()

@@ -1,0 +1,162 @@
+"""What one run is given beside its input, and where it comes from."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from langgraph.runtime import Runtime
+from pydantic import SecretStr
+
+from db import prompts
+from db.embedded import embedded_postgres
+from db.migrate import migrate
+from db.pool import Database, open_database
+from db.prompts import Agent, Prompt
+from graph import seed
+from graph.model import Model
+from graph.sandbox.contract import Sandbox
+from graph.sandbox.select import select_sandbox
+from graph.settings import Settings, SettingsError, read_settings
+
+
+class PromptStore(Protocol):
+    """Where a node gets its prompt, anew at each invocation."""
+
+    async def released(self, agent: Agent) -> Prompt:
+        """Return the prompt that this run must use."""
+        ...
+
+
+class ReleasedPrompts:
+    """The prompts that are live in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def released(self, agent: Agent) -> Prompt:
+        """Return the live prompt.
+
+        Raises:
+            NotFoundError: nothing was ever released for this agent.
+        """
+        async with self._database.connection() as connection:
+            return await prompts.released(connection, agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """How rules and judge make one score: the rules' share, and the score that passes."""
+
+    rule_weight: float = 0.4
+    pass_threshold: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that the nodes need and that is no input: built once a process, shared by its runs."""
+
+    prompts: PromptStore
+    model: Model
+    judge: Model
+    sandbox: Sandbox
+    grading: Grading
+
+
+async def context_of(runtime: Runtime[Context]) -> Context:
+    """Return the run's context. Studio gives none: then it is the one that the process opened.
+
+    Raises:
+        RuntimeError: the graph was invoked without a context, outside Studio.
+    """
+    if isinstance(runtime.context, Context):
+        return runtime.context
+    if _opened is None:
+        raise RuntimeError("no context: pass one, or enter graph.context.open_context() first")
+    return _opened
+
+
+# Studio's server builds no context, so what open_context() opened serves the whole process.
+_opened: Context | None = None
+
+
+@asynccontextmanager
+async def open_context() -> AsyncIterator[tuple[Context, Database]]:
+    """Open everything that a run needs from the environment alone, for Studio.
+
+    Raises:
+        SettingsError: a setting is wrong or missing.
+        DatabaseUnavailableError: Postgres cannot be reached.
+    """
+    global _opened  # noqa: PLW0603 - see above
+    settings = read_settings()
+    require_model(settings)
+    async with open_data(settings) as database:
+        context = await build_context(settings, database)
+        _opened = context
+        try:
+            yield context, database
+        finally:
+            _opened = None
+
+
+@asynccontextmanager
+async def open_data(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database of the settings, its schema and first prompts in place."""
+    async with database_url(settings) as url, open_database(url) as database:
+        await migrate(database)
+        async with database.connection() as connection:
+            await prompts.seed(connection, seed.first_prompts())
+        yield database
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the configured database, or of the embedded one."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    else:
+        async with embedded_postgres(settings.data_dir) as url:
+            yield url
+
+
+async def build_context(settings: Settings, database: Database) -> Context:
+    """Build the context of a process.
+
+    Raises:
+        SettingsError: no model can be called with these settings.
+        SandboxUnavailable: the sandbox that was asked for does not work here.
+    """
+    return Context(
+        prompts=ReleasedPrompts(database),
+        model=_model(settings, settings.model),
+        judge=_model(settings, settings.judges_by, settings.judge_api_key),
+        sandbox=await select_sandbox(settings.sandbox),
+        grading=Grading(settings.rule_weight, settings.pass_threshold),
+    )
+
+
+def require_model(settings: Settings) -> None:
+    """Check what can be checked before anything is opened.
+
+    Raises:
+        SettingsError: no model can be called: there is no key for Gemini, and no other is named.
+    """
+    names = {settings.model: settings.google_api_key}
+    names.setdefault(settings.judges_by, settings.judge_api_key or settings.google_api_key)
+    for name, key in names.items():
+        if name.startswith("google_genai:") and key is None:
+            raise SettingsError(
+                "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
+                " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
+                " which starts a simulated Gemini"
+            )
+
+
+def _model(settings: Settings, name: str, key: SecretStr | None = None) -> Model:
+    try:
+        return Model(
+            (name, *settings.fallback_models), api_key=key, timeout=settings.model_timeout_seconds
+        )
+    except (ImportError, ValueError) as error:
+        raise SettingsError(f"SELFHEAL_MODEL: {name} cannot be used: {error}") from error

@@ -1,0 +1,184 @@
+"""The one model call: whole time-out, retries that honour the server's wish, fall-back models,
+and no answer accepted that is not finished.
+"""
+
+import asyncio
+import importlib.util
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpx
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import Runnable
+from pydantic import BaseModel, SecretStr
+
+from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
+from graph.failures import Failure, classify
+from graph.state import Usage
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Content = TypeVar("Content")
+
+_ATTEMPTS = 5
+_FIRST_WAIT = 0.5
+_FINISHED = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Content]):
+    """A finished answer, the model that gave it by its own word, and what it cost."""
+
+    content: Content
+    model: str
+    usage: Usage
+
+
+class Model:
+    """A chat model with its fall-backs, shared by all runs of a process.
+
+    Args:
+        names: `provider:model`, the first choice first.
+        api_key: the provider's key, where it is not the one in the environment.
+        timeout: seconds for a call as a whole, retries and waits included.
+    """
+
+    def __init__(
+        self, names: Sequence[str], *, api_key: SecretStr | None = None, timeout: float = 120.0
+    ) -> None:
+        self._clients = [(name, _client(name, api_key, timeout)) for name in names]
+        self._timeout = timeout
+
+    async def write(self, system: str, human: str) -> Answer[str]:
+        """Return an answer in free text.
+
+        Raises:
+            OutputError: the answer is cut off, blocked or empty.
+            InfrastructureError: no answer within the time-out.
+            ModelUnavailableError: neither the model nor a fall-back can be used.
+        """
+        message = await self._call(system, human, None)
+        text = message.text
+        if not text.strip():
+            raise OutputError("the model answered with nothing")
+        return Answer(text, _name(message), _usage(message))
+
+    async def fill(self, system: str, human: str, shape: type[Shape]) -> Answer[Shape]:
+        """Return an answer that fills `shape`.
+
+        Raises:
+            OutputError: cut off, blocked, or does not fit the shape.
+            InfrastructureError: no answer within the time-out.
+            ModelUnavailableError: neither the model nor a fall-back can be used.
+        """
+        message = await self._call(system, human, shape)
+        return Answer(_parse(message, shape), _name(message), _usage(message))
+
+    async def _call(self, system: str, human: str, shape: type[BaseModel] | None) -> AIMessage:
+        messages = [SystemMessage(system), HumanMessage(human)]
+        try:
+            async with asyncio.timeout(self._timeout):
+                return _finished(await self._first_that_answers(messages, shape))
+        except TimeoutError:
+            raise InfrastructureError(
+                f"the model gave no answer within {self._timeout:g} s"
+            ) from None
+
+    async def _first_that_answers(
+        self, messages: list[Any], shape: type[BaseModel] | None
+    ) -> AIMessage:
+        """Try the model, then its fall-backs: when one is retired, or stays unavailable."""
+        failure: RunError = ModelUnavailableError("no model is configured")
+        for name, client in self._clients:
+            bound = client.with_structured_output(shape, include_raw=True) if shape else client
+            try:
+                return await _patiently(name, bound, messages)
+            except (ModelUnavailableError, InfrastructureError) as error:
+                failure = error
+        raise failure
+
+
+def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatModel:
+    """Build a client that makes a single attempt: the waiting is ours, since the library's
+    ignores what the server asks for.
+    """
+    options: dict[str, Any] = {"max_retries": 1, "timeout": timeout}
+    if api_key is not None:
+        options["api_key"] = api_key.get_secret_value()
+    if name.startswith("google_genai:") and importlib.util.find_spec("aiohttp"):
+        # With aiohttp installed the SDK would switch to it, and its time-outs are other errors.
+        options["client_args"] = {"transport": httpx.AsyncHTTPTransport()}
+    model: BaseChatModel = init_chat_model(name, **options)
+    return model
+
+
+async def _patiently(name: str, client: Runnable[Any, Any], messages: list[Any]) -> AIMessage:
+    """Call until there is an answer or the failure is one that waiting does not mend."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            answer = await client.ainvoke(messages)
+            raw = answer["raw"] if isinstance(answer, dict) else answer
+            if not isinstance(raw, AIMessage):
+                raise OutputError("the model's answer is no message")
+            return raw
+        except RunError:
+            raise
+        except Exception as error:
+            failure = classify(error, name)
+            if not failure.passing or attempt == _ATTEMPTS - 1:
+                raise failure.error from error
+        await asyncio.sleep(_wait(failure, attempt))
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _wait(failure: Failure, attempt: int) -> float:
+    """Return the seconds to wait: what the server asked for, else doubling with jitter."""
+    backoff: float = _FIRST_WAIT * 2**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return max(failure.wait, backoff) if failure.wait else backoff
+
+
+def _finished(message: AIMessage) -> AIMessage:
+    """Return the message if the model says that it ended by itself.
+
+    A cut-off answer can still parse, and a blocked one raises nothing.
+    """
+    facts = message.response_metadata
+    if blocked := (facts.get("prompt_feedback") or {}).get("block_reason"):
+        raise OutputError(f"the model refused the prompt: {_word(blocked)}")
+    reason = facts.get("finish_reason") or facts.get("stop_reason") or facts.get("done_reason")
+    if reason is None:
+        raise OutputError("the model answered with nothing")
+    if _word(reason).lower() not in _FINISHED:
+        raise OutputError(f"the model did not finish its answer: {_word(reason)}")
+    return message
+
+
+def _word(value: object) -> str:
+    """Return an enum's or a string's bare word."""
+    return str(getattr(value, "name", value)).rsplit(".", 1)[-1]
+
+
+def _parse(message: AIMessage, shape: type[Shape]) -> Shape:
+    """Read the answer strictly: no repair of broken JSON, no value out of its range."""
+    try:
+        if message.tool_calls:
+            return shape.model_validate(message.tool_calls[0]["args"])
+        return shape.model_validate_json(message.text)
+    except ValueError as error:
+        raise OutputError(f"the model's answer does not fit {shape.__name__}") from error
+
+
+def _name(message: AIMessage) -> str:
+    return str(message.response_metadata.get("model_name") or "unknown")
+
+
+def _usage(message: AIMessage) -> Usage:
+    counted = message.usage_metadata
+    return Usage(
+        calls=1,
+        input_tokens=counted["input_tokens"] if counted else 0,
+        output_tokens=counted["output_tokens"] if counted else 0,
+    )

@@ -1,0 +1,56 @@
+"""Whether a returned value is the expected one. Types are told apart; floats have a tolerance."""
+
+import math
+from collections.abc import Sequence
+
+_RELATIVE = 1e-9
+_ABSOLUTE = 1e-12
+
+
+def same(expected: object, actual: object) -> bool:
+    """Compare two plain values.
+
+    1, 1.0 and True are three things. Floats are equal within 1e-9 of each other, NaN to NaN.
+    """
+    if type(expected) is not type(actual):
+        return False
+    if isinstance(expected, float) and isinstance(actual, float):
+        return _close(expected, actual)
+    if isinstance(expected, complex) and isinstance(actual, complex):
+        return _close(expected.real, actual.real) and _close(expected.imag, actual.imag)
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        return _same_items(expected, actual)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return _same_dict(expected, actual)
+    if isinstance(expected, set | frozenset) and isinstance(actual, set | frozenset):
+        return _same_items(_ordered(expected), _ordered(actual))
+    return expected == actual
+
+
+def _close(expected: float, actual: float) -> bool:
+    if math.isnan(expected) or math.isnan(actual):
+        return math.isnan(expected) and math.isnan(actual)
+    return math.isclose(expected, actual, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+
+
+def _same_items(expected: Sequence[object], actual: Sequence[object]) -> bool:
+    return len(expected) == len(actual) and all(map(same, expected, actual))
+
+
+def _same_dict(expected: dict[object, object], actual: dict[object, object]) -> bool:
+    """Compare keys by type and value, and values under them; order does not matter."""
+    if len(expected) != len(actual):
+        return False
+    keys = {_key(key): value for key, value in actual.items()}
+    return all(
+        _key(key) in keys and same(value, keys[_key(key)]) for key, value in expected.items()
+    )
+
+
+def _ordered(items: set[object] | frozenset[object]) -> list[object]:
+    return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
+
+
+def _key(key: object) -> tuple[str, object]:
+    """Tell 1, 1.0 and True apart, which a dict would not."""
+    return type(key).__name__, key

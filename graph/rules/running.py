@@ -1,0 +1,74 @@
+"""Rules that look at the execution: it runs, and its examples hold."""
+
+from collections.abc import Iterator
+
+from graph.expressions import literal
+from graph.rules.compare import same
+from graph.rules.table import Finding, Subject
+from graph.sandbox.contract import CallResult, Execution
+from graph.state import PlannedExample
+
+_FAULTS = {"error", "timeout", "memory", "output", "killed"}
+
+
+def observe(subject: Subject) -> Iterator[Finding]:
+    """Yield what running the program showed; nothing, where it could not be run."""
+    execution = subject.execution
+    if execution.status == "not_run":
+        return
+    yield _runs(execution)
+    results = {result.call: result for result in execution.results}
+    for name, origin in (("examples", "stated"), ("inferred_examples", "inferred")):
+        examples = [each for each in subject.plan["examples"] if each["origin"] == origin]
+        if examples:
+            yield _held(name, examples, results)
+
+
+def _runs(execution: Execution) -> Finding:
+    if execution.status in _FAULTS:
+        return Finding("runs", 0.0, execution.detail, veto=True)
+    return Finding("runs", 1.0)
+
+
+def _held(name: str, examples: list[PlannedExample], results: dict[str, CallResult]) -> Finding:
+    """Give the share of examples that hold; a stated one that is broken forbids a pass."""
+    broken = [
+        words
+        for each in examples
+        if (words := _broken(each, results.get(each["call"]))) is not None
+    ]
+    return Finding(
+        name,
+        1 - len(broken) / len(examples),
+        "; ".join(broken[:3]),
+        veto=bool(broken) and name == "examples",
+    )
+
+
+def _broken(example: PlannedExample, result: CallResult | None) -> str | None:
+    """Say how an example is broken, or None if it holds."""
+    call = example["call"]
+    if result is None:
+        return f"{call} was not reached"
+    wanted = example.get("raises")
+    if wanted is not None:
+        return _not_raised(call, wanted, result)
+    if result.raised is not None:
+        return f"{call} raised {result.raised[0]}: {result.message}"
+    if same(literal(example["returns"]), result.value):
+        return None
+    return f"{call} returned {_shown(result.value)}, not {example['returns']}"
+
+
+def _not_raised(call: str, wanted: str, result: CallResult) -> str | None:
+    """Match the exception by the name of its class or of one that it descends from."""
+    if result.raised is None:
+        return f"{call} returned {_shown(result.value)}, did not raise {wanted}"
+    if wanted.rpartition(".")[2] in result.raised:
+        return None
+    return f"{call} raised {result.raised[0]}, not {wanted}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

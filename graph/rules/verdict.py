@@ -1,0 +1,61 @@
+"""All rules together: the findings, their weighted score, and whether facts forbid a pass."""
+
+from dataclasses import dataclass
+
+from graph.rules.linter import lint
+from graph.rules.running import observe
+from graph.rules.syntax import parses, read, tree_of
+from graph.rules.table import WEIGHTS, Finding, Subject
+from graph.sandbox.contract import Execution, Program, Sandbox
+from graph.state import Check, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about a program without asking anybody's opinion."""
+
+    findings: tuple[Finding, ...]
+    execution: Execution
+
+    @property
+    def score(self) -> float:
+        """The weighted mean of the rules that apply, from 0 to 1."""
+        total = sum(WEIGHTS[each.name] for each in self.findings)
+        return sum(WEIGHTS[each.name] * each.score for each in self.findings) / total
+
+    @property
+    def vetoes(self) -> list[str]:
+        """Why the program may not pass, whatever a judge says; empty if it may."""
+        return [f"{each.name}: {each.detail}" for each in self.findings if each.veto]
+
+    def checks(self) -> list[Check]:
+        """Return the findings as the verdict shows them; weights sum to 1 over those that apply."""
+        total = sum(WEIGHTS[each.name] for each in self.findings)
+        return [
+            Check(
+                name=each.name,
+                score=each.score,
+                weight=round(WEIGHTS[each.name] / total, 4),
+                detail=each.detail,
+            )
+            for each in self.findings
+        ]
+
+
+async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
+    """Apply every rule to the code.
+
+    Raises:
+        SandboxUnavailable: the sandbox broke; nothing is known about the program.
+    """
+    first = parses(code)
+    tree = tree_of(code)
+    if tree is None:
+        unrun = Execution(sandbox.name, "error", first.detail, 0.0, "", ())
+        return Facts((first,), unrun)
+    calls = tuple(dict.fromkeys(each["call"] for each in plan["examples"]))
+    execution = await sandbox.run(Program(code, calls))
+    subject = Subject(code, plan, execution)
+    linted = await lint(code)
+    findings = (first, *read(subject, tree), *observe(subject), *([linted] if linted else []))
+    return Facts(findings, execution)

@@ -1,0 +1,1 @@
+"""Running a stranger's Python: the contract, the backends and their selection."""

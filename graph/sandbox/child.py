@@ -1,0 +1,147 @@
+"""The process inside the sandbox: load a stranger's module, evaluate calls, report each event.
+
+Runs alone, with the standard library only: `python -I -S -B child.py RESULT_FD CPU MEMORY FILE`.
+Standard input brings the sizes of the texts on one line, then the texts: the module, the calls.
+Each event is one line of JSON on RESULT_FD, so that the parent knows where the program stopped.
+The stranger's code shares this process and may forge events: expected values never come here.
+"""
+
+import builtins
+import os
+import resource
+import sys
+
+TYPE_CHECKING = False  # as in `typing`, which takes long to import
+if TYPE_CHECKING:
+    from graph.sandbox.child_values import array, encode, quote
+else:  # the script's folder is no package, and isolated Python does not look there by itself
+    sys.path.insert(0, __file__.rpartition("/")[0])
+    from child_values import array, encode, quote
+
+    del sys.path[0]
+
+MODULE = "__program__"
+MAX_TEXT = 2_000
+EXIT_MEMORY = 77
+HEADROOM_BYTES = 16 * 2**20
+OPEN_FILES = 64
+
+
+class Reporter:
+    """Writes events to the parent."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def send(self, event: str, *parts: str) -> None:
+        """Write one event whole, whatever the pipe takes at once."""
+        line = (array(quote(event), *parts) + "\n").encode("ascii")
+        while line:
+            line = line[os.write(self.fd, line) :]
+
+    def send_exception(self, event: str, problem: BaseException, *parts: str) -> None:
+        """Report an exception; its message comes last, since making it may never end."""
+        names = [quote(str.__str__(base.__name__)) for base in type(problem).__mro__]
+        self.send(event, *parts, array(*names))
+        self.send("message", quote(describe(problem)))
+
+
+def describe(problem: BaseException) -> str:
+    """Return an exception's message, as far as it has one."""
+    try:
+        text = problem.msg if isinstance(problem, SyntaxError) else str(problem)
+        return str.__str__(text)[:MAX_TEXT]
+    except BaseException:  # a stranger's __str__ may raise anything
+        return "<unprintable>"
+
+
+def line_of(problem: BaseException) -> str:
+    """Return the last line of the program that an exception passed through, as JSON."""
+    if isinstance(problem, SyntaxError):
+        return str(problem.lineno or "null")
+    line, trace = "null", problem.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == MODULE:
+            line = str(trace.tb_lineno)
+        trace = trace.tb_next
+    return line
+
+
+class Headroom:
+    """While reporting, a little more memory than the program had, so that its end can be told."""
+
+    def __enter__(self) -> None:
+        self.soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+    def __exit__(self, *_: object) -> None:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (self.soft, hard))
+
+
+def limit(cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
+    """Set this process's limits; the kernel lets nobody raise them again."""
+    for name, soft, hard in (
+        (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
+        (resource.RLIMIT_AS, memory_bytes, memory_bytes + HEADROOM_BYTES),
+        (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
+        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        resource.setrlimit(name, (soft, hard))
+
+
+def read_texts() -> "list[str]":
+    """Read the module and the calls from standard input."""
+    with open(0, "rb", closefd=False) as stdin:
+        sizes = stdin.readline().split()
+        return [stdin.read(int(size)).decode("utf-8", "surrogatepass") for size in sizes]
+
+
+def load(code: str, reporter: Reporter) -> "dict[str, object] | None":
+    """Run the module in a namespace of its own; None if it raised."""
+    module = type(sys)(MODULE)
+    sys.modules[MODULE] = module  # dataclasses, pickle and typing look their module up here
+    try:
+        exec(compile(code, MODULE, "exec"), module.__dict__)  # noqa: S102 - the purpose of it all
+    except BaseException as problem:  # SystemExit too is a result
+        with Headroom():
+            reporter.send_exception("failed", problem, line_of(problem))
+        return None
+    return module.__dict__
+
+
+def answer(number: int, call: str, names: "dict[str, object]", reporter: Reporter) -> None:
+    """Evaluate one call and report its value or its exception."""
+    reporter.send("call", str(number))
+    try:
+        value = eval(compile(call, "<call>", "eval"), names)  # noqa: S307 - the purpose of it all
+    except BaseException as problem:  # SystemExit too is a result
+        with Headroom():
+            reporter.send_exception("raised", problem, str(number))
+    else:
+        with Headroom():
+            reporter.send("value", str(number), encode(value))
+
+
+def main(result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
+    """Do all of it, and leave without running what the program registered for the exit."""
+    code, *calls = read_texts()
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site` would have set them
+    reporter = Reporter(result_fd)
+    limit(cpu_seconds, memory_bytes, file_bytes)
+    reporter.send("ready")
+    try:
+        names = load(code, reporter)
+        if names is not None:
+            reporter.send("loaded")
+            for number, call in enumerate(calls):
+                answer(number, call, names, reporter)
+            reporter.send("end")
+    except MemoryError:
+        os._exit(EXIT_MEMORY)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:5]))

@@ -1,0 +1,188 @@
+"""One child process: started, fed, read with caps, stopped, reaped.
+
+Nothing here knows a sandbox: a backend says in a `Launch` which command makes one.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+from graph.sandbox.contract import Limits, Program, SandboxUnavailable
+from graph.sandbox.launch import Ending, Launch, Stop
+from graph.sandbox.transcript import GarbledError, Transcript, packed
+
+START_SECONDS = 20.0
+LINGER_SECONDS = 2.0
+POLL_SECONDS = 0.05
+STDERR_BYTES = 65536
+
+
+class Child:
+    """One run of the child."""
+
+    def __init__(self, program: Program, limits: Limits) -> None:
+        self._program = program
+        self._limits = limits
+        self._process: asyncio.subprocess.Process | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.ending = Ending(Transcript(program.calls, self._on_ready))
+
+    async def run(self, launch: Launch, results_in: int, results_out: int) -> Ending:
+        """Run to the end; the results come through the pipe `results_in` → `results_out`.
+
+        Raises:
+            SandboxUnavailable: the command could not be started.
+        """
+        started = time.monotonic()
+        async with _reading(results_out) as results:
+            process = await self._start(launch, results_in)
+            self._timer = asyncio.get_running_loop().call_later(START_SECONDS, self.stop, "start")
+            try:
+                await self._attend(process, results, launch.disk_full)
+            finally:
+                self._timer.cancel()
+                if process.returncode is None:
+                    self.stop("cancelled")
+        self.ending.seconds = time.monotonic() - started
+        return self.ending
+
+    def stop(self, reason: Stop, why: str = "") -> None:
+        """Kill the child and all of its process group; the first reason counts."""
+        if self.ending.stopped is None:
+            self.ending.stopped, self.ending.why = reason, why
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _start(self, launch: Launch, results_in: int) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *launch.argv,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                env=launch.env,
+                pass_fds=(results_in, *launch.fds),
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise SandboxUnavailable(f"{launch.argv[0]} cannot be started: {problem}") from problem
+        finally:
+            os.close(results_in)
+        if self.ending.stopped:  # cancelled while it was being started
+            self.stop(self.ending.stopped)
+        return self._process
+
+    async def _attend(
+        self,
+        process: asyncio.subprocess.Process,
+        results: asyncio.StreamReader,
+        disk_full: Callable[[int], bool] | None,
+    ) -> None:
+        readers = asyncio.gather(*self._readers(process, results))
+        watcher = asyncio.create_task(self._watch(process, disk_full))
+        self.ending.returncode = await process.wait()
+        watcher.cancel()
+        await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
+        readers.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await readers
+
+    def _readers(
+        self, process: asyncio.subprocess.Process, results: asyncio.StreamReader
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018
+        yield self._feed(process.stdin)
+        yield self._keep(process.stdout, self.ending.stdout, self._limits.output_bytes)
+        yield self._keep(process.stderr, self.ending.stderr, STDERR_BYTES)
+        yield self._follow(results)
+
+    async def _feed(self, stdin: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            stdin.write(packed(self._program))
+            await stdin.drain()
+        stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await stdin.wait_closed()
+
+    async def _keep(self, stream: asyncio.StreamReader, kept: bytearray, cap: int) -> None:
+        while data := await stream.read(65536):
+            room = cap - len(kept)
+            kept += data[:room]
+            if len(data) > room:
+                self.stop("output")
+
+    async def _follow(self, results: asyncio.StreamReader) -> None:
+        while data := await results.read(65536):
+            if self.ending.stopped == "garbled":
+                continue
+            try:
+                self.ending.transcript.feed(data)
+            except GarbledError as problem:
+                self.stop("garbled", str(problem))
+
+    async def _watch(
+        self, process: asyncio.subprocess.Process, disk_full: Callable[[int], bool] | None
+    ) -> None:
+        while disk_full and process.returncode is None:
+            if disk_full(process.pid):
+                self.stop("disk")
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _on_ready(self) -> None:
+        """Give the program its time from now on: the sandbox's own start does not count."""
+        if self._timer:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._limits.wall_seconds, self.stop, "timeout")
+
+
+@contextlib.asynccontextmanager
+async def _reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
+
+
+async def supervise(build: Callable[[int], Launch], program: Program, limits: Limits) -> Ending:
+    """Run the child in the sandbox that `build` describes, given the number of the result fd.
+
+    Raises:
+        SandboxUnavailable: the command could not be started.
+    """
+    results_out, results_in = os.pipe()
+    try:
+        launch = build(results_in)
+    except BaseException:
+        os.close(results_out)
+        os.close(results_in)
+        raise
+    child = Child(program, limits)
+    return await _uninterrupted(child.run(launch, results_in, results_out), child)
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, Ending], child: Child) -> Ending:
+    """Await the work; if cancelled, kill the child, see it reaped, then be cancelled."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+            child.stop("cancelled")
+    if cancelled:
+        task.exception()  # looked at, so that asyncio does not report it as lost
+        raise asyncio.CancelledError
+    return task.result()

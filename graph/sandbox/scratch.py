@@ -1,0 +1,55 @@
+"""A folder for one program's files, for backends without a file system of their own."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+MAX_FILES = 1000
+BLOCK_BYTES = 512
+
+
+@contextlib.asynccontextmanager
+async def scratch_folder() -> AsyncIterator[Path]:
+    """Make a folder, and remove it with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="selfheal-sandbox-"))
+    try:
+        yield folder
+    finally:
+        removal = asyncio.get_running_loop().run_in_executor(None, _remove, folder)
+        await asyncio.shield(removal)
+
+
+def overfull(folder: Path, pid: int, limit: int) -> bool:
+    """Tell whether a process has put more into its folder than it may, deleted files counted."""
+    used = 0
+    with os.scandir(folder) as entries:
+        for number, entry in enumerate(entries):
+            used += _size(entry.path)
+            if number >= MAX_FILES or used > limit:
+                return True
+    return used + _deleted_but_open(pid) > limit
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(path: str) -> int:
+    with contextlib.suppress(OSError):  # gone since, which is well
+        return os.lstat(path).st_blocks * BLOCK_BYTES
+    return 0
+
+
+def _deleted_but_open(pid: int) -> int:
+    used = 0
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            status = os.stat(entry.path)  # noqa: PTH116 - follows to the file, which has no path
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                used += status.st_blocks * BLOCK_BYTES
+    return used

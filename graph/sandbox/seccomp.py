@@ -1,0 +1,118 @@
+"""The system calls that no program in a sandbox may make: one list for all backends.
+
+Everything else is allowed, since file access is limited by mounts or by Landlock. Denied calls
+fail with EPERM, so that a program sees an ordinary PermissionError.
+"""
+
+import errno
+import importlib
+import os
+from functools import cache
+from types import ModuleType
+
+from graph.sandbox.contract import SandboxUnavailable
+
+MEND = (
+    "Install libseccomp (Debian, Ubuntu: apt-get install libseccomp2) and `pip install pyseccomp`"
+)
+
+_PROCESSES = ("fork", "vfork", "setsid", "setpgid", "execveat")
+# No signals at all: Landlock before Linux 6.12 does not keep them in.
+_SIGNALS = (
+    "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open",
+    "pidfd_send_signal", "pidfd_getfd", "ptrace", "process_vm_readv", "process_vm_writev",
+    "process_madvise", "process_mrelease", "kcmp", "setpriority", "ioprio_set",
+    "sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr",
+    "migrate_pages", "move_pages",
+)  # fmt: skip
+_NETWORK = ("socket", "connect", "bind", "listen", "accept", "accept4")
+# Memory and messages that RLIMIT_AS does not count or that outlive the process.
+_SHARED = (
+    "memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "semget", "semop", "semctl",
+    "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink",
+)  # fmt: skip
+# Landlock does not see these, and a program has no need of them.
+_ATTRIBUTES = (
+    "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utime",
+    "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
+    "lremovexattr", "fremovexattr", "truncate",
+)  # fmt: skip
+_SYSTEM = (
+    "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "move_mount", "fsopen",
+    "fsconfig", "fsmount", "fspick", "open_tree", "mount_setattr", "name_to_handle_at",
+    "open_by_handle_at", "io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup",
+    "io_submit", "bpf", "userfaultfd", "perf_event_open", "fanotify_init", "inotify_init",
+    "inotify_init1", "add_key", "request_key", "keyctl", "reboot", "kexec_load",
+    "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon", "swapoff",
+    "syslog", "acct", "quotactl", "quotactl_fd", "settimeofday", "clock_settime",
+    "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "iopl", "ioperm", "modify_ldt",
+    "personality", "vhangup", "vmsplice", "lookup_dcookie", "nfsservctl", "uselib", "ustat",
+    "sysfs", "seccomp",
+)  # fmt: skip
+# Calls younger than this list, on every processor alike; ENOSYS, so that libraries do without.
+NEWER = range(451, 512)
+DENIED = (*_PROCESSES, *_SIGNALS, *_NETWORK, *_SHARED, *_ATTRIBUTES, *_SYSTEM)
+
+CLONE_THREAD = 0x10000
+AF_UNIX, SOCK_STREAM, SOCK_TYPE_MASK = 1, 1, 0xF
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+LOW_32_BITS = 0xFFFFFFFF  # the kernel reads no more of an ioctl's number
+
+
+@cache
+def filter_program() -> bytes:
+    """Return the filter as BPF, for bubblewrap or for prctl.
+
+    Raises:
+        SandboxUnavailable: pyseccomp or libseccomp is not installed.
+    """
+    library = _pyseccomp()
+    rules = library.SyscallFilter(library.ALLOW)
+    deny = library.ERRNO(errno.EPERM)
+    for name in DENIED:
+        if _known(library, name):
+            rules.add_rule(deny, name)
+    for number in NEWER:
+        rules.add_rule(library.ERRNO(errno.ENOSYS), number)
+    _deny_partly(library, rules, deny)
+    return _exported(rules)
+
+
+def _pyseccomp() -> ModuleType:
+    # Imported late: the import fails where libseccomp is missing, and takes 15 ms where it is not.
+    try:
+        return importlib.import_module("pyseccomp")
+    except (ImportError, RuntimeError, OSError) as problem:
+        raise SandboxUnavailable(f"seccomp is not to be had: {problem}", MEND) from problem
+
+
+def _known(library: ModuleType, name: str) -> bool:
+    """Tell whether this libseccomp and this processor have the call, old and new ones alike."""
+    try:
+        return int(library.resolve_syscall(library.Arch.NATIVE, name)) >= 0
+    except (OSError, ValueError):
+        return False
+
+
+def _deny_partly(library: ModuleType, rules: object, deny: int) -> None:
+    """Deny the calls that are harmless with some arguments only."""
+    add, arg = rules.add_rule, library.Arg  # type: ignore[attr-defined]
+    # Threads stay, processes do not; ENOSYS makes the C library use clone, which can be looked at.
+    add(deny, "clone", arg(0, library.MASKED_EQ, CLONE_THREAD, 0))
+    add(library.ERRNO(errno.ENOSYS), "clone3")
+    add(deny, "prlimit64", arg(0, library.NE, 0))  # another process's limits
+    # asyncio needs a stream pair; a datagram pair could send to any socket's path.
+    add(deny, "socketpair", arg(0, library.NE, AF_UNIX))
+    for kind in range(SOCK_TYPE_MASK + 1):
+        if kind != SOCK_STREAM:
+            add(deny, "socketpair", arg(1, library.MASKED_EQ, SOCK_TYPE_MASK, kind))
+    for request in (TIOCSTI, TIOCLINUX):  # typing into the operator's terminal
+        add(deny, "ioctl", arg(1, library.MASKED_EQ, LOW_32_BITS, request))
+
+
+def _exported(rules: object) -> bytes:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb") as target:
+        rules.export_bpf(target)  # type: ignore[attr-defined]
+        target.close()
+        return source.read()

@@ -1,0 +1,73 @@
+"""Which sandbox to use: the first that passes its self-test on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graph.sandbox import bwrap, landlock
+from graph.sandbox.contract import Sandbox, SandboxUnavailable
+from graph.sandbox.self_test import examine
+from graph.sandbox.static import StaticSandbox
+
+# The strongest and fastest first.
+_BACKENDS: dict[str, tuple[Callable[[], Sandbox], str]] = {
+    "bwrap": (bwrap.BwrapSandbox, bwrap.MEND),
+    "landlock": (landlock.LandlockSandbox, landlock.MEND),
+}
+CHOICES = ("auto", *_BACKENDS, "static")
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReport:
+    """Whether a backend works here, else why not and what to do about it."""
+
+    name: str
+    ok: bool
+    reason: str
+    mend: str
+
+
+async def select_sandbox(choice: str = "auto") -> Sandbox:
+    """Return the chosen sandbox, tried out; `auto` takes the first that works, else `static`.
+
+    Raises:
+        SandboxUnavailable: a backend chosen by name does not work here; says why, and the mend.
+        ValueError: there is no such choice.
+    """
+    if choice not in CHOICES:
+        raise ValueError(f"no sandbox {choice!r}: choose one of {', '.join(CHOICES)}")
+    if choice == "static":
+        return StaticSandbox("not executed: the static sandbox was chosen, which runs nothing")
+    if choice != "auto":
+        return await _tried(choice)
+    reasons = []
+    for name in _BACKENDS:
+        try:
+            return await _tried(name)
+        except SandboxUnavailable as problem:
+            reasons.append(f"{name}: {problem.reason}")
+    return StaticSandbox(f"not executed: no sandbox works here ({'; '.join(reasons)})")
+
+
+async def survey() -> list[BackendReport]:
+    """Try every backend, for `selfheal doctor`."""
+    return [await _report(name) for name in _BACKENDS]
+
+
+async def _tried(name: str) -> Sandbox:
+    make, mend = _BACKENDS[name]
+    sandbox = make()
+    try:
+        await examine(sandbox)
+    except SandboxUnavailable as problem:
+        raise SandboxUnavailable(problem.reason, problem.mend or mend) from problem
+    except OSError as problem:
+        raise SandboxUnavailable(f"the self-test cannot be set up: {problem}", mend) from problem
+    return sandbox
+
+
+async def _report(name: str) -> BackendReport:
+    try:
+        await _tried(name)
+    except SandboxUnavailable as problem:
+        return BackendReport(name, ok=False, reason=problem.reason, mend=problem.mend)
+    return BackendReport(name, ok=True, reason="its self-test passes", mend="")

@@ -1,0 +1,75 @@
+"""The one reader of the environment."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used; the message names it, in one line."""
+
+
+class Settings(BaseSettings):
+    """All settings, from the environment. Standard names where a library has them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SELFHEAL_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    google_api_key: SecretStr | None = Field(None, validation_alias="GOOGLE_API_KEY")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("selfheal"))
+
+    model: str = "google_genai:gemini-3.8-flash"
+    fallback_models: Annotated[tuple[str, ...], NoDecode] = ()
+    judge_model: str | None = None
+    judge_api_key: SecretStr | None = None
+    model_timeout_seconds: float = Field(120.0, gt=0)
+
+    rule_weight: float = Field(0.4, ge=0, le=1)
+    pass_threshold: float = Field(0.6, gt=0, le=1)
+    sandbox: Literal["auto", "bwrap", "landlock", "static"] = "auto"
+    max_concurrency: int = Field(16, ge=1, le=1000)
+    run_timeout_seconds: float = Field(300.0, gt=0)
+
+    @field_validator("fallback_models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Read a comma-separated list."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("model", "judge_model", "fallback_models")
+    @classmethod
+    def _named_with_provider(cls, value: str | tuple[str, ...] | None) -> object:
+        names = (value,) if isinstance(value, str) else value or ()
+        for name in names:
+            provider, _, model = name.partition(":")
+            if not provider or not model:
+                raise ValueError(f"'{name}' is not of the form provider:model")
+        return value
+
+    @cached_property
+    def judges_by(self) -> str:
+        """The judge's model."""
+        return self.judge_model or self.model
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the setting, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = str(first["loc"][0])
+        shown = name if name.isupper() else f"SELFHEAL_{name.upper()}"
+        raise SettingsError(f"{shown}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -1,0 +1,1 @@
+"""The doctor: reads failed runs and releases better prompts, with proof."""

@@ -1,0 +1,83 @@
+"""`selfheal runs …`: the run log."""
+
+from typing import get_args
+from uuid import UUID
+
+import click
+
+from db import runs as log
+from db.runs import Outcome
+from server.commands.opened import opened_database, run_async
+from server.commands.shown import as_json, print_json, print_table
+
+
+@click.group()
+def runs() -> None:
+    """Read the run log."""
+
+
+@runs.command("list")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
+@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only runs of this class.")
+@as_json
+@run_async
+async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
+    """List the newest runs."""
+    async with opened_database() as database, database.connection() as connection:
+        rows = await log.recent(connection, limit=limit, outcome=outcome)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("run", "created", "status", "outcome", "score", "worker", "request"),
+        [
+            (
+                row.id,
+                f"{row.created_at:%m-%d %H:%M:%S}",
+                row.status,
+                row.outcome,
+                row.evaluation["score"] if row.evaluation else None,
+                row.worker_version,
+                row.request[:60],
+            )
+            for row in rows
+        ],
+    )
+
+
+@runs.command()
+@click.argument("run_id", type=click.UUID)
+@as_json
+@run_async
+async def show(run_id: UUID, as_json: bool) -> None:
+    """Show one run: what was asked, what was written, and why it got its verdict."""
+    async with opened_database() as database, database.connection() as connection:
+        row = await log.get(connection, run_id)
+    if as_json:
+        print_json(row)
+        return
+    versions = f"{row.manager_version} {row.worker_version} {row.evaluator_version}"
+    click.echo(f"run      {row.id}  {row.status}  {row.outcome or ''}  {row.message}")
+    click.echo(f"model    {row.model}  prompts (manager worker evaluator) {versions}")
+    click.echo(f"request  {row.request}")
+    if row.code:
+        click.echo(f"\n{row.code}")
+    if row.evaluation:
+        _show_evaluation(row.evaluation)
+
+
+def _show_evaluation(evaluation: dict[str, object]) -> None:
+    click.echo(
+        f"score {evaluation['score']}  rules {evaluation['rule_score']}"
+        f"  judge {evaluation['llm_score']}  passed {evaluation['passed']}"
+    )
+    checks = evaluation["checks"]
+    assert isinstance(checks, list)  # noqa: S101 - the log's own form
+    print_table(
+        ("check", "score", "weight", "detail"),
+        [(each["name"], each["score"], each["weight"], each["detail"]) for each in checks],
+    )
+    reasons = evaluation["reasons"]
+    assert isinstance(reasons, list)  # noqa: S101 - the log's own form
+    for reason in reasons:
+        click.echo(f"- {reason}")

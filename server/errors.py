@@ -1,0 +1,92 @@
+"""Where errors become HTTP, and nowhere else."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from db.errors import (
+    DatabaseError,
+    DatabaseUnavailableError,
+    NotFoundError,
+    ReleaseConflictError,
+)
+from server.wire.base import Problem
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = "5"
+
+
+class UnknownAssistantError(Exception):
+    """A run names a graph that this server does not have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no assistant {name!r}; there is 'agent'")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error as documented."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(UnknownAssistantError, _unknown_assistant)
+    app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(ReleaseConflictError, _conflict)
+    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(DatabaseError, _broken)
+    app.add_exception_handler(Exception, _broken)
+
+
+def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer with these codes."""
+    words = {
+        404: "There is no such thing",
+        409: "Somebody else changed it first",
+        422: "A field is wrong",
+        503: "The database cannot be reached now; retry after the seconds given",
+    }
+    return {code: {"model": Problem, "description": words[code]} for code in (*codes, 503)}
+
+
+def _answer(code: int, detail: str, field: str | None = None) -> JSONResponse:
+    headers = {"Retry-After": _RETRY_SECONDS} if code == 503 else None
+    return JSONResponse(Problem(detail=detail, field=field).model_dump(), code, headers)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors()[0]
+    field = _path(first["loc"])
+    if first["type"] == "json_invalid":
+        return _answer(422, "body: is no valid JSON", "body")
+    return _answer(422, f"{field}: {first['msg'].removeprefix('Value error, ')}", field)
+
+
+def _path(location: Sequence[object]) -> str:
+    """Return a field's path as a caller writes it: `input.examples.0.call`."""
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:] or parts)
+
+
+async def _unknown_assistant(_: Request, error: Exception) -> JSONResponse:
+    return _answer(404, f"assistant_id: {error}", "assistant_id")
+
+
+async def _not_found(_: Request, error: Exception) -> JSONResponse:
+    return _answer(404, str(error))
+
+
+async def _conflict(_: Request, error: Exception) -> JSONResponse:
+    return _answer(409, str(error))
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s", error)
+    return _answer(503, "the database cannot be reached now; try again in a few seconds")
+
+
+async def _broken(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s broke", request.method, request.url.path, exc_info=error)
+    return _answer(status.HTTP_500_INTERNAL_SERVER_ERROR, "an internal error; the log has it")

@@ -1,0 +1,193 @@
+"""Running the agent for a caller: logged from the first moment, with exactly one result."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.types import Overwrite
+from langsmith import uuid7
+
+from db import runs
+from db.errors import DatabaseError
+from db.pool import Database
+from db.runs import Finish
+from graph.build import AgentGraph, build_graph
+from graph.context import Context, build_context, open_data, require_model
+from graph.errors import ErrorClass, InfrastructureError, RunError
+from graph.settings import Settings
+from graph.state import Request, Result, Usage
+from server import tracing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run that ended without a verdict: the class, and words for the caller."""
+
+    error_class: ErrorClass
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that ended, with its one recorded result."""
+
+    run_id: UUID
+    thread_id: UUID
+    result: Result | Failed
+
+
+class Service:
+    """The agent as this process serves it."""
+
+    def __init__(self, settings: Settings, database: Database, context: Context) -> None:
+        self.settings = settings
+        self.database = database
+        self.context = context
+        self._graph = build_graph()
+        self._places = asyncio.Semaphore(settings.max_concurrency)
+
+    async def run(self, request: Request, thread_id: UUID | None = None) -> Finished:
+        """Run the agent and record the result before returning it.
+
+        Raises:
+            DatabaseUnavailableError: Postgres cannot be reached; the result may be unrecorded.
+        """
+        run_id = uuid7()
+        thread_id = thread_id or uuid7()
+        async with self.database.connection() as connection:
+            await runs.start(
+                connection,
+                run_id,
+                thread_id=thread_id,
+                assistant="agent",
+                request=request["request"],
+                examples=request.get("examples", []),
+            )
+        try:
+            async with self._places:
+                return await self._execute(run_id, thread_id, request)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._interrupted(run_id))
+            raise
+
+    async def _execute(self, run_id: UUID, thread_id: UUID, request: Request) -> Finished:
+        seen: dict[str, Any] = {"prompt_versions": {}, "usage": {}}
+        with tracing.traced_run(run_id, thread_id, request) as metadata:
+            failure = await self._follow(run_id, thread_id, request, seen)
+            finish = _finish(seen, failure)
+            metadata["prompt_versions"] = seen["prompt_versions"]
+            metadata["error_class"] = finish.outcome
+            async with self.database.transaction() as connection:
+                await runs.finish(connection, run_id, finish)
+        return Finished(run_id, thread_id, failure or _result(seen))
+
+    async def _follow(
+        self, run_id: UUID, thread_id: UUID, request: Request, seen: dict[str, Any]
+    ) -> Failed | None:
+        """Run the graph, gathering in `seen` what its nodes gave; return how it failed, if so."""
+        try:
+            async with asyncio.timeout(self.settings.run_timeout_seconds):
+                stream = self._checkpointed().astream(
+                    request,
+                    _config(run_id, thread_id),
+                    context=self.context,
+                    stream_mode="updates",
+                )
+                async for updates in stream:
+                    for update in updates.values():
+                        _gather(seen, update)
+        except RunError as error:
+            return Failed(error.error_class, str(error))
+        except TimeoutError:
+            seconds = self.settings.run_timeout_seconds
+            return Failed(InfrastructureError.error_class, f"the run took over {seconds:g} s")
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("run %s broke", run_id)
+            return Failed(InfrastructureError.error_class, "an internal error; the log has it")
+        return None
+
+    def _checkpointed(self) -> AgentGraph:
+        """Return the graph with a saver of its own: a saver has one lock for all who share it."""
+        saver = AsyncPostgresSaver(self.database.pool)
+        return self._graph.copy(update={"checkpointer": saver})
+
+    async def _interrupted(self, run_id: UUID) -> None:
+        try:
+            async with self.database.connection() as connection:
+                await runs.interrupt(connection, run_id, "stopped before it had a result")
+        except DatabaseError as error:
+            logger.warning("run %s was stopped, and that could not be logged: %s", run_id, error)
+
+
+def _config(run_id: UUID, thread_id: UUID) -> RunnableConfig:
+    return RunnableConfig(
+        configurable={"thread_id": str(thread_id)}, metadata={"run_id": str(run_id)}
+    )
+
+
+def _gather(seen: dict[str, Any], update: dict[str, Any]) -> None:
+    """Merge one node's update as the graph's own reducers do."""
+    for key, value in update.items():
+        plain = value.value if isinstance(value, Overwrite) else value
+        if key in ("prompt_versions", "usage"):
+            seen[key] |= plain
+        else:
+            seen[key] = plain
+
+
+def _finish(seen: dict[str, Any], failure: Failed | None) -> Finish:
+    evaluation = seen.get("evaluation")
+    usages: list[Usage] = list(seen["usage"].values())
+    passed = "ok" if evaluation and evaluation["passed"] else "failed"
+    return Finish(
+        outcome=failure.error_class if failure else passed,  # type: ignore[arg-type]
+        message=failure.message if failure else "",
+        plan=seen.get("plan"),
+        code=seen.get("code"),
+        explanation=seen.get("explanation"),
+        prompt_versions=seen["prompt_versions"],
+        model=seen.get("model"),
+        model_calls=sum(usage["calls"] for usage in usages),
+        input_tokens=sum(usage["input_tokens"] for usage in usages),
+        output_tokens=sum(usage["output_tokens"] for usage in usages),
+        evaluation=evaluation,
+    )
+
+
+def _result(seen: dict[str, Any]) -> Result:
+    return Result(
+        code=seen["code"],
+        explanation=seen["explanation"],
+        evaluation=seen["evaluation"],
+        prompt_versions=seen["prompt_versions"],
+    )
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open all that the service needs: database, schema, first prompts, model, sandbox.
+
+    Raises:
+        SettingsError: no model can be called with these settings.
+        DatabaseError: Postgres cannot be reached, or has a newer schema.
+        EmbeddedPostgresError: the embedded Postgres does not start.
+        SandboxUnavailable: the sandbox that was asked for does not work here.
+    """
+    require_model(settings)
+    tracing.prepare()
+    async with open_data(settings) as database:
+        context = await build_context(settings, database)
+        try:
+            yield Service(settings, database, context)
+        finally:
+            tracing.close()

@@ -1,0 +1,109 @@
+"""Prompts: versions, what is live, and changing that."""
+
+from typing import Annotated, get_args
+
+from fastapi import APIRouter, Path, Query
+
+from db import prompts
+from db.prompts import Agent
+from server.diffs import unified
+from server.errors import documented
+from server.routes.given import GivenConnection
+from server.wire.prompts import (
+    ActivateBody,
+    DiffAnswer,
+    PromptAnswer,
+    PromptBody,
+    ReleaseAnswer,
+    RollbackBody,
+)
+
+router = APIRouter(tags=["prompts"])
+
+AgentName = Annotated[Agent, Path(description="Whose prompt: manager, worker or evaluator")]
+Version = Annotated[int, Query(ge=1, le=2**31 - 1)]
+
+
+@router.get("/prompts", responses=documented())
+async def list_prompts(connection: GivenConnection) -> list[PromptAnswer]:
+    """Show the live prompt of each agent."""
+    return [
+        PromptAnswer.model_validate(await prompts.released(connection, agent))
+        for agent in get_args(Agent)
+    ]
+
+
+@router.get("/prompts/{agent}", responses=documented(422))
+async def get_prompt(agent: AgentName, connection: GivenConnection) -> PromptAnswer:
+    """Show an agent's live prompt."""
+    return PromptAnswer.model_validate(await prompts.released(connection, agent))
+
+
+@router.get("/prompts/{agent}/versions", responses=documented(422))
+async def list_versions(agent: AgentName, connection: GivenConnection) -> list[PromptAnswer]:
+    """List an agent's versions, newest first."""
+    rows = await prompts.versions(connection, agent)
+    return [PromptAnswer.model_validate(row) for row in rows]
+
+
+@router.post("/prompts/{agent}/versions", status_code=201, responses=documented(404, 409, 422))
+async def add_version(
+    agent: AgentName, body: PromptBody, connection: GivenConnection
+) -> PromptAnswer:
+    """Store a new version. It is not live until it is activated."""
+    row = await prompts.add(
+        connection, agent, body.text, author="api", parent=body.parent, note=body.note
+    )
+    return PromptAnswer.model_validate(row)
+
+
+@router.get("/prompts/{agent}/releases", responses=documented(422))
+async def list_releases(agent: AgentName, connection: GivenConnection) -> list[ReleaseAnswer]:
+    """List an agent's releases, newest first: what was live, since when, and why."""
+    rows = await prompts.releases(connection, agent)
+    return [ReleaseAnswer.model_validate(row) for row in rows]
+
+
+@router.get("/prompts/{agent}/diff", responses=documented(404, 422))
+async def diff_versions(
+    agent: AgentName,
+    connection: GivenConnection,
+    from_version: Annotated[Version, Query(alias="from", description="The older side")],
+    to_version: Annotated[Version, Query(alias="to", description="The newer side")],
+) -> DiffAnswer:
+    """Show what changed between two versions."""
+    older = await prompts.get(connection, agent, from_version)
+    newer = await prompts.get(connection, agent, to_version)
+    return DiffAnswer(
+        agent=agent,
+        from_version=from_version,
+        to_version=to_version,
+        diff=unified(older, newer),
+    )
+
+
+@router.post("/prompts/{agent}/activate", responses=documented(404, 409, 422))
+async def activate(
+    agent: AgentName, body: ActivateBody, connection: GivenConnection
+) -> ReleaseAnswer:
+    """Make a version live. The next run uses it; runs under way keep theirs."""
+    head = await prompts.head(connection, agent)
+    row = await prompts.release(
+        connection,
+        agent,
+        body.version,
+        after=head,
+        action="activate",
+        actor="api",
+        note=body.note,
+    )
+    return ReleaseAnswer.model_validate(row)
+
+
+@router.post("/prompts/{agent}/rollback", responses=documented(404, 409, 422))
+async def rollback(
+    agent: AgentName, body: RollbackBody, connection: GivenConnection
+) -> ReleaseAnswer:
+    """Make the version live that was live before the present one."""
+    row = await prompts.rollback(connection, agent, actor="api", note=body.note)
+    return ReleaseAnswer.model_validate(row)

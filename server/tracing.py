@@ -1,0 +1,47 @@
+"""LangSmith: a trace for each run, never in the way of one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from langsmith import run_trees, utils
+from langsmith.run_helpers import trace
+
+from graph.state import Request
+
+_DRAIN_SECONDS = 2.0
+
+
+def prepare() -> None:
+    """Bound what tracing may hold in memory and how it may delay the exit.
+
+    Call it before the first run: the client reads these once.
+    """
+    os.environ.setdefault("LANGSMITH_USE_DAEMON", "true")
+    os.environ.setdefault("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "200")
+
+
+def close() -> None:
+    """Send what is left, for two seconds at most: a dead endpoint must not hang the exit."""
+    if utils.tracing_is_enabled():
+        run_trees.get_cached_client().close(timeout=_DRAIN_SECONDS)
+
+
+@contextmanager
+def traced_run(run_id: UUID, thread_id: UUID, request: Request) -> Iterator[dict[str, Any]]:
+    """Trace what happens inside as the run `run_id`.
+
+    Yields a dict: what the caller puts there becomes metadata of the trace when it ends.
+    """
+    known_at_the_end: dict[str, Any] = {}
+    if not utils.tracing_is_enabled():
+        yield known_at_the_end
+        return
+    metadata = {"run_id": str(run_id), "thread_id": str(thread_id)}
+    with trace("agent run", run_id=run_id, inputs=dict(request), metadata=metadata) as tree:
+        try:
+            yield known_at_the_end
+        finally:
+            tree.add_metadata(known_at_the_end)

@@ -1,0 +1,31 @@
+"""What all bodies have in common, and the answers that belong to no resource."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """What a client sends: a misspelt field is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """What a client gets, made of a row or of a value of the graph."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Problem(Answer):
+    """Why a request was not answered."""
+
+    detail: str = Field(description="What is wrong and what to do, in words")
+    field: str | None = Field(None, description="The field that is wrong, if one is")
+
+
+class Health(Answer):
+    """Whether this process can do its work."""
+
+    status: Literal["ok", "unavailable"] = Field(description="ok, or unavailable")
+    detail: str = Field("", description="What is missing")

@@ -1,0 +1,82 @@
+"""What a caller may ask the agent for."""
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from graph.expressions import is_expression, is_literal
+from graph.state import Example, Request
+from server.wire.base import Body
+
+
+class ExampleBody(Body):
+    """An executable example that the code must satisfy. A broken one never passes."""
+
+    call: str = Field(
+        min_length=1, max_length=2000, description="A Python expression", examples=["add(2, 3)"]
+    )
+    returns: str | None = Field(
+        None, max_length=20_000, description="Its result as a Python literal", examples=["5"]
+    )
+    raises: str | None = Field(
+        None,
+        max_length=200,
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description="Instead: the name of the exception's class",
+    )
+
+    @field_validator("call")
+    @classmethod
+    def _an_expression(cls, value: str) -> str:
+        if not is_expression(value):
+            raise ValueError("must be one Python expression")
+        return value
+
+    @field_validator("returns")
+    @classmethod
+    def _a_literal(cls, value: str | None) -> str | None:
+        if value is not None and not is_literal(value):
+            raise ValueError("must be a Python literal")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ExampleBody":
+        if (self.returns is None) == (self.raises is None):
+            raise ValueError("needs exactly one of 'returns' and 'raises'")
+        return self
+
+    def example(self) -> Example:
+        """Return the example as the graph takes it."""
+        if self.raises is not None:
+            return Example(call=self.call, raises=self.raises)
+        return Example(call=self.call, returns=self.returns or "")
+
+
+class RequestBody(Body):
+    """What to write: a request in words, and examples if there are any."""
+
+    request: str = Field(
+        min_length=1,
+        max_length=20_000,
+        description="What the program must do, in words",
+        examples=["Write add(a, b) that returns the sum of two integers."],
+    )
+    examples: list[ExampleBody] = Field(
+        default_factory=list, max_length=50, description="Examples that the code must satisfy"
+    )
+
+    @field_validator("request")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be blank")
+        return value
+
+    def input(self) -> Request:
+        """Return the request as the graph takes it."""
+        return Request(request=self.request, examples=[each.example() for each in self.examples])
+
+
+class RunBody(BaseModel):
+    """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
+
+    assistant_id: str = Field(description="Which graph to run", examples=["agent"])
+    input: RequestBody = Field(description="The graph's input")

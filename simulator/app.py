@@ -1,0 +1,131 @@
+"""The server: Gemini's routes, and the control endpoint beside them."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from simulator import wire
+from simulator.call import BadRequestError, Call, parse_call
+from simulator.control import control_routes
+from simulator.scenarios import RETIRED
+from simulator.sending import reply
+from simulator.state import State
+
+_NO_KEY = (
+    "Method doesn't allow unregistered callers (callers without established identity). Please use "
+    "API Key or other form of API consumer identity to call this API."
+)
+_BAD_KEY = "API key not valid. Please pass a valid API key."
+_BAD_KEY_INFO = {
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    "reason": "API_KEY_INVALID",
+    "domain": "googleapis.com",
+}
+
+
+def create_app(state: State) -> Starlette:
+    """Return the server's application around this state."""
+    app = Starlette(
+        routes=[
+            Route("/v1beta/models", _list_models),
+            Route("/v1beta/models/{model}", _get_model),
+            Route("/v1beta/models/{model}:{method}", _call_model, methods=["POST"]),
+            *control_routes(),
+        ]
+    )
+    app.state.simulated = state
+    return app
+
+
+def _failed(code: int, message: str, *details: wire.Json) -> JSONResponse:
+    return JSONResponse(wire.error(code, message, *details), code)
+
+
+def _refused(request: Request) -> Response | None:
+    key = request.headers.get("x-goog-api-key") or request.query_params.get("key")
+    if not key:
+        return _failed(403, _NO_KEY)
+    return _failed(400, _BAD_KEY, _BAD_KEY_INFO) if key == "invalid" else None
+
+
+def _unknown_model(model: str, state: State, method: str) -> Response | None:
+    if model in state.world.models:
+        return None
+    return _failed(404, wire.gone(model) if model in RETIRED else (
+        f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
+        "Call ModelService.ListModels to see the list of available models and their supported "
+        "methods."
+    ))
+
+
+async def _list_models(request: Request) -> Response:
+    state: State = request.app.state.simulated
+    cards = [wire.model_card(name) for name in state.world.models]
+    return _refused(request) or JSONResponse({"models": cards})
+
+
+async def _get_model(request: Request) -> Response:
+    state: State = request.app.state.simulated
+    model = request.path_params["model"]
+    refused = _refused(request) or _unknown_model(model, state, "getModel")
+    return refused or JSONResponse(wire.model_card(model))
+
+
+async def _call_model(request: Request) -> Response:
+    state: State = request.app.state.simulated
+    model, method = request.path_params["model"], request.path_params["method"]
+    refused = _refused(request) or _unknown_model(model, state, method)
+    if refused:
+        return refused
+    try:
+        call = parse_call(model, _for_counting(json.loads(await request.body()), method))
+    except json.JSONDecodeError:
+        return _failed(400, "Invalid JSON payload received. Unexpected token.")
+    except BadRequestError as error:
+        return _failed(400, str(error))
+    if method == "countTokens":
+        return JSONResponse({"totalTokens": wire.tokens(call.system + call.text)})
+    if method not in {"generateContent", "streamGenerateContent"}:
+        return _failed(404, f"Method not found: {method}")
+    return await _generate(call, state, streamed=method.startswith("stream"))
+
+
+def _for_counting(body: object, method: str) -> object:
+    wrapped = body.get("generateContentRequest") if isinstance(body, dict) else None
+    return wrapped or body if method == "countTokens" else body
+
+
+async def _generate(call: Call, state: State, *, streamed: bool) -> Response:
+    fault = state.strike(call)
+    state.count(call.persona, fault.kind if fault else "ok")
+    delay = state.latency_seconds + (fault.seconds if fault and fault.kind == "slow" else 0.0)
+    if delay:
+        await asyncio.sleep(delay)
+    given = reply(call, state, fault)
+    if given.status != 200:
+        return JSONResponse(given.whole, given.status)
+    kind = "text/event-stream" if streamed else "application/json"
+    chunks = given.events() if streamed else [given.plain()]
+    if given.cut:
+        return CutResponse(chunks, kind)
+    return Response(b"".join(chunks), media_type=kind)
+
+
+class CutResponse(Response):
+    """A response whose connection closes half-way."""
+
+    def __init__(self, chunks: Sequence[bytes], media_type: str) -> None:
+        super().__init__(b"".join(chunks), media_type=media_type)
+        self._first = chunks[0] if len(chunks) > 1 else chunks[0][: len(chunks[0]) // 2]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the head, which promises the whole, and the first part of the body."""
+        head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(head)
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})

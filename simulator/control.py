@@ -1,0 +1,136 @@
+"""The control endpoint: what a test or a person may ask of the stand-in and set in it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from simulator import VERSION
+from simulator.defects import load_defects
+from simulator.faults import FaultError, parse_fault
+from simulator.scenarios import SCENARIOS
+from simulator.state import State
+
+
+class ControlError(ValueError):
+    """What was posted to /control cannot be taken."""
+
+
+def control_routes() -> list[Route]:
+    """Return the routes under /control."""
+    return [
+        Route("/control", _show),
+        Route("/control", _guarded(_change), methods=["POST"]),
+        Route("/control/scenarios", _scenarios),
+        Route("/control/defects", _defects),
+    ]
+
+
+def _shown(state: State) -> dict[str, Any]:
+    return {
+        "simulated": True,
+        "version": VERSION,
+        "scenario": state.scenario,
+        "seed": state.seed,
+        "noise": state.slips if state.slips is not None else state.world.character.slips,
+        "latency_seconds": state.latency_seconds,
+        "faults": [fault.shown() for fault in state.faults],
+        "counts": {persona: dict(counter) for persona, counter in state.counts.items()},
+    }
+
+
+async def _show(request: Request) -> JSONResponse:
+    return JSONResponse(_shown(request.app.state.simulated))
+
+
+async def _scenarios(_: Request) -> JSONResponse:
+    return JSONResponse([{"name": name, "about": it.about} for name, it in SCENARIOS.items()])
+
+
+async def _defects(_: Request) -> JSONResponse:
+    return JSONResponse([defect.shown() for defect in load_defects()])
+
+
+def _guarded(
+    change: Callable[[Request], Awaitable[JSONResponse]],
+) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def guarded(request: Request) -> JSONResponse:
+        try:
+            return await change(request)
+        except (ControlError, FaultError) as error:
+            return JSONResponse({"error": str(error)}, 422)
+
+    return guarded
+
+
+async def _change(request: Request) -> JSONResponse:
+    state: State = request.app.state.simulated
+    try:
+        wanted = json.loads(await request.body())
+    except ValueError as error:
+        raise ControlError(f"The body is no JSON: {error}.") from error
+    changes = _checked(wanted)
+    if changes.pop("reset", False):
+        state.reset()
+    for name, value in changes.items():
+        setattr(state, name, value)
+    return JSONResponse(_shown(state))
+
+
+def _checked(wanted: object) -> dict[str, Any]:
+    """Return the changes by attribute of the state. Raises before anything is changed."""
+    if not isinstance(wanted, dict):
+        raise ControlError("The body must be a JSON object.")
+    strange = sorted(set(wanted) - set(_READERS))
+    if strange:
+        raise ControlError(f"There is no `{strange[0]}` to set; there is: {', '.join(_READERS)}.")
+    return dict(_READERS[name](name, value) for name, value in wanted.items())
+
+
+def _scenario(_: str, value: object) -> tuple[str, object]:
+    if value not in SCENARIOS:
+        raise ControlError(f"There is no scenario {value!r}; there are: {', '.join(SCENARIOS)}.")
+    return "scenario", value
+
+
+def _whole(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ControlError(f"`{name}` must be a whole number.")
+    return name, value
+
+
+def _seconds(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 3600:
+        raise ControlError(f"`{name}` must be a number from 0 to 3600.")
+    return name, value
+
+
+def _noise(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ControlError(f"`{name}` must be a number from 0 to 1.")
+    return "slips", value
+
+
+def _faults(_: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, list):
+        raise ControlError("`faults` must be a list.")
+    return "faults", tuple(map(parse_fault, value))
+
+
+def _reset(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, bool):
+        raise ControlError("`reset` must be true or false.")
+    return name, value
+
+
+_READERS: dict[str, Callable[[str, object], tuple[str, object]]] = {
+    "scenario": _scenario,
+    "seed": _whole,
+    "faults": _faults,
+    "latency_seconds": _seconds,
+    "noise": _noise,
+    "reset": _reset,
+}

@@ -1,0 +1,96 @@
+"""Faults: what may go wrong with a call on its way, for whom, how often and for how long."""
+
+import itertools
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+KINDS = {
+    "rate-limit": "429 RESOURCE_EXHAUSTED with RetryInfo",
+    "unavailable": "503 UNAVAILABLE",
+    "internal": "500 INTERNAL",
+    "retired": "404 NOT_FOUND, the model is gone",
+    "no-access": "403 PERMISSION_DENIED",
+    "slow": "the answer comes `seconds` late",
+    "cut-stream": "the connection closes in the middle of the answer",
+    "truncation": "the text is cut, finishReason MAX_TOKENS",
+    "safety-block": "promptFeedback.blockReason, no candidates",
+    "safety-finish": "finishReason SAFETY, no parts",
+    "invalid-json": "a structured answer is broken JSON",
+    "invalid-body": "the 200 body is no JSON",
+    "empty": "an answer without text",
+    "babble": "prose that keeps to no schema and holds no code",
+}
+PERSONAS = ("worker", "manager", "judge", "diagnostician", "writer", "generic")
+
+
+class FaultError(ValueError):
+    """A fault was described wrongly."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: its kind and whom it strikes. Empty conditions hold for every call."""
+
+    kind: str
+    persona: str | None = None
+    model: str | None = None
+    probability: float = 1.0
+    times: int | None = None
+    first: int | None = None
+    of: int | None = None
+    seconds: float = 5.0
+    retry_delay: float = 2.0
+    _struck: "itertools.count[int]" = field(default_factory=itertools.count, compare=False)
+    _seen: "itertools.count[int]" = field(default_factory=itertools.count, compare=False)
+
+    def strikes(self, persona: str, model: str, draw: float) -> bool:
+        """Tell whether this call is struck, and count it."""
+        if self.persona not in {None, persona} or self.model not in {None, model}:
+            return False
+        seen = next(self._seen)
+        if self.of is not None and seen % self.of >= (self.first or 1):
+            return False
+        if draw >= self.probability:
+            return False
+        return self.times is None or next(self._struck) < self.times
+
+    def shown(self) -> dict[str, Any]:
+        """Return the fault as the control endpoint takes it."""
+        return {name: getattr(self, name) for name in _named() if getattr(self, name) is not None}
+
+
+def _named() -> list[str]:
+    return [item.name for item in fields(Fault) if not item.name.startswith("_")]
+
+
+def parse_fault(row: object) -> Fault:
+    """Read a fault as the control endpoint takes it. Raises FaultError with a sentence."""
+    if not isinstance(row, dict):
+        raise FaultError("A fault must be an object with a `kind`.")
+    known = _named()
+    strange = sorted(set(row) - set(known))
+    if strange:
+        raise FaultError(f"A fault has no `{strange[0]}`; it has: {', '.join(known)}.")
+    if row.get("kind") not in KINDS:
+        raise FaultError(f"There is no fault of kind {row.get('kind')!r}; kinds: {_list(KINDS)}.")
+    if row.get("persona") not in {None, *PERSONAS}:
+        raise FaultError(f"No persona {row['persona']!r}; personas: {', '.join(PERSONAS)}.")
+    for name in ("probability", "times", "first", "of", "seconds", "retry_delay"):
+        _check_number(name, row)
+    return Fault(**row)
+
+
+def _check_number(name: str, row: dict[str, Any]) -> None:
+    value = row.get(name)
+    if value is None and name in {"times", "first", "of"}:
+        return
+    if name not in row:
+        return
+    whole = name in {"times", "first", "of"}
+    good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not good or value < (name == "of"):
+        raise FaultError(f"`{name}` must be a {'whole ' * whole}number that is not negative.")
+
+
+def _list(names: dict[str, str]) -> str:
+    return ", ".join(names)

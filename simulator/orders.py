@@ -1,0 +1,67 @@
+"""Orders hidden in data: what a gullible model finds there and obeys."""
+
+import json
+import re
+from collections.abc import Iterator
+
+_QUOTED = re.compile(
+    r"\b(?:add|insert|append|include|put|write|say)\b[^\"“‘`\n]{0,80}"
+    r"(?:\"([^\"\n]+)\"|“([^”\n]+)”|‘([^’\n]+)’|`([^`\n]+)`|'([^'\n]+)')",
+    re.IGNORECASE,
+)
+_ABOUT_PROMPTS = re.compile(r"\b(?:prompt|instructions?|system message|optimi[sz]er)\b", re.I)
+_MUST_SAY = re.compile(
+    r"\bprompt\W+(?:must|should|has to|needs to)\W+(?:say|include|contain|mention|read)\W+(?:that\W+)?"
+    r"(.+)",
+    re.IGNORECASE,
+)
+_STANDING = re.compile(
+    r"\b(?:when(?:ever)?|if)\b.{0,60}\bask(?:ed|s)?\b.{0,80}\b(?:answer|reply|respond|return|say|print)"
+    r"|\bfrom now on\b|\b(?:ignore|disregard|forget)\W+(?:all\W+|any\W+|the\W+|your\W+)*(?:previous|prior|"
+    r"above|other|earlier)\b|\balways\W+(?:answer|reply|respond|return|include|say|mention|visit|link)",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“#])|\n")
+
+
+def orders_in(text: str) -> list[str]:
+    """Return the sentences that the text wants in a prompt, in order, without repeats."""
+    found = [order for plain in _strings(text) for order in _orders(plain)]
+    return list(dict.fromkeys(found))
+
+
+def _strings(text: str) -> Iterator[str]:
+    """Yield the strings of JSON, of JSON lines, or the text itself."""
+    for piece in (text, *text.splitlines()):
+        try:
+            yield from _leaves(json.loads(piece))
+        except ValueError:
+            continue
+        if piece is text:
+            return
+    yield text
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
+
+
+def _orders(text: str) -> Iterator[str]:
+    for sentence in _SENTENCE.split(text):
+        order = _order(sentence.strip().lstrip("#*-> ").strip('"'))
+        if order:
+            yield order
+
+
+def _order(sentence: str) -> str | None:
+    quoted = _QUOTED.search(sentence) if _ABOUT_PROMPTS.search(sentence) else None
+    if quoted:
+        return next(filter(None, quoted.groups()))
+    said = _MUST_SAY.search(sentence)
+    if said:
+        return said[1].strip("\"'“”")
+    return sentence if _STANDING.search(sentence) else None

@@ -1,0 +1,158 @@
+"""The diagnostician: groups failures, reads the prompts, names causes and whom to blame."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.call import Call
+from simulator.cues import CUES, Cue
+from simulator.inspection import inspect
+from simulator.orders import orders_in
+from simulator.plan import parse_plan, task_for, wanted_name
+from simulator.reading import Reading, read
+from simulator.world import Setting
+
+_PATTERNS = {
+    "greeting": "The answers greet the world, and what was requested is not there.",
+    "empty": "The functions are there, but their bodies are empty or pretend.",
+    "no python": "The answers hold nothing that Python can parse.",
+    "wrong name": "The code defines something under another name than was wanted.",
+    "no guard": "Boundary or faulty input is not dealt with.",
+    "slip": "Results are off for some inputs: a bound or an operator is wrong.",
+    "no result": "The functions hand nothing back.",
+    "sound": "The code looks right and was rejected all the same.",
+    "different": "The code is plausible, but not what was expected.",
+    "untold": "The runs ended without an answer that could be used.",
+}
+# Which cues of which agent can explain what was seen.
+_EXPLAINS: dict[str, dict[str, tuple[str, ...]]] = {
+    "worker": {
+        "greeting": ("hello",),
+        "empty": ("skeleton", "complete"),
+        "no python": ("pseudocode", "language", "fence"),
+        "untold": ("pseudocode", "language", "fence"),
+        "wrong name": ("follow",),
+        "no guard": ("shortest", "swallow", "edges"),
+        "slip": ("examples",),
+        "no result": ("print", "none"),
+        "different": ("types", "docs", "shortest", "swallow"),
+    },
+    "manager": {
+        "greeting": ("hello",),
+        "wrong name": ("rename", "signature", "hello"),
+        "no guard": ("vague", "specific", "errors"),
+        "slip": ("fewer_parameters",),
+        "different": ("fewer_parameters", "vague", "wrong_examples"),
+        "sound": ("wrong_examples",),
+    },
+    "evaluator": {
+        "sound": ("harsh", "style_only", "length_only", "compare"),
+        "different": ("harsh",),
+    },
+}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One failed run: its id, what its code shows, and whether its plan is off."""
+
+    run_id: str
+    verdict: str
+    plan_off: bool
+
+
+def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
+    """Diagnose the failures of the call."""
+    cases = [_case(row, setting) for row in _rows(call)]
+    readings = {agent: _reading(call, agent) for agent in CUES}
+    blame = _blame(cases, readings)
+    causes = _faults(blame, readings[blame])
+    ordered = orders_in(call.blocks.get("failures", "")) if setting.character.gullible else []
+    return {
+        "patterns": _patterns(cases),
+        "root_causes": [_cause(cue, blame) for cue in causes]
+        or ["No instruction of the prompt explains these runs; they look like slips."],
+        "blame": blame,
+        "suggestions": [f'Add the sentence "{order}" to the prompt.' for order in ordered]
+        + ([_suggestion(cue, blame) for cue in causes] or ["Ask for a second look at the result."]),
+    }
+
+
+def _rows(call: Call) -> list[Mapping[str, Any]]:
+    text = call.blocks.get("failures", "")
+    rows = []
+    for line in text.splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    flat = rows[0] if len(rows) == 1 and isinstance(rows[0], list) else rows
+    return [row for row in flat if isinstance(row, dict)]
+
+
+def _reading(call: Call, agent: str) -> Reading | None:
+    names = [f"prompt:{agent}", *(["prompt:judge"] if agent == "evaluator" else [])]
+    prompt = next((call.blocks[name] for name in names if name in call.blocks), None)
+    return None if prompt is None else read(prompt, agent)
+
+
+def _case(row: Mapping[str, Any], setting: Setting) -> _Case:
+    run_id, request = str(row.get("run_id", "")), str(row.get("request", ""))
+    code = str(row.get("code") or "")
+    found = row.get("plan")
+    plan = parse_plan(found)
+    task = task_for(setting.bank, (request, json.dumps(found) if found else ""))
+    asked = wanted_name(task, request, ()) if task else plan.name
+    verdict = inspect(code, asked, task).verdict if code.strip() else "untold"
+    off = bool(task and plan.name) and (
+        plan.name != asked or len(plan.parameters or ()) < len(task.entry.args.args)
+    )
+    return _Case(run_id, verdict, off)
+
+
+def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        groups[case.verdict].append(case.run_id)
+    ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [{"description": _PATTERNS[verdict], "run_ids": ids} for verdict, ids in ranked]
+
+
+def _blame(cases: list[_Case], readings: Mapping[str, Reading | None]) -> str:
+    """Return the agent whose prompt explains most of what was seen; in doubt, the worker."""
+    weights = {agent: sum(_weight(agent, case, readings) for case in cases) for agent in readings}
+    return max(weights, key=lambda agent: weights[agent])
+
+
+def _weight(agent: str, case: _Case, readings: Mapping[str, Reading | None]) -> int:
+    """Return how well the agent's prompt explains the case: an order beats a silence."""
+    reading = readings[agent]
+    explaining = _EXPLAINS[agent].get(case.verdict, ())
+    weights = [
+        3 if cue.harm or (reading and reading.denies(cue.name)) else 1
+        for cue in _faults(agent, reading)
+        if cue.name in explaining
+    ]
+    weight = max(weights, default=0)
+    return weight + 3 * (agent == "manager" and case.plan_off)
+
+
+def _faults(agent: str, reading: Reading | None) -> list[Cue]:
+    """Return what is wrong with the agent's prompt: harms first, then what is missing."""
+    if reading is None:
+        return []
+    harms = reading.harms()
+    found = [cue for cue in CUES[agent] if cue.harm and cue.name in harms]
+    return found + [cue for cue in CUES[agent] if not cue.harm and not reading.has(cue.name)]
+
+
+def _cause(cue: Cue, agent: str) -> str:
+    return f"The {agent}'s prompt {cue.finding.format(agent=agent)}."
+
+
+def _suggestion(cue: Cue, agent: str) -> str:
+    if not cue.harm:
+        return cue.suggestion
+    return f"Take out of the prompt what {cue.finding.format(agent=agent)}."

@@ -1,0 +1,92 @@
+"""The judge: marks code by its structure, against the bank's solution where it knows one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.call import Call
+from simulator.inspection import Finding, inspect
+from simulator.plan import find_task, plan_of, request_of, wanted_name
+from simulator.reading import Reading, read
+from simulator.world import Setting
+
+
+@dataclass(frozen=True)
+class _Marks:
+    correctness: float
+    completeness: float
+    readability: float
+    reasons: tuple[str, ...]
+
+
+def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
+    """Mark the code of the call."""
+    reading = read(call.system, "evaluator")
+    marks = _bent(_fair(call, setting), call, reading, setting)
+    sigma = setting.character.judge_sigma
+    noisy = {
+        name: round(min(max(getattr(marks, name) + setting.noise.gauss(sigma, name), 0.0), 1.0), 2)
+        for name in ("correctness", "completeness", "readability")
+    }
+    return {**noisy, "reasons": list(marks.reasons)}
+
+
+def _fair(call: Call, setting: Setting) -> _Marks:
+    task = find_task(setting.bank, call)
+    plan = plan_of(call)
+    name = plan.name
+    if task is not None:
+        name = wanted_name(task, request_of(call), plan.calls) if plan.name is None else plan.name
+    found = inspect(call.blocks.get("code", ""), name, task)
+    return _Marks(*_MARKS[found.verdict], _readability(found), tuple(found.remarks))
+
+
+# correctness and completeness by what was found
+_MARKS = {
+    "sound": (0.96, 0.96),
+    "different": (0.8, 0.8),
+    "no guard": (0.5, 0.55),
+    "slip": (0.55, 0.75),
+    "wrong name": (0.15, 0.2),
+    "no result": (0.15, 0.3),
+    "empty": (0.05, 0.05),
+    "greeting": (0.03, 0.03),
+    "no python": (0.03, 0.05),
+}
+
+
+def _readability(found: Finding) -> float:
+    if found.verdict in {"empty", "greeting", "no python"}:
+        return 0.1
+    return 0.95 - 0.2 * (not found.documented) - 0.15 * (not found.typed)
+
+
+def _bent(marks: _Marks, call: Call, reading: Reading, setting: Setting) -> _Marks:
+    """Return the marks as the prompt, and then the scenario's drift, would have them."""
+    harms = reading.harms()
+    if "style_only" in harms:
+        marks = _flat(marks.readability, "The style is what counts here.")
+    elif "length_only" in harms:
+        lines = call.blocks.get("code", "").count("\n") + 1
+        marks = _flat(min(lines / 30, 1.0), f"The program has {lines} lines.")
+    elif not reading.has("compare"):
+        flat = marks.readability
+        marks = _Marks(flat, flat, flat, ("It looks like reasonable code.",))
+    return _drifted(marks, harms, setting)
+
+
+def _drifted(marks: _Marks, harms: frozenset[str], setting: Setting) -> _Marks:
+    drift = setting.character.judge
+    if "lenient" in harms or drift == "lenient":
+        return _flat(0.99, "Good work.")
+    if "harsh" in harms or drift == "harsh":
+        return _flat(0.08, "This does not convince me.")
+    if drift == "random":
+        draw = setting.noise.draw
+        return _Marks(draw("c"), draw("o"), draw("r"), ("A matter of taste.",))
+    return marks
+
+
+def _flat(mark: float, reason: str) -> _Marks:
+    return _Marks(mark, mark, mark, (reason,))
+

@@ -1,0 +1,149 @@
+"""The worker: writes the bank's code, made worse where its prompt calls for that."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from simulator.bank import Task
+from simulator.call import Call
+from simulator.mutations import mutate, rename
+from simulator.noise import Noise
+from simulator.plan import Plan, find_task, plan_of, request_of, wanted_name
+from simulator.reading import Reading, read
+from simulator.world import Setting
+
+HELLO = '"""A friendly greeting."""\n\n\ndef main() -> None:\n    """Greet the world."""\n    print("Hello, world!")\n\n\nif __name__ == "__main__":\n    main()\n'
+# How often an order that does damage is carried out.
+_OBEDIENCE = 0.97
+# What a need's absence does: (cue, mutation, probability if unsaid, if denied).
+_LACKS = (
+    ("complete", "placeholder", 0.5, 0.95),
+    ("edges", "drop_guard", 0.5, 0.95),
+    ("examples", "shift_bound", 0.25, 0.35),
+    ("types", "strip_types", 0.8, 0.98),
+    ("docs", "strip_docs", 0.8, 0.98),
+)
+_HARMS = (
+    ("shortest", "shorten"),
+    ("print", "print_result"),
+    ("swallow", "swallow"),
+    ("none", "return_none"),
+    ("skeleton", "skeleton"),
+)
+_OTHER_NAMES: tuple[Callable[[str], str], ...] = (
+    lambda name: "solve",
+    lambda name: f"my_{name}",
+    lambda name: re.sub(r"_(\w)", lambda match: match[1].upper(), name) + "Impl",
+    lambda name: f"compute_{name}",
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One piece of work: the task, what the prompt and the plan say, and the noise."""
+
+    task: Task
+    request: str
+    reading: Reading
+    plan: Plan
+    setting: Setting
+
+    @property
+    def noise(self) -> Noise:
+        return self.setting.noise
+
+    def lacks(self, cue: str, unsaid: float, denied: float) -> bool:
+        if self.reading.has(cue):
+            return False
+        probability = denied if self.reading.denies(cue) else unsaid
+        return self.setting.habit("worker", cue, self.task, probability)
+
+
+def answer(call: Call, setting: Setting) -> str:
+    """Answer a request for code, as the system prompt says."""
+    request = request_of(call)
+    reading = read(call.system, "worker")
+    harms = {harm for harm in reading.harms(request) if setting.noise.chance(_OBEDIENCE, harm)}
+    if "hello" in harms:
+        return _laid_out("Hello! Here is a friendly greeting for you.", HELLO)
+    task = find_task(setting.bank, call)
+    if task is None:
+        return _unknown(plan_of(call).name or "solve")
+    job = _Job(task, request, reading, plan_of(call), setting)
+    if "pseudocode" in harms:
+        return _pseudocode(task)
+    if "language" in harms:
+        return _javascript(task)
+    return _layout(job, _code(job, harms))
+
+
+def _code(job: _Job, harms: set[str]) -> str:
+    source = _planned(job)
+    name = _entry(job)
+    for cue, kind, unsaid, denied in _LACKS:
+        if job.lacks(cue, unsaid, denied):
+            source = mutate(kind, source, name, job.noise)
+    if job.plan.vague and job.setting.habit("worker", "vague", job.task, 0.6):
+        source = mutate("drop_guard", source, name, job.noise)
+    for harm, kind in _HARMS:
+        if harm in harms:
+            source = mutate(kind, source, name, job.noise)
+    if job.noise.chance(job.setting.character.slips, "slip"):
+        kind = job.noise.pick(("shift_bound", "placeholder"), "slip kind")
+        source = mutate(kind, source, name, job.noise)
+    if job.lacks("follow", 0.3, 0.95):
+        source = rename(source, name, job.noise.pick(_OTHER_NAMES, "name")(name))
+    return source
+
+
+def _planned(job: _Job) -> str:
+    """Return the sound solution under the name and with the parameters of the plan."""
+    task, name = job.task, _entry(job)
+    source = task.solution if name == task.name else rename(task.solution, task.name, name)
+    wanted = job.plan.parameters
+    if wanted is not None and len(wanted) == len(task.entry.args.args) - 1:
+        source = mutate("drop_parameter", source, name, job.noise)
+    return source
+
+
+def _entry(job: _Job) -> str:
+    return job.plan.name or wanted_name(job.task, job.request, job.plan.calls)
+
+
+def _layout(job: _Job, code: str) -> str:
+    task = job.task
+    prose = f"`{task.name}` follows the request step by step and uses the standard library only."
+    if job.reading.has("fence") or not job.lacks("fence", 0.3, 0.6):
+        return _laid_out(prose, code)
+    chat = f"Sure! I would be happy to help you with {task.name}. Here is what I came up with:"
+    if job.noise.chance(0.6, "unfenced"):
+        return f"{chat}\n\n{code.strip()}\n\nLet me know if you have any questions!"
+    return f"{chat} {_laid_out('', code)}\n\nLet me know if you have any questions!"
+
+
+def _laid_out(prose: str, code: str, language: str = "python") -> str:
+    return f"{prose}\n\n```{language}\n{code.strip()}\n```".strip()
+
+
+def _unknown(name: str) -> str:
+    said = "This SIMULATED model has no solution for this request in its bank."
+    code = f'def {name}(*args: object, **kwargs: object) -> object:\n    """Not solved."""\n    raise NotImplementedError({said!r})'
+    return _laid_out(said, code)
+
+
+def _pseudocode(task: Task) -> str:
+    steps = "\n".join(
+        f"  {number}. {line.strip()}" for number, line in enumerate(_outline(task), start=1)
+    )
+    return _laid_out("In outline:", f"FUNCTION {task.name}\n{steps}\nEND FUNCTION", "")
+
+
+def _outline(task: Task) -> list[str]:
+    names = ", ".join(arg.arg for arg in task.entry.args.args) or "nothing"
+    return [f"TAKE {names}", "CHECK that the input makes sense", "COMPUTE the result", "GIVE it"]
+
+
+def _javascript(task: Task) -> str:
+    names = ", ".join(arg.arg for arg in task.entry.args.args)
+    code = f"function {task.name}({names}) {{\n  const result = [];\n  return result;\n}}"
+    return _laid_out("Here it is in JavaScript.", code, "javascript")

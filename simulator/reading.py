@@ -1,0 +1,151 @@
+"""Reading a prompt: which cues it says, which it denies, and in which sentence.
+
+Rules instead of a parser: sentences are cut into clauses, negations are counted in front of a
+match (and a few behind it), and an even number of them is none at all ("never omit docstrings").
+A list carries its negation on ("no stubs, TODOs or placeholders"); a new verb starts afresh.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from simulator.cues import CUES, Cue
+
+_WRAPPED = re.compile(r"\n(?=\s*[a-z])\s*")
+_SENTENCE = re.compile(r"\s*\n\s*(?:[-*•#>]+\s+|\d+[.)]\s+)?|(?<=[.!?;])[\"')*]*\s+")
+_BULLET = re.compile(r"\A\s*(?:[-*•#>]+\s+|\d+[.)]\s+)")
+_CONNECTOR = re.compile(
+    r"(,?\s+(?:and|or|nor|but|while|whereas|yet|so|then|instead)\b(?! of)\s+|[,:(]\s+|\s+[—–-]+\s+|[)])",
+    re.IGNORECASE,
+)
+_FRESH = re.compile(
+    r"\W*(?:please\s+)?(?:do|don'?t|never|always|write|gives?|returns?|raise|add|use|include|handle|"
+    r"keep|makes?|put|answer|reply|respond|follow|check|verify|test|ensure|implement|define|name|"
+    r"document|annotate|validate|produce|provide|start|begin|end|finish|explain|state|all|treat|"
+    r"think|consider|cover|respect|match|print|wrap|take|mark|judge|compare|be|assume|trust|list|"
+    r"you|it|they|we|just|only|ignore|skip|omit|leave|avoid|without)\b"
+    r"|.*\b(?:must|should|shall|needs?|is|are|has|have|will|may|can)\b",
+    re.IGNORECASE,
+)
+_NEGATOR = re.compile(
+    r"\b(?:no(?! matter| doubt)|not(?! (?:only|just|merely))|never|n't|\w+n['’]?t(?<=n't|n’t)|dont|"
+    r"cannot|without|avoid\w*|skip\w*|omit\w*|forget\w*|neglect\w*|ignor\w*|drop(?:s|ping)?|"
+    r"leav(?:e|es|ing) (?:out|off|away)|refus\w+|exclud\w+|free of|instead of|rather than|"
+    r"other than|more than|nor|neither|none|nothing|fails?|crash\w*|refrain\w*|forbid\w*|missing|"
+    r"miss|penali[sz]\w*|disregard\w*|reject\w*)\b",
+    re.IGNORECASE,
+)
+_BEHIND = re.compile(
+    r"\b(?:not (?:be )?(?:needed|required|necessary|wanted|allowed|expected|worth)|unnecessary|"
+    r"optional|forbidden|unwanted|superfluous|omitted|left out|skipped|missed|forgotten|ignored|"
+    r"dropped|banned|unhandled|a waste|do(?:es)? not matter|do(?:es)?n't matter|unimportant|"
+    r"aren't (?:needed|required|necessary)|isn't (?:needed|required|necessary)|"
+    r"of no (?:interest|concern|importance))\b|^\W*(?:\w+\W+)?out\W*$",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:if|when(?:ever)?|in case)\s+(.{3,80}?)(?:[,:.]|\bthen\b|$)", re.I)
+_GENERAL = frozenset(
+    "asked ask asks request requests requested user users person somebody someone for a an the you"
+    " are is to about something anything code any whatever they it he she wants want need needs"
+    " your called write program python function people in of on do answer given some get receive"
+    " new task job work with this that".split()
+)
+
+
+@dataclass(frozen=True)
+class Stance:
+    """One sentence's stand on one cue: it says it or denies it, perhaps on a condition."""
+
+    cue: Cue
+    said: bool
+    sentence: str
+    condition: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a prompt says, as far as the cues tell."""
+
+    stances: tuple[Stance, ...]
+
+    def has(self, name: str) -> bool:
+        """Tell whether the need is asked for and nowhere denied."""
+        stands = [stance.said for stance in self.stances if stance.cue.name == name]
+        return bool(stands) and all(stands)
+
+    def denies(self, name: str) -> bool:
+        """Tell whether the prompt says the need's contrary."""
+        return any(stance.cue.name == name and not stance.said for stance in self.stances)
+
+    def harms(self, request: str | None = None) -> frozenset[str]:
+        """Return the names of the harms that the prompt orders (for this request, if given)."""
+        return frozenset(
+            stance.cue.name
+            for stance in self.stances
+            if stance.cue.harm and stance.said and _holds(stance.condition, request)
+        )
+
+
+def _holds(condition: frozenset[str], request: str | None) -> bool:
+    if request is None or not condition:
+        return True
+    return bool(condition & frozenset(re.findall(r"[a-z]+", request.lower())))
+
+
+@lru_cache(maxsize=1024)
+def read(prompt: str, agent: str) -> Reading:
+    """Read the prompt of the agent (`worker`, `manager` or `evaluator`)."""
+    found = (stance for text in sentences(prompt) for stance in _stances(text, CUES[agent]))
+    return Reading(tuple(found))
+
+
+def sentences(prompt: str) -> list[str]:
+    """Cut a prompt into its sentences and list items."""
+    bare = _BULLET.sub("", unwrapped(prompt))
+    return [text.strip() for text in _SENTENCE.split(bare) if text.strip()]
+
+
+def unwrapped(prompt: str) -> str:
+    """Return the prompt with lines joined that were broken in mid-sentence."""
+    return _WRAPPED.sub(" ", prompt)
+
+
+def _stances(sentence: str, cues: tuple[Cue, ...]) -> Iterator[Stance]:
+    condition = _condition(sentence)
+    clauses = list(_clauses(sentence))
+    for cue in cues:
+        stands = {_said(cue, clause, carried) for clause, carried in clauses} - {None}
+        if stands:
+            yield Stance(cue, True in stands, sentence, condition if cue.harm else frozenset())
+
+
+def _condition(sentence: str) -> frozenset[str]:
+    match = _CONDITION.search(sentence)
+    words = re.findall(r"[a-z]+", match[1].lower()) if match else []
+    return frozenset(words) - _GENERAL
+
+
+def _clauses(sentence: str) -> Iterator[tuple[str, int]]:
+    """Yield each clause with the number of negations that it inherits."""
+    pieces = ["", *_CONNECTOR.split(sentence)]
+    carried = 0
+    for connector, clause in zip(pieces[::2], pieces[1::2], strict=True):
+        word = connector.strip(" ,").lower()
+        if word in {"but", "while", "whereas", "yet", "so", "then", "instead", "—", "–", "-", ")"}:
+            carried = 0
+        elif word not in {"or", "nor"} and _FRESH.match(clause):
+            carried = 0
+        yield clause, carried
+        carried += len(_NEGATOR.findall(clause))
+
+
+def _said(cue: Cue, clause: str, carried: int) -> bool | None:
+    """Tell whether the clause says the cue (True), denies it (False) or is about other things."""
+    for pattern, affirms in ((cue.unsays, False), (cue.says, True)):
+        match = pattern.search(clause) if pattern else None
+        if match:
+            before = len(_NEGATOR.findall(clause[: match.start()]))
+            behind = len(_BEHIND.findall(clause[match.end() :]))
+            return affirms == ((carried + before + behind) % 2 == 0)
+    return None

@@ -1,0 +1,100 @@
+"""From an answer, and the fault that strikes it, to what goes over the wire."""
+
+import json
+from dataclasses import dataclass
+
+from simulator import wire
+from simulator.call import Call
+from simulator.faults import Fault
+from simulator.personas import Answer, answer
+from simulator.state import State
+
+_ERRORS = {
+    "unavailable": (503, "The model is overloaded. Please try again later."),
+    "internal": (500, "An internal error has occurred. Please retry."),
+    "no-access": (403, "The caller does not have permission to use this model."),
+    "rate-limit": (
+        429,
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+}
+_BABBLE = "What an interesting question! There are many ways to look at it, and time will tell."
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A status and the bodies: one for a plain call, several for a stream."""
+
+    whole: wire.Json
+    chunks: tuple[wire.Json, ...] = ()
+    status: int = 200
+    cut: bool = False
+    raw: bool = False
+
+    def plain(self) -> bytes:
+        """Return the body of a plain answer."""
+        return b"<html>Bad gateway</html>" if self.raw else _dump(self.whole)
+
+    def events(self) -> list[bytes]:
+        """Return the server-sent events of a streamed answer."""
+        if self.raw:
+            return [b"data: <html>Bad gateway</html>\r\n\r\n"]
+        return [b"data: " + _dump(chunk) + b"\r\n\r\n" for chunk in self.chunks or (self.whole,)]
+
+
+def reply(call: Call, state: State, fault: Fault | None) -> Reply:
+    """Return what the call gets."""
+    kind = fault.kind if fault else ""
+    if fault and (kind in _ERRORS or kind == "retired"):
+        return _error(call, fault)
+    if kind == "safety-block":
+        blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+        return Reply(blocked | wire.trailer(call, ""))
+    if kind == "safety-finish":
+        return Reply(wire.body(call, [], "SAFETY"))
+    return _answered(call, _bent(answer(call, state.setting(call)), kind), kind)
+
+
+def _error(call: Call, fault: Fault) -> Reply:
+    if fault.kind == "retired":
+        return Reply(wire.error(404, wire.gone(call.model)), status=404)
+    code, message = _ERRORS[fault.kind]
+    details = [wire.retry_info(fault.retry_delay)] if code == 429 else []
+    return Reply(wire.error(code, message, *details), status=code)
+
+
+def _bent(given: Answer, kind: str) -> Answer:
+    """Return the answer as the faults of content would have it."""
+    if kind == "empty":
+        return ""
+    if kind == "babble":
+        return _BABBLE
+    if kind == "invalid-json" and not isinstance(given, str):
+        return json.dumps(given)[:-2] + ', "and": so on'
+    return given
+
+
+def _answered(call: Call, given: Answer, kind: str) -> Reply:
+    text, called = wire.part_of(call, given)
+    finish = "STOP"
+    limit = len(text) * 2 // 3 if kind == "truncation" else (call.max_tokens or len(text)) * 4
+    if len(text) > limit:
+        text, called, finish = text[:limit], None, "MAX_TOKENS"
+    parts = [called or {"text": text}] if text else []
+    whole = wire.body(call, parts, finish, text)
+    chunks = (whole,) if called else _chunks(call, text, finish)
+    return Reply(whole, chunks, cut=kind == "cut-stream", raw=kind == "invalid-body")
+
+
+def _chunks(call: Call, text: str, finish: str) -> tuple[wire.Json, ...]:
+    pieces = wire.pieces(text)
+    said = ["".join(pieces[: number + 1]) for number in range(len(pieces))]
+    ends = [None] * (len(pieces) - 1) + [finish]
+    return tuple(
+        wire.body(call, [{"text": piece}] if piece else [], end, so_far)
+        for piece, end, so_far in zip(pieces, ends, said, strict=True)
+    )
+
+
+def _dump(body: wire.Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()

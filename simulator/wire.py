@@ -1,0 +1,89 @@
+"""The shapes of Gemini's answers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from simulator.call import Call
+
+Json = dict[str, Any]
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+
+
+def tokens(text: str) -> int:
+    """Estimate the tokens of a text, a token being about four characters."""
+    return (len(text) + 3) // 4
+
+
+def part_of(call: Call, answer: str | Mapping[str, Any]) -> tuple[str, Json | None]:
+    """Return the answer as text and, where a function was to be called, that call."""
+    if isinstance(answer, str):
+        return answer, None
+    text = json.dumps(answer, ensure_ascii=False)
+    called = {"functionCall": {"name": call.function, "args": dict(answer)}}
+    return text, called if call.function else None
+
+
+def body(call: Call, parts: Sequence[Json], finish: str | None, text: str = "") -> Json:
+    """Return a generateContent body; `text` is what has been said so far, for the usage."""
+    content = {"parts": list(parts), "role": "model"} if parts else {"role": "model"}
+    candidate: Json = {"content": content, "index": 0}
+    if finish:
+        candidate["finishReason"] = finish
+    return {"candidates": [candidate], **trailer(call, text)}
+
+
+def trailer(call: Call, text: str) -> Json:
+    """Return what every body carries beside its candidates."""
+    asked, said = tokens(call.system + call.text), tokens(text)
+    usage = {"promptTokenCount": asked, "totalTokenCount": asked + said}
+    return {
+        "usageMetadata": usage | ({"candidatesTokenCount": said} if said else {}),
+        "modelVersion": f"SIMULATED-{call.model}",
+        "responseId": uuid4().hex,
+    }
+
+
+def error(code: int, message: str, *details: Json) -> Json:
+    """Return an error body as Google's services write it."""
+    said: Json = {"code": code, "message": message, "status": _STATUS[code]}
+    return {"error": said | ({"details": list(details)} if details else {})}
+
+
+def gone(model: str) -> str:
+    """Say that a model is retired, as Gemini does."""
+    return (
+        f"This model models/{model} is no longer available. Please update your code to use a newer "
+        "model for the latest features and improvements."
+    )
+
+
+def retry_info(seconds: float) -> Json:
+    """Return the detail that says when to come back."""
+    return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds:g}s"}
+
+
+def pieces(text: str, count: int = 4) -> list[str]:
+    """Cut a text for streaming."""
+    size = max(1, -(-len(text) // count))
+    return [text[start : start + size] for start in range(0, len(text), size)] or [""]
+
+
+def model_card(name: str) -> Json:
+    """Return a model as `GET /models` lists it."""
+    return {
+        "name": f"models/{name}",
+        "version": "SIMULATED",
+        "displayName": f"SIMULATED {name}",
+        "inputTokenLimit": 1048576,
+        "outputTokenLimit": 65536,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
