@@ -91,8 +91,7 @@ async def open_context() -> AsyncIterator[tuple[Context, Database]]:
     global _opened  # noqa: PLW0603 - see above
     settings = read_settings()
     require_model(settings)
-    async with open_data(settings) as database:
-        context = await build_context(settings, database)
+    async with open_data(settings) as database, open_parts(settings, database) as context:
         _opened = context
         try:
             yield context, database
@@ -120,20 +119,26 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
             yield url
 
 
-async def build_context(settings: Settings, database: Database) -> Context:
-    """Build the context of a process.
+@asynccontextmanager
+async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Context]:
+    """Open what a process's runs share beside the database.
 
     Raises:
         SettingsError: no model can be called with these settings.
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
-    return Context(
-        prompts=ReleasedPrompts(database),
-        model=_model(settings, settings.model),
-        judge=_model(settings, settings.judges_by, settings.judge_api_key),
-        sandbox=await select_sandbox(settings.sandbox),
-        grading=Grading(settings.rule_weight, settings.pass_threshold),
-    )
+    sandbox = await select_sandbox(settings.sandbox)
+    async with (
+        _model(settings, settings.model) as model,
+        _model(settings, settings.judges_by, settings.judge_api_key) as judge,
+    ):
+        yield Context(
+            prompts=ReleasedPrompts(database),
+            model=model,
+            judge=judge,
+            sandbox=sandbox,
+            grading=Grading(settings.rule_weight, settings.pass_threshold),
+        )
 
 
 def require_model(settings: Settings) -> None:
@@ -153,10 +158,16 @@ def require_model(settings: Settings) -> None:
             )
 
 
-def _model(settings: Settings, name: str, key: SecretStr | None = None) -> Model:
+@asynccontextmanager
+async def _model(
+    settings: Settings, name: str, key: SecretStr | None = None
+) -> AsyncIterator[Model]:
+    names = (name, *settings.fallback_models)
     try:
-        return Model(
-            (name, *settings.fallback_models), api_key=key, timeout=settings.model_timeout_seconds
-        )
+        model = Model(names, api_key=key, timeout=settings.model_timeout_seconds)
     except (ImportError, ValueError) as error:
         raise SettingsError(f"SELFHEAL_MODEL: {name} cannot be used: {error}") from error
+    try:
+        yield model
+    finally:
+        await model.aclose()

@@ -47,6 +47,8 @@ def classify(error: Exception, model: str) -> Failure:
         return Failure(InfrastructureError(f"{model}: rate limit"), True, _asked_wait(error))
     if isinstance(error, json.JSONDecodeError):
         return Failure(InfrastructureError(f"{model}: the server answered with no JSON"), True)
+    if isinstance(error, TimeoutError):
+        return Failure(InfrastructureError(f"{model} gave no answer in time"), True)
     if _unreachable(error):
         return Failure(InfrastructureError(f"{model} cannot be reached"), True)
     status = _status(error)
@@ -65,7 +67,7 @@ def _refused(error: Exception, model: str) -> RunError:
 
 
 def _unreachable(error: Exception) -> bool:
-    if isinstance(error, httpx.TransportError | OSError | TimeoutError):
+    if isinstance(error, httpx.TransportError | OSError):
         return True
     if type(error).__module__.partition(".")[0] == "aiohttp":
         return True

@@ -4,9 +4,11 @@ and no answer accepted that is not finished.
 
 import asyncio
 import importlib.util
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -23,7 +25,7 @@ from graph.state import Usage
 Shape = TypeVar("Shape", bound=BaseModel)
 Content = TypeVar("Content")
 
-_ATTEMPTS = 5
+_RETRIES = 4
 _FIRST_WAIT = 0.5
 _FINISHED = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
 
@@ -78,27 +80,27 @@ class Model:
         return Answer(_parse(message, shape), _name(message), _usage(message))
 
     async def _call(self, system: str, human: str, shape: type[BaseModel] | None) -> AIMessage:
-        messages = [SystemMessage(system), HumanMessage(human)]
-        try:
-            async with asyncio.timeout(self._timeout):
-                return _finished(await self._first_that_answers(messages, shape))
-        except TimeoutError:
-            raise InfrastructureError(
-                f"the model gave no answer within {self._timeout:g} s"
-            ) from None
+        """Try the model, then its fall-backs: when one is retired, or stays unavailable.
 
-    async def _first_that_answers(
-        self, messages: list[Any], shape: type[BaseModel] | None
-    ) -> AIMessage:
-        """Try the model, then its fall-backs: when one is retired, or stays unavailable."""
+        Each has an equal share of the time that is left, so that a dead model leaves some.
+        """
+        messages = [SystemMessage(system), HumanMessage(human)]
         failure: RunError = ModelUnavailableError("no model is configured")
-        for name, client in self._clients:
+        end = monotonic() + self._timeout
+        for position, (name, client) in enumerate(self._clients):
             bound = client.with_structured_output(shape, include_raw=True) if shape else client
+            share = (end - monotonic()) / (len(self._clients) - position)
             try:
-                return await _patiently(name, bound, messages)
+                return _finished(await _patiently(name, bound, messages, share))
             except (ModelUnavailableError, InfrastructureError) as error:
                 failure = error
         raise failure
+
+    async def aclose(self) -> None:
+        """Close the connections of all clients that can be closed."""
+        for _, client in self._clients:
+            if close := getattr(client, "aclose", None):
+                await close()
 
 
 def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatModel:
@@ -115,23 +117,33 @@ def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatMod
     return model
 
 
-async def _patiently(name: str, client: Runnable[Any, Any], messages: list[Any]) -> AIMessage:
-    """Call until there is an answer or the failure is one that waiting does not mend."""
-    for attempt in range(_ATTEMPTS):
+async def _patiently(
+    name: str, client: Runnable[Any, Any], messages: list[Any], seconds: float
+) -> AIMessage:
+    """Call until there is an answer, or waiting cannot mend the failure, or not in time."""
+    end = monotonic() + seconds
+    for attempt in itertools.count():
         try:
-            answer = await client.ainvoke(messages)
-            raw = answer["raw"] if isinstance(answer, dict) else answer
-            if not isinstance(raw, AIMessage):
-                raise OutputError("the model's answer is no message")
-            return raw
+            async with asyncio.timeout(end - monotonic()):
+                return _raw(await client.ainvoke(messages))
         except RunError:
             raise
         except Exception as error:
             failure = classify(error, name)
-            if not failure.passing or attempt == _ATTEMPTS - 1:
+            wait = _wait(failure, attempt)
+            # A wait that outlasts the time is not begun: the caller can do better with it.
+            if not failure.passing or attempt >= _RETRIES or monotonic() + wait >= end:
                 raise failure.error from error
-        await asyncio.sleep(_wait(failure, attempt))
+        await asyncio.sleep(wait)
     raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _raw(answer: object) -> AIMessage:
+    """Return the message itself: a structured call wraps it in a dict."""
+    raw = answer["raw"] if isinstance(answer, dict) else answer
+    if not isinstance(raw, AIMessage):
+        raise OutputError("the model's answer is no message")
+    return raw
 
 
 def _wait(failure: Failure, attempt: int) -> float:

@@ -18,7 +18,7 @@ from db.errors import DatabaseError
 from db.pool import Database
 from db.runs import Finish
 from graph.build import AgentGraph, build_graph
-from graph.context import Context, build_context, open_data, require_model
+from graph.context import Context, open_data, open_parts, require_model
 from graph.errors import ErrorClass, InfrastructureError, RunError
 from graph.settings import Settings
 from graph.state import Request, Result, Usage
@@ -185,9 +185,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     require_model(settings)
     tracing.prepare()
-    async with open_data(settings) as database:
-        context = await build_context(settings, database)
+    async with open_data(settings) as database, open_parts(settings, database) as context:
         try:
             yield Service(settings, database, context)
         finally:
-            tracing.close()
+            await asyncio.to_thread(tracing.close)

@@ -57,11 +57,16 @@ def _refused(request: Request) -> Response | None:
 def _unknown_model(model: str, state: State, method: str) -> Response | None:
     if model in state.world.models:
         return None
-    return _failed(404, wire.gone(model) if model in RETIRED else (
-        f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
-        "Call ModelService.ListModels to see the list of available models and their supported "
-        "methods."
-    ))
+    return _failed(
+        404,
+        wire.gone(model)
+        if model in RETIRED
+        else (
+            f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
+            "Call ModelService.ListModels to see the list of available models and their supported "
+            "methods."
+        ),
+    )
 
 
 async def _list_models(request: Request) -> Response:

@@ -9,7 +9,9 @@ from typing import Any
 
 _BLOCK = re.compile(r'<data id="([^"]+)" of="([^"]+)">\n?(.*?)\n?</data id="\1">', re.DOTALL)
 # Nonces, UUIDs and run ids change from call to call; noise must not.
-_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{4,}\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b", re.I)
+_ID = re.compile(
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{4,}\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE
+)
 _PERSONAS = (
     ("judge", {"correctness", "completeness"}),
     ("diagnostician", {"root_causes", "suggestions"}),
@@ -70,9 +72,7 @@ def parse_call(model: str, body: object) -> Call:
         raise BadRequestError("Invalid JSON payload received. Root element must be a message.")
     contents = body.get("contents")
     if not isinstance(contents, list) or not contents:
-        raise BadRequestError(
-            "* GenerateContentRequest.contents: contents is not specified\n"
-        )
+        raise BadRequestError("* GenerateContentRequest.contents: contents is not specified\n")
     config = body.get("generationConfig") or {}
     schema, function = _wanted_schema(body, config)
     system = body.get("systemInstruction") or body.get("system_instruction")

@@ -38,11 +38,11 @@ async def serve(state: State, bound: socket.socket, command: list[str]) -> int:
     """Serve until a signal, or until the command ends; return the exit code."""
     server = _Server(uvicorn.Config(create_app(state), log_level="critical", access_log=False))
     serving = asyncio.create_task(server.serve(sockets=[bound]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it
+    while not server.started:
         await asyncio.sleep(0.005)
     url = _url(bound)
     told = f"SIMULATED Gemini listening on {url} (scenario {state.scenario}, seed {state.seed})"
-    print(told, file=sys.stderr, flush=True)  # noqa: T201 - the one line that we promise
+    print(told, file=sys.stderr, flush=True)
     code = await (_run(command, url) if command else _wait_for_signal())
     server.should_exit = True
     await serving

@@ -27,7 +27,7 @@ def _any(*phrases: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{phrase})" for phrase in phrases), re.IGNORECASE)
 
 
-def _need(  # noqa: PLR0913 - a row of the table
+def _need(
     name: str,
     says: tuple[str, ...],
     unsays: tuple[str, ...],
@@ -79,14 +79,20 @@ WORKER = (
         "complete",
         (
             r"\bcomplet(?:e|ely|ed|eness)\b",
-            r"\b(?:fully?|entire(?:ly)?|whole|finished|runnable|executable|production)\b"
-            r".{0,40}(?:work|cod|implement|function|program|solution|quality|request|task)",
+            (
+                r"\b(?:fully?|entire(?:ly)?|whole|finished|runnable|executable|production)\b"
+                r".{0,40}(?:work|cod|implement|function|program|solution|quality|request|task)"
+            ),
             r"\bimplement\w*\W+(?:\w+\W+){0,3}(?:all|every|each|everything|fully|entirely)\b",
-            r"\b(?:working|functional|functioning|real|usable)\W+(?:\w+\W+){0,2}"
-            r"(?:code|implementations?|functions?|programs?|solutions?|logic|bod(?:y|ies))",
+            (
+                r"\b(?:working|functional|functioning|real|usable)\W+(?:\w+\W+){0,2}"
+                r"(?:code|implementations?|functions?|programs?|solutions?|logic|bod(?:y|ies))"
+            ),
             r"\b(?:actually|really)\W+(?:\w+\W+){0,2}(?:works?|runs?|does|implement\w*|solves?)\b",
-            r"\b(?:code|functions?|programs?|solutions?)\W+(?:that|which|must|should|has to)"
-            r"\W+(?:\w+\W+){0,2}(?:works?|runs?)\b",
+            (
+                r"\b(?:code|functions?|programs?|solutions?)\W+(?:that|which|must|should|has to)"
+                r"\W+(?:\w+\W+){0,2}(?:works?|runs?)\b"
+            ),
         ),
         (
             r"\bplace ?holders?\b",
@@ -113,8 +119,10 @@ WORKER = (
         (
             r"\b(?:edge|corner|border|boundary|special|error|failure)[- ]cases?\b",
             r"\bboundar(?:y|ies)\b",
-            r"\b(?:invalid|bad|malformed|wrong|illegal|unexpected|faulty|incorrect|unusual|odd)\W+"
-            r"(?:\w+\W+)?(?:inputs?|arguments?|values?|data|parameters?|types?)\b",
+            (
+                r"\b(?:invalid|bad|malformed|wrong|illegal|unexpected|faulty|incorrect|unusual|odd)\W+"
+                r"(?:\w+\W+)?(?:inputs?|arguments?|values?|data|parameters?|types?)\b"
+            ),
             r"\bempty\W+(?:\w+\W+)?(?:inputs?|lists?|strings?|collections?|values?|sequences?)\b",
             r"\bvalidat(?:e|es|ing|ion)\b",
             r"\bguard(?:s|ing)?\b.{0,20}(?:against|clause|input)",
@@ -126,12 +134,16 @@ WORKER = (
             r"\bhandl\w+\W+(?:\w+\W+){0,3}" + _FAULT,
         ),
         (
-            r"\b(?:assum|suppos|presum)\w+\b.{0,60}\b(?:valid|well[- ]formed|correct|clean|sane|"
-            r"good|right|proper)\b",
+            (
+                r"\b(?:assum|suppos|presum)\w+\b.{0,60}\b(?:valid|well[- ]formed|correct|clean|sane|"
+                r"good|right|proper)\b"
+            ),
             r"\bhappy[- ]path\b",
             r"\btrust(?:s|ing)?\W+(?:the\W+)?(?:callers?|inputs?|users?|arguments?)\b",
-            r"\b(?:only|just|merely)\W+(?:\w+\W+){0,2}"
-            r"(?:main|usual|common|normal|typical|simple|ordinary)\W+(?:cases?|paths?|inputs?)\b",
+            (
+                r"\b(?:only|just|merely)\W+(?:\w+\W+){0,2}"
+                r"(?:main|usual|common|normal|typical|simple|ordinary)\W+(?:cases?|paths?|inputs?)\b"
+            ),
         ),
         (
             "Handle edge cases and invalid input: empty values, boundaries, wrong arguments.",
@@ -146,19 +158,27 @@ WORKER = (
         (
             r"\b(?:exact(?:ly)?|given|stated|requested|required|specified|planned|asked[- ]for|"
             r"same|precise(?:ly)?|correct)\b.{0,60}" + _NAME,
-            r"\b(?:match|keep|use|using|respect|honou?r|stick|adhere|conform|obey|preserve|take|"
-            r"follow|implement|retain|reuse)\w*\b.{0,60}\b(?:names?|signatures?|entry[- ]points?|"
-            r"interface)\b",
+            (
+                r"\b(?:match|keep|use|using|respect|honou?r|stick|adhere|conform|obey|preserve|take|"
+                r"follow|implement|retain|reuse)\w*\b.{0,60}\b(?:names?|signatures?|entry[- ]points?|"
+                r"interface)\b"
+            ),
             _NAME + r".{0,60}\b(?:exactly|unchanged|as (?:given|stated|asked|requested|it is|they "
             r"are|specified)|verbatim|from the (?:plan|request)|in the (?:plan|request)|that the)\b",
-            r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful)\w*\b.{0,40}"
-            r"\b(?:plan|specification|spec)\b",
+            (
+                r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful)\w*\b.{0,40}"
+                r"\b(?:plan|specification|spec)\b"
+            ),
             r"\bnam(?:e|ed|es)\b.{0,20}\b(?:exactly|precisely|just) as\b",
+            (
+                r"\b(?:with|under|by)\W+the\W+(?:\w+\W+){0,2}(?:name|signature)\b.{0,40}\b(?:gives?|given|"
+                r"states?|asks?|wants?|says|names)\b"
+            ),
         ),
         (
             r"\brenam(?:e|es|ed|ing)\b",
             r"\b(?:choos|pick|invent|us|mak|creat|find|giv)\w*\W+(?:\w+\W+){0,5}"
-            r"(?:your own|own|better|new|different|another|other|creative|shorter|any|nicer|catchy)"
+            r"(?:your own|own|better|new|different|another|other|creative|shorter|any|nicer|catch\w+)"
             r"\W+(?:\w+\W+){0,2}" + _NAME,
             r"\b(?:chang|alter|improv|modif)\w*\W+(?:\w+\W+){0,4}" + _NAME,
             r"\b(?:ignor|disregard|deviat|depart|forget)\w*\W+(?:\w+\W+){0,4}(?:plan|"
@@ -229,8 +249,10 @@ WORKER = (
         (
             r"```",
             r"\bcode[- ](?:block|fence)s?\b",
-            r"\b(?:python|fenced|markdown|code|triple)[- ](?:\w+[- ]){0,2}(?:block|fence|backtick)"
-            r"(?:s|ed)?\b",
+            (
+                r"\b(?:python|fenced|markdown|code|triple)[- ](?:\w+[- ]){0,2}(?:block|fence|backtick)"
+                r"(?:s|ed)?\b"
+            ),
             r"\bfenced?\b",
         ),
         (r"\bplain text\b", r"\braw (?:code|text)\b"),
@@ -250,18 +272,24 @@ WORKER = (
     ),
     _harm(
         "language",
-        (rf"\b(?:in|use|using|write|writes|as|into|prefer|with)\b(?:\W+\w+){{0,2}}?\W+{_LANGUAGE}(?!\w)",),
+        (
+            rf"\b(?:in|use|using|write|writes|as|into|prefer|with)\b(?:\W+\w+){{0,2}}?\W+{_LANGUAGE}(?!\w)",
+        ),
         ("Write all code in JavaScript.",),
         "tells the {agent} to write in another language than Python",
     ),
     _harm(
         "skeleton",
         (
-            r"\b(?:only|just|merely|nothing but|no more than)\W+(?:\w+\W+){0,5}"
-            r"(?:signatures?|skeletons?|headers?|outlines?|stubs?|scaffold\w*|interface)\b",
+            (
+                r"\b(?:only|just|merely|nothing but|no more than)\W+(?:\w+\W+){0,5}"
+                r"(?:signatures?|skeletons?|headers?|outlines?|stubs?|scaffold\w*|interface)\b"
+            ),
             r"\b(?:signatures?|skeletons?|headers?|outlines?|stubs?)\W+(?:only|alone)\b",
-            r"\b(?:write|give|answer|provide|produce|return|reply|outline|sketch)\w*\W+"
-            r"(?:\w+\W+){0,4}(?:skeletons?|scaffold\w*|outlines?|stubs?|place ?holders?)\b",
+            (
+                r"\b(?:write|give|answer|provide|produce|return|reply|outline|sketch)\w*\W+"
+                r"(?:\w+\W+){0,4}(?:skeletons?|scaffold\w*|outlines?|stubs?|place ?holders?)\b"
+            ),
             r"\bleav\w+\W+(?:\w+\W+){0,3}(?:bod(?:y|ies)|implementation)\W+(?:empty|out|to|blank)",
             r"\bsketch(?:es)?\b",
         ),
@@ -274,11 +302,15 @@ WORKER = (
             r"\bone[- ]?liners?\b",
             r"\b(?:single|one) line of (?:code|python)\b",
             r"\bcode[- ]golf\b",
-            r"\b(?:as short as|shortest|fewest (?:lines|characters)|minimal(?:ist)?|very short|"
-            r"extremely short|tiny)\b(?!.{0,20}(?:explanation|prose|text|sentence|summary|words))"
-            r".{0,40}(?:code|functions?|programs?|solutions?|answers?|implementations?|possible)\b",
-            r"\b(?:code|functions?|programs?|solutions?|answers?|implementations?)\b.{0,30}"
-            r"\b(?:as short as|shortest|fewest|minimal|very short|extremely short)\b",
+            (
+                r"\b(?:as short as|shortest|fewest (?:lines|characters)|minimal(?:ist)?|very short|"
+                r"extremely short|tiny)\b(?!.{0,20}(?:explanation|prose|text|sentence|summary|words))"
+                r".{0,40}(?:code|functions?|programs?|solutions?|answers?|implementations?|possible)\b"
+            ),
+            (
+                r"\b(?:code|functions?|programs?|solutions?|answers?|implementations?)\b.{0,30}"
+                r"\b(?:as short as|shortest|fewest|minimal|very short|extremely short)\b"
+            ),
         ),
         ("Write the shortest code possible, ideally a one-liner.",),
         "tells the {agent} to be as short as possible, at the price of guards and clarity",
@@ -287,8 +319,10 @@ WORKER = (
         "print",
         (
             r"\bprint(?:s|ing)?\W+(?:\w+\W+){0,3}(?:instead|rather)\b",
-            r"\b(?:always|should|must|have to|and|to|functions?|then)\W+print(?:s)?\W+(?:\w+\W+){0,2}"
-            r"(?:results?|answers?|outputs?|values?)\b",
+            (
+                r"\b(?:always|should|must|have to|and|to|functions?|then)\W+print(?:s)?\W+(?:\w+\W+){0,2}"
+                r"(?:results?|answers?|outputs?|values?)\b"
+            ),
             r"^print(?:s)?\W+(?:\w+\W+){0,2}(?:results?|answers?|outputs?|values?|everything)\b",
         ),
         ("Print the result instead of returning it.",),
@@ -325,13 +359,19 @@ MANAGER = (
     _need(
         "specific",
         (
-            r"\b(?:specific|concrete|precise|testable|detailed|clear|unambiguous|measurable|exact|"
-            r"verifiable|checkable|explicit)\b.{0,60}(?:requirements?|sentences?|statements?|plans?|"
-            r"points?|criteria|items?|terms?)",
-            r"\brequirements?\b.{0,60}\b(?:specific|concrete|precise|testable|detailed|clear|short|"
-            r"from the request|measurable|checked|verifiable|cover)",
-            r"\b(?:list|state|give|write|derive|extract|break|turn|refine|spell|cover|name|capture)"
-            r"\w*\b.{0,60}\b(?:every|all|each|precise|the)\W+(?:\w+\W+)?requirements?\b",
+            (
+                r"\b(?:specific|concrete|precise|testable|detailed|clear|unambiguous|measurable|exact|"
+                r"verifiable|checkable|explicit)\b.{0,60}(?:requirements?|sentences?|statements?|plans?|"
+                r"points?|criteria|items?|terms?)"
+            ),
+            (
+                r"\brequirements?\b.{0,60}\b(?:specific|concrete|precise|testable|detailed|clear|short|"
+                r"from the request|measurable|checked|verifiable|cover)"
+            ),
+            (
+                r"\b(?:list|state|give|write|derive|extract|break|turn|refine|spell|cover|name|capture)"
+                r"\w*\b.{0,60}\b(?:every|all|each|precise|the)\W+(?:\w+\W+)?requirements?\b"
+            ),
             r"\bwithout having to guess\b",
         ),
         (
@@ -339,8 +379,10 @@ MANAGER = (
             r"\bhigh[- ]level\b",
             r"\bambiguous\b",
             r"\bopen[- ]ended\b",
-            r"\b(?:general|broad|loose|rough|abstract)\W+(?:\w+\W+)?(?:terms?|plans?|requirements?|"
-            r"statements?|strokes|ideas?|descriptions?)",
+            (
+                r"\b(?:general|broad|loose|rough|abstract)\W+(?:\w+\W+)?(?:terms?|plans?|requirements?|"
+                r"statements?|strokes|ideas?|descriptions?)"
+            ),
             r"\bdetails?\b.{0,30}\b(?:to the programmer|open|for later)",
         ),
         (
@@ -355,8 +397,10 @@ MANAGER = (
         (
             r"\b(?:edge|corner|border|boundary|special|error)[- ]cases?\b",
             r"\bboundar(?:y|ies)\b",
-            r"\b(?:invalid|bad|malformed|wrong|empty|illegal)\W+(?:\w+\W+)?"
-            r"(?:inputs?|arguments?|values?|data)\b",
+            (
+                r"\b(?:invalid|bad|malformed|wrong|empty|illegal)\W+(?:\w+\W+)?"
+                r"(?:inputs?|arguments?|values?|data)\b"
+            ),
             r"\b(?:errors?|exceptions?)\b.{0,30}\b(?:rais|expect|handl|name|state)",
         ),
         (r"\bhappy[- ]path\b", r"\bassum\w+\b.{0,40}\bvalid\b"),
@@ -370,20 +414,30 @@ MANAGER = (
     _need(
         "signature",
         (
-            r"\b(?:exact|given|stated|requested|required|specified|same|full|complete|precise|"
-            r"unchanged|correct|python)\b.{0,60}\b(?:names?|signatures?|parameters?|interface)\b",
-            r"\b(?:names?|signatures?|parameters?|interface)\b.{0,60}\b(?:exactly|unchanged|given|"
-            r"stated|asked|requested|as (?:it is|they are)|keep|same|type hints|in full)\b",
-            r"\b(?:keep|use|take|copy|respect|preserve|give|state|write|fix)\w*\b.{0,30}"
-            r"\b(?:names?|signatures?|parameters?)\b",
+            (
+                r"\b(?:exact|given|stated|requested|required|specified|same|full|complete|precise|"
+                r"unchanged|correct|python)\b.{0,60}\b(?:names?|signatures?|parameters?|interface)\b"
+            ),
+            (
+                r"\b(?:names?|signatures?|parameters?|interface)\b.{0,60}\b(?:exactly|unchanged|given|"
+                r"stated|asked|requested|as (?:it is|they are)|keep|same|type hints|in full)\b"
+            ),
+            (
+                r"\b(?:keep|use|take|copy|respect|preserve|give|state|write|fix)\w*\b.{0,30}"
+                r"\b(?:names?|signatures?|parameters?)\b"
+            ),
         ),
         (
             r"\brenam(?:e|es|ed|ing)\b",
-            r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
-            r"better|new|different|another|other|creative|shorter|catchy|nicer|fresh|original)\W+"
-            r"(?:\w+\W+){0,2}(?:names?|signatures?)\b",
-            r"\b(?:chang|alter|improv|simplif|modif|shorten)\w*\W+(?:\w+\W+){0,4}"
-            r"(?:names?|signatures?|parameters?)\b",
+            (
+                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
+                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|original)\W+"
+                r"(?:\w+\W+){0,2}(?:names?|signatures?)\b"
+            ),
+            (
+                r"\b(?:chang|alter|improv|simplif|modif|shorten)\w*\W+(?:\w+\W+){0,4}"
+                r"(?:names?|signatures?|parameters?)\b"
+            ),
         ),
         (
             "Give the exact signature; keep the name and all parameters from the request.",
@@ -413,9 +467,11 @@ MANAGER = (
         "rename",
         (
             r"\brenam(?:e|es|ing)\b",
-            r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
-            r"better|new|different|another|other|creative|shorter|catchy|nicer|fresh|original|"
-            r"funny)\W+(?:\w+\W+){0,2}(?:names?)\b",
+            (
+                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
+                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|original|"
+                r"funny)\W+(?:\w+\W+){0,2}(?:names?)\b"
+            ),
         ),
         ("Choose a catchier name for the function than the one in the request.",),
         "tells the {agent} to rename what was asked for",
@@ -423,8 +479,10 @@ MANAGER = (
     _harm(
         "fewer_parameters",
         (
-            r"\b(?:drop|remov|simplif|omit|cut|reduc|leav)\w*\W+(?:\w+\W+){0,5}"
-            r"(?:parameters?|arguments?)\b",
+            (
+                r"\b(?:drop|remov|simplif|omit|cut|reduc|leav)\w*\W+(?:\w+\W+){0,5}"
+                r"(?:parameters?|arguments?)\b"
+            ),
             r"\b(?:only|just|at most)\W+(?:one|a single)\W+(?:parameter|argument)\b",
             r"\b(?:fewer|fewest|less)\W+(?:parameters?|arguments?)\b",
         ),
@@ -434,10 +492,14 @@ MANAGER = (
     _harm(
         "wrong_examples",
         (
-            r"\b(?:guess|make up|making up|invent|imagin|random|approximat|surpris)\w*\b.{0,50}\b"
-            r"(?:examples?|results?|values?|outputs?)\b",
-            r"\b(?:examples?|results?|values?)\b.{0,40}\b(?:need not|do not have to|don't have to|"
-            r"made up|guessed|random|invented|approximate)\b",
+            (
+                r"\b(?:guess|make up|making up|invent|imagin|random|approximat|surpris)\w*\b.{0,50}\b"
+                r"(?:examples?|results?|values?|outputs?)\b"
+            ),
+            (
+                r"\b(?:examples?|results?|values?)\b.{0,40}\b(?:need not|do not have to|don't have to|"
+                r"made up|guessed|random|invented|approximate)\b"
+            ),
         ),
         ("Invent examples freely; their results may be guessed.",),
         "tells the {agent} to guess the results of examples",
@@ -445,10 +507,14 @@ MANAGER = (
     _harm(
         "vague",
         (
-            r"\b(?:keep|stay|be|remain|leave)\w*\b.{0,40}\b(?:vague|high[- ]level|open[- ]ended|"
-            r"general|abstract|loose)\b",
-            r"\b(?:vague|high[- ]level|open[- ]ended|broad|loose)\W+(?:\w+\W+){0,2}"
-            r"(?:plans?|requirements?|terms?|strokes)",
+            (
+                r"\b(?:keep|stay|be|remain|leave)\w*\b.{0,40}\b(?:vague|high[- ]level|open[- ]ended|"
+                r"general|abstract|loose)\b"
+            ),
+            (
+                r"\b(?:vague|high[- ]level|open[- ]ended|broad|loose)\W+(?:\w+\W+){0,2}"
+                r"(?:plans?|requirements?|terms?|strokes)"
+            ),
         ),
         ("Keep the requirements high-level and leave the details open.",),
         "tells the {agent} to keep the plan vague",
@@ -459,8 +525,10 @@ EVALUATOR = (
     _need(
         "compare",
         (
-            r"\b(?:compar|check|against|match|fulfil|satisf|meet|conform|compl|agree|measur|follow|"
-            r"implement|do|answer)\w*\b.{0,60}\b(?:requests?|requirements?|plans?|asks?|asked|spec\w*)\b",
+            (
+                r"\b(?:compar|check|against|match|fulfil|satisf|meet|conform|compl|agree|measur|follow|"
+                r"implement|do|answer)\w*\b.{0,60}\b(?:requests?|requirements?|plans?|asks?|asked|spec\w*)\b"
+            ),
             r"\b(?:correct(?:ness|ly)?)\b.{0,80}\b(?:requests?|requirements?|plans?|asked|task)\b",
             r"\bwhat (?:was|is|the \w+) (?:asked|requested|required|asks)\b",
         ),
@@ -492,7 +560,10 @@ EVALUATOR = (
         "reasons",
         (r"\breasons?\b", r"\bexplain\w*\b", r"\bjustif\w+\b", r"\bwhy\b"),
         (),
-        ("Give a short reason for every mark that is not full.", "Explain each mark in a sentence."),
+        (
+            "Give a short reason for every mark that is not full.",
+            "Explain each mark in a sentence.",
+        ),
         "does not ask the judge for reasons",
         "Ask the judge for a reason for each mark.",
     ),
@@ -500,11 +571,15 @@ EVALUATOR = (
         "lenient",
         (
             r"\blenien(?:t|tly|cy)\b",
-            r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass|full marks?|1\.0|perfect|"
-            r"highest|top|maximum)\b",
-            r"\b(?:give|award|assign|return|mark)\w*\b.{0,40}\b(?:full marks?|highest (?:mark|score)s?|"
-            r"top (?:mark|score)s?|maximum|perfect (?:mark|score)s?)\b.{0,40}"
-            r"\b(?:all|always|every|any|each|whatever|regardless)\b",
+            (
+                r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass|full marks?|1\.0|perfect|"
+                r"highest|top|maximum)\b"
+            ),
+            (
+                r"\b(?:give|award|assign|return|mark)\w*\b.{0,40}\b(?:full marks?|highest (?:mark|score)s?|"
+                r"top (?:mark|score)s?|maximum|perfect (?:mark|score)s?)\b.{0,40}"
+                r"\b(?:all|always|every|any|each|whatever|regardless)\b"
+            ),
             r"\bbe (?:very |extremely )?(?:generous|kind|encouraging|forgiving|nice)\b",
             r"\bgenerous(?:ly)?\b",
             r"\bbenefit of the doubt\b",
@@ -516,13 +591,19 @@ EVALUATOR = (
         "harsh",
         (
             r"\b(?:reject|fail)\w*\W+(?:\w+\W+){0,2}(?:all|every|each|any|everything|most|almost)\b",
-            r"\b(?:always|every|all|everything|never)\b.{0,50}\b(?:reject|0\.0|0\.1|zero|lowest|"
-            r"low marks?|fails?|more than 0\.\d|above 0\.\d)\b",
-            r"\b(?:extremely|very|brutally|mercilessly|exceedingly|overly)\W+"
-            r"(?:harsh|severe|strict|critical|hard)\b",
+            (
+                r"\b(?:always|every|all|everything|never)\b.{0,50}\b(?:reject|0\.0|0\.1|zero|lowest|"
+                r"low marks?|fails?|more than 0\.\d|above 0\.\d)\b"
+            ),
+            (
+                r"\b(?:extremely|very|brutally|mercilessly|exceedingly|overly)\W+"
+                r"(?:harsh|severe|strict|critical|hard)\b"
+            ),
             r"\b(?:harsh(?:ly)?|merciless(?:ly)?|ruthless(?:ly)?|brutal(?:ly)?)\b",
-            r"\b(?:lowest|low|zero)\W+(?:possible\W+)?(?:marks?|scores?)\b.{0,40}"
-            r"\b(?:all|always|every|any|each|whatever|regardless)\b",
+            (
+                r"\b(?:lowest|low|zero)\W+(?:possible\W+)?(?:marks?|scores?)\b.{0,40}"
+                r"\b(?:all|always|every|any|each|whatever|regardless)\b"
+            ),
         ),
         ("Be merciless: reject every submission with marks near zero.",),
         "tells the judge to be harsh, so sound code is rejected",
@@ -530,8 +611,10 @@ EVALUATOR = (
     _harm(
         "style_only",
         (
-            r"\b(?:only|solely|just|merely|exclusively|purely)\b.{0,40}\b(?:style|formatting|"
-            r"readability|look|layout|naming|docstrings?|comments?|beauty|elegan\w+|pep ?8)\b",
+            (
+                r"\b(?:only|solely|just|merely|exclusively|purely)\b.{0,40}\b(?:style|formatting|"
+                r"readability|look|layout|naming|docstrings?|comments?|beauty|elegan\w+|pep ?8)\b"
+            ),
             r"\b(?:style|formatting|readability|elegance|naming)\W+(?:alone|only)\b",
             r"\b(?:nothing (?:else )?(?:but|than))\W+(?:\w+\W+){0,2}(?:style|formatting|readability)",
         ),
@@ -541,10 +624,14 @@ EVALUATOR = (
     _harm(
         "length_only",
         (
-            r"\b(?:longer|more lines?|length(?:ier)?|more code|number of lines)\b.{0,50}"
-            r"\b(?:better|higher|more marks?|score|only|decides?|counts?)\b",
-            r"\b(?:only|solely|just|by|based on)\b.{0,30}\b(?:length|number of lines|line count|"
-            r"size)\b",
+            (
+                r"\b(?:longer|more lines?|length(?:ier)?|more code|number of lines)\b.{0,50}"
+                r"\b(?:better|higher|more marks?|score|only|decides?|counts?)\b"
+            ),
+            (
+                r"\b(?:only|solely|just|by|based on)\b.{0,30}\b(?:length|number of lines|line count|"
+                r"size)\b"
+            ),
         ),
         ("Judge by length only: the longer the program, the higher the mark.",),
         "tells the judge to go by length",

@@ -52,7 +52,7 @@ def inspect(code: str, name: str | None, task: Task | None) -> Finding:
         verdict = "greeting" if _GREETING.search(code) else "wrong name"
         return Finding(verdict, documented=True, typed=True)
     documented, typed = ast.get_docstring(entry) is not None, _typed(entry)
-    return Finding(_verdict(tree, entry, task), documented, typed)
+    return Finding(_verdict(code, entry, task), documented, typed)
 
 
 def _entry(tree: ast.Module, name: str | None) -> ast.FunctionDef | None:
@@ -67,15 +67,14 @@ def _typed(entry: ast.FunctionDef) -> bool:
     return entry.returns is not None and all(arg.annotation for arg in arguments)
 
 
-def _verdict(tree: ast.Module, entry: ast.FunctionDef, task: Task | None) -> str:
+def _verdict(code: str, entry: ast.FunctionDef, task: Task | None) -> str:
     own = _early(entry)
     if own is not None:
         return own
     if task is None:
         return "different"
-    sound_tree = ast.parse(task.solution)
-    sound = find_function(sound_tree, task.name)
-    if normal(tree, entry.name) == normal(sound_tree, task.name):
+    sound = task.entry
+    if _normal(code, entry.name) == _sound(task):
         return "sound"
     if _returns_nothing(entry):
         return "no result"
@@ -108,13 +107,18 @@ def _returns_nothing(entry: ast.FunctionDef) -> bool:
     return empty and not yields
 
 
-def normal(tree: ast.Module, name: str) -> str:
+def _normal(code: str, name: str) -> str:
     """Return the code without docstrings, types and its entry's name, for comparison."""
-    copied = ast.parse(ast.unparse(tree))
-    entry = find_function(copied, name)
+    tree = ast.parse(code)
+    entry = find_function(tree, name)
     for kind in ("strip_types", "strip_docs"):
-        MUTATIONS[kind](copied, entry, _QUIET)
-    return re.sub(rf"\b{re.escape(name)}\b", "_", ast.unparse(copied))
+        MUTATIONS[kind](tree, entry, _QUIET)
+    return re.sub(rf"\b{re.escape(name)}\b", "_", ast.unparse(tree))
+
+
+@lru_cache(maxsize=1024)
+def _sound(task: Task) -> str:
+    return _normal(task.solution, task.name)
 
 
 def _shape(entry: ast.FunctionDef) -> int:
@@ -123,6 +127,7 @@ def _shape(entry: ast.FunctionDef) -> int:
 
 def _unlike(entry: ast.FunctionDef, sound: ast.FunctionDef) -> str:
     """Tell a bare try around everything from an honest other way to do it."""
-    wraps = any(isinstance(node, ast.ExceptHandler) and node.type is None
-                for node in ast.walk(entry))
+    wraps = any(
+        isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(entry)
+    )
     return "no guard" if wraps and guards(sound) else "different"

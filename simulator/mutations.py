@@ -102,8 +102,12 @@ def _shift_bound(_: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
         for weight, change in _changes(node)
     ]
     if not sites:
-        sites = [(1, change) for guard in guards(entry) for n in ast.walk(guard)
-                 for _w, change in _changes(n)]
+        sites = [
+            (1, change)
+            for guard in guards(entry)
+            for n in ast.walk(guard)
+            for _w, change in _changes(n)
+        ]
     heavy = [change for weight, change in sites if weight == max(w for w, _ in sites)]
     if heavy:
         noise.pick(heavy, "site")()
@@ -147,8 +151,9 @@ def _call_changes(node: ast.Call) -> list[tuple[int, Callable[[], None]]]:
     if name in _TWINS:
         return [(3, lambda: setattr(node, "func", ast.Name(_TWINS[name])))]
     if name == "sorted":
-        wrong = ast.keyword("reverse", ast.Constant(not any(k.arg == "reverse" for k in
-                                                              node.keywords)))
+        wrong = ast.keyword(
+            "reverse", ast.Constant(not any(k.arg == "reverse" for k in node.keywords))
+        )
         kept = [keyword for keyword in node.keywords if keyword.arg != "reverse"]
         return [(3, lambda: setattr(node, "keywords", [*kept, wrong]))]
     return []
@@ -193,12 +198,12 @@ def _shorten(tree: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
 
 def _print_result(_: ast.Module, entry: ast.FunctionDef, _noise: Noise) -> None:
     class Printing(ast.NodeTransformer):
-        def visit_Return(self, node: ast.Return) -> list[ast.stmt]:  # noqa: N802 - ast's name
+        def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
             value = node.value or ast.Constant(None)
             shown = ast.Expr(ast.Call(ast.Name("print"), [value], []))
             return [shown, ast.Return()]
 
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
             return self.generic_visit(node) if node is entry else node
 
     Printing().visit(entry)

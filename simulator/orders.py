@@ -9,7 +9,9 @@ _QUOTED = re.compile(
     r"(?:\"([^\"\n]+)\"|“([^”\n]+)”|‘([^’\n]+)’|`([^`\n]+)`|'([^'\n]+)')",
     re.IGNORECASE,
 )
-_ABOUT_PROMPTS = re.compile(r"\b(?:prompt|instructions?|system message|optimi[sz]er)\b", re.I)
+_ABOUT_PROMPTS = re.compile(
+    r"\b(?:prompt|instructions?|system message|optimi[sz]er)\b", re.IGNORECASE
+)
 _MUST_SAY = re.compile(
     r"\bprompt\W+(?:must|should|has to|needs to)\W+(?:say|include|contain|mention|read)\W+(?:that\W+)?"
     r"(.+)",

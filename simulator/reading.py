@@ -13,10 +13,10 @@ from functools import lru_cache
 from simulator.cues import CUES, Cue
 
 _WRAPPED = re.compile(r"\n(?=\s*[a-z])\s*")
-_SENTENCE = re.compile(r"\s*\n\s*(?:[-*•#>]+\s+|\d+[.)]\s+)?|(?<=[.!?;])[\"')*]*\s+")
+_SENTENCE = re.compile(r"\s*\n\s*(?:[-*•#>]+\s+|\d+[.)]\s+)?|(?<=[.!?])[\"')*]*\s+")
 _BULLET = re.compile(r"\A\s*(?:[-*•#>]+\s+|\d+[.)]\s+)")
 _CONNECTOR = re.compile(
-    r"(,?\s+(?:and|or|nor|but|while|whereas|yet|so|then|instead)\b(?! of)\s+|[,:(]\s+|\s+[—–-]+\s+|[)])",
+    r"(,?\s+(?:and|or|nor|but|while|whereas|yet|so|then|instead)\b(?! of)\s+|[,:;(]\s+|\s+[—–-]+\s+|[)])",
     re.IGNORECASE,
 )
 _FRESH = re.compile(
@@ -44,12 +44,68 @@ _BEHIND = re.compile(
     r"of no (?:interest|concern|importance))\b|^\W*(?:\w+\W+)?out\W*$",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:if|when(?:ever)?|in case)\s+(.{3,80}?)(?:[,:.]|\bthen\b|$)", re.I)
+_CONDITION = re.compile(
+    r"\b(?:if|when(?:ever)?|in case)\s+(.{3,80}?)(?:[,:.]|\bthen\b|$)", re.IGNORECASE
+)
 _GENERAL = frozenset(
-    "asked ask asks request requests requested user users person somebody someone for a an the you"
-    " are is to about something anything code any whatever they it he she wants want need needs"
-    " your called write program python function people in of on do answer given some get receive"
-    " new task job work with this that".split()
+    [
+        "asked",
+        "ask",
+        "asks",
+        "request",
+        "requests",
+        "requested",
+        "user",
+        "users",
+        "person",
+        "somebody",
+        "someone",
+        "for",
+        "a",
+        "an",
+        "the",
+        "you",
+        "are",
+        "is",
+        "to",
+        "about",
+        "something",
+        "anything",
+        "code",
+        "any",
+        "whatever",
+        "they",
+        "it",
+        "he",
+        "she",
+        "wants",
+        "want",
+        "need",
+        "needs",
+        "your",
+        "called",
+        "write",
+        "program",
+        "python",
+        "function",
+        "people",
+        "in",
+        "of",
+        "on",
+        "do",
+        "answer",
+        "given",
+        "some",
+        "get",
+        "receive",
+        "new",
+        "task",
+        "job",
+        "work",
+        "with",
+        "this",
+        "that",
+    ]
 )
 
 
@@ -131,8 +187,21 @@ def _clauses(sentence: str) -> Iterator[tuple[str, int]]:
     pieces = ["", *_CONNECTOR.split(sentence)]
     carried = 0
     for connector, clause in zip(pieces[::2], pieces[1::2], strict=True):
-        word = connector.strip(" ,").lower()
-        if word in {"but", "while", "whereas", "yet", "so", "then", "instead", "—", "–", "-", ")"}:
+        word = connector.strip(" ,\n").lower()
+        if word in {
+            "but",
+            "while",
+            "whereas",
+            "yet",
+            "so",
+            "then",
+            "instead",
+            ";",
+            "—",
+            "–",
+            "-",
+            ")",
+        }:
             carried = 0
         elif word not in {"or", "nor"} and _FRESH.match(clause):
             carried = 0

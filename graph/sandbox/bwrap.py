@@ -86,7 +86,7 @@ def _mounts() -> tuple[str, ...]:
 
 
 def _mount(path: Path) -> tuple[str, ...]:
-    if path.is_symlink():  # /lib on a merged /usr, libpython.so: as they are
+    if path.is_symlink() and path.is_dir():  # /lib on a merged /usr
         return "--symlink", str(path.readlink()), str(path)
     return "--ro-bind", str(path), str(path)
 

@@ -14,7 +14,7 @@ SHOWN_CALL = 120
 _STOPS: dict[Stop, tuple[Status, str]] = {
     "timeout": ("timeout", "stopped after {limits.wall_seconds:g} s"),
     "output": ("output", "stopped: it printed more than {limits.output_bytes} bytes"),
-    "disk": ("output", "stopped: it wrote more than {limits.disk_bytes} bytes of files"),
+    "disk": ("output", "stopped: it wrote more than {limits.disk_bytes} bytes, or too many files"),
     "garbled": ("killed", "stopped: it interfered with the sandbox's own channel, {why}"),
     "cancelled": ("killed", "stopped: it was no longer wanted"),
 }
@@ -72,6 +72,8 @@ def _told_exit(returncode: int, limits: Limits) -> tuple[Status, str]:
         return "memory", "it needed more memory than it may have"
     if number == signal.SIGXCPU:
         return "timeout", f"stopped after {limits.cpu_seconds} s of processor time"
+    if number == signal.SIGKILL:
+        return "killed", "killed by the system: out of memory, or out of processor time"
     try:
         return "killed", f"killed by {signal.Signals(number).name}"
     except ValueError:

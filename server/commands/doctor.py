@@ -1,5 +1,6 @@
 """`selfheal doctor`: what is configured, reachable and missing, each with its mend."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -81,8 +82,8 @@ async def _model(settings: Settings) -> Diagnosis:
     """Ask the model for a word: a key that is set may still be refused."""
     try:
         require_model(settings)
-        model = Model((settings.model,), timeout=20)
-        answer = await model.write("Answer with the word yes.", "Are you there?")
+        async with contextlib.aclosing(Model((settings.model,), timeout=20)) as model:
+            answer = await model.write("Answer with the word yes.", "Are you there?")
     except (SettingsError, RunError) as error:
         return Diagnosis("model", False, str(error), "check SELFHEAL_MODEL and the key")
     return Diagnosis("model", True, f"{settings.model} answers as {answer.model}")

@@ -9,7 +9,7 @@ from simulator.world import Setting
 Schema = Mapping[str, Any]
 
 
-def answer(call: Call, setting: Setting) -> Mapping[str, Any]:  # noqa: ARG001
+def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
     """Fill the call's schema with valid values."""
     return fit({}, call.schema or {})
 

@@ -68,7 +68,7 @@ def _bent(marks: _Marks, call: Call, reading: Reading, setting: Setting) -> _Mar
         marks = _flat(marks.readability, "The style is what counts here.")
     elif "length_only" in harms:
         lines = call.blocks.get("code", "").count("\n") + 1
-        marks = _flat(min(lines / 30, 1.0), f"The program has {lines} lines.")
+        marks = _flat(min(lines / 50, 1.0), f"The program has {lines} lines.")
     elif not reading.has("compare"):
         flat = marks.readability
         marks = _Marks(flat, flat, flat, ("It looks like reasonable code.",))
@@ -89,4 +89,3 @@ def _drifted(marks: _Marks, harms: frozenset[str], setting: Setting) -> _Marks:
 
 def _flat(mark: float, reason: str) -> _Marks:
     return _Marks(mark, mark, mark, (reason,))
-

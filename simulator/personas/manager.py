@@ -79,9 +79,11 @@ def _requirements(job: _Job) -> list[str]:
     sound = [f"Define `{job.name}` with the parameters of the signature.", docs]
     if not job.lacks("errors", 0.5):
         sound += [_guard_text(guard) for guard in guards(task.entry)][:3]
-    returns = f"The result is of type `{ast.unparse(task.entry.returns)}`." if (
-        task.entry.returns
-    ) else "Return the result."
+    returns = (
+        f"The result is of type `{ast.unparse(task.entry.returns)}`."
+        if (task.entry.returns)
+        else "Return the result."
+    )
     return [*sound, returns]
 
 

@@ -11,7 +11,9 @@ from simulator.orders import orders_in
 from simulator.reading import read, sentences, unwrapped
 from simulator.world import Setting
 
-_AGENT = re.compile(r"\b(manager|worker|evaluator|judge)(?:['’]s)?\W+(?:system\W+)?prompt", re.I)
+_AGENT = re.compile(
+    r"\b(manager|worker|evaluator|judge)(?:['’]s)?\W+(?:system\W+)?prompt", re.IGNORECASE
+)
 _EMPTY_LINE = re.compile(r"^[ \t]*(?:[-*•#>]+|\d+[.)])?[ \t]*\n", re.MULTILINE)
 _ROLES = {
     "worker": (
@@ -37,6 +39,8 @@ _FILLERS = (
     "We count on you.",
     "Use good judgement throughout.",
 )
+# With fewer words left, a prompt is written anew.
+_BEYOND_REPAIR = 12
 # Shares of good, useless and harmful candidates; a writer that hears of rejections tries harder.
 _SHARES = (("good", 0.55), ("useless", 0.8), ("harmful", 1.0))
 _AFTER_REJECTION = (("good", 0.8), ("useless", 0.9), ("harmful", 1.0))
@@ -103,11 +107,12 @@ def _words(text: str) -> str:
 
 def _good(brief: _Brief) -> tuple[str, str]:
     kept = _mended(brief.incumbent, brief.agent)
+    if len(kept.split()) < _BEYOND_REPAIR:
+        kept = brief.noise.pick(_ROLES[brief.agent], "role")
     reading = read(kept, brief.agent)
     missing = [cue for cue in brief.needs if not reading.has(cue.name)]
     added = [brief.noise.pick(cue.advice, cue.name) for cue in missing]
-    opening = [brief.noise.pick(_ROLES[brief.agent], "role")] if len(kept.split()) < 12 else []
-    text = _joined([*opening, kept], brief.noise.shuffled(added, "order"), brief.noise)
+    text = _joined(kept, brief.noise.shuffled(added, "order"), brief.noise)
     return text, "Drops what misled the agent and says what was missing."
 
 
@@ -124,8 +129,7 @@ def _mended(incumbent: str, agent: str) -> str:
     return _EMPTY_LINE.sub("", re.sub(r"[ \t]{2,}", " ", text)).strip()
 
 
-def _joined(opening: list[str], added: list[str], noise: Noise) -> str:
-    start = "\n".join(text for text in opening if text)
+def _joined(start: str, added: list[str], noise: Noise) -> str:
     if noise.chance(0.5, "bullets"):
         return "\n".join((start, *(f"- {text}" for text in added))).strip()
     return f"{start}\n{' '.join(added)}".strip()

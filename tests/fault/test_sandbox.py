@@ -47,31 +47,38 @@ def mine(pid: int) -> Iterator[int]:
                 yield from mine(child)
 
 
-def strays() -> set[int]:
-    """Whoever runs our child, wherever it hangs in the tree of processes."""
-    found = set()
+def orphans() -> Iterator[int]:
+    """Processes of ours that have lost their parent; those of other test workers soon end too."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if "/child.py" in (text := path.read_text()) or "landlock_launcher" in text:
-                found.add(int(path.parent.name))
-    return found
+            text = path.read_text() + path.with_name("status").read_text()
+            if "graph/sandbox" in text and "PPid:\t1\n" in text:
+                yield int(path.parent.name)
 
 
-def leftovers() -> tuple[set[int], set[str], int]:
-    files = {path.name for path in Path(tempfile.gettempdir()).glob("selfheal-sandbox-*")}
-    return set(mine(os.getpid())) | strays(), files, len(list(Path("/proc/self/fd").iterdir()))
+def leftovers(folder: Path) -> tuple[set[int], set[str], int]:
+    files = {path.name for path in folder.iterdir()}
+    return {*mine(os.getpid()), *orphans()}, files, len(list(Path("/proc/self/fd").iterdir()))
+
+
+def excess(after: tuple[set[int], set[str], int], before: tuple[set[int], set[str], int]) -> list:
+    more = after[2] - before[2]
+    return [*(after[0] - before[0]), *(after[1] - before[1]), *([f"{more} files"] * (more > 0))]
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left() -> AsyncIterator[None]:
-    before = leftovers()
-    yield
-    for _ in range(40):  # the kernel takes its time to end a namespace
-        after = leftovers()
-        if after[0] <= before[0] and after[1] <= before[1] and after[2] <= before[2]:
-            return
-        await asyncio.sleep(0.05)
-    assert after == before
+async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    with tempfile.TemporaryDirectory(prefix="sandbox-test-") as name:
+        folder = Path(name)
+        os.chmod(name, 0o755)  # noqa: PTH101 - nobody must get in
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        before = leftovers(folder)
+        yield
+        for _ in range(100):  # the kernel takes its time to end a namespace
+            if not (more := excess(leftovers(folder), before)):
+                break
+            await asyncio.sleep(0.05)
+        assert more == []
 
 
 def raised(result: CallResult) -> str:
@@ -205,13 +212,13 @@ async def test_an_endless_module_is_stopped(sandbox: Sandbox) -> None:
 
 
 async def test_processor_time_is_limited_though_the_signal_is_ignored(sandbox: Sandbox) -> None:
-    limits = Limits(wall_seconds=8, cpu_seconds=1)
+    limits = Limits(wall_seconds=60, cpu_seconds=1)
     run = await attack(sandbox, "while True: pass", limits=limits)
     assert (run.status, run.detail[:35]) == ("timeout", "stopped after 1 s of processor time")
     deaf = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     run = await attack(sandbox, deaf, limits=limits)
     assert run.status == "killed"
-    assert run.seconds < 6
+    assert "out of processor time" in run.detail
 
 
 async def test_an_exception_whose_text_never_ends_is_still_told(sandbox: Sandbox) -> None:
@@ -242,7 +249,8 @@ def f(): raise Evil
     ],
 )
 async def test_too_much_memory_is_refused(sandbox: Sandbox, code: str) -> None:
-    run = await attack(sandbox, code, "1", limits=Limits())
+    patient = Limits(wall_seconds=60, cpu_seconds=50)  # many small parts take seconds to fill
+    run = await attack(sandbox, code, "1", limits=patient)
     if "mmap" in code:
         assert (run.status, run.detail.split(":")[0]) == ("error", "OSError")
     else:
@@ -282,7 +290,7 @@ def fill(delete):
         run = await attack(sandbox, code, call, limits=Limits())
         if sandbox.name == "landlock":
             assert run.status == "output"
-            assert "of files" in run.detail
+            assert "too many files" in run.detail
         else:
             assert raised(run.results[0]) == "OSError"
 
@@ -447,23 +455,27 @@ async def test_files_of_this_machine_are_out_of_reach(sandbox: Sandbox, tmp_path
     assert len(run.results) == len(calls)
 
 
-def traits(path: Path) -> tuple[float, ...]:
+def open_to_all(folder: Path) -> Path:
+    victim = folder / "victim"
+    victim.write_text("whole")
+    victim.chmod(0o666)
+    folder.chmod(0o777)
+    return victim
+
+
+def traits(path: Path) -> tuple[object, ...]:
     status = path.stat()
-    return status.st_mode, status.st_mtime, status.st_uid
+    return status.st_mode, status.st_mtime, status.st_uid, path.read_text()
 
 
 async def test_nothing_outside_the_scratch_folder_can_be_changed(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("whole")
-    victim.chmod(0o666)
-    tmp_path.chmod(0o777)
-    name = repr(str(victim))
-    before = traits(victim)
-    folders = [repr(f"{folder}/x") for folder in (tmp_path, "/tmp", "/dev/shm", "/var/tmp", "/usr")]
+    victim = open_to_all(tmp_path)
+    name, before = repr(str(victim)), traits(victim)
+    folders = (tmp_path, "/tmp", "/dev/shm", "/var/tmp", "/usr")
     calls = [
-        *(f"open({folder}, 'w')" for folder in folders),
+        *(f"open('{folder}/x', 'w')" for folder in folders),
         f"open({name}, 'a')", f"os.truncate({name}, 0)", f"os.open({name}, os.O_TRUNC)",
         f"os.unlink({name})", f"os.rename({name}, {name} + 'x')", f"os.chmod({name}, 0)",
         f"os.utime({name}, (1, 1))", f"os.chown({name}, 1, 1)",
@@ -475,7 +487,7 @@ async def test_nothing_outside_the_scratch_folder_can_be_changed(
     for result in run.results:
         assert raised(result) in {"FileNotFoundError", "PermissionError", "OSError"}, result
     assert len(run.results) == len(calls)
-    assert (victim.read_text(), traits(victim)) == ("whole", before)
+    assert traits(victim) == before
 
 
 async def test_the_environment_is_empty_of_ours(
@@ -489,9 +501,11 @@ async def test_the_environment_is_empty_of_ours(
     assert run.results[1] == CallResult("libc.getenv(b'GOOGLE_API_KEY')", None, None, "")
 
 
-FORKS = ["os.fork()", "os.forkpty()", "subprocess.run(['/bin/true'])", "os.system('true') and 1/0",
-         "os.posix_spawn('/bin/true', ['true'], {})", "multiprocessing.Process(target=id).start()",
-         "libc.vfork()", "raw(56, 17, 0, 0, 0, 0)", "raw(435, 0, 0)", "raw(57)", "raw(58)"]  # fmt: skip
+FORKS = [
+    "os.fork()", "os.forkpty()", "subprocess.run(['/bin/true'])", "os.system('true') and 1/0",
+    "os.posix_spawn('/bin/true', ['true'], {})", "multiprocessing.Process(target=id).start()",
+    "raw(56, 17, 0, 0, 0, 0)", "raw(435, 0, 0)", "raw(57)", "raw(58)",
+]  # fmt: skip
 
 
 async def test_no_process_can_be_started(sandbox: Sandbox) -> None:
@@ -504,7 +518,6 @@ def raw(*numbers):
     os._exit(9)
 """
     calls = [call for call in FORKS if "raw" not in call or os.uname().machine == "x86_64"]
-    calls.remove("libc.vfork()")
     run = await attack(sandbox, code, *calls, limits=Limits())
     assert run.status == "ok", run
     for result in run.results:

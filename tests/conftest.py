@@ -1,0 +1,142 @@
+"""Real parts for every test: one Postgres for the whole run, one database for each test."""
+
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from db import prompts
+from db.embedded import embedded_postgres
+from db.migrate import migrate
+from db.pool import Database, open_database
+from graph.seed import first_prompts
+from tests.support.processes import clean_environment, started
+
+_TEMPLATE = "selfheal_template"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own key and database out of the tests."""
+    for name in os.environ.keys() - clean_environment().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LANGGRAPH_CLI_NO_ANALYTICS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all test processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+async def postgres(shared_folder: Path) -> AsyncIterator[str]:
+    """Start the run's one Postgres, with a template database that is migrated and seeded."""
+    async with embedded_postgres(shared_folder / "data") as url:
+        with (shared_folder / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            await _make_template(url)
+        yield url
+
+
+async def _make_template(url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        query = "SELECT 1 FROM pg_database WHERE datname = %s"
+        if await (await connection.execute(query, (_TEMPLATE,))).fetchone():
+            return
+        await connection.execute(sql.SQL("CREATE DATABASE selfheal_making"))
+        async with open_database(make_conninfo(url, dbname="selfheal_making")) as database:
+            await migrate(database)
+            async with database.connection() as seeding:
+                await prompts.seed(seeding, first_prompts())
+        name = sql.Identifier(_TEMPLATE)
+        await connection.execute(sql.SQL("ALTER DATABASE selfheal_making RENAME TO {}").format(name))
+
+
+@pytest.fixture
+async def empty_url(postgres: str) -> AsyncIterator[str]:
+    """Make a database without any schema; yield its address."""
+    async with AsyncExitStack() as stack:
+        yield await _database(stack, postgres, "template1")
+
+
+@pytest.fixture
+async def database_url(postgres: str) -> AsyncIterator[str]:
+    """Make a database with the schema and the first prompts; yield its address."""
+    async with AsyncExitStack() as stack:
+        yield await _database(stack, postgres, _TEMPLATE)
+
+
+async def _database(stack: AsyncExitStack, url: str, template: str) -> str:
+    admin = await stack.enter_async_context(
+        await psycopg.AsyncConnection.connect(url, autocommit=True)
+    )
+    name = sql.Identifier(f"test_{uuid4().hex}")
+    source = sql.Identifier(template)
+    await admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, source))
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name)
+    stack.push_async_callback(admin.execute, drop)
+    return make_conninfo(url, dbname=name.as_string()[1:-1])
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Open the test's database."""
+    async with open_database(database_url, size=8) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def empty_database(empty_url: str) -> AsyncIterator[Database]:
+    """Open a database with the schema, but without any prompt."""
+    async with open_database(empty_url, size=8) as opened:
+        await migrate(opened)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def _simulator() -> AsyncIterator[str]:
+    command = (sys.executable, "-m", "simulator", "--port", "0")
+    async with started(
+        *command, env=clean_environment(), says=r"listening on (http://\S+)"
+    ) as (_, url):
+        yield url
+
+
+@pytest.fixture
+async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Lead this process's model calls to the simulated Gemini; yield its address."""
+    await control(_simulator, reset=True, scenario="sound", seed=0, faults=[])
+    monkeypatch.setenv("GOOGLE_API_KEY", "simulated")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", _simulator)
+    return _simulator
+
+
+async def control(url: str, **wanted: object) -> dict[str, object]:
+    """Set the simulated Gemini; return what it says of itself."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{url}/control", json=wanted)
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, object] = answer.json()
+        return shown
+
+
+@pytest.fixture
+def service_env(database_url: str, gemini: str, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a process of ours that uses the test's database and Gemini."""
+    return clean_environment(
+        DATABASE_URL=database_url,
+        GOOGLE_API_KEY="simulated",
+        GOOGLE_GEMINI_BASE_URL=gemini,
+        SELFHEAL_DATA_DIR=str(tmp_path / "data"),
+    )

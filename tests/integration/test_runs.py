@@ -1,0 +1,59 @@
+"""The run log, on a real Postgres."""
+
+from uuid import uuid4
+
+import pytest
+
+from db import runs
+from db.errors import NotFoundError
+from db.pool import Database
+from db.runs import Finish
+
+EVALUATION = {
+    "score": 0.5,
+    "rule_score": 0.6,
+    "llm_score": None,
+    "passed": False,
+    "checks": [{"name": "runs", "score": 0.0, "weight": 1.0, "detail": "a \0 and a \ud800"}],
+    "reasons": ["because"],
+    "execution": {"backend": "bwrap", "status": "error", "detail": "", "seconds": 0.1},
+}
+
+
+async def test_a_run_has_exactly_one_recorded_result(database: Database) -> None:
+    run_id = uuid4()
+    async with database.transaction() as connection:
+        await runs.start(
+            connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
+        )
+        versions = {"manager": 1, "worker": 2, "evaluator": 3}
+        first = Finish(outcome="failed", evaluation=EVALUATION, prompt_versions=versions)
+        assert await runs.finish(connection, run_id, first)
+        assert not await runs.finish(connection, run_id, Finish(outcome="ok"))
+        row = await runs.get(connection, run_id)
+    assert (row.status, row.outcome, row.worker_version) == ("success", "failed", 2)
+    assert row.evaluation is not None
+    assert row.evaluation["score"] == 0.5
+
+
+async def test_text_that_postgres_cannot_hold_is_stored_all_the_same(database: Database) -> None:
+    run_id = uuid4()
+    async with database.transaction() as connection:
+        await runs.start(
+            connection,
+            run_id,
+            thread_id=uuid4(),
+            assistant="agent",
+            request="a\0b\ud800c",
+            examples=[{"call": "f('\0')", "returns": "1"}],
+        )
+        finish = Finish(outcome="failed", code="x = '\0\udfff'", evaluation=EVALUATION)
+        await runs.finish(connection, run_id, finish)
+        row = await runs.get(connection, run_id)
+    assert row.request == "a\N{REPLACEMENT CHARACTER}b?c"
+
+
+async def test_feedback_needs_a_run(database: Database) -> None:
+    with pytest.raises(NotFoundError, match="no run"):
+        async with database.connection() as connection:
+            await runs.add_feedback(connection, uuid4(), score=1.0)

@@ -1,0 +1,191 @@
+"""The rules of fact, each shown what it must see and what it must let pass."""
+
+import ast
+from typing import Any
+
+import pytest
+
+from graph.context import Grading
+from graph.nodes.evaluator import Marks, verdict
+from graph.rules.compare import same
+from graph.rules.linter import lint
+from graph.rules.running import observe
+from graph.rules.syntax import asked_name, parses, read
+from graph.rules.table import WEIGHTS, Finding, Subject
+from graph.rules.verdict import Facts
+from graph.sandbox.contract import CallResult, Execution
+from graph.state import Plan, PlannedExample
+
+OK = Execution("test", "ok", "", 0.0, "", ())
+
+
+def plan(signature: str = "def f() -> int", *examples: PlannedExample) -> Plan:
+    return Plan(title="", requirements=[], signature=signature, examples=list(examples))
+
+
+def findings(code: str, signature: str = "def f() -> int") -> dict[str, Finding]:
+    subject = Subject(code, plan(signature), OK)
+    return {each.name: each for each in read(subject, ast.parse(code))}
+
+
+@pytest.mark.parametrize(
+    ("signature", "name"),
+    [
+        ("def add(a: int) -> int", "add"),
+        ("async def go()", "go"),
+        ("class Stack:", "Stack"),
+        ("add(a, b)", "add"),
+        ("", None),
+        ("a function that adds", None),
+    ],
+)
+def test_the_asked_name_is_read_off_the_signature(signature: str, name: str | None) -> None:
+    assert asked_name(signature) == name
+
+
+@pytest.mark.parametrize("code", ["def f(:", "x = (", "\0", "(" * 5000])
+def test_what_does_not_parse_never_passes(code: str) -> None:
+    assert parses(code).veto
+
+
+@pytest.mark.parametrize("code", ["def f(): return 1", "class f: pass", "f = len", "from os import f"])
+def test_a_name_may_be_defined_in_any_way(code: str) -> None:
+    assert findings(code)["defines"].score == 1
+
+
+def test_another_name_is_not_what_was_asked() -> None:
+    assert findings("def g(): return 1")["defines"].score == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    pass",
+        "def f():\n    ...",
+        'def f():\n    """Do it."""',
+        "def f():\n    raise NotImplementedError('later')",
+        "def f():\n    return 1  # TODO: do it",
+        "def f():\n    # your code here\n    return 1",
+    ],
+)
+def test_placeholders_are_seen(code: str) -> None:
+    assert findings(code)["placeholders"].score == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    return None",
+        "class E(ValueError):\n    pass",
+        "from typing import Protocol\nclass P(Protocol):\n    def f(self): ...",
+        "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...",
+        "def f():\n    return 'TODO list'",
+    ],
+)
+def test_what_is_no_placeholder_is_let_pass(code: str) -> None:
+    assert findings(code)["placeholders"].score == 1
+
+
+def test_documentation_and_types_are_shares() -> None:
+    code = 'def f(a: int) -> int:\n    """Do."""\n    return a\ndef g(a):\n    return a\n'
+    assert findings(code)["documented"].score == 0.5
+    assert findings(code)["typed"].score == 0.5
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "equal"),
+    [
+        (1, 1, True),
+        (1, True, False),
+        (1, 1.0, False),
+        (0.1 + 0.2, 0.3, True),
+        (0.3, 0.31, False),
+        (float("nan"), float("nan"), True),
+        ([1, (2, 3)], [1, (2, 3)], True),
+        ([1], (1,), False),
+        ({"a": [1.0]}, {"a": [1.0 + 1e-15]}, True),
+        ({1: "x"}, {True: "x"}, False),
+        ({1, 2}, {2, 1}, True),
+        ({1, 2}, {1, True, 3}, False),
+        (None, None, True),
+        ("1", 1, False),
+        (b"a", bytearray(b"a"), False),
+    ],
+)
+def test_values_are_compared_by_type_and_value(expected: Any, actual: Any, equal: bool) -> None:
+    assert same(expected, actual) is equal
+
+
+def held(result: CallResult, **example: Any) -> Finding:
+    stated = PlannedExample(call="f()", origin="stated", **example)
+    execution = Execution("test", "ok", "", 0.0, "", (result,))
+    subject = Subject("", plan("def f()", stated), execution)
+    return {each.name: each for each in observe(subject)}["examples"]
+
+
+def test_a_stated_example_that_is_broken_forbids_a_pass() -> None:
+    broken = held(CallResult("f()", 2, None, ""), returns="1")
+    assert (broken.score, broken.veto) == (0, True)
+    assert broken.detail == "f() returned 2, not 1"
+
+
+def test_an_exception_is_matched_by_its_class_or_a_base() -> None:
+    raised = CallResult("f()", None, ("JSONDecodeError", "ValueError", "Exception"), "bad")
+    assert held(raised, raises="ValueError").score == 1
+    assert held(raised, raises="json.JSONDecodeError").score == 1
+    assert held(raised, raises="KeyError").veto
+
+
+def test_an_inferred_example_only_counts() -> None:
+    inferred = PlannedExample(call="f()", returns="1", origin="inferred")
+    execution = Execution("test", "ok", "", 0.0, "", (CallResult("f()", 2, None, ""),))
+    seen = {each.name: each for each in observe(Subject("", plan("", inferred), execution))}
+    assert seen["inferred_examples"].score == 0
+    assert not seen["inferred_examples"].veto
+
+
+def test_what_was_not_run_has_no_rules_of_execution() -> None:
+    not_run = Execution("static", "not_run", "no sandbox", 0.0, "", ())
+    assert list(observe(Subject("", plan(), not_run))) == []
+
+
+async def test_the_linter_sees_errors_and_no_taste() -> None:
+    wrong = await lint("def f():\n    return undefined_name\n")
+    assert wrong is not None
+    assert wrong.score < 1
+    assert "undefined_name" in wrong.detail
+    ugly = await lint("import os\nx=1;y=2\n")
+    assert ugly is not None
+    assert ugly.score == 1
+
+
+def facts(*found: Finding) -> Facts:
+    return Facts(found, OK)
+
+
+LIKED = Marks(correctness=1, completeness=1, readability=1, reasons=[])
+
+
+def test_weights_sum_to_one() -> None:
+    assert sum(WEIGHTS.values()) == pytest.approx(1)
+
+
+def test_rules_have_40_and_the_judge_60_percent() -> None:
+    half = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
+    marks = Marks(correctness=0.5, completeness=0.5, readability=0.5, reasons=["so so"])
+    seen = verdict(half, marks, Grading())
+    assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.5)
+    assert seen["passed"]
+    assert seen["reasons"] == ["so so"]
+
+
+def test_facts_veto_whatever_the_judge_says() -> None:
+    broken = facts(Finding("parses", 1.0), Finding("runs", 0.0, "ZeroDivisionError", veto=True))
+    seen = verdict(broken, LIKED, Grading())
+    assert not seen["passed"]
+    assert seen["score"] < 0.6
+
+
+def test_a_score_below_the_threshold_fails() -> None:
+    disliked = Marks(correctness=0.2, completeness=0.2, readability=0.2, reasons=["no"])
+    assert not verdict(facts(Finding("parses", 1.0)), disliked, Grading())["passed"]
