@@ -3,6 +3,8 @@
 The class of an error names whose fault it was, and so what can mend it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 ErrorClass = Literal["output", "infrastructure", "model", "evaluation", "request"]
@@ -16,6 +18,23 @@ class RunError(Exception):
     """
 
     error_class: ClassVar[ErrorClass]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.prompt_versions: dict[str, int] = {}
+
+
+@contextmanager
+def under(agent: str, version: int) -> Iterator[None]:
+    """Let an error of this block know the prompt that it happened under.
+
+    A node that raises returns nothing, and the log must still know which version failed.
+    """
+    try:
+        yield
+    except RunError as error:
+        error.prompt_versions[agent] = version
+        raise
 
 
 class OutputError(RunError):

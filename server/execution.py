@@ -105,6 +105,7 @@ class Service:
                     for update in updates.values():
                         _gather(seen, update)
         except RunError as error:
+            seen["prompt_versions"] |= error.prompt_versions
             return Failed(error.error_class, str(error))
         except TimeoutError:
             seconds = self.settings.run_timeout_seconds

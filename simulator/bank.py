@@ -11,85 +11,20 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from simulator.source import Entry, find_entry
+
 BANK_FOLDER = Path(__file__).parent / "bank"
 _THRESHOLD = 0.3
+_CAMEL = re.compile(r"[a-z][A-Z]")
 _WORD = re.compile(r"[a-z]+")
 _STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "for",
-        "and",
-        "or",
-        "with",
-        "that",
-        "this",
-        "it",
-        "is",
-        "are",
-        "be",
-        "as",
-        "by",
-        "from",
-        "given",
-        "into",
-        "each",
-        "any",
-        "all",
-        "write",
-        "function",
-        "python",
-        "implement",
-        "create",
-        "make",
-        "return",
-        "returns",
-        "takes",
-        "take",
-        "called",
-        "named",
-        "code",
-        "please",
-        "need",
-        "want",
-        "me",
-        "i",
-        "you",
-        "which",
-        "whose",
-        "should",
-        "must",
-        "when",
-        "if",
-        "not",
-        "no",
-        "its",
-        "their",
-        "one",
-        "define",
-        "def",
-        "helper",
-        "small",
-        "give",
-        "build",
-        "returning",
-        "where",
-        "there",
-        "them",
-        "they",
-        "than",
-        "then",
-        "so",
-        "us",
-        "my",
-        "we",
-        "how",
-    ]
+    _WORD.findall(
+        """a an the of to in on for and or with that this it is are be as by from given into each
+        any all write function python implement create make return returns takes take called named
+        code please need want me i you which whose should must when if not no its their one define
+        def helper small give build returning where there them they than then so us my we how class
+        method"""
+    )
 )
 
 
@@ -107,23 +42,9 @@ class Task:
     examples: tuple[Mapping[str, str], ...]
 
     @cached_property
-    def entry(self) -> ast.FunctionDef:
+    def entry(self) -> Entry:
         """The entry point's definition in the solution."""
-        return find_function(ast.parse(self.solution), self.name)
-
-    @cached_property
-    def signature(self) -> str:
-        """The entry point's first line, without `def` body: `add(a: int, b: int) -> int`."""
-        returns = f" -> {ast.unparse(self.entry.returns)}" if self.entry.returns else ""
-        return f"{self.name}({ast.unparse(self.entry.args)}){returns}"
-
-
-def find_function(tree: ast.Module, name: str) -> ast.FunctionDef:
-    """Return the top-level function of that name. Raises LookupError."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise LookupError(f"no function {name} at the top level")
+        return find_entry(ast.parse(self.solution), self.name)
 
 
 class Bank:
@@ -180,10 +101,10 @@ def stems(text: str) -> frozenset[str]:
 def _is_name(match: re.Match[str]) -> bool:
     """Tell a function's name from a plain word that is spelt the same."""
     text, (start, end) = match.string, match.span()
-    if "_" in match[1] or text[end : end + 1] == "(":
+    if "_" in match[1] or text[end : end + 1] == "(" or _CAMEL.search(match[1]):
         return True
     before = text[max(0, start - 12) : start].lower()
-    return before.endswith(("`", "def ", "called ", "named ", "function "))
+    return before.endswith(("`", "def ", "called ", "named ", "function ", "class "))
 
 
 @cache

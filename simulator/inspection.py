@@ -5,9 +5,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.bank import Task, find_function
-from simulator.mutations import MUTATIONS, guards
+from simulator.bank import Task
+from simulator.mutations import MUTATIONS
 from simulator.noise import Noise
+from simulator.source import Entry, docstring_of, find_entry, functions_of, guards_of
 
 _GREETING = re.compile(r"hello,?\s*world|\bgreet", re.IGNORECASE)
 _QUIET = Noise("inspection")
@@ -51,23 +52,35 @@ def inspect(code: str, name: str | None, task: Task | None) -> Finding:
     if entry is None:
         verdict = "greeting" if _GREETING.search(code) else "wrong name"
         return Finding(verdict, documented=True, typed=True)
-    documented, typed = ast.get_docstring(entry) is not None, _typed(entry)
-    return Finding(_verdict(code, entry, task), documented, typed)
+    return Finding(_verdict(code, entry, task), _documented(entry), _typed(entry))
 
 
-def _entry(tree: ast.Module, name: str | None) -> ast.FunctionDef | None:
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+def _entry(tree: ast.Module, name: str | None) -> Entry | None:
+    found = [node for node in tree.body if isinstance(node, Entry)]
     if name is None:
-        return functions[-1] if functions else None
-    return next((node for node in functions if node.name == name), None)
+        return found[-1] if found else None
+    return next((node for node in found if node.name == name), None)
 
 
-def _typed(entry: ast.FunctionDef) -> bool:
-    arguments = (*entry.args.posonlyargs, *entry.args.args, *entry.args.kwonlyargs)
-    return entry.returns is not None and all(arg.annotation for arg in arguments)
+def _public(entry: Entry) -> list[ast.FunctionDef]:
+    return [node for node in functions_of(entry) if not node.name.startswith("_")]
 
 
-def _verdict(code: str, entry: ast.FunctionDef, task: Task | None) -> str:
+def _documented(entry: Entry) -> bool:
+    return all(docstring_of(node) for node in (entry, *_public(entry)))
+
+
+def _typed(entry: Entry) -> bool:
+    return all(
+        node.returns is not None
+        and all(
+            arg.annotation or arg.arg == "self" for arg in (*node.args.args, *node.args.kwonlyargs)
+        )
+        for node in _public(entry)
+    )
+
+
+def _verdict(code: str, entry: Entry, task: Task | None) -> str:
     own = _early(entry)
     if own is not None:
         return own
@@ -78,17 +91,20 @@ def _verdict(code: str, entry: ast.FunctionDef, task: Task | None) -> str:
         return "sound"
     if _returns_nothing(entry):
         return "no result"
-    if len(guards(entry)) < len(guards(sound)):
+    if len(guards_of(entry)) < len(guards_of(sound)):
         return "no guard"
     return "slip" if _shape(entry) == _shape(sound) else _unlike(entry, sound)
 
 
-def _early(entry: ast.FunctionDef) -> str | None:
-    body = entry.body[1:] if ast.get_docstring(entry) is not None else entry.body
-    if not body or all(_is_empty(node) for node in body):
-        return "empty"
+def _early(entry: Entry) -> str | None:
+    """Return the verdict on code that does nothing; None for other code."""
+    working = [node for node in _public(entry) if not all(map(_is_empty, _body(node)))]
     names = {node.id for node in ast.walk(entry) if isinstance(node, ast.Name)}
-    return "empty" if "NotImplementedError" in names else None
+    return "empty" if not working or "NotImplementedError" in names else None
+
+
+def _body(function: ast.FunctionDef) -> list[ast.stmt]:
+    return function.body[len(docstring_of(function)) :]
 
 
 def _is_empty(node: ast.stmt) -> bool:
@@ -100,7 +116,7 @@ def _is_empty(node: ast.stmt) -> bool:
     )
 
 
-def _returns_nothing(entry: ast.FunctionDef) -> bool:
+def _returns_nothing(entry: Entry) -> bool:
     values = [node.value for node in ast.walk(entry) if isinstance(node, ast.Return)]
     yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(entry))
     empty = all(value is None or ast.unparse(value) == "None" for value in values)
@@ -110,7 +126,7 @@ def _returns_nothing(entry: ast.FunctionDef) -> bool:
 def _normal(code: str, name: str) -> str:
     """Return the code without docstrings, types and its entry's name, for comparison."""
     tree = ast.parse(code)
-    entry = find_function(tree, name)
+    entry = find_entry(tree, name)
     for kind in ("strip_types", "strip_docs"):
         MUTATIONS[kind](tree, entry, _QUIET)
     return re.sub(rf"\b{re.escape(name)}\b", "_", ast.unparse(tree))
@@ -121,13 +137,13 @@ def _sound(task: Task) -> str:
     return _normal(task.solution, task.name)
 
 
-def _shape(entry: ast.FunctionDef) -> int:
+def _shape(entry: Entry) -> int:
     return sum(isinstance(node, ast.stmt) for node in ast.walk(entry))
 
 
-def _unlike(entry: ast.FunctionDef, sound: ast.FunctionDef) -> str:
+def _unlike(entry: Entry, sound: Entry) -> str:
     """Tell a bare try around everything from an honest other way to do it."""
     wraps = any(
         isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(entry)
     )
-    return "no guard" if wraps and guards(sound) else "different"
+    return "no guard" if wraps and guards_of(sound) else "different"

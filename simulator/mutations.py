@@ -5,13 +5,19 @@ damage, it returns the code as it was.
 """
 
 import ast
-import copy
 from collections.abc import Callable
 
-from simulator.bank import find_function
 from simulator.noise import Noise
+from simulator.source import (
+    Entry,
+    called,
+    docstring_of,
+    find_entry,
+    functions_of,
+    guards_of,
+)
 
-Transform = Callable[[ast.Module, ast.FunctionDef, Noise], None]
+Transform = Callable[[ast.Module, Entry, Noise], None]
 _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -32,11 +38,13 @@ _SWAPS: dict[type[ast.operator], type[ast.operator]] = {
 }
 _TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
+_STUBS = ("pass", "raise NotImplementedError", "...", "result = None\nreturn result")
+
 
 def mutate(kind: str, source: str, entry: str, noise: Noise) -> str:
     """Return the source with that kind of damage. Raises KeyError for an unknown kind."""
     tree = ast.parse(source)
-    MUTATIONS[kind](tree, find_function(tree, entry), noise)
+    MUTATIONS[kind](tree, find_entry(tree, entry), noise)
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
@@ -44,41 +52,29 @@ def rename(source: str, old: str, new: str) -> str:
     """Return the source with one function renamed wherever it is named."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == old:
+        if isinstance(node, Entry) and node.name == old:
             node.name = new
         elif isinstance(node, ast.Name) and node.id == old:
             node.id = new
     return ast.unparse(tree)
 
 
-def guards(function: ast.FunctionDef) -> list[ast.If]:
-    """Return the function's guards: `if`s that do nothing but raise or return."""
-    return [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.If)
-        and not node.orelse
-        and isinstance(node.body[-1], ast.Raise | ast.Return)
-        and len(node.body) == 1
-    ]
+def _placeholder(_: ast.Module, entry: Entry, noise: Noise) -> None:
+    stub = noise.pick(_STUBS, "stub")
+    for function in functions_of(entry):
+        if function.name != "__init__":
+            function.body = [*docstring_of(function), *ast.parse(stub).body]
 
 
-def _placeholder(_: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
-    stub = noise.pick(("pass", "raise NotImplementedError", "...", "return None"), "stub")
-    entry.body = [*_docstring(entry), *ast.parse(stub).body]
-    if stub == "return None":
-        entry.body = [*_docstring(entry), *ast.parse("result = None\nreturn result").body]
-
-
-def _drop_guard(tree: ast.Module, entry: ast.FunctionDef, _: Noise) -> None:
-    found = guards(entry)
+def _drop_guard(tree: ast.Module, entry: Entry, _: Noise) -> None:
+    found = guards_of(entry)
     raising = [node for node in found if isinstance(node.body[0], ast.Raise)]
     for node in (raising or found)[:1]:
         _remove(tree, node)
 
 
-def _drop_all_guards(tree: ast.Module, entry: ast.FunctionDef, _: Noise) -> None:
-    for node in guards(entry):
+def _drop_all_guards(tree: ast.Module, entry: Entry, _: Noise) -> None:
+    for node in guards_of(entry):
         _remove(tree, node)
 
 
@@ -92,7 +88,7 @@ def _remove(tree: ast.Module, gone: ast.stmt) -> None:
                     block.append(ast.Pass())
 
 
-def _shift_bound(_: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
+def _shift_bound(_: ast.Module, entry: Entry, noise: Noise) -> None:
     """Change one comparison, constant or operator outside guards and `while` conditions."""
     spared = {id(node) for kept in _spared(entry) for node in ast.walk(kept)}
     sites = [
@@ -104,7 +100,7 @@ def _shift_bound(_: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
     if not sites:
         sites = [
             (1, change)
-            for guard in guards(entry)
+            for guard in guards_of(entry)
             for n in ast.walk(guard)
             for _w, change in _changes(n)
         ]
@@ -113,13 +109,17 @@ def _shift_bound(_: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
         noise.pick(heavy, "site")()
 
 
-def _spared(entry: ast.FunctionDef) -> list[ast.AST]:
+def _spared(entry: Entry) -> list[ast.AST]:
     """Return what a slip must leave alone: a loop that never ends helps nobody."""
-    kept: list[ast.AST] = [*_docstring(entry), *guards(entry), entry.args, *entry.decorator_list]
-    kept += [entry.returns] if entry.returns else []
+    kept: list[ast.AST] = [*guards_of(entry), *entry.decorator_list]
     for node in ast.walk(entry):
         if isinstance(node, ast.While):
-            kept += [node.test, *(n for n in ast.walk(node) if isinstance(n, ast.AugAssign))]
+            kept += [
+                node.test,
+                *(each for each in ast.walk(node) if isinstance(each, ast.AugAssign)),
+            ]
+        elif isinstance(node, ast.FunctionDef):
+            kept += [node.args, *docstring_of(node), *([node.returns] if node.returns else [])]
         elif isinstance(node, ast.AnnAssign):
             kept.append(node.annotation)
         elif isinstance(node, ast.Raise):
@@ -167,7 +167,7 @@ def _wrong_return(node: ast.Return) -> None:
         node.value = ast.BoolOp(ast.And(), [value, ast.Constant(None)])
 
 
-def _strip_types(tree: ast.Module, _entry: ast.FunctionDef, _: Noise) -> None:
+def _strip_types(tree: ast.Module, _entry: Entry, _: Noise) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.returns = None
@@ -175,62 +175,60 @@ def _strip_types(tree: ast.Module, _entry: ast.FunctionDef, _: Noise) -> None:
             node.annotation = None
 
 
-def _strip_docs(tree: ast.Module, _entry: ast.FunctionDef, _: Noise) -> None:
+def _strip_docs(tree: ast.Module, _entry: Entry, _: Noise) -> None:
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and _docstring(node):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and docstring_of(node):
             node.body = node.body[1:] or [ast.Pass()]
 
 
-def _docstring(node: ast.FunctionDef | ast.ClassDef | ast.Module) -> list[ast.stmt]:
-    return node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
-
-
-def _skeleton(tree: ast.Module, _entry: ast.FunctionDef, _: Noise) -> None:
+def _skeleton(tree: ast.Module, _entry: Entry, _: Noise) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            node.body = [*_docstring(node), ast.Expr(ast.Constant(...))]
+            node.body = [*docstring_of(node), ast.Expr(ast.Constant(...))]
 
 
-def _shorten(tree: ast.Module, entry: ast.FunctionDef, noise: Noise) -> None:
+def _shorten(tree: ast.Module, entry: Entry, noise: Noise) -> None:
     for transform in (_drop_all_guards, _strip_types, _strip_docs):
         transform(tree, entry, noise)
 
 
-def _print_result(_: ast.Module, entry: ast.FunctionDef, _noise: Noise) -> None:
-    class Printing(ast.NodeTransformer):
-        def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
-            value = node.value or ast.Constant(None)
-            shown = ast.Expr(ast.Call(ast.Name("print"), [value], []))
-            return [shown, ast.Return()]
+class _Printing(ast.NodeTransformer):
+    """Every result is printed and not returned."""
 
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-            return self.generic_visit(node) if node is entry else node
-
-    Printing().visit(entry)
+    def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
+        """Print what was to be returned."""
+        value = node.value or ast.Constant(None)
+        return [ast.Expr(ast.Call(ast.Name("print"), [value], [])), ast.Return()]
 
 
-def _return_none(_: ast.Module, entry: ast.FunctionDef, _noise: Noise) -> None:
+def _print_result(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    for function in functions_of(entry):
+        _Printing().visit(function)
+
+
+def _return_none(_: ast.Module, entry: Entry, _noise: Noise) -> None:
     for node in ast.walk(entry):
         if isinstance(node, ast.Return):
             node.value = ast.Constant(None)
 
 
-def _swallow(_: ast.Module, entry: ast.FunctionDef, _noise: Noise) -> None:
-    docs = _docstring(entry)
-    handler = ast.ExceptHandler(None, None, [ast.Return(ast.Constant(None))])
-    tried = copy.copy(entry.body[len(docs) :])
-    entry.body = [*docs, ast.Try(tried, [handler], [], [])]
+def _swallow(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    for function in functions_of(entry):
+        docs = docstring_of(function)
+        handler = ast.ExceptHandler(None, None, [ast.Return(ast.Constant(None))])
+        tried = function.body[len(docs) :]
+        function.body = [*docs, ast.Try(tried, [handler], [], [])]
 
 
-def _drop_parameter(_: ast.Module, entry: ast.FunctionDef, _noise: Noise) -> None:
-    arguments = entry.args
-    if not arguments.args:
+def _drop_parameter(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    function = called(entry)
+    if function is None or len(function.args.args) <= isinstance(entry, ast.ClassDef):
         return
-    gone = arguments.args.pop()
-    default = arguments.defaults.pop() if arguments.defaults else ast.Constant(None)
-    docs = _docstring(entry)
+    gone = function.args.args.pop()
+    default = function.args.defaults.pop() if function.args.defaults else ast.Constant(None)
+    docs = docstring_of(function)
     local = ast.Assign([ast.Name(gone.arg)], default)
-    entry.body = [*docs, local, *entry.body[len(docs) :]]
+    function.body = [*docs, local, *function.body[len(docs) :]]
 
 
 MUTATIONS: dict[str, Transform] = {

@@ -1,17 +1,19 @@
 """The plan and the request as the personas read them off the fenced blocks."""
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.bank import Bank, Task, stems
+from simulator.bank import Bank, Task
 from simulator.call import Call
+from simulator.source import Entry, parameters_of
 
 _DEFINED = re.compile(r"(?:def\s+|class\s+)?([A-Za-z_]\w*)\s*\(")
 _ASKED = re.compile(
-    r"\b(?:named|called|function|method)\s+[`'\"]?([a-z_]\w*)[`'\"(]|`([a-z_]\w*)[`(]|\bdef ([a-z_]\w*)"
-    r"|(?<![\w.])([a-z]+_\w+)\("
+    r"\b(?:named|called|function|method|class)\s+[`'\"]?([A-Za-z_]\w*)[`'\"(]"
+    r"|`([A-Za-z_]\w*)[`(]|\b(?:def|class) ([A-Za-z_]\w*)|(?<![\w.])([A-Za-z]\w*_\w+)\("
 )
 _EXACT = re.compile(r"[`'\"\d]|\w+Error\b|\b(?:raise|empty|negative)", re.IGNORECASE)
 
@@ -62,16 +64,24 @@ def stated_calls(call: Call) -> tuple[str, ...]:
     return tuple(str(row.get("call", "")) for row in rows if isinstance(row, dict))
 
 
-def wanted_name(task: Task, request: str, calls: tuple[str, ...]) -> str:
-    """Return the name that the request or its examples give the function, else the bank's."""
-    for text in calls:
-        match = _DEFINED.match(text.strip())
-        if match and match[1] not in {"list", "sorted", "round", "str", "dict", "tuple", "set"}:
-            return match[1]
-    asked = [next(filter(None, match.groups())) for match in _ASKED.finditer(request)]
-    if not asked or re.search(rf"\b{task.name}\b", request):
+def asked_name(task: Task, request: str, calls: tuple[str, ...] = ()) -> str | None:
+    """Return the name that the request or its examples give the code; None if they give none."""
+    used = [name for text in calls for name in _called(text)]
+    if task.name in used or re.search(rf"\b{task.name}\b", request):
         return task.name
-    return asked[0] if len(asked[0]) > 2 and asked[0] not in stems(request) else task.name
+    asked = [next(filter(None, match.groups())) for match in _ASKED.finditer(request)]
+    return next((name for name in (*used, *asked) if len(name) > 1), None)
+
+
+def _called(text: str) -> list[str]:
+    """Return the functions of ours that an expression calls."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return []
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    names = (node.id for node in calls if isinstance(node, ast.Name))
+    return [name for name in names if not hasattr(builtins, name)]
 
 
 def find_task(bank: Bank, call: Call) -> Task | None:
@@ -87,12 +97,10 @@ def task_for(bank: Bank, texts: tuple[str, ...]) -> Task | None:
 
 
 def _parameters(signature: str) -> tuple[str, ...] | None:
-    text = signature.strip().removesuffix(":").removesuffix("...").strip().removesuffix(":")
+    """Return the parameters' names, `self` left out; None where the signature is no Python."""
+    text = re.sub(r"^\s*(?:def|class)\s+|[:.\s]+$", "", signature)
     try:
-        tree = ast.parse(f"{text if text.startswith('def ') else 'def ' + text}: ...")
+        (entry,) = ast.parse(f"def {text}: ...").body
     except SyntaxError:
         return None
-    entry = tree.body[0]
-    if not isinstance(entry, ast.FunctionDef):
-        return None
-    return tuple(arg.arg for arg in (*entry.args.posonlyargs, *entry.args.args))
+    return tuple(arg.arg for arg in parameters_of(entry)) if isinstance(entry, Entry) else None

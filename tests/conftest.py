@@ -116,7 +116,7 @@ async def _simulator() -> AsyncIterator[str]:
 @pytest.fixture
 async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Lead this process's model calls to the simulated Gemini; yield its address."""
-    await control(_simulator, reset=True, scenario="sound", seed=0, faults=[])
+    await control(_simulator, reset=True, scenario="sound", seed=0, faults=[], noise=0)
     monkeypatch.setenv("GOOGLE_API_KEY", "simulated")
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", _simulator)
     return _simulator

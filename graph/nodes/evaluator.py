@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from db.prompts import Prompt
 from graph.context import Context, Grading, context_of
-from graph.errors import EvaluationError, RunError
+from graph.errors import EvaluationError, RunError, under
 from graph.fence import RULE, fence
 from graph.model import Answer
 from graph.rules.verdict import Facts, establish
@@ -41,16 +41,21 @@ async def evaluator(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     context = await context_of(runtime)
     prompt = await context.prompts.released("evaluator")
-    try:
-        facts = await establish(state["code"], state["plan"], context.sandbox)
-    except SandboxUnavailable as error:
-        raise EvaluationError(f"the sandbox failed: {error}") from error
-    answer = None if facts.vetoes else await _judge(context, prompt, state)
+    with under("evaluator", prompt.version):
+        facts = await _establish(state, context)
+        answer = None if facts.vetoes else await _judge(context, prompt, state)
     return {
         "evaluation": verdict(facts, answer.content if answer else None, context.grading),
         "prompt_versions": {"evaluator": prompt.version},
         "usage": {"evaluator": answer.usage if answer else _UNASKED},
     }
+
+
+async def _establish(state: State, context: Context) -> Facts:
+    try:
+        return await establish(state["code"], state["plan"], context.sandbox)
+    except SandboxUnavailable as error:
+        raise EvaluationError(f"the sandbox failed: {error}") from error
 
 
 async def _judge(context: Context, prompt: Prompt, state: State) -> Answer[Marks]:

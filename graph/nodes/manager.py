@@ -9,6 +9,7 @@ from langgraph.types import Overwrite
 from pydantic import BaseModel, Field
 
 from graph.context import Context, context_of
+from graph.errors import under
 from graph.expressions import is_expression, is_literal
 from graph.fence import fence
 from graph.state import Example, Plan, PlannedExample, State
@@ -35,7 +36,8 @@ async def manager(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Refine the request into a plan under the released prompt."""
     context = await context_of(runtime)
     prompt = await context.prompts.released("manager")
-    answer = await context.model.fill(prompt.text, _message(state), DraftPlan)
+    with under("manager", prompt.version):
+        answer = await context.model.fill(prompt.text, _message(state), DraftPlan)
     return {
         "plan": _plan(answer.content, state.get("examples", [])),
         "model": answer.model,

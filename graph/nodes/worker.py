@@ -6,6 +6,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from graph.context import Context, context_of
+from graph.errors import under
 from graph.extraction import extract
 from graph.fence import fence
 from graph.state import State
@@ -19,8 +20,9 @@ async def worker(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     context = await context_of(runtime)
     prompt = await context.prompts.released("worker")
-    answer = await context.model.write(prompt.text, _message(state))
-    code, explanation = extract(answer.content)
+    with under("worker", prompt.version):
+        answer = await context.model.write(prompt.text, _message(state))
+        code, explanation = extract(answer.content)
     return {
         "code": code,
         "explanation": explanation,

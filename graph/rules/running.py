@@ -6,6 +6,7 @@ from graph.expressions import literal
 from graph.rules.compare import same
 from graph.rules.table import Finding, Subject
 from graph.sandbox.contract import CallResult, Execution
+from graph.sandbox.values import shown
 from graph.state import PlannedExample
 
 _FAULTS = {"error", "timeout", "memory", "output", "killed"}
@@ -57,18 +58,13 @@ def _broken(example: PlannedExample, result: CallResult | None) -> str | None:
         return f"{call} raised {result.raised[0]}: {result.message}"
     if same(literal(example["returns"]), result.value):
         return None
-    return f"{call} returned {_shown(result.value)}, not {example['returns']}"
+    return f"{call} returned {shown(result.value, 120)}, not {example['returns']}"
 
 
 def _not_raised(call: str, wanted: str, result: CallResult) -> str | None:
     """Match the exception by the name of its class or of one that it descends from."""
     if result.raised is None:
-        return f"{call} returned {_shown(result.value)}, did not raise {wanted}"
+        return f"{call} returned {shown(result.value, 120)}, did not raise {wanted}"
     if wanted.rpartition(".")[2] in result.raised:
         return None
     return f"{call} raised {result.raised[0]}, not {wanted}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,6 +1,9 @@
 """`selfheal serve`: the service on this machine."""
 
+import asyncio
+import contextlib
 import ipaddress
+import signal
 import socket
 
 import click
@@ -37,7 +40,23 @@ async def serve(host: str, port: int) -> None:
                 f" (model {settings.model}, sandbox {service.context.sandbox.name}),"
                 " without keys: this machine only"
             )
-            await uvicorn.Server(config).serve(sockets=[listener])
+            await _serve_until_told(uvicorn.Server(config), listener)
+
+
+async def _serve_until_told(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, finish what is under way, and return.
+
+    uvicorn's own handlers would raise the signal again and end the process before what was
+    opened around the server is closed.
+    """
+
+    def stop() -> None:
+        server.should_exit = True
+
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await server.serve(sockets=[listener])
 
 
 def _only_loopback(host: str) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.bank import Task
 from simulator.call import Call
 from simulator.cues import CUES, Cue
 from simulator.inspection import inspect
 from simulator.orders import orders_in
-from simulator.plan import parse_plan, task_for, wanted_name
+from simulator.plan import Plan, asked_name, parse_plan, task_for
 from simulator.reading import Reading, read
+from simulator.source import parameters_of
 from simulator.world import Setting
 
 _PATTERNS = {
@@ -104,12 +106,17 @@ def _case(row: Mapping[str, Any], setting: Setting) -> _Case:
     found = row.get("plan")
     plan = parse_plan(found)
     task = task_for(setting.bank, (request, json.dumps(found) if found else ""))
-    asked = wanted_name(task, request, ()) if task else plan.name
+    asked = (asked_name(task, request) if task else None) or plan.name
     verdict = inspect(code, asked, task).verdict if code.strip() else "untold"
-    off = bool(task and plan.name) and (
-        plan.name != asked or len(plan.parameters or ()) < len(task.entry.args.args)
-    )
-    return _Case(run_id, verdict, off)
+    return _Case(run_id, verdict, task is not None and _is_off(plan, task, asked))
+
+
+def _is_off(plan: Plan, task: Task, asked: str | None) -> bool:
+    """Tell whether a plan that is there names another thing, or lost a parameter."""
+    if plan.name is None:
+        return False
+    lost = len(plan.parameters or ()) < len(parameters_of(task.entry))
+    return lost or plan.name != (asked or plan.name)
 
 
 def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.call import Call
 from simulator.inspection import Finding, inspect
-from simulator.plan import find_task, plan_of, request_of, wanted_name
+from simulator.plan import asked_name, find_task, plan_of, request_of
 from simulator.reading import Reading, read
 from simulator.world import Setting
 
@@ -36,7 +36,7 @@ def _fair(call: Call, setting: Setting) -> _Marks:
     plan = plan_of(call)
     name = plan.name
     if task is not None:
-        name = wanted_name(task, request_of(call), plan.calls) if plan.name is None else plan.name
+        name = asked_name(task, request_of(call), plan.calls) or plan.name or task.name
     found = inspect(call.blocks.get("code", ""), name, task)
     return _Marks(*_MARKS[found.verdict], _readability(found), tuple(found.remarks))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from simulator.bank import Task
 from simulator.call import Call
-from simulator.mutations import guards
-from simulator.plan import find_task, request_of, stated_calls, wanted_name
+from simulator.plan import asked_name, find_task, request_of, stated_calls
 from simulator.reading import Reading, read
+from simulator.source import called, guards_of, parameters_of, signature_of
 from simulator.world import Setting
 
 _VAGUE = ("It does what the user wants.", "It works well.", "The code is nice and clean.")
@@ -25,7 +25,8 @@ class _Job:
 
     @property
     def name(self) -> str:
-        return wanted_name(self.task, request_of(self.call), stated_calls(self.call))
+        request, calls = request_of(self.call), stated_calls(self.call)
+        return asked_name(self.task, request, calls) or self.task.name
 
     def lacks(self, cue: str, unsaid: float, denied: float = 0.95) -> bool:
         if self.reading.has(cue):
@@ -78,12 +79,10 @@ def _requirements(job: _Job) -> list[str]:
     docs = (ast.get_docstring(task.entry) or "Do what the request says.").split("\n")[0]
     sound = [f"Define `{job.name}` with the parameters of the signature.", docs]
     if not job.lacks("errors", 0.5):
-        sound += [_guard_text(guard) for guard in guards(task.entry)][:3]
-    returns = (
-        f"The result is of type `{ast.unparse(task.entry.returns)}`."
-        if (task.entry.returns)
-        else "Return the result."
-    )
+        sound += [_guard_text(guard) for guard in guards_of(task.entry)][:3]
+    runs = called(task.entry)
+    typed = runs.returns if runs and runs.name == task.name else None
+    returns = f"The result is of type `{ast.unparse(typed)}`." if typed else "Keep its interface."
     return [*sound, returns]
 
 
@@ -98,10 +97,10 @@ def _guard_text(guard: ast.If) -> str:
 
 def _signature(job: _Job) -> str:
     task = job.task
-    full = task.signature.replace(task.name, job.name, 1)
-    if job.told("fewer_parameters") and task.entry.args.args:
-        kept = ", ".join(arg.arg for arg in task.entry.args.args[:-1])
-        return f"{job.name}({kept})"
+    full = signature_of(task.entry).replace(task.name, job.name, 1)
+    names = [arg.arg for arg in parameters_of(task.entry)]
+    if job.told("fewer_parameters") and names:
+        return f"{full.partition('(')[0]}({', '.join(names[:-1])})"
     if job.told("rename") or job.lacks("signature", 0.4):
         other = job.setting.noise.pick(("handle_it", "do_magic", "process", "run_task"), "name")
         return full.replace(job.name, other, 1)

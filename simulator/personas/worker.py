@@ -8,11 +8,20 @@ from simulator.bank import Task
 from simulator.call import Call
 from simulator.mutations import mutate, rename
 from simulator.noise import Noise
-from simulator.plan import Plan, find_task, plan_of, request_of, wanted_name
+from simulator.plan import Plan, asked_name, find_task, plan_of, request_of
 from simulator.reading import Reading, read
+from simulator.source import parameters_of
 from simulator.world import Setting
 
-HELLO = '"""A friendly greeting."""\n\n\ndef main() -> None:\n    """Greet the world."""\n    print("Hello, world!")\n\n\nif __name__ == "__main__":\n    main()\n'
+HELLO = """
+def main() -> None:
+    \"\"\"Greet the world.\"\"\"
+    print("Hello, world!")
+
+
+if __name__ == "__main__":
+    main()
+"""
 # How often an order that does damage is carried out.
 _OBEDIENCE = 0.97
 # What a need's absence does: (cue, mutation, probability if unsaid, if denied).
@@ -101,13 +110,13 @@ def _planned(job: _Job) -> str:
     task, name = job.task, _entry(job)
     source = task.solution if name == task.name else rename(task.solution, task.name, name)
     wanted = job.plan.parameters
-    if wanted is not None and len(wanted) == len(task.entry.args.args) - 1:
+    if wanted is not None and len(wanted) == len(parameters_of(task.entry)) - 1:
         source = mutate("drop_parameter", source, name, job.noise)
     return source
 
 
 def _entry(job: _Job) -> str:
-    return job.plan.name or wanted_name(job.task, job.request, job.plan.calls)
+    return job.plan.name or asked_name(job.task, job.request) or job.task.name
 
 
 def _layout(job: _Job, code: str) -> str:
@@ -127,8 +136,8 @@ def _laid_out(prose: str, code: str, language: str = "python") -> str:
 
 def _unknown(name: str) -> str:
     said = "This SIMULATED model has no solution for this request in its bank."
-    code = f'def {name}(*args: object, **kwargs: object) -> object:\n    """Not solved."""\n    raise NotImplementedError({said!r})'
-    return _laid_out(said, code)
+    head = f'def {name}(*args: object, **kwargs: object) -> object:\n    """Not solved."""'
+    return _laid_out(said, f"{head}\n    raise NotImplementedError({said!r})")
 
 
 def _pseudocode(task: Task) -> str:
@@ -139,11 +148,11 @@ def _pseudocode(task: Task) -> str:
 
 
 def _outline(task: Task) -> list[str]:
-    names = ", ".join(arg.arg for arg in task.entry.args.args) or "nothing"
+    names = ", ".join(arg.arg for arg in parameters_of(task.entry)) or "nothing"
     return [f"TAKE {names}", "CHECK that the input makes sense", "COMPUTE the result", "GIVE it"]
 
 
 def _javascript(task: Task) -> str:
-    names = ", ".join(arg.arg for arg in task.entry.args.args)
+    names = ", ".join(arg.arg for arg in parameters_of(task.entry))
     code = f"function {task.name}({names}) {{\n  const result = [];\n  return result;\n}}"
     return _laid_out("Here it is in JavaScript.", code, "javascript")

@@ -1,0 +1,60 @@
+"""Python source as the personas look at it: the entry point, its functions, its guards."""
+
+import ast
+
+Entry = ast.FunctionDef | ast.ClassDef
+
+
+def find_entry(tree: ast.Module, name: str) -> Entry:
+    """Return the top-level function or class of that name. Raises LookupError."""
+    for node in tree.body:
+        if isinstance(node, Entry) and node.name == name:
+            return node
+    raise LookupError(f"no function or class {name} at the top level")
+
+
+def functions_of(entry: Entry) -> list[ast.FunctionDef]:
+    """Return the function itself, or the methods of the class."""
+    if isinstance(entry, ast.FunctionDef):
+        return [entry]
+    return [node for node in entry.body if isinstance(node, ast.FunctionDef)]
+
+
+def called(entry: Entry) -> ast.FunctionDef | None:
+    """Return what a call of the entry point runs: the function, or the class's constructor."""
+    wanted = entry.name if isinstance(entry, ast.FunctionDef) else "__init__"
+    return next((each for each in functions_of(entry) if each.name == wanted), None)
+
+
+def parameters_of(entry: Entry) -> list[ast.arg]:
+    """Return the positional parameters of a call, `self` left out."""
+    runs = called(entry)
+    found = [*runs.args.posonlyargs, *runs.args.args] if runs else []
+    return found if isinstance(entry, ast.FunctionDef) else found[1:]
+
+
+def signature_of(entry: Entry) -> str:
+    """Return the entry's first line: `add(a: int, b: int) -> int`, `class Stack(size: int)`."""
+    runs = called(entry)
+    if isinstance(entry, ast.FunctionDef):
+        returns = f" -> {ast.unparse(entry.returns)}" if entry.returns else ""
+        return f"{entry.name}({ast.unparse(entry.args)}){returns}"
+    arguments = ast.unparse(runs.args).partition(",")[2].strip() if runs else ""
+    return f"class {entry.name}({arguments})"
+
+
+def docstring_of(node: ast.FunctionDef | ast.ClassDef | ast.Module) -> list[ast.stmt]:
+    """Return the docstring's statement, in a list that is empty where there is none."""
+    return node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
+
+
+def guards_of(entry: Entry) -> list[ast.If]:
+    """Return the guards: `if`s without `else` that do nothing but raise or return."""
+    return [
+        node
+        for node in ast.walk(entry)
+        if isinstance(node, ast.If)
+        and not node.orelse
+        and len(node.body) == 1
+        and isinstance(node.body[0], ast.Raise | ast.Return)
+    ]
