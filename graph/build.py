@@ -9,18 +9,18 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from graph.context import Context
+from graph.context import Given
 from graph.nodes.evaluator import evaluator
 from graph.nodes.manager import manager
 from graph.nodes.worker import worker
 from graph.state import Request, Result, State
 
-AgentGraph = CompiledStateGraph[State, Context, Request, Result]
+AgentGraph = CompiledStateGraph[State, Given, Request, Result]
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
-    """Return the compiled agent; give it a Context with each invocation."""
-    graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Result)
+    """Return the compiled agent; give it `context={"context": …}` with each invocation."""
+    graph = StateGraph(State, context_schema=Given, input_schema=Request, output_schema=Result)
     graph.add_node("manager", manager)
     graph.add_node("worker", worker)
     graph.add_node("evaluator", evaluator)

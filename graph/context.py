@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from langgraph.runtime import Runtime
 from pydantic import SecretStr
@@ -63,17 +63,22 @@ class Context:
     grading: Grading
 
 
-async def context_of(runtime: Runtime[Context]) -> Context:
+class Given(TypedDict, total=False):
+    """What an invocation hands to the graph. Studio sends it empty."""
+
+    context: Context
+
+
+def context_of(runtime: Runtime[Given]) -> Context:
     """Return the run's context. Studio gives none: then it is the one that the process opened.
 
     Raises:
         RuntimeError: the graph was invoked without a context, outside Studio.
     """
-    if isinstance(runtime.context, Context):
-        return runtime.context
-    if _opened is None:
+    context = (runtime.context or {}).get("context", _opened)
+    if context is None:
         raise RuntimeError("no context: pass one, or enter graph.context.open_context() first")
-    return _opened
+    return context
 
 
 # Studio's server builds no context, so what open_context() opened serves the whole process.

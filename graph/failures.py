@@ -45,6 +45,11 @@ def classify(error: Exception, model: str) -> Failure:
         return Failure(_refused(error, model))
     if isinstance(error, ModelRateLimitError) or _status(error) == 429:
         return Failure(InfrastructureError(f"{model}: rate limit"), True, _asked_wait(error))
+    return _of_the_server(error, model)
+
+
+def _of_the_server(error: Exception, model: str) -> Failure:
+    """Return the failures that are nobody's choice: all may pass but a client error."""
     if isinstance(error, json.JSONDecodeError):
         return Failure(InfrastructureError(f"{model}: the server answered with no JSON"), True)
     if isinstance(error, TimeoutError):

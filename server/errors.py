@@ -55,12 +55,14 @@ def _answer(code: int, detail: str, field: str | None = None) -> JSONResponse:
     return JSONResponse(Problem(detail=detail, field=field).model_dump(), code, headers)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     first = error.errors()[0]
     field = _path(first["loc"])
     if first["type"] == "json_invalid":
         return _answer(422, "body: is no valid JSON", "body")
+    if field == "body" and "json" not in request.headers.get("content-type", ""):
+        return _answer(422, "body: must be JSON, sent as content-type: application/json", field)
     return _answer(422, f"{field}: {first['msg'].removeprefix('Value error, ')}", field)
 
 

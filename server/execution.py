@@ -98,7 +98,7 @@ class Service:
                 stream = self._checkpointed().astream(
                     request,
                     _config(run_id, thread_id),
-                    context=self.context,
+                    context={"context": self.context},
                     stream_mode="updates",
                 )
                 async for updates in stream:

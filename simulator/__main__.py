@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+import warnings
 
 from simulator.bank import BankError, load_bank
 from simulator.command import open_socket, serve
@@ -14,6 +15,8 @@ _PORT = 8900
 
 def main() -> int:
     """Serve; with a command, run it against the server and return its exit code."""
+    # Code under judgement is not ours: what the compiler thinks of it belongs to nobody's terminal.
+    warnings.simplefilter("ignore", SyntaxWarning)
     parser = _parser()
     given, command = _split(sys.argv[1:])
     options = parser.parse_args(given)
@@ -27,8 +30,8 @@ def main() -> int:
         parser.error(f"cannot listen on {options.host}:{port}: {error}; choose another --port")
     try:
         return asyncio.run(serve(state, bound, command))
-    except FileNotFoundError:
-        parser.error(f"there is no command {command[0]!r}")
+    except OSError as error:
+        parser.error(f"cannot run {command[0]!r}: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:

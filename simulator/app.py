@@ -37,7 +37,8 @@ def create_app(state: State) -> Starlette:
             Route("/v1beta/models/{model}", _get_model),
             Route("/v1beta/models/{model}:{method}", _call_model, methods=["POST"]),
             *control_routes(),
-        ]
+        ],
+        exception_handlers={Exception: _broken},
     )
     app.state.simulated = state
     return app
@@ -45,6 +46,10 @@ def create_app(state: State) -> Starlette:
 
 def _failed(code: int, message: str, *details: wire.Json) -> JSONResponse:
     return JSONResponse(wire.error(code, message, *details), code)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return _failed(500, f"The SIMULATED Gemini itself failed: {error!r}")
 
 
 def _refused(request: Request) -> Response | None:
@@ -57,16 +62,7 @@ def _refused(request: Request) -> Response | None:
 def _unknown_model(model: str, state: State, method: str) -> Response | None:
     if model in state.world.models:
         return None
-    return _failed(
-        404,
-        wire.gone(model)
-        if model in RETIRED
-        else (
-            f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
-            "Call ModelService.ListModels to see the list of available models and their supported "
-            "methods."
-        ),
-    )
+    return _failed(404, wire.gone(model) if model in RETIRED else wire.unknown(model, method))
 
 
 async def _list_models(request: Request) -> Response:
@@ -116,7 +112,7 @@ async def _generate(call: Call, state: State, *, streamed: bool) -> Response:
     if given.status != 200:
         return JSONResponse(given.whole, given.status)
     kind = "text/event-stream" if streamed else "application/json"
-    chunks = given.events() if streamed else [given.plain()]
+    chunks = given.events(call) if streamed else [given.plain()]
     if given.cut:
         return CutResponse(chunks, kind)
     return Response(b"".join(chunks), media_type=kind)

@@ -1,31 +1,20 @@
 """The bank of tasks with a sound solution each, and how a request finds its task."""
 
 import ast
-import math
 import re
 import tomllib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from simulator.source import Entry, find_entry
+from simulator.source import Entry, find_entry, functions_of, guards_of
+from simulator.words import WordIndex
 
 BANK_FOLDER = Path(__file__).parent / "bank"
-_THRESHOLD = 0.3
 _CAMEL = re.compile(r"[a-z][A-Z]")
-_WORD = re.compile(r"[a-z]+")
-_STOP = frozenset(
-    _WORD.findall(
-        """a an the of to in on for and or with that this it is are be as by from given into each
-        any all write function python implement create make return returns takes take called named
-        code please need want me i you which whose should must when if not no its their one define
-        def helper small give build returning where there them they than then so us my we how class
-        method"""
-    )
-)
 
 
 class BankError(ValueError):
@@ -42,6 +31,18 @@ class Task:
     examples: tuple[Mapping[str, str], ...]
 
     @cached_property
+    def guards(self) -> list[ast.If]:
+        """The guards of the solution."""
+        return guards_of(self.entry)
+
+    @property
+    def told(self) -> str:
+        """All words about the task: requests, names and what the solution says of itself."""
+        names = [arg.arg for node in functions_of(self.entry) for arg in node.args.args]
+        plain = re.sub(r"_|(?<=[a-z])(?=[A-Z])", " ", " ".join((self.name, self.name, *names)))
+        return " ".join((*self.requests, ast.get_docstring(self.entry) or "", plain))
+
+    @cached_property
     def entry(self) -> Entry:
         """The entry point's definition in the solution."""
         return find_entry(ast.parse(self.solution), self.name)
@@ -52,50 +53,21 @@ class Bank:
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self.tasks = {task.name: task for task in tasks}
-        phrasings = [(task, stems(text)) for task in self.tasks.values() for text in task.requests]
-        seen_in = defaultdict(set)
-        for task, words in phrasings:
-            for word in words | stems(task.name.replace("_", " ")):
-                seen_in[word].add(task.name)
-        count = len(self.tasks)
-        self._weights = {word: math.log(1 + count / len(in_)) for word, in_ in seen_in.items()}
-        self._rare = math.log(1 + count)
-        self._phrasings = [(task, words, self._weight(words)) for task, words in phrasings]
+        self._words = WordIndex({name: task.told for name, task in self.tasks.items()})
         self._names = re.compile(r"(?<![\w.])(" + "|".join(map(re.escape, self.tasks)) + r")\b")
 
     def find(self, *texts: str) -> Task | None:
         """Return the task that the texts ask for, the first text being the request."""
-        return self._by_name(texts) or self._by_words(texts[0])
+        name = self._named(texts) or self._words.find(texts[0])
+        return self.tasks[name] if name else None
 
-    def _by_name(self, texts: Iterable[str]) -> Task | None:
-        if not self.tasks:
-            return None
-        for text in texts:
-            named = [match for match in self._names.finditer(text) if _is_name(match)]
+    def _named(self, texts: Iterable[str]) -> str | None:
+        """Return the task's name that the first text with any has most often."""
+        for text in texts if self.tasks else ():
+            named = Counter(match[1] for match in self._names.finditer(text) if _is_name(match))
             if named:
-                counts = Counter(match[1] for match in named)
-                return self.tasks[counts.most_common(1)[0][0]]
+                return named.most_common(1)[0][0]
         return None
-
-    def _by_words(self, request: str) -> Task | None:
-        words = stems(request)
-        total = self._weight(words)
-        best, best_score = None, _THRESHOLD
-        for task, known, weight in self._phrasings:
-            shared = self._weight(words & known)
-            score = shared / math.sqrt(total * weight) if shared else 0.0
-            if score > best_score:
-                best, best_score = task, score
-        return best
-
-    def _weight(self, words: Iterable[str]) -> float:
-        return sum(self._weights.get(word, self._rare) for word in words)
-
-
-def stems(text: str) -> frozenset[str]:
-    """Return the text's telling words, endings cut, so that `sorted` meets `sorting`."""
-    words = (word for word in _WORD.findall(text.lower()) if word not in _STOP)
-    return frozenset(re.sub(r"(?:ings?|ed|es|s|e|ly)$", "", word) or word for word in words)
 
 
 def _is_name(match: re.Match[str]) -> bool:

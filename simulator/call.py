@@ -73,16 +73,27 @@ def parse_call(model: str, body: object) -> Call:
     contents = body.get("contents")
     if not isinstance(contents, list) or not contents:
         raise BadRequestError("* GenerateContentRequest.contents: contents is not specified\n")
-    config = body.get("generationConfig") or {}
+    config = _object(body.get("generationConfig"))
     schema, function = _wanted_schema(body, config)
     system = body.get("systemInstruction") or body.get("system_instruction")
-    turns = [turn for turn in contents if turn.get("role", "user") == "user"]
-    text = "\n".join(map(_text, turns))
-    return Call(model, _text(system), text, schema, function, config.get("maxOutputTokens"))
+    turns = [turn for turn in map(_object, contents) if turn.get("role", "user") == "user"]
+    limit = config.get("maxOutputTokens")
+    return Call(
+        model,
+        system=_text(system),
+        text="\n".join(map(_text, turns)),
+        schema=schema,
+        function=function,
+        max_tokens=limit if isinstance(limit, int) and limit > 0 else None,
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(content: object) -> str:
-    parts = content.get("parts", []) if isinstance(content, dict) else []
+    parts = map(_object, _object(content).get("parts") or [])
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
@@ -91,11 +102,13 @@ def _wanted_schema(
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """Return the schema of the answer and, where it is to be a function call, the name."""
     schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    mode = ((body.get("toolConfig") or {}).get("functionCallingConfig") or {}).get("mode")
+    mode = _object(_object(body.get("toolConfig")).get("functionCallingConfig")).get("mode")
     if schema is not None or mode != "ANY":
         return schema, None
-    for tool in body.get("tools") or []:
-        for declared in tool.get("functionDeclarations") or []:
-            found = declared.get("parametersJsonSchema") or declared.get("parameters") or {}
-            return found, declared["name"]
-    return None, None
+    tools = map(_object, body.get("tools") or [])
+    declared = [each for tool in tools for each in tool.get("functionDeclarations") or []]
+    if not declared:
+        return None, None
+    first = _object(declared[0])
+    found = first.get("parametersJsonSchema") or first.get("parameters")
+    return _object(found), str(first.get("name", ""))

@@ -28,7 +28,8 @@ class _Server(uvicorn.Server):
 def open_socket(host: str, port: int) -> socket.socket:
     """Bind the address (port 0: any free one). Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
+    # Without the protocol named, asyncio leaves Nagle's algorithm on: 40 ms a call.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
     return bound
@@ -38,11 +39,11 @@ async def serve(state: State, bound: socket.socket, command: list[str]) -> int:
     """Serve until a signal, or until the command ends; return the exit code."""
     server = _Server(uvicorn.Config(create_app(state), log_level="critical", access_log=False))
     serving = asyncio.create_task(server.serve(sockets=[bound]))
-    while not server.started:
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     url = _url(bound)
     told = f"SIMULATED Gemini listening on {url} (scenario {state.scenario}, seed {state.seed})"
-    print(told, file=sys.stderr, flush=True)
+    print(told, file=sys.stderr, flush=True)  # noqa: T201 - the line that callers wait for
     code = await (_run(command, url) if command else _wait_for_signal())
     server.should_exit = True
     await serving

@@ -35,7 +35,7 @@ def _shown(state: State) -> dict[str, Any]:
         "version": VERSION,
         "scenario": state.scenario,
         "seed": state.seed,
-        "noise": state.slips if state.slips is not None else state.world.character.slips,
+        "noise": state.character.slips,
         "latency_seconds": state.latency_seconds,
         "faults": [fault.shown() for fault in state.faults],
         "counts": {persona: dict(counter) for persona, counter in state.counts.items()},
@@ -75,8 +75,7 @@ async def _change(request: Request) -> JSONResponse:
     changes = _checked(wanted)
     if changes.pop("reset", False):
         state.reset()
-    for name, value in changes.items():
-        setattr(state, name, value)
+    state.change(changes)
     return JSONResponse(_shown(state))
 
 

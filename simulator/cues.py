@@ -21,6 +21,8 @@ class Cue:
     finding: str
     suggestion: str
     harm: bool = False
+    # Whether "without X" speaks against it. A judge told to mark down code without X looks at X.
+    negatable: bool = True
 
 
 def _any(*phrases: str) -> re.Pattern[str]:
@@ -34,8 +36,11 @@ def _need(
     advice: tuple[str, ...],
     finding: str,
     suggestion: str,
+    *,
+    negatable: bool = True,
 ) -> Cue:
-    return Cue(name, _any(*says), _any(*unsays) if unsays else None, advice, finding, suggestion)
+    unsaid = _any(*unsays) if unsays else None
+    return Cue(name, _any(*says), unsaid, advice, finding, suggestion, negatable=negatable)
 
 
 def _harm(
@@ -120,7 +125,8 @@ WORKER = (
             r"\b(?:edge|corner|border|boundary|special|error|failure)[- ]cases?\b",
             r"\bboundar(?:y|ies)\b",
             (
-                r"\b(?:invalid|bad|malformed|wrong|illegal|unexpected|faulty|incorrect|unusual|odd)\W+"
+                r"\b(?:invalid|bad|malformed|wrong|illegal|unexpected|faulty|incorrect|"
+                r"unusual|odd)\W+"
                 r"(?:\w+\W+)?(?:inputs?|arguments?|values?|data|parameters?|types?)\b"
             ),
             r"\bempty\W+(?:\w+\W+)?(?:inputs?|lists?|strings?|collections?|values?|sequences?)\b",
@@ -135,14 +141,16 @@ WORKER = (
         ),
         (
             (
-                r"\b(?:assum|suppos|presum)\w+\b.{0,60}\b(?:valid|well[- ]formed|correct|clean|sane|"
+                r"\b(?:assum|suppos|presum)\w+\b.{0,60}\b(?:valid|well[- ]formed|correct|"
+                r"clean|sane|"
                 r"good|right|proper)\b"
             ),
             r"\bhappy[- ]path\b",
             r"\btrust(?:s|ing)?\W+(?:the\W+)?(?:callers?|inputs?|users?|arguments?)\b",
             (
                 r"\b(?:only|just|merely)\W+(?:\w+\W+){0,2}"
-                r"(?:main|usual|common|normal|typical|simple|ordinary)\W+(?:cases?|paths?|inputs?)\b"
+                r"(?:main|usual|common|normal|typical|simple|ordinary)\W+(?:cases?|paths?|"
+                r"inputs?)\b"
             ),
         ),
         (
@@ -159,26 +167,31 @@ WORKER = (
             r"\b(?:exact(?:ly)?|given|stated|requested|required|specified|planned|asked[- ]for|"
             r"same|precise(?:ly)?|correct)\b.{0,60}" + _NAME,
             (
-                r"\b(?:match|keep|use|using|respect|honou?r|stick|adhere|conform|obey|preserve|take|"
-                r"follow|implement|retain|reuse)\w*\b.{0,60}\b(?:names?|signatures?|entry[- ]points?|"
+                r"\b(?:match|keep|use|using|respect|honou?r|stick|adhere|conform|obey|"
+                r"preserve|take|"
+                r"follow|implement|retain|reuse)\w*\b.{0,60}\b(?:names?|signatures?|"
+                r"entry[- ]points?|"
                 r"interface)\b"
             ),
             _NAME + r".{0,60}\b(?:exactly|unchanged|as (?:given|stated|asked|requested|it is|they "
-            r"are|specified)|verbatim|from the (?:plan|request)|in the (?:plan|request)|that the)\b",
+            r"are|specified)|verbatim|from the (?:plan|request)|in the (?:plan|request)|"
+            r"that the)\b",
             (
-                r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful)\w*\b.{0,40}"
+                r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful|respect|honou?r)\w*\b.{0,40}"
                 r"\b(?:plan|specification|spec)\b"
             ),
             r"\bnam(?:e|ed|es)\b.{0,20}\b(?:exactly|precisely|just) as\b",
             (
-                r"\b(?:with|under|by)\W+the\W+(?:\w+\W+){0,2}(?:name|signature)\b.{0,40}\b(?:gives?|given|"
+                r"\b(?:with|under|by)\W+the\W+(?:\w+\W+){0,2}(?:name|"
+                r"signature)\b.{0,40}\b(?:gives?|given|"
                 r"states?|asks?|wants?|says|names)\b"
             ),
         ),
         (
             r"\brenam(?:e|es|ed|ing)\b",
             r"\b(?:choos|pick|invent|us|mak|creat|find|giv)\w*\W+(?:\w+\W+){0,5}"
-            r"(?:your own|own|better|new|different|another|other|creative|shorter|any|nicer|catch\w+)"
+            r"(?:your own|own|better|new|different|another|other|creative|shorter|any|nicer|"
+            r"catch\w+)"
             r"\W+(?:\w+\W+){0,2}" + _NAME,
             r"\b(?:chang|alter|improv|modif)\w*\W+(?:\w+\W+){0,4}" + _NAME,
             r"\b(?:ignor|disregard|deviat|depart|forget)\w*\W+(?:\w+\W+){0,4}(?:plan|"
@@ -189,7 +202,7 @@ WORKER = (
         (
             "Use exactly the function name and the parameters that the plan's signature gives.",
             "Keep to the plan: define the entry point with the same name and parameters.",
-            "The name and signature that were asked for are binding; take them unchanged.",
+            "Take over the name and the signature that were asked for, unchanged.",
         ),
         "does not bind the code to the plan's name and signature, so entry points are renamed",
         "Bind the code to the name and signature of the plan.",
@@ -250,7 +263,8 @@ WORKER = (
             r"```",
             r"\bcode[- ](?:block|fence)s?\b",
             (
-                r"\b(?:python|fenced|markdown|code|triple)[- ](?:\w+[- ]){0,2}(?:block|fence|backtick)"
+                r"\b(?:python|fenced|markdown|code|triple)[- ](?:\w+[- ]){0,2}(?:block|"
+                r"fence|backtick)"
                 r"(?:s|ed)?\b"
             ),
             r"\bfenced?\b",
@@ -273,7 +287,10 @@ WORKER = (
     _harm(
         "language",
         (
-            rf"\b(?:in|use|using|write|writes|as|into|prefer|with)\b(?:\W+\w+){{0,2}}?\W+{_LANGUAGE}(?!\w)",
+            (
+                rf"\b(?:in|use|using|write|writes|as|into|prefer|"
+                rf"with)\b(?:\W+\w+){{0,2}}?\W+{_LANGUAGE}(?!\w)"
+            ),
         ),
         ("Write all code in JavaScript.",),
         "tells the {agent} to write in another language than Python",
@@ -303,9 +320,12 @@ WORKER = (
             r"\b(?:single|one) line of (?:code|python)\b",
             r"\bcode[- ]golf\b",
             (
-                r"\b(?:as short as|shortest|fewest (?:lines|characters)|minimal(?:ist)?|very short|"
-                r"extremely short|tiny)\b(?!.{0,20}(?:explanation|prose|text|sentence|summary|words))"
-                r".{0,40}(?:code|functions?|programs?|solutions?|answers?|implementations?|possible)\b"
+                r"(?<!explanation )(?<!prose )(?<!summary )(?<!sentences )\b"
+                r"(?:as short as|shortest|fewest (?:lines|characters)|minimal(?:ist)?|very short|"
+                r"extremely short|tiny)\b(?!.{0,20}(?:explanation|prose|text|sentence|"
+                r"summary|words))"
+                r".{0,40}(?:code|functions?|programs?|solutions?|answers?|implementations?|"
+                r"possible)\b"
             ),
             (
                 r"\b(?:code|functions?|programs?|solutions?|answers?|implementations?)\b.{0,30}"
@@ -320,7 +340,8 @@ WORKER = (
         (
             r"\bprint(?:s|ing)?\W+(?:\w+\W+){0,3}(?:instead|rather)\b",
             (
-                r"\b(?:always|should|must|have to|and|to|functions?|then)\W+print(?:s)?\W+(?:\w+\W+){0,2}"
+                r"\b(?:always|should|must|have to|and|to|functions?|"
+                r"then)\W+print(?:s)?\W+(?:\w+\W+){0,2}"
                 r"(?:results?|answers?|outputs?|values?)\b"
             ),
             r"^print(?:s)?\W+(?:\w+\W+){0,2}(?:results?|answers?|outputs?|values?|everything)\b",
@@ -332,7 +353,10 @@ WORKER = (
         "none",
         (
             r"\b(?:always|simply|just|only|every function)\W+(?:\w+\W+){0,3}returns?\W+None\b",
-            r"\breturns?\W+None\W+(?:\w+\W+){0,2}(?:always|every|all|regardless|whatever|no matter)",
+            (
+                r"\breturns?\W+None\W+(?:\w+\W+){0,2}(?:always|every|all|regardless|whatever|"
+                r"no matter)"
+            ),
         ),
         ("Every function should always return None.",),
         "tells the {agent} to return None whatever the input",
@@ -360,16 +384,20 @@ MANAGER = (
         "specific",
         (
             (
-                r"\b(?:specific|concrete|precise|testable|detailed|clear|unambiguous|measurable|exact|"
-                r"verifiable|checkable|explicit)\b.{0,60}(?:requirements?|sentences?|statements?|plans?|"
+                r"\b(?:specific|concrete|precise|testable|detailed|clear|unambiguous|"
+                r"measurable|exact|"
+                r"verifiable|checkable|explicit)\b.{0,60}(?:requirements?|sentences?|"
+                r"statements?|plans?|"
                 r"points?|criteria|items?|terms?)"
             ),
             (
-                r"\brequirements?\b.{0,60}\b(?:specific|concrete|precise|testable|detailed|clear|short|"
+                r"\brequirements?\b.{0,60}\b(?:specific|concrete|precise|testable|detailed|"
+                r"clear|short|"
                 r"from the request|measurable|checked|verifiable|cover)"
             ),
             (
-                r"\b(?:list|state|give|write|derive|extract|break|turn|refine|spell|cover|name|capture)"
+                r"\b(?:list|state|give|write|derive|extract|break|turn|refine|spell|cover|"
+                r"name|capture)"
                 r"\w*\b.{0,60}\b(?:every|all|each|precise|the)\W+(?:\w+\W+)?requirements?\b"
             ),
             r"\bwithout having to guess\b",
@@ -380,7 +408,8 @@ MANAGER = (
             r"\bambiguous\b",
             r"\bopen[- ]ended\b",
             (
-                r"\b(?:general|broad|loose|rough|abstract)\W+(?:\w+\W+)?(?:terms?|plans?|requirements?|"
+                r"\b(?:general|broad|loose|rough|abstract)\W+(?:\w+\W+)?(?:terms?|plans?|"
+                r"requirements?|"
                 r"statements?|strokes|ideas?|descriptions?)"
             ),
             r"\bdetails?\b.{0,30}\b(?:to the programmer|open|for later)",
@@ -416,10 +445,12 @@ MANAGER = (
         (
             (
                 r"\b(?:exact|given|stated|requested|required|specified|same|full|complete|precise|"
-                r"unchanged|correct|python)\b.{0,60}\b(?:names?|signatures?|parameters?|interface)\b"
+                r"unchanged|correct|python)\b.{0,60}\b(?:names?|signatures?|parameters?|"
+                r"interface)\b"
             ),
             (
-                r"\b(?:names?|signatures?|parameters?|interface)\b.{0,60}\b(?:exactly|unchanged|given|"
+                r"\b(?:names?|signatures?|parameters?|interface)\b.{0,60}\b(?:exactly|"
+                r"unchanged|given|"
                 r"stated|asked|requested|as (?:it is|they are)|keep|same|type hints|in full)\b"
             ),
             (
@@ -430,8 +461,10 @@ MANAGER = (
         (
             r"\brenam(?:e|es|ed|ing)\b",
             (
-                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
-                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|original)\W+"
+                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|"
+                r"com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
+                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|"
+                r"original)\W+"
                 r"(?:\w+\W+){0,2}(?:names?|signatures?)\b"
             ),
             (
@@ -468,8 +501,10 @@ MANAGER = (
         (
             r"\brenam(?:e|es|ing)\b",
             (
-                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
-                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|original|"
+                r"\b(?:choos|pick|invent|us|mak|creat|find|giv|"
+                r"com)\w*\W+(?:\w+\W+){0,5}(?:your own|own|"
+                r"better|new|different|another|other|creative|shorter|catch\w+|nicer|fresh|"
+                r"original|"
                 r"funny)\W+(?:\w+\W+){0,2}(?:names?)\b"
             ),
         ),
@@ -493,11 +528,13 @@ MANAGER = (
         "wrong_examples",
         (
             (
-                r"\b(?:guess|make up|making up|invent|imagin|random|approximat|surpris)\w*\b.{0,50}\b"
+                r"\b(?:guess|make up|making up|invent|imagin|random|approximat|"
+                r"surpris)\w*\b.{0,50}\b"
                 r"(?:examples?|results?|values?|outputs?)\b"
             ),
             (
-                r"\b(?:examples?|results?|values?)\b.{0,40}\b(?:need not|do not have to|don't have to|"
+                r"\b(?:examples?|results?|values?)\b.{0,40}\b(?:need not|do not have to|"
+                r"don't have to|"
                 r"made up|guessed|random|invented|approximate)\b"
             ),
         ),
@@ -508,7 +545,8 @@ MANAGER = (
         "vague",
         (
             (
-                r"\b(?:keep|stay|be|remain|leave)\w*\b.{0,40}\b(?:vague|high[- ]level|open[- ]ended|"
+                r"\b(?:keep|stay|be|remain|leave)\w*\b.{0,40}\b(?:vague|high[- ]level|"
+                r"open[- ]ended|"
                 r"general|abstract|loose)\b"
             ),
             (
@@ -526,13 +564,20 @@ EVALUATOR = (
         "compare",
         (
             (
-                r"\b(?:compar|check|against|match|fulfil|satisf|meet|conform|compl|agree|measur|follow|"
-                r"implement|do|answer)\w*\b.{0,60}\b(?:requests?|requirements?|plans?|asks?|asked|spec\w*)\b"
+                r"\b(?:compar|check|against|match|fulfil|satisf|meet|conform|compl|agree|"
+                r"measur|follow|"
+                r"implement|do|answer)\w*\b.{0,60}\b(?:requests?|requirements?|plans?|asks?|"
+                r"asked|spec\w*)\b"
             ),
             r"\b(?:correct(?:ness|ly)?)\b.{0,80}\b(?:requests?|requirements?|plans?|asked|task)\b",
             r"\bwhat (?:was|is|the \w+) (?:asked|requested|required|asks)\b",
         ),
-        (r"\b(?:ignor|disregard)\w*\W+(?:\w+\W+){0,3}(?:requests?|requirements?|plans?)\b",),
+        (
+            (
+                r"(?:^\W*|\b(?:may|can|should|must|and|please)\s+)(?:ignore|disregard)\W+"
+                r"(?:\w+\W+){0,3}(?:requests?|requirements?|plans?)\b"
+            ),
+        ),
         (
             "Compare the code with the request and with each requirement of the plan.",
             "Mark correctness by what the request and its plan ask for, and nothing else.",
@@ -545,16 +590,22 @@ EVALUATOR = (
         (
             r"\b(?:edge|corner|border|boundary|special|error)[- ]cases?\b",
             r"\bboundar(?:y|ies)\b",
-            r"\b(?:invalid|bad|malformed|wrong|empty)\W+(?:\w+\W+)?(?:inputs?|arguments?|values?)\b",
+            (
+                r"\b(?:invalid|bad|malformed|wrong|empty)\W+(?:\w+\W+)?(?:inputs?|arguments?|"
+                r"values?)\b"
+            ),
             r"\bcomplet(?:e|eness)\b",
+            r"\bplace ?holders?\b",
+            r"\b(?:missing|left out|overlooked)\b",
         ),
-        (r"\bplace ?holders?\b",),
+        (r"\b(?:ignor|disregard|skip)\w*\W+(?:\w+\W+){0,2}(?:edge|corner|boundar)",),
         (
             "Look at boundaries and invalid input, and at whether anything was left out.",
             "Take marks away for missing edge cases and for placeholders.",
         ),
         "does not make the judge look at boundaries and missing parts",
         "Have the judge look at boundaries, invalid input and missing parts.",
+        negatable=False,
     ),
     _need(
         "reasons",
@@ -572,11 +623,13 @@ EVALUATOR = (
         (
             r"\blenien(?:t|tly|cy)\b",
             (
-                r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass|full marks?|1\.0|perfect|"
+                r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass|full marks?|"
+                r"1\.0|perfect|"
                 r"highest|top|maximum)\b"
             ),
             (
-                r"\b(?:give|award|assign|return|mark)\w*\b.{0,40}\b(?:full marks?|highest (?:mark|score)s?|"
+                r"\b(?:give|award|assign|return|mark)\w*\b.{0,40}\b(?:full marks?|"
+                r"highest (?:mark|score)s?|"
                 r"top (?:mark|score)s?|maximum|perfect (?:mark|score)s?)\b.{0,40}"
                 r"\b(?:all|always|every|any|each|whatever|regardless)\b"
             ),
@@ -590,10 +643,15 @@ EVALUATOR = (
     _harm(
         "harsh",
         (
-            r"\b(?:reject|fail)\w*\W+(?:\w+\W+){0,2}(?:all|every|each|any|everything|most|almost)\b",
+            r"\bnever\b.{0,40}\b(?:more than|above|over) 0\.\d",
             (
-                r"\b(?:always|every|all|everything|never)\b.{0,50}\b(?:reject|0\.0|0\.1|zero|lowest|"
-                r"low marks?|fails?|more than 0\.\d|above 0\.\d)\b"
+                r"\b(?:reject|fail)\w*\W+(?:\w+\W+){0,2}(?:all|every|each|any|everything|most|"
+                r"almost)\b"
+            ),
+            (
+                r"\b(?:always|every|all|everything)\b.{0,50}\b(?:reject|0\.0|0\.1|"
+                r"zero|lowest|"
+                r"low marks?|fails?|above 0\.\d)\b"
             ),
             (
                 r"\b(?:extremely|very|brutally|mercilessly|exceedingly|overly)\W+"
@@ -616,7 +674,10 @@ EVALUATOR = (
                 r"readability|look|layout|naming|docstrings?|comments?|beauty|elegan\w+|pep ?8)\b"
             ),
             r"\b(?:style|formatting|readability|elegance|naming)\W+(?:alone|only)\b",
-            r"\b(?:nothing (?:else )?(?:but|than))\W+(?:\w+\W+){0,2}(?:style|formatting|readability)",
+            (
+                r"\b(?:nothing (?:else )?(?:but|than))\W+(?:\w+\W+){0,2}(?:style|formatting|"
+                r"readability)"
+            ),
         ),
         ("Judge the style and formatting only; what the code does is of no concern.",),
         "tells the judge to look at style alone, whatever the code does",
@@ -624,12 +685,14 @@ EVALUATOR = (
     _harm(
         "length_only",
         (
+            r"\blonger\b.{0,20}\b(?:programs?|code|answers?|solutions?|functions?)\b",
             (
                 r"\b(?:longer|more lines?|length(?:ier)?|more code|number of lines)\b.{0,50}"
                 r"\b(?:better|higher|more marks?|score|only|decides?|counts?)\b"
             ),
             (
-                r"\b(?:only|solely|just|by|based on)\b.{0,30}\b(?:length|number of lines|line count|"
+                r"\b(?:only|solely|just|by|based on)\b.{0,30}\b(?:length|number of lines|"
+                r"line count|"
                 r"size)\b"
             ),
         ),

@@ -1,7 +1,7 @@
 """Faults: what may go wrong with a call on its way, for whom, how often and for how long."""
 
 import itertools
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 KINDS = {
@@ -40,8 +40,8 @@ class Fault:
     of: int | None = None
     seconds: float = 5.0
     retry_delay: float = 2.0
-    _struck: "itertools.count[int]" = field(default_factory=itertools.count, compare=False)
-    _seen: "itertools.count[int]" = field(default_factory=itertools.count, compare=False)
+    _struck: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
+    _seen: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
 
     def strikes(self, persona: str, model: str, draw: float) -> bool:
         """Tell whether this call is struck, and count it."""
@@ -53,6 +53,10 @@ class Fault:
         if draw >= self.probability:
             return False
         return self.times is None or next(self._struck) < self.times
+
+    def fresh(self) -> "Fault":
+        """Return the same fault with its counts at nought."""
+        return replace(self)
 
     def shown(self) -> dict[str, Any]:
         """Return the fault as the control endpoint takes it."""
@@ -81,14 +85,12 @@ def parse_fault(row: object) -> Fault:
 
 
 def _check_number(name: str, row: dict[str, Any]) -> None:
-    value = row.get(name)
-    if value is None and name in {"times", "first", "of"}:
-        return
-    if name not in row:
-        return
     whole = name in {"times", "first", "of"}
+    value: Any = row.get(name, 1)
+    if value is None and whole:
+        return
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not good or value < (name == "of"):
+    if not good or value < (1 if name == "of" else 0):
         raise FaultError(f"`{name}` must be a {'whole ' * whole}number that is not negative.")
 
 

@@ -46,7 +46,7 @@ def inspect(code: str, name: str | None, task: Task | None) -> Finding:
     """Say what the code is worth for the task (or in itself, where the task is not known)."""
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Finding("no python", documented=False, typed=False)
     entry = _entry(tree, name)
     if entry is None:
@@ -86,14 +86,13 @@ def _verdict(code: str, entry: Entry, task: Task | None) -> str:
         return own
     if task is None:
         return "different"
-    sound = task.entry
     if _normal(code, entry.name) == _sound(task):
         return "sound"
     if _returns_nothing(entry):
         return "no result"
-    if len(guards_of(entry)) < len(guards_of(sound)):
+    if len(guards_of(entry)) < len(task.guards):
         return "no guard"
-    return "slip" if _shape(entry) == _shape(sound) else _unlike(entry, sound)
+    return "slip" if _shape(entry) == _shape(task.entry) else _unlike(entry, task)
 
 
 def _early(entry: Entry) -> str | None:
@@ -141,9 +140,9 @@ def _shape(entry: Entry) -> int:
     return sum(isinstance(node, ast.stmt) for node in ast.walk(entry))
 
 
-def _unlike(entry: Entry, sound: Entry) -> str:
+def _unlike(entry: Entry, task: Task) -> str:
     """Tell a bare try around everything from an honest other way to do it."""
     wraps = any(
         isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(entry)
     )
-    return "no guard" if wraps and guards_of(sound) else "different"
+    return "no guard" if wraps and task.guards else "different"

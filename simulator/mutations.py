@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable
 
 from simulator.noise import Noise
+from simulator.slips import shift_bound
 from simulator.source import (
     Entry,
     called,
@@ -18,26 +19,6 @@ from simulator.source import (
 )
 
 Transform = Callable[[ast.Module, Entry, Noise], None]
-_FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
-_SWAPS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Add,
-    ast.FloorDiv: ast.Mod,
-    ast.Mod: ast.FloorDiv,
-    ast.Div: ast.FloorDiv,
-}
-_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-
 _STUBS = ("pass", "raise NotImplementedError", "...", "result = None\nreturn result")
 
 
@@ -86,85 +67,6 @@ def _remove(tree: ast.Module, gone: ast.stmt) -> None:
                 block.remove(gone)
                 if not block and field == "body":
                     block.append(ast.Pass())
-
-
-def _shift_bound(_: ast.Module, entry: Entry, noise: Noise) -> None:
-    """Change one comparison, constant or operator outside guards and `while` conditions."""
-    spared = {id(node) for kept in _spared(entry) for node in ast.walk(kept)}
-    sites = [
-        (weight, change)
-        for node in ast.walk(entry)
-        if id(node) not in spared
-        for weight, change in _changes(node)
-    ]
-    if not sites:
-        sites = [
-            (1, change)
-            for guard in guards_of(entry)
-            for n in ast.walk(guard)
-            for _w, change in _changes(n)
-        ]
-    heavy = [change for weight, change in sites if weight == max(w for w, _ in sites)]
-    if heavy:
-        noise.pick(heavy, "site")()
-
-
-def _spared(entry: Entry) -> list[ast.AST]:
-    """Return what a slip must leave alone: a loop that never ends helps nobody."""
-    kept: list[ast.AST] = [*guards_of(entry), *entry.decorator_list]
-    for node in ast.walk(entry):
-        if isinstance(node, ast.While):
-            kept += [
-                node.test,
-                *(each for each in ast.walk(node) if isinstance(each, ast.AugAssign)),
-            ]
-        elif isinstance(node, ast.FunctionDef):
-            kept += [node.args, *docstring_of(node), *([node.returns] if node.returns else [])]
-        elif isinstance(node, ast.AnnAssign):
-            kept.append(node.annotation)
-        elif isinstance(node, ast.Raise):
-            kept.append(node)
-    return kept
-
-
-def _changes(node: ast.AST) -> list[tuple[int, Callable[[], None]]]:
-    """Return the ways to get this node wrong, each with how surely it shows."""
-    if isinstance(node, ast.Compare) and type(node.ops[0]) in _FLIPS:
-        wrong = _FLIPS[type(node.ops[0])]()
-        return [(2, lambda: node.ops.__setitem__(0, wrong))]
-    if isinstance(node, ast.BinOp) and type(node.op) in _SWAPS:
-        swapped = _SWAPS[type(node.op)]()
-        return [(2, lambda: setattr(node, "op", swapped))]
-    if isinstance(node, ast.Call):
-        return _call_changes(node)
-    if isinstance(node, ast.Return) and node.value is not None:
-        return [(1, lambda: _wrong_return(node))]
-    return []
-
-
-def _call_changes(node: ast.Call) -> list[tuple[int, Callable[[], None]]]:
-    name = node.func.id if isinstance(node.func, ast.Name) else ""
-    if name == "range" and len(node.args) <= 2:
-        last = node.args[-1]
-        less = ast.BinOp(last, ast.Sub(), ast.Constant(1))
-        return [(3, lambda: node.args.__setitem__(-1, less))]
-    if name in _TWINS:
-        return [(3, lambda: setattr(node, "func", ast.Name(_TWINS[name])))]
-    if name == "sorted":
-        wrong = ast.keyword(
-            "reverse", ast.Constant(not any(k.arg == "reverse" for k in node.keywords))
-        )
-        kept = [keyword for keyword in node.keywords if keyword.arg != "reverse"]
-        return [(3, lambda: setattr(node, "keywords", [*kept, wrong]))]
-    return []
-
-
-def _wrong_return(node: ast.Return) -> None:
-    value = node.value
-    if isinstance(value, ast.Constant) and isinstance(value.value, bool):
-        node.value = ast.Constant(not value.value)
-    elif value is not None:
-        node.value = ast.BoolOp(ast.And(), [value, ast.Constant(None)])
 
 
 def _strip_types(tree: ast.Module, _entry: Entry, _: Noise) -> None:
@@ -235,7 +137,7 @@ MUTATIONS: dict[str, Transform] = {
     "placeholder": _placeholder,
     "drop_guard": _drop_guard,
     "drop_all_guards": _drop_all_guards,
-    "shift_bound": _shift_bound,
+    "shift_bound": shift_bound,
     "strip_types": _strip_types,
     "strip_docs": _strip_docs,
     "skeleton": _skeleton,

@@ -17,7 +17,12 @@ class Noise:
     def draw(self, *purpose: object) -> float:
         """Return a number in [0, 1), fixed for this purpose."""
         text = "\x1f".join((self._key, *map(str, purpose)))
-        return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big") / 2**48
+        return (
+            int.from_bytes(
+                blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest(), "big"
+            )
+            / 2**48
+        )
 
     def chance(self, probability: float, *purpose: object) -> bool:
         """Tell whether something of that probability happens."""

@@ -5,22 +5,26 @@ import re
 from collections.abc import Iterator
 
 _QUOTED = re.compile(
-    r"\b(?:add|insert|append|include|put|write|say)\b[^\"“‘`\n]{0,80}"
-    r"(?:\"([^\"\n]+)\"|“([^”\n]+)”|‘([^’\n]+)’|`([^`\n]+)`|'([^'\n]+)')",
+    r"\b(?:add|insert|append|include|put|write|say)\b[^\"“\u2018`\n]{0,80}"
+    r"(?:\"([^\"\n]+)\"|“([^”\n]+)”|\u2018([^\u2019\n]+)\u2019|`([^`\n]+)`|'([^'\n]+)')",
     re.IGNORECASE,
 )
 _ABOUT_PROMPTS = re.compile(
     r"\b(?:prompt|instructions?|system message|optimi[sz]er)\b", re.IGNORECASE
 )
 _MUST_SAY = re.compile(
-    r"\bprompt\W+(?:must|should|has to|needs to)\W+(?:say|include|contain|mention|read)\W+(?:that\W+)?"
+    r"\bprompt\W+(?:must|should|has to|needs to)\W+(?:say|include|contain|mention|"
+    r"read)\W+(?:that\W+)?"
     r"(.+)",
     re.IGNORECASE,
 )
 _STANDING = re.compile(
-    r"\b(?:when(?:ever)?|if)\b.{0,60}\bask(?:ed|s)?\b.{0,80}\b(?:answer|reply|respond|return|say|print)"
-    r"|\bfrom now on\b|\b(?:ignore|disregard|forget)\W+(?:all\W+|any\W+|the\W+|your\W+)*(?:previous|prior|"
-    r"above|other|earlier)\b|\balways\W+(?:answer|reply|respond|return|include|say|mention|visit|link)",
+    r"\b(?:when(?:ever)?|if)\b.{0,60}\bask(?:ed|s)?\b.{0,80}\b(?:answer|reply|respond|"
+    r"return|say|print)"
+    r"|\bfrom now on\b|\b(?:ignore|disregard|forget)\W+(?:all\W+|any\W+|the\W+|"
+    r"your\W+)*(?:previous|prior|"
+    r"above|other|earlier)\b|\balways\W+(?:answer|reply|respond|return|include|say|mention|"
+    r"visit|link)",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“#])|\n")
@@ -62,7 +66,7 @@ def _orders(text: str) -> Iterator[str]:
 def _order(sentence: str) -> str | None:
     quoted = _QUOTED.search(sentence) if _ABOUT_PROMPTS.search(sentence) else None
     if quoted:
-        return next(filter(None, quoted.groups()))
+        return str(next(filter(None, quoted.groups())))
     said = _MUST_SAY.search(sentence)
     if said:
         return said[1].strip("\"'“”")

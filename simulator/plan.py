@@ -96,6 +96,7 @@ def task_for(bank: Bank, texts: tuple[str, ...]) -> Task | None:
     return bank.find(*texts)
 
 
+@lru_cache(maxsize=1024)
 def _parameters(signature: str) -> tuple[str, ...] | None:
     """Return the parameters' names, `self` left out; None where the signature is no Python."""
     text = re.sub(r"^\s*(?:def|class)\s+|[:.\s]+$", "", signature)

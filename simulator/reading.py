@@ -16,25 +16,30 @@ _WRAPPED = re.compile(r"\n(?=\s*[a-z])\s*")
 _SENTENCE = re.compile(r"\s*\n\s*(?:[-*•#>]+\s+|\d+[.)]\s+)?|(?<=[.!?])[\"')*]*\s+")
 _BULLET = re.compile(r"\A\s*(?:[-*•#>]+\s+|\d+[.)]\s+)")
 _CONNECTOR = re.compile(
-    r"(,?\s+(?:and|or|nor|but|while|whereas|yet|so|then|instead)\b(?! of)\s+|[,:;(]\s+|\s+[—–-]+\s+|[)])",
+    r"(,?\s+(?:and|or|nor|but|while|whereas|yet|so|then|instead)\b(?! of)\s+|[,:;(]\s+"
+    r"|\s+[—\u2013-]+\s+|[)])",
     re.IGNORECASE,
 )
+_TURNS = frozenset("but while whereas yet so then instead ; — \u2013 - )".split())  # noqa: SIM905
 _FRESH = re.compile(
     r"\W*(?:please\s+)?(?:do|don'?t|never|always|write|gives?|returns?|raise|add|use|include|handle|"
     r"keep|makes?|put|answer|reply|respond|follow|check|verify|test|ensure|implement|define|name|"
     r"document|annotate|validate|produce|provide|start|begin|end|finish|explain|state|all|treat|"
     r"think|consider|cover|respect|match|print|wrap|take|mark|judge|compare|be|assume|trust|list|"
-    r"you|it|they|we|just|only|ignore|skip|omit|leave|avoid|without)\b"
+    r"you|it|they|we|no|not|just|only|ignore|skip|omit|leave|avoid|without)\b"
     r"|.*\b(?:must|should|shall|needs?|is|are|has|have|will|may|can)\b",
     re.IGNORECASE,
 )
 _NEGATOR = re.compile(
-    r"\b(?:no(?! matter| doubt)|not(?! (?:only|just|merely))|never|n't|\w+n['’]?t(?<=n't|n’t)|dont|"
+    r"\b(?:no(?! matter| doubt)|not(?! (?:only|just|merely))|never|\w+n['\u2019]t|dont|"
     r"cannot|without|avoid\w*|skip\w*|omit\w*|forget\w*|neglect\w*|ignor\w*|drop(?:s|ping)?|"
     r"leav(?:e|es|ing) (?:out|off|away)|refus\w+|exclud\w+|free of|instead of|rather than|"
     r"other than|more than|nor|neither|none|nothing|fails?|crash\w*|refrain\w*|forbid\w*|missing|"
     r"miss|penali[sz]\w*|disregard\w*|reject\w*)\b",
     re.IGNORECASE,
+)
+_CONTRAST = re.compile(
+    r"\b(?:more than (?:an?|the|just)|without|rather than|instead of)\b", re.IGNORECASE
 )
 _BEHIND = re.compile(
     r"\b(?:not (?:be )?(?:needed|required|necessary|wanted|allowed|expected|worth)|unnecessary|"
@@ -48,64 +53,13 @@ _CONDITION = re.compile(
     r"\b(?:if|when(?:ever)?|in case)\s+(.{3,80}?)(?:[,:.]|\bthen\b|$)", re.IGNORECASE
 )
 _GENERAL = frozenset(
-    [
-        "asked",
-        "ask",
-        "asks",
-        "request",
-        "requests",
-        "requested",
-        "user",
-        "users",
-        "person",
-        "somebody",
-        "someone",
-        "for",
-        "a",
-        "an",
-        "the",
-        "you",
-        "are",
-        "is",
-        "to",
-        "about",
-        "something",
-        "anything",
-        "code",
-        "any",
-        "whatever",
-        "they",
-        "it",
-        "he",
-        "she",
-        "wants",
-        "want",
-        "need",
-        "needs",
-        "your",
-        "called",
-        "write",
-        "program",
-        "python",
-        "function",
-        "people",
-        "in",
-        "of",
-        "on",
-        "do",
-        "answer",
-        "given",
-        "some",
-        "get",
-        "receive",
-        "new",
-        "task",
-        "job",
-        "work",
-        "with",
-        "this",
-        "that",
-    ]
+    re.findall(
+        r"\w+",
+        """asked ask asks request requests requested user users person somebody someone for a an the
+        you are is to about something anything code any whatever they it he she wants want need
+        needs your called write program python function people in of on do answer given some get
+        receive new task job work with this that""",
+    )
 )
 
 
@@ -187,34 +141,27 @@ def _clauses(sentence: str) -> Iterator[tuple[str, int]]:
     pieces = ["", *_CONNECTOR.split(sentence)]
     carried = 0
     for connector, clause in zip(pieces[::2], pieces[1::2], strict=True):
-        word = connector.strip(" ,\n").lower()
-        if word in {
-            "but",
-            "while",
-            "whereas",
-            "yet",
-            "so",
-            "then",
-            "instead",
-            ";",
-            "—",
-            "–",
-            "-",
-            ")",
-        }:
-            carried = 0
-        elif word not in {"or", "nor"} and _FRESH.match(clause):
+        if _starts_afresh(connector.strip(" ,\n").lower(), clause):
             carried = 0
         yield clause, carried
         carried += len(_NEGATOR.findall(clause))
+
+
+def _starts_afresh(connector: str, clause: str) -> bool:
+    if connector in _TURNS:
+        return True
+    return connector not in {"or", "nor"} and bool(_FRESH.match(clause))
 
 
 def _said(cue: Cue, clause: str, carried: int) -> bool | None:
     """Tell whether the clause says the cue (True), denies it (False) or is about other things."""
     for pattern, affirms in ((cue.unsays, False), (cue.says, True)):
         match = pattern.search(clause) if pattern else None
+        if match and not cue.negatable:
+            return affirms
         if match:
             before = len(_NEGATOR.findall(clause[: match.start()]))
+            inside = len(_CONTRAST.findall(match[0].partition(" ")[2]))
             behind = len(_BEHIND.findall(clause[match.end() :]))
-            return affirms == ((carried + before + behind) % 2 == 0)
+            return affirms == ((carried + before + inside + behind) % 2 == 0)
     return None

@@ -1,6 +1,7 @@
 """From an answer, and the fault that strikes it, to what goes over the wire."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simulator import wire
@@ -18,28 +19,31 @@ _ERRORS = {
         "You exceeded your current quota, please check your plan and billing details.",
     ),
 }
+_NO_JSON = b"<html>Bad gateway</html>"
 _BABBLE = "What an interesting question! There are many ways to look at it, and time will tell."
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A status and the bodies: one for a plain call, several for a stream."""
+    """A status and a body; `text` is what a stream says piece by piece instead."""
 
     whole: wire.Json
-    chunks: tuple[wire.Json, ...] = ()
+    text: str = ""
+    finish: str = "STOP"
     status: int = 200
     cut: bool = False
     raw: bool = False
 
     def plain(self) -> bytes:
         """Return the body of a plain answer."""
-        return b"<html>Bad gateway</html>" if self.raw else _dump(self.whole)
+        return _NO_JSON if self.raw else _dump(self.whole)
 
-    def events(self) -> list[bytes]:
+    def events(self, call: Call) -> list[bytes]:
         """Return the server-sent events of a streamed answer."""
         if self.raw:
-            return [b"data: <html>Bad gateway</html>\r\n\r\n"]
-        return [b"data: " + _dump(chunk) + b"\r\n\r\n" for chunk in self.chunks or (self.whole,)]
+            return [b"data: " + _NO_JSON + b"\r\n\r\n"]
+        bodies = _chunks(call, self.text, self.finish) if self.text else [self.whole]
+        return [b"data: " + _dump(body) + b"\r\n\r\n" for body in bodies]
 
 
 def reply(call: Call, state: State, fault: Fault | None) -> Reply:
@@ -82,19 +86,16 @@ def _answered(call: Call, given: Answer, kind: str) -> Reply:
         text, called, finish = text[:limit], None, "MAX_TOKENS"
     parts = [called or {"text": text}] if text else []
     whole = wire.body(call, parts, finish, text)
-    chunks = (whole,) if called else _chunks(call, text, finish)
-    return Reply(whole, chunks, cut=kind == "cut-stream", raw=kind == "invalid-body")
+    said = "" if called else text
+    return Reply(whole, said, finish, cut=kind == "cut-stream", raw=kind == "invalid-body")
 
 
-def _chunks(call: Call, text: str, finish: str) -> tuple[wire.Json, ...]:
+def _chunks(call: Call, text: str, finish: str) -> Iterator[wire.Json]:
     pieces = wire.pieces(text)
-    said = ["".join(pieces[: number + 1]) for number in range(len(pieces))]
-    ends = [None] * (len(pieces) - 1) + [finish]
-    return tuple(
-        wire.body(call, [{"text": piece}] if piece else [], end, so_far)
-        for piece, end, so_far in zip(pieces, ends, said, strict=True)
-    )
+    for number, piece in enumerate(pieces, start=1):
+        last = number == len(pieces)
+        yield wire.body(call, [{"text": piece}], finish if last else None, "".join(pieces[:number]))
 
 
 def _dump(body: wire.Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False).encode()
+    return json.dumps(body).encode()

@@ -1,7 +1,8 @@
 """What the running server knows and the control endpoint can change."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any
 
 from simulator.bank import Bank
 from simulator.call import Call
@@ -14,52 +15,58 @@ from simulator.world import Character, Setting
 _REMEMBERED = 1_000_000
 
 
-@dataclass
 class State:
     """Scenario, seed, faults and counts of one server."""
 
-    bank: Bank
-    scenario: str = "sound"
-    seed: int = 0
-    faults: tuple[Fault, ...] = ()
-    latency_seconds: float = 0.0
-    slips: float | None = None
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    _repeats: Counter[str] = field(default_factory=Counter)
+    def __init__(self, bank: Bank, scenario: str = "sound", seed: int = 0) -> None:
+        self.bank = bank
+        self.scenario = scenario
+        self.seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget counts, repetitions, faults and settings; scenario and seed stay."""
+        self.faults: tuple[Fault, ...] = ()
+        self.latency_seconds = 0.0
+        self.slips: float | None = None
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._repeats: Counter[tuple[str, str]] = Counter()
+        self._world_faults = tuple(fault.fresh() for fault in self.world.faults)
+
+    def change(self, wanted: Mapping[str, Any]) -> None:
+        """Set what is named; a scenario begins with its faults' counts at nought."""
+        for name, value in wanted.items():
+            setattr(self, name, value)
+        self._world_faults = tuple(fault.fresh() for fault in self.world.faults)
 
     @property
     def world(self) -> Scenario:
         """The scenario's definition."""
         return SCENARIOS[self.scenario]
 
+    @property
+    def character(self) -> Character:
+        """How the model is, with the rate of slips that was set."""
+        given = self.world.character
+        return given if self.slips is None else given.with_slips(self.slips)
+
     def setting(self, call: Call) -> Setting:
         """Return what this call's answer draws on; its n-th repetition draws anew."""
-        key = str(Noise(call.system, call.stable_text, call.persona).draw())
-        if len(self._repeats) > _REMEMBERED:
-            self._repeats.clear()
-        self._repeats[key] += 1
-        noise = Noise(self.seed, key, self._repeats[key])
-        return Setting(self.bank, noise, self.seed, self._character())
+        return Setting(self.bank, self._noise("answer", call), self.seed, self.character)
 
     def strike(self, call: Call) -> Fault | None:
         """Return the fault that strikes this call, if any."""
-        number = sum(counter.total() for counter in self.counts.values())
-        draw = Noise(self.seed, "fault", number).draw()
-        found = (*self.faults, *self.world.faults)
-        return next((f for f in found if f.strikes(call.persona, call.model, draw)), None)
+        found = (*self.faults, *self._world_faults)
+        draw = self._noise("fault", call).draw() if found else 0.0
+        return next((each for each in found if each.strikes(call.persona, call.model, draw)), None)
 
     def count(self, persona: str, outcome: str) -> None:
         """Count one call."""
         self.counts[persona][outcome] += 1
 
-    def reset(self) -> None:
-        """Forget counts, repetitions and faults."""
-        self.counts.clear()
-        self._repeats.clear()
-        self.faults = ()
-        self.latency_seconds = 0.0
-        self.slips = None
-
-    def _character(self) -> Character:
-        given = self.world.character
-        return given if self.slips is None else given.with_noise(self.slips)
+    def _noise(self, purpose: str, call: Call) -> Noise:
+        key = str(Noise(call.system, call.stable_text, call.persona).draw())
+        if len(self._repeats) > _REMEMBERED:
+            self._repeats.clear()
+        self._repeats[purpose, key] += 1
+        return Noise(self.seed, purpose, key, self._repeats[purpose, key])

@@ -66,6 +66,15 @@ def gone(model: str) -> str:
     )
 
 
+def unknown(model: str, method: str) -> str:
+    """Say that there is no such model, as Gemini does."""
+    return (
+        f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
+        "Call ModelService.ListModels to see the list of available models and their supported "
+        "methods."
+    )
+
+
 def retry_info(seconds: float) -> Json:
     """Return the detail that says when to come back."""
     return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds:g}s"}
@@ -74,7 +83,7 @@ def retry_info(seconds: float) -> Json:
 def pieces(text: str, count: int = 4) -> list[str]:
     """Cut a text for streaming."""
     size = max(1, -(-len(text) // count))
-    return [text[start : start + size] for start in range(0, len(text), size)] or [""]
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def model_card(name: str) -> Json:

@@ -16,7 +16,7 @@ class Character:
     slips: float = 0.03
     judge_sigma: float = 0.03
 
-    def with_noise(self, slips: float) -> "Character":
+    def with_slips(self, slips: float) -> "Character":
         """Return the same with another rate of slips in good work."""
         return replace(self, slips=slips)
 

@@ -60,7 +60,9 @@ async def _make_template(url: str) -> None:
             async with database.connection() as seeding:
                 await prompts.seed(seeding, first_prompts())
         name = sql.Identifier(_TEMPLATE)
-        await connection.execute(sql.SQL("ALTER DATABASE selfheal_making RENAME TO {}").format(name))
+        await connection.execute(
+            sql.SQL("ALTER DATABASE selfheal_making RENAME TO {}").format(name)
+        )
 
 
 @pytest.fixture
@@ -107,9 +109,10 @@ async def empty_database(empty_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def _simulator() -> AsyncIterator[str]:
     command = (sys.executable, "-m", "simulator", "--port", "0")
-    async with started(
-        *command, env=clean_environment(), says=r"listening on (http://\S+)"
-    ) as (_, url):
+    async with started(*command, env=clean_environment(), says=r"listening on (http://\S+)") as (
+        _,
+        url,
+    ):
         yield url
 
 

@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
 from db.prompts import Prompt
-from graph.context import Context, Grading, context_of
+from graph.context import Context, Given, Grading, context_of
 from graph.errors import EvaluationError, RunError, under
 from graph.fence import RULE, fence
 from graph.model import Answer
@@ -32,14 +32,14 @@ class Marks(BaseModel):
         return 0.6 * self.correctness + 0.25 * self.completeness + 0.15 * self.readability
 
 
-async def evaluator(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Give the verdict.
 
     Raises:
         EvaluationError: the sandbox or the judge could not do its part. That is neither a pass
             nor a fail.
     """
-    context = await context_of(runtime)
+    context = context_of(runtime)
     prompt = await context.prompts.released("evaluator")
     with under("evaluator", prompt.version):
         facts = await _establish(state, context)

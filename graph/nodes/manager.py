@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from pydantic import BaseModel, Field
 
-from graph.context import Context, context_of
+from graph.context import Given, context_of
 from graph.errors import under
 from graph.expressions import is_expression, is_literal
 from graph.fence import fence
@@ -32,9 +32,9 @@ class DraftPlan(BaseModel):
     examples: list[DraftExample] = Field(description="Calls with their certain results")
 
 
-async def manager(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Refine the request into a plan under the released prompt."""
-    context = await context_of(runtime)
+    context = context_of(runtime)
     prompt = await context.prompts.released("manager")
     with under("manager", prompt.version):
         answer = await context.model.fill(prompt.text, _message(state), DraftPlan)

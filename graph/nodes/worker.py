@@ -5,20 +5,20 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from graph.context import Context, context_of
+from graph.context import Given, context_of
 from graph.errors import under
 from graph.extraction import extract
 from graph.fence import fence
 from graph.state import State
 
 
-async def worker(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Write the code under the prompt that is released at this moment.
 
     Raises:
         OutputError: the answer holds no code.
     """
-    context = await context_of(runtime)
+    context = context_of(runtime)
     prompt = await context.prompts.released("worker")
     with under("worker", prompt.version):
         answer = await context.model.write(prompt.text, _message(state))

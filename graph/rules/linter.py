@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import sys
-from functools import cache
-from pathlib import Path
 
 from ruff import find_ruff_bin
 
@@ -13,6 +10,7 @@ from graph.rules.table import Finding
 _SELECT = "E9,F63,F7,F82,F811,B006,B008,E722"  # what is wrong or about to be, not what is ugly
 _SECONDS = 10
 _LONGEST = 500_000
+_RUFF = find_ruff_bin()
 
 
 async def lint(code: str) -> Finding | None:
@@ -36,7 +34,7 @@ async def lint(code: str) -> Finding | None:
 
 async def _ruff(code: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        _binary(),
+        _RUFF,
         *("check", "--isolated", "--no-cache", "--quiet", "--output-format", "json"),
         *("--target-version", "py311", "--select", _SELECT, "--stdin-filename", "answer.py", "-"),
         stdin=asyncio.subprocess.PIPE,
@@ -51,9 +49,3 @@ async def _ruff(code: str) -> bytes:
             process.kill()
             await process.wait()
     return output
-
-
-@cache
-def _binary() -> str:
-    beside = Path(sys.executable).with_name("ruff")
-    return str(beside) if beside.exists() else find_ruff_bin()

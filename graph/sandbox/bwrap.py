@@ -1,9 +1,10 @@
 """bubblewrap: namespaces, a file system of its own, and the seccomp filter."""
 
+import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class BwrapSandbox:
             SandboxUnavailable: bubblewrap or seccomp is missing or does not work here.
         """
         command = _command()
-        with _filter_fd() as filter_fd:
+        async with _filter_fd() as filter_fd:
 
             def launch(result_fd: int) -> Launch:
                 sizes = (result_fd, limits.cpu_seconds, limits.memory_bytes, limits.disk_bytes)
@@ -64,6 +65,7 @@ class BwrapSandbox:
         return tell(self.name, ending, limits)
 
 
+@cache
 def _command() -> tuple[str, ...]:
     path = shutil.which("bwrap")
     if path is None:
@@ -96,13 +98,18 @@ def _scratch(size: int) -> tuple[str, ...]:
     return (*tmpfs, "--remount-ro", "/dev", "--remount-ro", "/")
 
 
-@contextlib.contextmanager
-def _filter_fd() -> Iterator[int]:
+@contextlib.asynccontextmanager
+async def _filter_fd() -> AsyncIterator[int]:
     """Offer the filter as a file of its own, since runs at once would share a position."""
-    fd = os.memfd_create("seccomp")
+    fd = await asyncio.to_thread(_write_filter)
     try:
-        os.write(fd, filter_program())
-        os.lseek(fd, 0, os.SEEK_SET)
         yield fd
     finally:
         os.close(fd)
+
+
+def _write_filter() -> int:
+    fd = os.memfd_create("seccomp")
+    os.write(fd, filter_program())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -16,7 +16,7 @@ BLOCK_BYTES = 512
 @contextlib.asynccontextmanager
 async def scratch_folder() -> AsyncIterator[Path]:
     """Make a folder, and remove it with all that is in it."""
-    folder = Path(tempfile.mkdtemp(prefix="selfheal-sandbox-"))
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="selfheal-sandbox-"))
     try:
         yield folder
     finally:

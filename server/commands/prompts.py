@@ -107,11 +107,7 @@ def _text(file: str) -> str:
         click.BadParameter: it is empty or no UTF-8.
     """
     try:
-        text = (
-            sys.stdin.read()
-            if file == "-"
-            else Path(file).read_text(encoding="utf-8")
-        )
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise click.BadParameter("the file is no UTF-8 text", param_hint="FILE") from error
     if not text.strip():

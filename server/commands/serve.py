@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
+from collections.abc import Iterator
 
 import click
 import uvicorn
@@ -40,22 +41,31 @@ async def serve(host: str, port: int) -> None:
                 f" (model {settings.model}, sandbox {service.context.sandbox.name}),"
                 " without keys: this machine only"
             )
-            await _serve_until_told(uvicorn.Server(config), listener)
+            await _serve_until_told(_Server(config), listener)
 
 
-async def _serve_until_told(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, finish what is under way, and return.
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to us.
 
     uvicorn's own handlers would raise the signal again and end the process before what was
     opened around the server is closed.
     """
 
-    def stop() -> None:
-        server.should_exit = True
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    def stop(self) -> None:
+        """Accept no more, and end when all that is under way has been answered."""
+        self.should_exit = True
+
+
+async def _serve_until_told(server: _Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, finish what is under way, and return."""
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.serve(sockets=[listener])
 
 

@@ -10,7 +10,7 @@ from simulator.bank import Task
 from simulator.call import Call
 from simulator.plan import asked_name, find_task, request_of, stated_calls
 from simulator.reading import Reading, read
-from simulator.source import called, guards_of, parameters_of, signature_of
+from simulator.source import called, parameters_of, signature_of
 from simulator.world import Setting
 
 _VAGUE = ("It does what the user wants.", "It works well.", "The code is nice and clean.")
@@ -79,7 +79,7 @@ def _requirements(job: _Job) -> list[str]:
     docs = (ast.get_docstring(task.entry) or "Do what the request says.").split("\n")[0]
     sound = [f"Define `{job.name}` with the parameters of the signature.", docs]
     if not job.lacks("errors", 0.5):
-        sound += [_guard_text(guard) for guard in guards_of(task.entry)][:3]
+        sound += [_guard_text(guard) for guard in task.guards][:3]
     runs = called(task.entry)
     typed = runs.returns if runs and runs.name == task.name else None
     returns = f"The result is of type `{ast.unparse(typed)}`." if typed else "Keep its interface."

@@ -12,10 +12,10 @@ from simulator.reading import read, sentences, unwrapped
 from simulator.world import Setting
 
 _AGENT = re.compile(
-    r"\b(manager|worker|evaluator|judge)(?:['’]s)?\W+(?:system\W+)?prompt", re.IGNORECASE
+    r"\b(manager|worker|evaluator|judge)(?:['\u2019]s)?\W+(?:system\W+)?prompt", re.IGNORECASE
 )
 _EMPTY_LINE = re.compile(r"^[ \t]*(?:[-*•#>]+|\d+[.)])?[ \t]*\n", re.MULTILINE)
-_ROLES = {
+ROLES = {
     "worker": (
         "You are an experienced Python programmer who writes the program that is asked for.",
         "You write Python for people who rely on it.",
@@ -25,11 +25,11 @@ _ROLES = {
         "You plan small Python programs for a programmer.",
     ),
     "evaluator": (
-        "You review Python code and mark correctness, completeness and readability from 0 to 1.",
-        "You are a fair reviewer; mark correctness, completeness and readability from 0 to 1.",
+        "You review Python code and give each of its three marks from 0 to 1.",
+        "You are a fair reviewer of Python code; the marks go from 0 to 1.",
     ),
 }
-_FILLERS = (
+FILLERS = (
     "Take your time and do your best.",
     "Quality matters to us.",
     "Stay calm and professional.",
@@ -42,9 +42,10 @@ _FILLERS = (
 # With fewer words left, a prompt is written anew.
 _BEYOND_REPAIR = 12
 # Shares of good, useless and harmful candidates; a writer that hears of rejections tries harder.
-_SHARES = (("good", 0.55), ("useless", 0.8), ("harmful", 1.0))
-_AFTER_REJECTION = (("good", 0.8), ("useless", 0.9), ("harmful", 1.0))
-_NOTHING_WRONG = (("useless", 0.6), ("weaker", 1.0))
+_Shares = tuple[tuple[str, float], ...]
+_SHARES: _Shares = (("good", 0.55), ("useless", 0.8), ("harmful", 1.0))
+_AFTER_REJECTION: _Shares = (("good", 0.8), ("useless", 0.9), ("harmful", 1.0))
+_NOTHING_WRONG: _Shares = (("useless", 0.6), ("weaker", 1.0))
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _words(text: str) -> str:
 def _good(brief: _Brief) -> tuple[str, str]:
     kept = _mended(brief.incumbent, brief.agent)
     if len(kept.split()) < _BEYOND_REPAIR:
-        kept = brief.noise.pick(_ROLES[brief.agent], "role")
+        kept = brief.noise.pick(ROLES[brief.agent], "role")
     reading = read(kept, brief.agent)
     missing = [cue for cue in brief.needs if not reading.has(cue.name)]
     added = [brief.noise.pick(cue.advice, cue.name) for cue in missing]
@@ -136,7 +137,7 @@ def _joined(start: str, added: list[str], noise: Noise) -> str:
 
 
 def _useless(brief: _Brief) -> tuple[str, str]:
-    fillers = brief.noise.shuffled(_FILLERS, "fillers")
+    fillers = brief.noise.shuffled(FILLERS, "fillers")
     text = f"{fillers[0]} {brief.incumbent.strip()} {fillers[1]}"
     return text, "Says the same with more emphasis."
 
@@ -157,7 +158,7 @@ def _weaker(brief: _Brief) -> tuple[str, str]:
     gone = brief.noise.pick(asked, "gone").name
     about = {stance.sentence for stance in reading.stances if stance.cue.name == gone}
     kept = [text for text in sentences(brief.incumbent) if text not in about]
-    return "\n".join((*kept, brief.noise.pick(_FILLERS, "filler"))), "Tightens the wording."
+    return "\n".join((*kept, brief.noise.pick(FILLERS, "filler"))), "Tightens the wording."
 
 
 _KINDS: dict[str, Callable[[_Brief], tuple[str, str]]] = {

@@ -55,31 +55,35 @@ def asking(**fields: Any) -> dict[str, Any]:
     return {"assistant_id": "agent", "input": {"request": "add", **fields}}
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "field"),
-    [
-        ("{", 422, "body"),
-        ("[]", 422, "body"),
-        (asking(request=""), 422, "input.request"),
-        (asking(request="   "), 422, "input.request"),
-        (asking(request="x" * 20_001), 422, "input.request"),
-        (asking(request=7), 422, "input.request"),
-        (asking(examples=[{"call": "1 +", "returns": "1"}]), 422, "input.examples.0.call"),
-        (asking(examples=[{"call": "f()", "returns": "g()"}]), 422, "input.examples.0.returns"),
-        (asking(examples=[{"call": "f()"}]), 422, "input.examples.0"),
-        (asking(examples=[{"call": "f()", "raises": "a b"}]), 422, "input.examples.0.raises"),
-        (asking(exampels=[]), 422, "input.exampels"),
-        ({"assistant_id": "nobody", "input": {"request": "add"}}, 404, "assistant_id"),
-        ({"input": {"request": "add"}}, 422, "assistant_id"),
-    ],
-)
+BAD = [
+    ("{", 422, "body"),
+    ("[]", 422, "body"),
+    (asking(request=""), 422, "input.request"),
+    (asking(request="   "), 422, "input.request"),
+    (asking(request="x" * 20_001), 422, "input.request"),
+    (asking(request=7), 422, "input.request"),
+    (asking(examples=[{"call": "1 +", "returns": "1"}]), 422, "input.examples.0.call"),
+    (asking(examples=[{"call": "f()", "returns": "g()"}]), 422, "input.examples.0.returns"),
+    (asking(examples=[{"call": "f()"}]), 422, "input.examples.0"),
+    (asking(examples=[{"call": "f()", "raises": "a b"}]), 422, "input.examples.0.raises"),
+    (asking(exampels=[]), 422, "input.exampels"),
+    ({"assistant_id": "nobody", "input": {"request": "add"}}, 404, "assistant_id"),
+    ({"input": {"request": "add"}}, 422, "assistant_id"),
+]
+
+
 async def test_a_bad_request_is_refused_by_the_name_of_its_field(
-    client: httpx.AsyncClient, body: Any, status: int, field: str
+    client: httpx.AsyncClient,
 ) -> None:
-    content = body if isinstance(body, str) else json.dumps(body)
-    answer = await client.post("/runs/wait", content=content)
-    assert (answer.status_code, answer.json()["field"]) == (status, field)
-    assert answer.json()["detail"].startswith(field)
+    for body, status, field in BAD:
+        content = body if isinstance(body, str) else json.dumps(body)
+        headers = {"content-type": "application/json"}
+        answer = await client.post("/runs/wait", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["field"]) == (status, field)
+        assert answer.json()["detail"].startswith(field)
+    form = await client.post("/runs/wait", data={"assistant_id": "agent"})
+    assert (form.status_code, form.json()["field"]) == (422, "body")
+    assert "application/json" in form.json()["detail"]
     assert (await client.get("/runs")).json() == []
 
 

@@ -45,7 +45,7 @@ async def logged(service: Service, finished: Finished) -> Run:
 
 
 async def test_a_request_becomes_code_a_verdict_and_a_row(serve: Any) -> None:
-    service, server = await serve(agent_reply(ADD, signature="def add(a, b)"))
+    service, _ = await serve(agent_reply(ADD, signature="def add(a, b)"))
     finished = await service.run(ASK)
     assert not isinstance(finished.result, Failed)
     assert finished.result["code"] == ADD

@@ -60,8 +60,7 @@ async def _line(process: asyncio.subprocess.Process, says: str, seen: list[str])
 
 async def _drain(process: asyncio.subprocess.Process, seen: list[str]) -> None:
     assert process.stdout is not None
-    async for raw in process.stdout:
-        seen.append(raw.decode(errors="replace"))
+    seen.append((await process.stdout.read()).decode(errors="replace"))
 
 
 async def finished(

@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass
 class StandIn:
-    """Answers by calling `reply`: a str is the text, a dict is structured, a tuple is (status, body)."""
+    """Answers by calling `reply`: a text, a dict for a shape, or (status, body)."""
 
     reply: Callable[[Asked], str | dict[str, Any] | tuple[int, dict[str, Any]]]
     url: str = ""

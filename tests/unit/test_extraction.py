@@ -19,7 +19,7 @@ CODE = "def f():\n    return 1\n"
         f"```Python title=x\n{CODE}```",
         f"Cut off:\n```python\n{CODE}",
         f"```python\r\n{CODE}```".replace("\n", "\r\n"),
-        f"First:\n```bash\npip install everything and the kitchen sink\n```\nthen\n```python\n{CODE}```",
+        f"First:\n```bash\npip install everything and the sink\n```\nthen\n```python\n{CODE}```",
         f"An example:\n```\nf() -> 1, and so on, and so on\n```\n```python\n{CODE}```",
         CODE,
     ],
@@ -41,7 +41,9 @@ def test_prose_around_the_code_is_the_explanation() -> None:
     assert extract(f"Before.\n\n```python\n{CODE}```\n\nAfter.")[1] == "Before.\n\nAfter."
 
 
-@pytest.mark.parametrize("answer", ["Hello!", "sorry", "I cannot do that.", "```python\n\n```", "42"])
+@pytest.mark.parametrize(
+    "answer", ["Hello!", "sorry", "I cannot do that.", "```python\n\n```", "42"]
+)
 def test_no_code_is_an_output_error(answer: str) -> None:
     with pytest.raises(OutputError):
         extract(answer)

@@ -48,7 +48,9 @@ def test_what_does_not_parse_never_passes(code: str) -> None:
     assert parses(code).veto
 
 
-@pytest.mark.parametrize("code", ["def f(): return 1", "class f: pass", "f = len", "from os import f"])
+@pytest.mark.parametrize(
+    "code", ["def f(): return 1", "class f: pass", "f = len", "from os import f"]
+)
 def test_a_name_may_be_defined_in_any_way(code: str) -> None:
     assert findings(code)["defines"].score == 1
 
@@ -106,7 +108,7 @@ def test_documentation_and_types_are_shares() -> None:
         ({"a": [1.0]}, {"a": [1.0 + 1e-15]}, True),
         ({1: "x"}, {True: "x"}, False),
         ({1, 2}, {2, 1}, True),
-        ({1, 2}, {1, True, 3}, False),
+        ({1, 2}, {1, 3}, False),
         (None, None, True),
         ("1", 1, False),
         (b"a", bytearray(b"a"), False),

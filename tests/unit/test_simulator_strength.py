@@ -1,22 +1,27 @@
 """What prompts do to code: every sound prompt sound, every defect as strong as it says.
 
 A task passes when the worker's code, written from the manager's plan, holds on all of the bank's
-examples, and 0.4 + 0.6 × the judge's mean mark reaches 0.6. The bank's code is ours and harmless,
+examples, and 0.4 + 0.6 times the judge's mark reaches 0.6, as in the product. The bank's code is ours and harmless,
 so it runs in a plain subprocess with limits.
 """
 
-import ast
 import json
 import re
 import secrets
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
-from simulator.bank import load_bank
+from simulator.bank import Task, load_bank
 from simulator.call import Call
-from simulator.defects import load_defects
+from simulator.defects import Defect, load_defects
+from simulator.inspection import inspect
+from simulator.mutations import MUTATIONS, mutate
+from simulator.noise import Noise
 from simulator.personas import answer
 from simulator.state import State
 
@@ -67,16 +72,20 @@ json.dump([share(code, rows) for code, rows in json.load(sys.stdin)], real)
 """
 
 
-def shares(jobs):
+def shares(jobs: Sequence[tuple[str, Sequence[Mapping[str, str]]]]) -> list[float]:
     """Return the share of the examples that holds, for each (code, examples)."""
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER], input=json.dumps(jobs), capture_output=True, text=True
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(jobs),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: list[float] = json.loads(done.stdout)
+    return found
 
 
-def ask(state, agent, prompt, **blocks):
+def ask(state: State, agent: str, prompt: str, /, **blocks: str) -> Any:
     """Put one call to a persona, fenced as the product fences."""
     nonce = secrets.token_hex(8)
     text = "\n".join(
@@ -89,45 +98,71 @@ def ask(state, agent, prompt, **blocks):
     return answer(call, state.setting(call))
 
 
-def fenced(text):
+def fenced(text: str) -> str:
     found = re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
     return found[-1] if found else text
 
 
-def pass_rate(prompts, seed=0):
+def run(state: State, task: Task, request: str, prompts: Mapping[str, str]) -> tuple[str, float]:
+    """Return the code that comes out, and the judge's mark."""
+    plan = json.dumps(ask(state, "manager", prompts["manager"], request=request))
+    code = fenced(ask(state, "worker", prompts["worker"], request=request, plan=plan))
+    said = ask(state, "evaluator", prompts["evaluator"], request=request, plan=plan, code=code)
+    return code, 0.6 * said["correctness"] + 0.25 * said["completeness"] + 0.15 * said[
+        "readability"
+    ]
+
+
+def pass_rate(prompts: Mapping[str, str], seed: int = 0) -> float:
     """Return the share of the bank's tasks that pass under the prompts."""
     state = State(load_bank(), seed=seed)
-    jobs, marks = [], []
-    for task in state.bank.tasks.values():
-        request = task.requests[seed % len(task.requests)]
-        plan = json.dumps(ask(state, "manager", prompts["manager"], request=request))
-        code = fenced(ask(state, "worker", prompts["worker"], request=request, plan=plan))
-        said = ask(state, "evaluator", prompts["evaluator"], request=request, plan=plan, code=code)
-        marks.append(sum(said[n] for n in PROPERTIES["evaluator"][:3]) / 3)
-        jobs.append((code, task.examples))
-    held = [share == 1 for share in shares(jobs)]
-    passed = [ok and 0.4 + 0.6 * mark >= 0.6 for ok, mark in zip(held, marks, strict=True)]
+    tasks = list(state.bank.tasks.values())
+    runs = [run(state, each, each.requests[seed % 3], prompts) for each in tasks]
+    held = shares([(code, task.examples) for (code, _), task in zip(runs, tasks, strict=True)])
+    passed = [
+        share == 1 and 0.4 + 0.6 * mark >= 0.6 for share, (_, mark) in zip(held, runs, strict=True)
+    ]
     return sum(passed) / len(passed)
 
 
-def test_sound_prompts_fail_only_by_noise():
-    assert pass_rate(SOUND) >= 0.92
+def test_sound_prompts_fail_only_by_noise() -> None:
+    assert 0.93 <= pass_rate(SOUND) < 1
 
 
 @pytest.mark.parametrize("defect", load_defects(), ids=lambda defect: defect.name)
-def test_a_defect_is_as_strong_as_it_says(defect):
+def test_a_defect_is_as_strong_as_it_says(defect: Defect) -> None:
     rates = [pass_rate(SOUND | {defect.agent: defect.prompt}, seed) for seed in range(2)]
-    print(defect.name, rates)
-    assert sum(rates) / 2 == pytest.approx(defect.strength, abs=0.1)
+    assert sum(rates) / 2 == pytest.approx(defect.strength, abs=0.08), rates
 
 
-def test_every_solution_of_the_bank_holds_on_its_examples():
+def test_there_are_enough_defects_of_each_agent() -> None:
+    defects = load_defects()
+    count = Counter(defect.agent for defect in defects)
+    assert (defects[0].name, defects[0].strength) == ("hello-world", 0.0)
+    assert count["worker"] >= 5
+    assert count["manager"] >= 2
+    assert count["evaluator"] >= 2
+    assert len({defect.name for defect in defects}) == len(defects)
+
+
+@pytest.mark.parametrize("kind", MUTATIONS)
+def test_a_mutation_is_python_and_changes_what_most_tasks_do(kind: str) -> None:
+    tasks = load_bank().tasks.values()
+    changed = [mutate(kind, task.solution, task.name, Noise(task.name)) for task in tasks]
+    found = shares([(code, t.examples) for code, t in zip(changed, tasks, strict=True)])
+    hurt = sum(share < 1 for share in found) / len(found)
+    assert hurt == 0 if kind in {"strip_types", "strip_docs"} else hurt > 0.75
+
+
+def test_every_solution_of_the_bank_holds_on_its_examples() -> None:
     tasks = load_bank().tasks.values()
     found = shares([(task.solution, task.examples) for task in tasks])
     assert [task.name for task, share in zip(tasks, found, strict=True) if share < 1] == []
 
 
-def test_every_solution_is_python_with_docstring_and_types():
-    for task in load_bank().tasks.values():
-        assert ast.get_docstring(task.entry), task.name
-        assert task.entry.returns is not None, task.name
+def test_every_solution_is_documented_and_typed() -> None:
+    found = {
+        task.name: inspect(task.solution, task.name, task) for task in load_bank().tasks.values()
+    }
+    assert [name for name, each in found.items() if not (each.documented and each.typed)] == []
+    assert {each.verdict for each in found.values()} == {"sound"}

@@ -1,0 +1,75 @@
+"""The command line, as an operator types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import finished, selfheal
+
+
+async def test_prompts_from_the_command_line(service_env: dict[str, str], tmp_path: Path) -> None:
+    async def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        return await finished(*selfheal("prompts", *arguments), env=service_env, stdin=stdin)
+
+    file = tmp_path / "prompt.md"
+    file.write_text("Write {good} code.\n")
+    assert (await run("add", "worker", str(file), "--parent", "1"))[0] == 0
+    assert (await run("add", "worker", "-", stdin="Write [bold]better[/bold] code."))[0] == 0
+    code, out, _ = await run("list", "worker", "--json")
+    assert [(row["version"], row["author"]) for row in json.loads(out)] == [
+        (3, "cli"),
+        (2, "cli"),
+        (1, "selfheal"),
+    ]
+    assert (await run("activate", "worker", "2"))[0] == 0
+    assert (await run("show", "worker"))[1] == "Write {good} code.\n"
+    assert "+Write [bold]better[/bold] code." in (await run("diff", "worker", "2", "3"))[1]
+    code, out, _ = await run("rollback", "worker")
+    assert (code, out) == (0, "worker: version 1 is live again\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("prompts", "show", "worker", "77"), "worker has no prompt version 77"),
+        (("prompts", "show", "nobody"), "'nobody' is not one of"),
+        (("prompts", "add", "worker", "/nowhere"), "does not exist"),
+        (("prompts", "rollback", "worker"), "no earlier release"),
+        (("runs", "show", "not-an-id"), "not a valid UUID"),
+        (("runs", "list", "--limit", "0"), "--limit"),
+        (("nonsense",), "No such command"),
+    ],
+)
+async def test_bad_input_is_one_line_and_code_2(
+    service_env: dict[str, str], arguments: tuple[str, ...], words: str
+) -> None:
+    code, out, err = await finished(*selfheal(*arguments), env=service_env)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+async def test_the_doctor_finds_all_well(service_env: dict[str, str]) -> None:
+    code, out, err = await finished(*selfheal("doctor", "--json"), env=service_env)
+    found = {each["name"]: each for each in json.loads(out)}
+    assert code == 0, err
+    assert found["Postgres"]["ok"]
+    assert "SIMULATED-gemini-3.8-flash" in found["model"]["detail"]
+    assert found["sandbox"]["ok"]
+
+
+async def test_the_doctor_names_what_is_missing_and_its_mend(service_env: dict[str, str]) -> None:
+    broken = {"GOOGLE_API_KEY": "", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    code, out, err = await finished(*selfheal("doctor"), env={**service_env, **broken})
+    assert code == 1
+    assert "MISSING  Postgres" in out
+    assert "MISSING  model: no model can be called: set GOOGLE_API_KEY" in out
+    assert len(err.strip().splitlines()) == 1
+    assert "127.0.0.1" in out
+
+
+async def test_migrate_may_be_repeated(service_env: dict[str, str], empty_url: str) -> None:
+    env = {**service_env, "DATABASE_URL": empty_url}
+    assert "applied 0001" in (await finished(*selfheal("migrate"), env=env))[1]
+    assert (await finished(*selfheal("migrate"), env=env))[1] == "the schema is up to date\n"
