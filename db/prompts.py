@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
@@ -47,6 +48,7 @@ class Release:
     actor: str
     note: str
     created_at: datetime
+    healing_id: UUID | None
 
 
 async def add(
@@ -138,6 +140,7 @@ async def release(
     action: Action,
     actor: str,
     note: str = "",
+    healing_id: UUID | None = None,
 ) -> Release:
     """Make `version` live, provided that `after` is still the newest release.
 
@@ -155,6 +158,7 @@ async def release(
         "action": action,
         "actor": actor,
         "note": note,
+        "healing_id": healing_id,
     }
     cursor = connection.cursor(row_factory=class_row(Release))
     try:

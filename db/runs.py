@@ -198,3 +198,39 @@ async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
     """Return what was said of a run, in order."""
     cursor = connection.cursor(row_factory=class_row(Feedback))
     return await (await cursor.execute(_SQL["feedback"], {"run_id": run_id})).fetchall()
+
+
+async def window(
+    connection: Connection, agent: str, version: int, *, minutes: int, limit: int = 500
+) -> list[Run]:
+    """Return the ended runs of an agent's version within the last minutes, newest first."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    values = {"agent": agent, "version": version, "minutes": minutes, "limit": limit}
+    await cursor.execute(_SQL["window"], values)
+    return await cursor.fetchall()
+
+
+async def errors(connection: Connection, *, minutes: int) -> int:
+    """Count the runs of the last minutes that failed for a reason that is no prompt's."""
+    cursor = await connection.execute(_SQL["errors"], {"minutes": minutes})
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0
+
+
+async def of_ids(connection: Connection, ids: Sequence[UUID]) -> list[Run]:
+    """Return the runs with these ids, oldest first; unknown ids are passed over."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    return await (await cursor.execute(_SQL["of_ids"], {"ids": list(ids)})).fetchall()
+
+
+async def record(
+    connection: Connection, agent: str, version: int, *, minutes: int
+) -> dict[int, tuple[int, int]]:
+    """Return for each version of an agent how many verdicts it has and how many passed.
+
+    Of the live `version`, only what is older than the window of so many minutes.
+    """
+    values = {"agent": agent, "version": version, "minutes": minutes}
+    cursor = await connection.execute(_SQL["record"], values)
+    rows = await cursor.fetchall()
+    return {row["version"]: (row["runs"], row["passed"]) for row in rows if row["version"]}

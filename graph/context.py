@@ -75,14 +75,22 @@ def context_of(runtime: Runtime[Given]) -> Context:
     Raises:
         RuntimeError: the graph was invoked without a context, outside Studio.
     """
-    context = (runtime.context or {}).get("context", _opened)
-    if context is None:
+    return (runtime.context or {}).get("context") or opened()[0]
+
+
+def opened() -> tuple[Context, Database, Settings]:
+    """Return what open_context() opened in this process.
+
+    Raises:
+        RuntimeError: it was not entered.
+    """
+    if _opened is None:
         raise RuntimeError("no context: pass one, or enter graph.context.open_context() first")
-    return context
+    return _opened
 
 
 # Studio's server builds no context, so what open_context() opened serves the whole process.
-_opened: Context | None = None
+_opened: tuple[Context, Database, Settings] | None = None
 
 
 @asynccontextmanager
@@ -97,7 +105,7 @@ async def open_context() -> AsyncIterator[tuple[Context, Database]]:
     settings = read_settings()
     require_model(settings)
     async with open_data(settings) as database, open_parts(settings, database) as context:
-        _opened = context
+        _opened = (context, database, settings)
         try:
             yield context, database
         finally:
@@ -134,8 +142,8 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Co
     """
     sandbox = await select_sandbox(settings.sandbox)
     async with (
-        _model(settings, settings.model) as model,
-        _model(settings, settings.judges_by, settings.judge_api_key) as judge,
+        open_model(settings, settings.model) as model,
+        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
     ):
         yield Context(
             prompts=ReleasedPrompts(database),
@@ -164,9 +172,14 @@ def require_model(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _model(
+async def open_model(
     settings: Settings, name: str, key: SecretStr | None = None
 ) -> AsyncIterator[Model]:
+    """Open a model with the configured fall-backs.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
     names = (name, *settings.fallback_models)
     try:
         model = Model(names, api_key=key, timeout=settings.model_timeout_seconds)

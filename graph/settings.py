@@ -1,6 +1,5 @@
 """The one reader of the environment."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +32,17 @@ class Settings(BaseSettings):
     rule_weight: float = Field(0.4, ge=0, le=1)
     pass_threshold: float = Field(0.6, gt=0, le=1)
     sandbox: Literal["auto", "bwrap", "landlock", "static"] = "auto"
+
+    optimizer_model: str | None = None
+    failure_threshold: int = Field(3, ge=1)
+    failure_window_minutes: int = Field(30, ge=1)
+    optimize_every_seconds: int = Field(600, ge=0)
+    rollout: Literal["canary", "instant", "manual"] = "canary"
+    heal_budget_calls: int = Field(400, ge=1)
+    heal_daily_calls: int = Field(2000, ge=1)
+    lease_seconds: float = Field(10.0, ge=1)
+    heal_concurrency: int = Field(4, ge=1, le=100)
+
     max_concurrency: int = Field(16, ge=1, le=1000)
     run_timeout_seconds: float = Field(300.0, gt=0)
 
@@ -44,7 +54,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("model", "judge_model", "fallback_models")
+    @field_validator("model", "judge_model", "optimizer_model", "fallback_models")
     @classmethod
     def _named_with_provider(cls, value: str | tuple[str, ...] | None) -> object:
         names = (value,) if isinstance(value, str) else value or ()
@@ -54,10 +64,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{name}' is not of the form provider:model")
         return value
 
-    @cached_property
+    @property
     def judges_by(self) -> str:
         """The judge's model."""
         return self.judge_model or self.model
+
+    @property
+    def optimizes_by(self) -> str:
+        """The model of the diagnostician and of the writer of prompts."""
+        return self.optimizer_model or self.model
 
 
 def read_settings() -> Settings:

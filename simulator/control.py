@@ -90,7 +90,7 @@ def _checked(wanted: object) -> dict[str, Any]:
 
 
 def _scenario(_: str, value: object) -> tuple[str, object]:
-    if value not in SCENARIOS:
+    if not isinstance(value, str) or value not in SCENARIOS:
         raise ControlError(f"There is no scenario {value!r}; there are: {', '.join(SCENARIOS)}.")
     return "scenario", value
 

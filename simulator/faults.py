@@ -75,9 +75,9 @@ def parse_fault(row: object) -> Fault:
     strange = sorted(set(row) - set(known))
     if strange:
         raise FaultError(f"A fault has no `{strange[0]}`; it has: {', '.join(known)}.")
-    if row.get("kind") not in KINDS:
+    if row.get("kind") not in list(KINDS):
         raise FaultError(f"There is no fault of kind {row.get('kind')!r}; kinds: {_list(KINDS)}.")
-    if row.get("persona") not in {None, *PERSONAS}:
+    if row.get("persona") not in [None, *PERSONAS]:
         raise FaultError(f"No persona {row['persona']!r}; personas: {', '.join(PERSONAS)}.")
     for name in ("probability", "times", "first", "of", "seconds", "retry_delay"):
         _check_number(name, row)

@@ -36,6 +36,6 @@ WHERE came.agent = %(agent)s AND came.version = %(version)s AND came.action <> '
 ORDER BY came.id DESC LIMIT 1;
 
 -- name: release
-INSERT INTO releases (agent, previous_release_id, action, version, actor, note)
-VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s)
+INSERT INTO releases (agent, previous_release_id, action, version, actor, note, healing_id)
+VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s, %(healing_id)s)
 RETURNING *;

@@ -40,3 +40,36 @@ RETURNING *;
 
 -- name: feedback
 SELECT * FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
+
+-- name: window
+-- The ended runs of the worker's live version within the window, newest first.
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
+  AND CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
+      ELSE evaluator_version END = %(version)s
+  AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s)
+ORDER BY finished_at DESC LIMIT %(limit)s;
+
+-- name: errors
+-- Runs within the window that ended without a verdict for a reason that is no prompt's.
+SELECT count(*) AS n FROM runs
+WHERE assistant = 'agent' AND outcome IN ('infrastructure', 'model', 'evaluation')
+  AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s);
+
+-- name: record
+-- How each version of an agent has done: its verdicts, and how many of them passed. Of the live
+-- version only what came before the window, which is compared with it.
+SELECT CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
+       ELSE evaluator_version END AS version,
+       count(*) AS runs, count(*) FILTER (WHERE outcome = 'ok') AS passed
+FROM runs WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output')
+  AND (CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
+       ELSE evaluator_version END <> %(version)s
+       OR finished_at < clock_timestamp() - make_interval(mins => %(minutes)s))
+GROUP BY 1;
+
+-- name: of_ids
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE id = ANY(%(ids)s) ORDER BY created_at, id;

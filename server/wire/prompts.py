@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field, field_validator
 
@@ -65,6 +66,7 @@ class ReleaseAnswer(Answer):
     actor: str = Field(description="Who did it")
     note: str = Field(description="Why")
     created_at: datetime = Field(description="When")
+    healing_id: UUID | None = Field(description="The healing that released it, if one did")
 
 
 class DiffAnswer(Answer):

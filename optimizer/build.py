@@ -1,0 +1,75 @@
+"""The optimizer graph. Defines no class: Studio loads this file under a name of its own."""
+
+from typing import Any, Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from optimizer.context import Given
+from optimizer.nodes.conclude import conclude
+from optimizer.nodes.detect import detect
+from optimizer.nodes.diagnose import diagnose
+from optimizer.nodes.gate import MOST_GATES, gate
+from optimizer.nodes.lint import lint
+from optimizer.nodes.propose import ROUNDS, propose
+from optimizer.nodes.release import release
+from optimizer.nodes.sample import sample
+from optimizer.nodes.screen import screen
+from optimizer.nodes.triage import triage
+from optimizer.state import Result, State, Trigger
+
+OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
+
+
+def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> OptimizerGraph:
+    """Return the compiled optimizer; give it `context={"doctor": …}` with each invocation."""
+    graph = StateGraph(State, context_schema=Given, input_schema=Trigger, output_schema=Result)
+    for node in (detect, triage, sample, diagnose, propose, lint, screen, gate, release, conclude):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(START, "detect")
+    graph.add_conditional_edges("detect", _unless_over("triage"))
+    graph.add_conditional_edges("triage", _unless_over("sample"))
+    graph.add_edge("sample", "diagnose")
+    graph.add_edge("diagnose", "propose")
+    graph.add_edge("propose", "lint")
+    graph.add_conditional_edges("lint", after_lint)
+    graph.add_conditional_edges("screen", after_screen)
+    graph.add_conditional_edges("gate", after_gate)
+    graph.add_edge("release", "conclude")
+    graph.add_edge("conclude", END)
+    return graph.compile(checkpointer=checkpointer, name="optimizer")
+
+
+def _unless_over(following: str) -> Any:
+    def route(state: State) -> str:
+        return END if state.get("outcome") else following
+
+    return route
+
+
+def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
+    """Screen what is still in the race."""
+    racing = any(not each["fate"] for each in state["proposals"])
+    return "screen" if racing else _again(state)
+
+
+def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
+    """Send the survivor to the gate."""
+    return "gate" if state.get("survivor") else _again(state)
+
+
+def after_gate(state: State) -> Literal["release", "propose", "conclude"]:
+    """Release what was accepted; try again only after a plain rejection."""
+    last = state["gates"][-1]
+    if last["verdict"] == "accepted":
+        return "release"
+    may_retry = last["verdict"] == "rejected" and not last["budget_spent"]
+    return _again(state) if may_retry and len(state["gates"]) < MOST_GATES else "conclude"
+
+
+def _again(state: State) -> Literal["propose", "conclude"]:
+    return "propose" if state["round"] < ROUNDS else "conclude"
+
+
+optimizer = build_graph()

@@ -1,0 +1,147 @@
+"""Cases: near-duplicates merged, clusters kept together, and an honest split."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from db.runs import Run
+from graph.state import Example
+from optimizer.state import Case, Split
+from optimizer.text import shingles, similarity, words
+
+DUPLICATE_AT: Final = 0.8
+RELATED_AT: Final = 0.4
+FEW_CLUSTERS: Final = 8
+MOST_HOLD_OUT: Final = 60
+MOST_LOOKS: Final = 3
+
+
+@cache
+def golden_requests() -> tuple[Case, ...]:
+    """Return the project's own requests, each with executable examples; never shown in train."""
+    lines = (files("optimizer") / "golden" / "requests.jsonl").read_text(encoding="utf-8")
+    return tuple(
+        Case(
+            id=f"golden:{each['id']}",
+            source="golden",
+            request=each["request"],
+            examples=each["examples"],
+        )
+        for each in map(json.loads, lines.splitlines())
+    )
+
+
+def case_of(run: Run) -> Case:
+    """Make a case of a logged run; the same request makes the same case, whenever it is logged."""
+    examples = [_example(each) for each in run.examples]
+    case = Case(
+        id=f"run:{_digest(json.dumps([words(run.request), examples]))[:16]}",
+        source="production",
+        request=run.request,
+        examples=examples,
+    )
+    if run.plan is not None:
+        case["plan"] = run.plan
+    return case
+
+
+def _example(logged: Mapping[str, str]) -> Example:
+    if "raises" in logged:
+        return Example(call=logged["call"], raises=logged["raises"])
+    return Example(call=logged["call"], returns=logged["returns"])
+
+
+def distinct(cases: Iterable[Case]) -> list[Case]:
+    """Merge near-duplicates; of each group the first remains."""
+    kept: list[Case] = []
+    for case in cases:
+        if not any(_alike(case, other, DUPLICATE_AT) for other in kept):
+            kept.append(case)
+    return kept
+
+
+def clusters(cases: Sequence[Case]) -> list[list[Case]]:
+    """Group related cases: whoever is related to one of a cluster belongs to it."""
+    found: list[list[Case]] = []
+    for case in cases:
+        related = [each for each in found if any(_alike(case, it, RELATED_AT) for it in each)]
+        found = [each for each in found if each not in related]
+        found.append([*(it for each in related for it in each), case])
+    return found
+
+
+def _alike(left: Case, right: Case, at: float) -> bool:
+    return similarity(shingles(left["request"]), shingles(right["request"])) >= at
+
+
+def split(
+    production: Sequence[Case],
+    golden: Sequence[Case],
+    *,
+    pinned: Sequence[Case] = (),
+    looks: Mapping[str, int] | None = None,
+) -> Split:
+    """Divide cases into train (50 %), hold-out (30 %) and regression (20 %).
+
+    The hash of a cluster decides, so that near-duplicates of a train case never sit in hold-out
+    and a case stays on its side from healing to healing. Below 8 clusters the cases themselves
+    are divided. Golden requests top up hold-out and regression only. A production case is
+    retired from hold-out after 3 looks.
+
+    Args:
+        production: distinct cases that failed.
+        golden: requests with executable examples.
+        pinned: cases that earlier healings healed; all go to regression.
+        looks: how many earlier gates looked at a case.
+    """
+    groups = clusters(production)
+    if len(groups) < FEW_CLUSTERS:
+        groups = [[case] for case in production]
+    train, hold_out, regression = _divide(groups)
+    for case in [case for case in hold_out if (looks or {}).get(case["id"], 0) >= MOST_LOOKS]:
+        hold_out.remove(case)
+        regression.append(case)
+    seen = [*train, *hold_out]
+    regression = distinct([*pinned, *regression])
+    regression = [
+        case for case in regression if not any(_alike(case, s, DUPLICATE_AT) for s in seen)
+    ]
+    for case in golden:
+        if any(_alike(case, it, DUPLICATE_AT) for it in train):
+            continue
+        if _share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
+            hold_out.append(case)
+        else:
+            regression.append(case)
+    return Split(
+        train=train,
+        hold_out=hold_out,
+        regression=regression,
+        fingerprint=_fingerprint(train, hold_out, regression),
+    )
+
+
+def _divide(groups: list[list[Case]]) -> tuple[list[Case], list[Case], list[Case]]:
+    """Send each group to the side that its hash names; train is never left empty."""
+    sides: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
+    keyed = sorted((_share(min(case["id"] for case in group)), group) for group in groups)
+    for position, (share, group) in enumerate(keyed):
+        side = 0 if share < 0.5 or position == 0 else 1 if share < 0.8 else 2
+        sides[side].extend(group)
+    return sides
+
+
+def _share(key: str) -> float:
+    """Return a sticky number from 0 to 1 for a key."""
+    return int(_digest(key)[:8], 16) / 2**32
+
+
+def _fingerprint(*sides: Sequence[Case]) -> str:
+    return _digest(json.dumps([sorted(case["id"] for case in side) for side in sides]))[:16]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -1,0 +1,90 @@
+"""What a pass is given beside its input."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypedDict
+from uuid import UUID, uuid4
+
+from langgraph.runtime import Runtime
+
+from db.healings import Hold
+from db.pool import Database
+from graph.context import Context, open_model, opened
+from graph.model import Model
+from graph.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The thresholds of healing, from the settings of section 3 of the design."""
+
+    failure_threshold: int = 3
+    window_minutes: int = 30
+    rollout: str = "canary"
+    budget_calls: int = 400
+    daily_calls: int = 2000
+    concurrency: int = 4
+    lease_seconds: float = 10.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Rules":
+        """Read the thresholds off the settings."""
+        return cls(
+            failure_threshold=settings.failure_threshold,
+            window_minutes=settings.failure_window_minutes,
+            rollout=settings.rollout,
+            budget_calls=settings.heal_budget_calls,
+            daily_calls=settings.heal_daily_calls,
+            concurrency=settings.heal_concurrency,
+            lease_seconds=settings.lease_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """All that the nodes of a pass need: built once a process."""
+
+    database: Database
+    agent: Context
+    model: Model
+    rules: Rules
+    holder: UUID = field(default_factory=uuid4)
+
+    def hold(self, healing_id: str) -> Hold:
+        """Return this process's right to write to a healing."""
+        return Hold(UUID(healing_id), self.holder)
+
+
+class Given(TypedDict, total=False):
+    """What an invocation hands to the graph. Studio sends it empty."""
+
+    doctor: Doctor
+
+
+@asynccontextmanager
+async def open_doctor(
+    settings: Settings, database: Database, agent: Context
+) -> AsyncIterator[Doctor]:
+    """Open what passes need beside the agent's own context.
+
+    Raises:
+        SettingsError: the optimizer's model cannot be used.
+    """
+    async with open_model(settings, settings.optimizes_by) as model:
+        yield Doctor(database, agent, model, Rules.of(settings))
+
+
+def doctor_of(runtime: Runtime[Given]) -> Doctor:
+    """Return the pass's doctor. Studio gives none: then it is made of what the process opened.
+
+    Raises:
+        RuntimeError: the graph was invoked without one, outside Studio.
+    """
+    if given := (runtime.context or {}).get("doctor"):
+        return given
+    agent, database, rules = opened()
+    return Doctor(database, agent, agent.model, Rules.of(rules), holder=_STUDIO)
+
+
+_STUDIO = uuid4()

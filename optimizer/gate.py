@@ -1,0 +1,116 @@
+"""What the gate decides from the pairs seen so far: pure, so that a receipt can be recomputed."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from optimizer.statistics import (
+    ACCEPT_AT,
+    MARGIN,
+    WORTH_A_LOOK,
+    e_value,
+    hopeless,
+    paired_difference,
+)
+
+MOST_CASES: Final = 60
+FEWEST_PAIRS: Final = 30
+DEAD_RATE: Final = 0.2
+
+Verdict = Literal["accepted", "rejected", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One case under both prompts. `hold_out` pairs count for superiority, all for the rest."""
+
+    case_id: str
+    hold_out: bool
+    incumbent_passed: bool
+    candidate_passed: bool
+    incumbent_score: float
+    candidate_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the pairs say. Scores from 0 to 1; `lower` is the one-sided 95 % bound."""
+
+    verdict: Verdict
+    reason: str
+    pairs: int
+    gains: int
+    losses: int
+    e_value: float
+    difference: float
+    lower: float
+    incumbent_rate: float
+    candidate_rate: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the decision as plain JSON; an unknown bound is null."""
+        plain = asdict(self)
+        return {**plain, "lower": None if self.lower == float("-inf") else self.lower}
+
+
+def counts(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """Return gains and losses over the hold-out pairs."""
+    held = [pair for pair in pairs if pair.hold_out]
+    gains = sum(pair.candidate_passed and not pair.incumbent_passed for pair in held)
+    losses = sum(pair.incumbent_passed and not pair.candidate_passed for pair in held)
+    return gains, losses
+
+
+def superior(pairs: Sequence[Pair]) -> bool:
+    """Tell whether the evidence that the candidate is better suffices."""
+    return e_value(*counts(pairs)) >= ACCEPT_AT
+
+
+def beyond_hope(pairs: Sequence[Pair], left: int) -> bool:
+    """Tell whether no outcome of the cases left could bring the evidence."""
+    return hopeless(*counts(pairs), left)
+
+
+def decide(pairs: Sequence[Pair]) -> Decision:
+    """Decide after the last pair: superior on hold-out, and not inferior over all pairs."""
+    gains, losses = counts(pairs)
+    evidence = e_value(gains, losses)
+    difference = paired_difference([p.candidate_score - p.incumbent_score for p in pairs])
+    verdict, reason = _verdict(evidence, gains, losses, len(pairs), difference.lower)
+    return Decision(
+        verdict=verdict,
+        reason=reason,
+        pairs=len(pairs),
+        gains=gains,
+        losses=losses,
+        e_value=round(evidence, 4),
+        difference=round(difference.mean, 4),
+        lower=difference.lower if difference.lower == float("-inf") else round(difference.lower, 4),
+        incumbent_rate=_rate([pair.incumbent_passed for pair in pairs]),
+        candidate_rate=_rate([pair.candidate_passed for pair in pairs]),
+    )
+
+
+def _verdict(
+    evidence: float, gains: int, losses: int, pairs: int, lower: float
+) -> tuple[Verdict, str]:
+    seen = f"{gains} gains, {losses} losses"
+    if evidence < ACCEPT_AT:
+        if gains > losses and evidence >= WORTH_A_LOOK:
+            return "undecided", f"better, but not proven: {seen} (e = {evidence:.3g} of 100)"
+        return "rejected", f"not shown to be better: {seen} (e = {evidence:.3g} of 100)"
+    if pairs < FEWEST_PAIRS:
+        return (
+            "undecided",
+            f"better ({seen}), but only {pairs} of {FEWEST_PAIRS} pairs have verdicts",
+        )
+    if lower <= -MARGIN:
+        return "rejected", f"better on hold-out ({seen}), but may score lower by {-lower:.2f}"
+    return (
+        "accepted",
+        f"{seen} (e = {evidence:.3g}), score not lower by more than {max(-lower, 0):.2f}",
+    )
+
+
+def _rate(passed: Sequence[bool]) -> float:
+    return round(sum(passed) / len(passed), 4) if passed else 0.0

@@ -1,0 +1,10 @@
+"""The optimizer's own prompts. They are fixed: nothing heals the doctor."""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def load(name: str) -> str:
+    """Return `<name>.md` of this folder."""
+    return (files("optimizer.instructions") / f"{name}.md").read_text(encoding="utf-8").strip()

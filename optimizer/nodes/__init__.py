@@ -1,0 +1,1 @@
+"""The states of a healing, one a file: async (state, runtime) -> partial state."""

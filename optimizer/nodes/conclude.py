@@ -1,0 +1,43 @@
+"""conclude: one outcome, one receipt."""
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from db import healings
+from db.healings import Closing
+from optimizer.context import Given, doctor_of
+from optimizer.receipt import receipt
+from optimizer.state import State
+
+
+async def conclude(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+    """Close the healing with its receipt."""
+    doctor = doctor_of(runtime)
+    hold = doctor.hold(state["healing_id"])
+    ended = ending(state)
+    to_version = state.get("to_version")
+    async with doctor.database.transaction() as connection:
+        if not await healings.holds(connection, hold):
+            return ended
+        healing = await healings.get(connection, hold.id)
+        trials = await healings.trials(connection, hold.id)
+        written = receipt(state, healing, trials, **ended)
+        closing = Closing(ended["outcome"], ended["reason"], written, to_version)
+        await healings.close(connection, hold, closing)
+    return ended
+
+
+def ending(state: State) -> dict[str, Any]:
+    """Return outcome and reason: those that a state gave, or what follows from the gates."""
+    if outcome := state.get("outcome"):
+        return {"outcome": outcome, "reason": state.get("reason", "")}
+    gates = state["gates"]
+    if any(gate["verdict"] == "undecided" for gate in gates):
+        best = max(gates, key=lambda gate: gate["e_value"])
+        return {"outcome": "needs_approval", "reason": best["reason"]}
+    if gates:
+        return {"outcome": "rejected", "reason": gates[-1]["reason"]}
+    reasons = {each["fate"] for each in state["proposals"]}
+    stage = "the screen" if "screen" in reasons else "lint"
+    return {"outcome": "rejected", "reason": f"no candidate came through {stage}"}

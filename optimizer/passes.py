@@ -1,0 +1,177 @@
+"""A pass of the optimizer: resumed if a process died over it, closed whatever happens."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
+from db import healings
+from db.errors import DatabaseError
+from db.healings import Closing, Healing
+from graph.errors import RunError
+from optimizer.build import OptimizerGraph, build_graph
+from optimizer.context import Doctor
+from optimizer.nodes.conclude import ending
+from optimizer.receipt import receipt
+from optimizer.state import Result, State, Trigger
+from optimizer.trials import BudgetSpentError
+
+logger = logging.getLogger(__name__)
+
+_LOOK_AGAIN: Final = 0.25
+
+Watch = Callable[[str, dict[str, Any]], None]
+
+
+class Optimizer:
+    """Runs passes in this process. One healing at a time in a deployment, whoever asks.
+
+    Args:
+        watch: is told each state's name and what it found, as it ends.
+    """
+
+    def __init__(self, doctor: Doctor, watch: Watch = lambda _state, _found: None) -> None:
+        self._doctor = doctor
+        self._watch = watch
+
+    async def run(self, trigger: Trigger) -> Result:
+        """Make one pass for an agent; first bring an abandoned healing to its end.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused; the incumbent stays live.
+        """
+        if abandoned := await self._take_over():
+            return await self._heal(abandoned, None, abandoned.agent)
+        return await self._heal(None, trigger, trigger["agent"])
+
+    async def resume(self) -> Result | None:
+        """Bring an abandoned healing to its end, if there is one."""
+        abandoned = await self._take_over()
+        return await self._heal(abandoned, None, abandoned.agent) if abandoned else None
+
+    async def _take_over(self) -> Healing | None:
+        """Return an abandoned healing, now ours.
+
+        Of an open one nobody knows at first whether its holder lives: wait until its lease is
+        renewed, or runs out.
+        """
+        first: datetime | None = None
+        while True:
+            async with self._doctor.database.connection() as connection:
+                taken = await healings.take_over(
+                    connection, self._doctor.holder, self._doctor.rules.lease_seconds
+                )
+                one = None if taken else await healings.open_one(connection)
+            if one is None or (first is not None and one.lease_until != first):
+                return taken
+            first = one.lease_until
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _heal(self, taken: Healing | None, trigger: Trigger | None, agent: str) -> Result:
+        thread = str(taken.id if taken else uuid4())
+        config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
+        saver = AsyncPostgresSaver(self._doctor.database.pool)
+        graph = build_graph(saver)
+        given = None if taken else trigger
+        try:
+            async with self._leased(thread):
+                await self._follow(graph, given, config)
+        except (RunError, BudgetSpentError) as error:
+            await self._give_up(graph, config, _words(error))
+        except (asyncio.CancelledError, DatabaseError):
+            raise  # the lease runs out, and the next pass goes on from here
+        except Exception:
+            logger.exception("healing %s broke", thread)
+            await self._give_up(graph, config, "an internal error; the log has it")
+        result = _result((await graph.aget_state(config)).values, agent)
+        return await self._settled(saver, thread, result)
+
+    async def _follow(
+        self, graph: OptimizerGraph, given: Trigger | None, config: RunnableConfig
+    ) -> None:
+        stream = graph.astream(
+            given,
+            config,
+            context={"doctor": self._doctor},
+            stream_mode="updates",
+            durability="sync",
+        )
+        async for updates in stream:
+            for state, found in updates.items():
+                self._watch(state, found or {})
+
+    @contextlib.asynccontextmanager
+    async def _leased(self, thread: str) -> AsyncIterator[None]:
+        """Renew the lease while the body runs; cancel the body when the lease is lost."""
+        owner = asyncio.current_task()
+        assert owner is not None  # noqa: S101 - we are in a coroutine
+        renewing = asyncio.create_task(self._renew(thread, owner))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _renew(self, thread: str, owner: asyncio.Task[Any]) -> None:
+        lease = self._doctor.rules.lease_seconds
+        held = False
+        while True:
+            await asyncio.sleep(lease / 4)
+            try:
+                async with self._doctor.database.connection() as connection:
+                    mine = await healings.renew(connection, self._doctor.hold(thread), lease)
+            except DatabaseError as error:
+                logger.warning("the lease of healing %s was not renewed: %s", thread, error)
+                continue
+            if held and not mine and await self._is_open(thread):
+                owner.cancel("another process has taken over this healing")
+                return
+            held = held or mine
+
+    async def _is_open(self, thread: str) -> bool:
+        async with self._doctor.database.connection() as connection:
+            one = await healings.open_one(connection)
+        return one is not None and str(one.id) == thread
+
+    async def _give_up(self, graph: OptimizerGraph, config: RunnableConfig, why: str) -> None:
+        """Close the healing: the incumbent stays, and the receipt says why."""
+        values = (await graph.aget_state(config)).values
+        ended = {"outcome": "rejected", "reason": why}
+        if "healing_id" in values:
+            state: State = {**values, **ended}  # type: ignore[typeddict-item]
+            hold = self._doctor.hold(values["healing_id"])
+            async with self._doctor.database.transaction() as connection:
+                if await healings.holds(connection, hold):
+                    healing = await healings.get(connection, hold.id)
+                    trials = await healings.trials(connection, hold.id)
+                    written = receipt(state, healing, trials, **ending(state))
+                    closing = Closing("rejected", why, written, errored=True)
+                    await healings.close(connection, hold, closing)
+        await graph.aupdate_state(config, ended, "conclude")
+
+    async def _settled(self, saver: AsyncPostgresSaver, thread: str, result: Result) -> Result:
+        """Forget the checkpoints of a pass that opened nothing; the log has the others."""
+        if "healing_id" not in result:
+            await saver.adelete_thread(thread)
+        return result
+
+
+def _result(values: dict[str, Any], agent: str) -> Result:
+    result = Result(agent=agent, outcome=values["outcome"], reason=values.get("reason", ""))
+    if healing_id := values.get("healing_id"):
+        result["healing_id"] = healing_id
+        result["to_version"] = values.get("to_version")
+    return result
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, BudgetSpentError):
+        return "the budget of model calls is spent"
+    return f"the optimizer's model failed: {error}"

@@ -1,0 +1,96 @@
+"""Releasing a proven candidate: what to do is decided purely, and done by compare-and-swap."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from db import healings, prompts
+from db.errors import ReleaseConflictError
+from optimizer.context import Doctor
+from optimizer.gate import DEAD_RATE
+from optimizer.state import Proposal, State
+
+Action = Literal["release", "stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of a proven candidate, and why."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The version that the candidate has become; `live` unless it waits for a person."""
+
+    version: int
+    live: bool
+
+
+class SupersededError(Exception):
+    """The incumbent is no longer live, or the healing is no longer ours: the proof is void."""
+
+
+def plan(rollout: str, incumbent_rate: float) -> Plan:
+    """Decide how a proven candidate is released.
+
+    Args:
+        rollout: `instant`, `canary` or `manual`.
+        incumbent_rate: the share of its gate cases that the incumbent passed.
+    """
+    if rollout == "instant":
+        return Plan("release", "released at once")
+    if rollout == "canary" and incumbent_rate <= DEAD_RATE:
+        return Plan("release", "released at once: the incumbent had nothing to lose")
+    if rollout == "manual":
+        return Plan("stage", "proven; it waits for a person, since SELFHEAL_ROLLOUT is manual")
+    return Plan(
+        "stage",
+        f"proven, but the incumbent still passes {incumbent_rate:.0%}: it waits for a person, since"
+        " this version has no canary (SELFHEAL_ROLLOUT=instant releases at once)",
+    )
+
+
+async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Plan) -> Released:
+    """Store the candidate as a version and, if planned so, make it live: all or nothing.
+
+    Done again after a kill, it finds what was done and changes nothing.
+
+    Raises:
+        SupersededError: another version went live meanwhile, or another process has the healing.
+    """
+    hold = doctor.hold(state["healing_id"])
+    agent, incumbent = state["agent"], state["incumbent"]["version"]
+    note = f"healing {hold.id}"
+    async with doctor.database.transaction() as connection:
+        if not await healings.holds(connection, hold):
+            raise SupersededError("another process has taken over this healing")
+        healing = await healings.get(connection, hold.id)
+        if healing.to_version is not None:
+            return Released(healing.to_version, planned.action == "release")
+        head = await prompts.head(connection, agent)
+        if head.version != incumbent:
+            raise SupersededError(f"version {head.version} went live meanwhile")
+        version = winner["version"]
+        if version is None:
+            added = await prompts.add(
+                connection, agent, winner["text"], author="optimizer", parent=incumbent, note=note
+            )
+            version = added.version
+        if planned.action == "release":
+            try:
+                await prompts.release(
+                    connection,
+                    agent,
+                    version,
+                    after=head,
+                    action="heal",
+                    actor="optimizer",
+                    note=note,
+                    healing_id=hold.id,
+                )
+            except ReleaseConflictError as error:
+                raise SupersededError("another version went live meanwhile") from error
+        await healings.release_to(connection, hold, version)
+    return Released(version, planned.action == "release")

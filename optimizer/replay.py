@@ -1,0 +1,123 @@
+"""Running a case under a prompt of one's choice, with the very nodes of the agent."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+
+from db.prompts import Agent, Prompt
+from graph.context import Context, Given, PromptStore
+from graph.errors import RunError
+from graph.nodes.evaluator import evaluator
+from graph.nodes.manager import manager
+from graph.nodes.worker import worker
+from graph.state import State, Usage
+from optimizer.state import Case
+
+TRIAL_SECONDS = 180.0
+_UNRELEASED = 0
+
+
+class OverriddenPrompts:
+    """The released prompts, but one of them replaced by a text that nobody released."""
+
+    def __init__(self, store: PromptStore, agent: Agent, text: str) -> None:
+        self._store = store
+        self._prompt = Prompt(
+            agent, _UNRELEASED, text, None, "optimizer", "", "", datetime.now(UTC)
+        )
+
+    async def released(self, agent: Agent) -> Prompt:
+        """Return the replacement for its agent, the released prompt for the others."""
+        return self._prompt if agent == self._prompt.agent else await self._store.released(agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What one case came to. `verdict` is false where neither pass nor fail is known."""
+
+    outcome: str
+    passed: bool
+    score: float
+    executed: bool
+    usage: Usage
+
+    @property
+    def verdict(self) -> bool:
+        """Whether this is evidence: a judged and executed program, or an unusable answer."""
+        return self.outcome == "output" or (self.outcome in ("ok", "failed") and self.executed)
+
+
+async def make_plan(context: Context, case: Case) -> tuple[dict[str, Any], Usage]:
+    """Return the plan of a case under the released manager's prompt, and its cost.
+
+    Raises:
+        RunError: the manager gave none.
+    """
+    state = await _run(context, case, manager=True)
+    return dict(state["plan"]), _total(state)
+
+
+async def replay(
+    context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any]
+) -> Replayed:
+    """Run worker and evaluator on a planned case, with `text` as the agent's prompt."""
+    tried = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
+    try:
+        async with asyncio.timeout(TRIAL_SECONDS):
+            state = await _run(tried, case, plan=plan)
+    except RunError as error:
+        return _failed(error.error_class)
+    except TimeoutError:
+        return _failed("infrastructure")
+    evaluation = state["evaluation"]
+    return Replayed(
+        outcome="ok" if evaluation["passed"] else "failed",
+        passed=evaluation["passed"],
+        score=evaluation["score"],
+        executed=evaluation["execution"]["status"] != "not_run",
+        usage=_total(state),
+    )
+
+
+def _failed(outcome: str) -> Replayed:
+    """Return a run without a verdict. Its answered calls are unknown: one is counted."""
+    return Replayed(outcome, False, 0.0, False, Usage(calls=1, input_tokens=0, output_tokens=0))
+
+
+async def _run(
+    context: Context, case: Case, *, plan: dict[str, Any] | None = None, manager: bool = False
+) -> dict[str, Any]:
+    given: dict[str, Any] = {"request": case["request"], "examples": case["examples"]}
+    if plan is not None:
+        given["plan"] = plan
+    graph = _PLANNING if manager else _WORKING
+    state: dict[str, Any] = await graph.ainvoke(given, context={"context": context})
+    return state
+
+
+def _total(state: dict[str, Any]) -> Usage:
+    usages: list[Usage] = list(state["usage"].values())
+    return Usage(
+        calls=sum(each["calls"] for each in usages),
+        input_tokens=sum(each["input_tokens"] for each in usages),
+        output_tokens=sum(each["output_tokens"] for each in usages),
+    )
+
+
+def _build(*nodes: Any) -> Any:
+    """Chain nodes of the agent without a checkpointer: a trial that is cut off is run again."""
+    graph = StateGraph(State, context_schema=Given)
+    previous = START
+    for node in nodes:
+        graph.add_node(node.__name__, node)
+        graph.add_edge(previous, node.__name__)
+        previous = node.__name__
+    graph.add_edge(previous, END)
+    return graph.compile()
+
+
+_PLANNING = _build(manager)
+_WORKING = _build(worker, evaluator)

@@ -1,0 +1,67 @@
+"""The arithmetic of every decision: pure functions, no I/O. docs/healing.md derives them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scipy import stats
+
+THETAS: Final = (0.7, 0.8, 0.9)
+ACCEPT_AT: Final = 100.0
+WORTH_A_LOOK: Final = 10.0
+MARGIN: Final = 0.10
+DETECT_AT: Final = 0.01
+
+
+def e_value(gains: int, losses: int) -> float:
+    """Return the evidence that a candidate wins more discordant pairs than it loses.
+
+    The mean over θ of ∏ (2θ)^gain (2(1-θ))^loss: under "no better" its expectation is at most 1
+    at any stopping time, so it may be looked at after every case. 100 is reached by a useless
+    candidate at most once in a hundred.
+
+    Args:
+        gains: cases that the incumbent failed and the candidate passed.
+        losses: cases that the incumbent passed and the candidate failed.
+    """
+    return sum((2 * t) ** gains * (2 * (1 - t)) ** losses for t in THETAS) / len(THETAS)
+
+
+def hopeless(gains: int, losses: int, left: int) -> bool:
+    """Tell whether even a gain in every case that is left could not reach the evidence."""
+    return e_value(gains + left, losses) < ACCEPT_AT
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean paired difference of scores with its one-sided 95 % lower bound."""
+
+    n: int
+    mean: float
+    lower: float
+
+
+def paired_difference(differences: Sequence[float]) -> Difference:
+    """Return the mean difference, candidate minus incumbent, and its lower bound (Student's t).
+
+    With fewer than two pairs nothing is known: the bound is minus infinity.
+    """
+    n = len(differences)
+    if n < 2:
+        return Difference(n, differences[0] if differences else 0.0, -math.inf)
+    mean = math.fsum(differences) / n
+    variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
+    margin = float(stats.t.ppf(0.95, n - 1)) * math.sqrt(variance / n)
+    return Difference(n, mean, mean - margin)
+
+
+def surprise(failures: int, runs: int, failure_rate: float) -> float:
+    """Return how likely so many failures are at a known rate: a Poisson upper tail.
+
+    Args:
+        failures: failed runs seen.
+        runs: runs seen, failed ones included.
+        failure_rate: what the last good version leads one to expect, 0 to 1.
+    """
+    return float(stats.poisson.sf(failures - 1, max(runs * failure_rate, 1e-9)))

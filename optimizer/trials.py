@@ -1,0 +1,135 @@
+"""Trials of a healing: paid from its budget, stored as they end, never run twice."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from db import healings
+from db.healings import Stage, Trial
+from graph.errors import RunError
+from graph.state import Usage
+from optimizer.context import Doctor
+from optimizer.replay import Replayed, make_plan, replay
+from optimizer.state import Case
+
+PLAN_CALLS = 1
+TRIAL_CALLS = 3  # the worker, the judge, and the judge once more if its answer cannot be used
+INCUMBENT = 0
+
+
+class BudgetSpentError(Exception):
+    """The healing, or the day, may make no more model calls."""
+
+
+@dataclass
+class Ledger:
+    """What a healing has tried so far, read from the database and written through to it."""
+
+    doctor: Doctor
+    healing_id: str
+    texts: dict[int, str]
+    done: dict[tuple[Stage, int, str], Trial] = field(default_factory=dict)
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    @classmethod
+    async def read(cls, doctor: Doctor, healing_id: str, texts: dict[int, str]) -> "Ledger":
+        """Read what was tried before, perhaps by a process that is gone."""
+        hold = doctor.hold(healing_id)
+        async with doctor.database.connection() as connection:
+            trials = await healings.trials(connection, hold.id)
+            plans = await healings.plans(connection, hold.id)
+        done = {(trial.stage, trial.arm, trial.case_id): trial for trial in trials}
+        return cls(doctor, healing_id, texts, done, plans)
+
+    async def trial(self, stage: Stage, arm: int, case: Case) -> Trial | None:
+        """Return the trial of a case under an arm's prompt; None where it gave no verdict.
+
+        Raises:
+            BudgetSpentError: there is nothing left to pay it from.
+        """
+        key = (stage, arm, case["id"])
+        if key not in self.done:
+            plan = await self._plan(case)
+            if plan is None:
+                return None
+            result = await self._pay(TRIAL_CALLS, self._replayed(case, arm, plan))
+            if not result.verdict:  # a fault that passes must not cost the case
+                result = await self._pay(TRIAL_CALLS, self._replayed(case, arm, plan))
+            await self._store(stage, arm, case, result)
+        trial = self.done[key]
+        return trial if _is_verdict(trial) else None
+
+    async def _replayed(self, case: Case, arm: int, plan: dict[str, Any]) -> tuple[Replayed, Usage]:
+        result = await replay(self.doctor.agent, case, "worker", self.texts[arm], plan)
+        return result, result.usage
+
+    async def _store(self, stage: Stage, arm: int, case: Case, result: Replayed) -> None:
+        row = {
+            "outcome": result.outcome,
+            "passed": result.passed,
+            "score": result.score,
+            "executed": result.executed,
+            "calls": result.usage["calls"],
+        }
+        hold = self.doctor.hold(self.healing_id)
+        async with self.doctor.database.connection() as connection:
+            self.done[stage, arm, case["id"]] = await healings.add_trial(
+                connection, hold.id, stage=stage, arm=arm, case_id=case["id"], result=row
+            )
+
+    async def _plan(self, case: Case) -> dict[str, Any] | None:
+        """Return the plan that all arms of a case share: the logged one, or one made once."""
+        if "plan" in case:
+            return case["plan"]
+        async with self._planning.setdefault(case["id"], asyncio.Lock()):
+            if case["id"] not in self.plans:
+                try:
+                    plan = await self._pay(PLAN_CALLS, make_plan(self.doctor.agent, case))
+                except RunError:
+                    return None
+                self.plans[case["id"]] = plan
+                async with self.doctor.database.connection() as connection:
+                    hold = self.doctor.hold(self.healing_id)
+                    await healings.add_plan(connection, hold.id, case["id"], plan)
+        return self.plans[case["id"]]
+
+    async def _pay(self, calls: int, work: Any) -> Any:
+        return await pay(self.doctor, self.healing_id, calls, work)
+
+
+async def pay(doctor: Doctor, healing_id: str, calls: int, work: Any) -> Any:
+    """Reserve calls, do the work, and settle what it really used; return the work's value.
+
+    Args:
+        work: an awaitable of (value, usage).
+
+    Raises:
+        BudgetSpentError: the reservation was refused; the work was not begun.
+    """
+    hold, rules = doctor.hold(healing_id), doctor.rules
+    async with doctor.database.connection() as connection:
+        allowed = await healings.reserve(
+            connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
+        )
+    if not allowed:
+        work.close()
+        raise BudgetSpentError
+    used = Usage(calls=calls, input_tokens=0, output_tokens=0)
+    try:
+        value, used = await work
+        return value
+    finally:
+        async with doctor.database.connection() as connection:
+            await healings.settle(
+                connection,
+                hold,
+                reserved=calls,
+                used=used["calls"],
+                input_tokens=used["input_tokens"],
+                output_tokens=used["output_tokens"],
+            )
+
+
+def _is_verdict(trial: Trial) -> bool:
+    return trial.outcome == "output" or (trial.outcome in ("ok", "failed") and trial.executed)
