@@ -1,9 +1,20 @@
 # `make demo` and `make test` are all that a newcomer needs. Everything lives in .venv.
 
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
+  $(shell $(p) -c '$(RECENT)' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --upgrade --quiet
+# A .venv that was left half made, or whose interpreter is gone, is made anew.
+BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
-.PHONY: test lint serve format lock clean
+.PHONY: demo test lint serve format lock clean $(BROKEN)
+
+# Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
+demo: .venv/runtime
+	@$(BIN)/selfheal demo
 
 test: .venv/dev
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -26,25 +37,30 @@ serve: .venv/runtime
 	  exec $(BIN)/python -m simulator -- $(BIN)/selfheal serve; \
 	fi
 
-.venv/runtime: requirements.lock pyproject.toml
-	@$(MAKE) --no-print-directory .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+.venv/runtime: requirements.lock pyproject.toml .venv/pyvenv.cfg
+	@echo "selfheal: installing what it needs into .venv: a minute or two, the first time"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --editable .
 	@touch $@
 
-.venv/dev: requirements-dev.lock pyproject.toml
-	@$(MAKE) --no-print-directory .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/dev: requirements-dev.lock pyproject.toml .venv/pyvenv.cfg
+	@echo "selfheal: installing what its tests need into .venv: a minute or two, the first time"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/runtime
 
-.venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "selfheal needs Python 3.11 or newer: install it, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "selfheal needs Python's venv module: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+.venv/pyvenv.cfg:
+	@$(or $(PYTHON),false) -c '$(RECENT)' 2>/dev/null || { \
+	  echo "selfheal needs Python 3.11 or newer$(PYTHON:%=, and % is not): install it," \
+	    "or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "selfheal needs Python's venv module, and $(PYTHON) has none:" \
+	    "on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
 
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
-	uv pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet -o requirements-dev.lock
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .langgraph_api
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api

@@ -1,6 +1,6 @@
 """What one run is given beside its input, and where it comes from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
@@ -116,10 +116,15 @@ async def open_context() -> AsyncIterator[tuple[Context, Database]]:
 async def open_data(settings: Settings) -> AsyncIterator[Database]:
     """Open the database of the settings, its schema and first prompts in place."""
     async with database_url(settings) as url, open_database(url) as database:
-        await migrate(database)
-        async with database.connection() as connection:
-            await prompts.seed(connection, seed.first_prompts())
+        await prepare(database, seed.first_prompts())
         yield database
+
+
+async def prepare(database: Database, first: Mapping[Agent, str]) -> None:
+    """Bring the schema up to date, and give agents without a prompt their first one."""
+    await migrate(database)
+    async with database.connection() as connection:
+        await prompts.seed(connection, first)
 
 
 @asynccontextmanager

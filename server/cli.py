@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from server.commands import doctor, migrate, prompts, runs, serve
+from server.commands import demo, doctor, healings, migrate, optimize, prompts, runs, serve
 from server.commands.failures import Refused, explained
 
 
@@ -17,7 +17,16 @@ def selfheal() -> None:
     """Run an agent service that repairs its own prompts, with evidence."""
 
 
-for command in (serve.serve, migrate.migrate, doctor.doctor, prompts.prompts, runs.runs):
+for command in (
+    demo.demo,
+    serve.serve,
+    optimize.optimize,
+    prompts.prompts,
+    runs.runs,
+    healings.healings,
+    migrate.migrate,
+    doctor.doctor,
+):
     selfheal.add_command(command)
 
 

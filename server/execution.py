@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from langsmith import uuid7
 from db import runs
 from db.errors import DatabaseError
 from db.pool import Database
-from db.runs import Finish
+from db.runs import Finish, Outcome
 from graph.build import AgentGraph, build_graph
 from graph.context import Context, open_data, open_parts, require_model
 from graph.errors import ErrorClass, InfrastructureError, RunError
@@ -52,7 +52,12 @@ class Service:
         self.database = database
         self.context = context
         self._graph = build_graph()
+        self._observers: list[Callable[[Outcome], None]] = []
         self._places = asyncio.Semaphore(settings.max_concurrency)
+
+    def tell(self, observer: Callable[[Outcome], None]) -> None:
+        """Have `observer` told the outcome of every run, once it is recorded."""
+        self._observers.append(observer)
 
     async def run(self, request: Request, thread_id: UUID | None = None) -> Finished:
         """Run the agent and record the result before returning it.
@@ -87,6 +92,8 @@ class Service:
             metadata["error_class"] = finish.outcome
             async with self.database.transaction() as connection:
                 await runs.finish(connection, run_id, finish)
+            for observer in self._observers:
+                observer(finish.outcome)
         return Finished(run_id, thread_id, failure or _result(seen))
 
     async def _follow(

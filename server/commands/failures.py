@@ -9,6 +9,7 @@ from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError, DatabaseUnavailableError
 from graph.sandbox.contract import SandboxUnavailable
 from graph.settings import SettingsError
+from server.listening import CannotListenError
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -37,5 +38,11 @@ def explained() -> Iterator[None]:
         raise Refused(
             f"{error}; check DATABASE_URL, or unset it to use the embedded one"
         ) from error
-    except (DatabaseError, EmbeddedPostgresError, SettingsError, SandboxUnavailable) as error:
+    except (
+        CannotListenError,
+        DatabaseError,
+        EmbeddedPostgresError,
+        SandboxUnavailable,
+        SettingsError,
+    ) as error:
         raise Refused(" ".join(str(error).split())) from error

@@ -1,0 +1,70 @@
+"""`selfheal demo`: break a prompt, heal it, show the proof."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from graph.context import require_model
+from graph.sandbox.select import survey
+from graph.settings import SettingsError, read_settings
+from server import tracing
+from server.commands.failures import Refused
+from server.commands.opened import run_async
+from server.demo.play import NoSandboxError, play
+from server.demo.report import write
+from server.demo.show import Screen, show
+
+NOT_HEALED, NO_SANDBOX = 1, 3
+
+
+@click.command()
+@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write figures here.")
+@click.option(
+    "--report", default="demo-report", show_default=True, type=click.Path(file_okay=False)
+)
+@click.option("--cycles", default=2, show_default=True, type=click.IntRange(1, 20))
+@click.option("--seed", default=0, show_default=True, help="For the simulated model.")
+@run_async
+async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> None:
+    """Break a prompt, heal it and show the proof, in a database of its own.
+
+    With GOOGLE_API_KEY set it uses Gemini; without it, a SIMULATED one.
+    """
+    settings = read_settings()
+    try:
+        require_model(settings)
+    except SettingsError:
+        _begin_again_beside_a_stand_in(seed)
+    tracing.prepare()
+    console = Console()
+    with Screen(console) as screen:
+        try:
+            story = await play(settings, cycles, screen)
+        except NoSandboxError:
+            raise Refused(await _no_sandbox(), NO_SANDBOX) from None
+    show(console, story)
+    if json_file:
+        Path(json_file).write_text(json.dumps(story.as_json(), indent=2), encoding="utf-8")
+    paths = write(story, Path(report), settings.pass_threshold)
+    console.print("report: " + "  ".join(str(path) for path in paths), highlight=False)
+    if not story.healed:
+        reason = story.healing.get("reason", "")
+        raise Refused(
+            f"the prompt was not healed: {story.healing['outcome']}, {reason}", NOT_HEALED
+        )
+
+
+def _begin_again_beside_a_stand_in(seed: int) -> None:
+    """Run this very command again as a child of a simulated model, which is a process of its own."""
+    ours = (sys.executable, "-m", "server", *sys.argv[1:])
+    stand_in = (sys.executable, "-m", "simulator", "--seed", str(seed), "--", *ours)
+    os.execv(sys.executable, stand_in)  # noqa: S606 - our own interpreter and module
+
+
+async def _no_sandbox() -> str:
+    mends = "; or ".join(f"{each.mend} ({each.reason})" for each in await survey() if each.mend)
+    return f"no sandbox works here, and unexecuted code proves nothing: {mends}"

@@ -1,0 +1,148 @@
+"""The demo's course: break, measure, heal, measure again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import httpx
+
+from db import healings, prompts, runs
+from db.pool import Database, open_database
+from db.scratch import scratch_database
+from graph.context import Context, database_url, open_parts, prepare
+from graph.seed import first_prompts
+from graph.settings import Settings
+from optimizer.context import Doctor, open_doctor
+from optimizer.passes import Optimizer
+from optimizer.state import Result, Trigger
+from server.app import create_app
+from server.demo.measure import Answered, Measured, broken_prompt, measure, requests
+from server.execution import Service
+from server.listening import serving
+from server.scheduler import Scheduler
+
+SIMULATED = "SIMULATED"
+_TIMEOUT = httpx.Timeout(600.0)
+
+
+class NoSandboxError(Exception):
+    """No sandbox works here, and a verdict without execution proves nothing."""
+
+
+class Teller(Protocol):
+    """Who shows the course while it lasts."""
+
+    def phase(self, title: str, total: int) -> Callable[[Answered], None]:
+        """Begin a phase of so many runs; return what is told of each."""
+        ...
+
+    def state(self, name: str, found: dict[str, Any]) -> None:
+        """Take notice of a state of the healing that has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that the demo has seen. `receipt` is null where no healing was opened."""
+
+    model: str
+    before: Measured
+    healing: Result
+    receipt: dict[str, Any] | None
+    after: Measured | None
+    unseen: Measured | None
+    prompt: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the model says of itself that it is a stand-in."""
+        return SIMULATED in self.model
+
+    @property
+    def healed(self) -> bool:
+        """Whether a better prompt went live, and did better."""
+        return self.after is not None and self.after.average_score > self.before.average_score
+
+    @property
+    def improvement_percent(self) -> float | None:
+        """By how much the average score rose; null where there was none to rise from."""
+        if self.after is None or not self.before.average_score:
+            return None
+        rise = self.after.average_score - self.before.average_score
+        return round(100 * rise / self.before.average_score, 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures, as other programs read them."""
+        record = self.receipt or {}
+        findings = record.get("findings") or {}
+        return {
+            "simulated": self.simulated,
+            "model": self.model,
+            "before": self.before.as_json(),
+            "action": {
+                "healing_id": self.healing.get("healing_id"),
+                "outcome": self.healing["outcome"],
+                "root_causes": findings.get("root_causes", []),
+                "from_version": record.get("from_version"),
+                "to_version": record.get("to_version"),
+                "model_calls": record.get("model_calls", 0),
+                "seconds": record.get("seconds", 0.0),
+            },
+            "after": self.after.as_json() if self.after else None,
+            "unseen": self.unseen.as_json() if self.unseen else None,
+            "improvement_percent": self.improvement_percent,
+        }
+
+
+async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
+    """Play the demo in a database of its own, which is dropped at the end.
+
+    Raises:
+        NoSandboxError: no sandbox works here.
+    """
+    async with (
+        database_url(settings) as url,
+        scratch_database(url, "selfheal_demo") as own,
+        open_database(own) as database,
+    ):
+        await prepare(database, {**first_prompts(), "worker": broken_prompt()})
+        async with (
+            open_parts(settings, database) as context,
+            open_doctor(settings, database, context) as doctor,
+        ):
+            return await _course(settings, doctor, cycles, teller)
+
+
+async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
+    _need_sandbox(doctor.agent)
+    service = Service(settings, doctor.database, doctor.agent)
+    app = create_app(service, Scheduler(doctor, every=0))
+    known = requests("known") * cycles
+    async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client:
+        before = await measure(client, known, teller.phase("before", len(known)))
+        trigger = Trigger(agent="worker", trigger="demo")
+        result = await Optimizer(doctor, teller.state).run(trigger)
+        after = unseen = None
+        if result["outcome"] == "promoted":
+            after = await measure(client, known, teller.phase("after", len(known)))
+            new = requests("unseen")
+            unseen = await measure(client, new, teller.phase("unseen", len(new)))
+    record, model, live = await _read(doctor.database, result)
+    return Story(model, before, result, record, after, unseen, live)
+
+
+def _need_sandbox(context: Context) -> None:
+    if context.sandbox.name == "static":
+        raise NoSandboxError
+
+
+async def _read(database: Database, result: Result) -> tuple[dict[str, Any] | None, str, str]:
+    """Return the receipt, the model by its own word, and the worker's live prompt."""
+    async with database.connection() as connection:
+        named = [run.model for run in await runs.recent(connection) if run.model]
+        live = await prompts.released(connection, "worker")
+        record = None
+        if "healing_id" in result:
+            record = (await healings.get(connection, UUID(result["healing_id"]))).receipt
+    return record, named[0] if named else "no model answered", live.text

@@ -1,0 +1,117 @@
+"""When passes of the optimizer are made: on the clock, on failures, and when somebody asks."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from db.errors import DatabaseError
+from db.runs import Outcome
+from optimizer.context import Doctor
+from optimizer.passes import Optimizer
+from optimizer.state import Result, Trigger
+
+logger = logging.getLogger(__name__)
+
+_CALM: Final = 1.0  # seconds between two passes that failures ask for
+
+
+class Scheduler:
+    """Makes passes in this process, one after another.
+
+    Args:
+        every: seconds between two passes; 0 turns off all but those that somebody asks for.
+    """
+
+    def __init__(self, doctor: Doctor, every: float) -> None:
+        self._doctor = doctor
+        self._every = every
+        self._failed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._asked: set[asyncio.Task[Result]] = set()
+
+    def observe(self, outcome: Outcome) -> None:
+        """Take notice of a recorded run: a failure may be the one too many."""
+        if outcome in ("failed", "output"):
+            self._failed.set()
+
+    async def run(self) -> None:
+        """Make passes until cancelled."""
+        if not self._every:
+            return
+        while True:
+            trigger = await self._next()
+            try:
+                async with self._turn:
+                    result = await Optimizer(self._doctor).run(
+                        Trigger(agent="worker", trigger=trigger)
+                    )
+                _report(result)
+            except DatabaseError as error:
+                logger.warning("the optimizer could not look: %s", error)
+            except Exception:
+                logger.exception("a pass of the optimizer broke")
+            await asyncio.sleep(_CALM)
+
+    async def _next(self) -> str:
+        """Wait for a failure or for the clock, and say which it was."""
+        try:
+            await asyncio.wait_for(self._failed.wait(), self._every)
+        except TimeoutError:
+            return "schedule"
+        self._failed.clear()
+        return "failure"
+
+    async def ask(self, trigger: Trigger) -> dict[str, Any]:
+        """Start a pass; return as soon as its healing is open, or it ended without one.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def watch(_: str, found: dict[str, Any]) -> None:
+            if "healing_id" in found and not opened.done():
+                opened.set_result(found["healing_id"])
+
+        task = asyncio.create_task(self._on_request(trigger, watch))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+        await asyncio.wait({task, opened}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return dict(task.result())
+        return {"agent": trigger["agent"], "outcome": None, "healing_id": opened.result()}
+
+    async def _on_request(self, trigger: Trigger, watch: Any) -> Result:
+        async with self._turn:
+            return await Optimizer(self._doctor, watch).run(trigger)
+
+    async def close(self) -> None:
+        """Cancel what is under way: whoever comes next goes on from its last state."""
+        for task in list(self._asked):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _report(result: Result) -> None:
+    if "healing_id" in result:
+        logger.warning(
+            "healing %s: %s, %s", *(str(result.get(k)) for k in ("healing_id", "outcome", "reason"))
+        )
+
+
+@asynccontextmanager
+async def scheduling(doctor: Doctor, every: float) -> AsyncIterator[Scheduler]:
+    """Run a scheduler beside the body."""
+    scheduler = Scheduler(doctor, every)
+    running = asyncio.create_task(scheduler.run())
+    try:
+        yield scheduler
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await scheduler.close()

@@ -1,0 +1,54 @@
+"""Healings and their receipts."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from db.prompts import Agent
+from server.wire.base import Answer, Body
+
+
+class HealBody(Body):
+    """Ask for a pass of the optimizer."""
+
+    agent: Literal["worker"] = Field(description="Whose prompt to look at")
+    force: bool = Field(
+        default=False, description="Heal even if there are too few failures, or too soon"
+    )
+
+
+class PassAnswer(Answer):
+    """A pass that was asked for."""
+
+    agent: Agent = Field(description="Whose prompt is looked at")
+    outcome: str | None = Field(description="How it ended; null while a healing is under way")
+    healing_id: UUID | None = Field(None, description="The healing, if one was opened")
+    reason: str = Field("", description="Why, in words")
+
+
+class HealingAnswer(Answer):
+    """One healing."""
+
+    id: UUID = Field(description="The healing")
+    agent: Agent = Field(description="Whose prompt it is about")
+    trigger: str = Field(description="What set it off")
+    state: str = Field(description="The state that it is in")
+    outcome: str | None = Field(description="How it ended; null while it is under way")
+    reason: str = Field(description="Why, in words")
+    incumbent_version: int = Field(description="The version that was live")
+    to_version: int | None = Field(description="The version that it stored, if any")
+    calls_used: int = Field(description="Model calls made for it")
+    input_tokens: int = Field(description="Tokens read for it")
+    output_tokens: int = Field(description="Tokens written for it")
+    opened_at: datetime = Field(description="When it was opened")
+    closed_at: datetime | None = Field(description="When it ended")
+
+
+class HealingDetail(HealingAnswer):
+    """One healing with its receipt."""
+
+    receipt: dict[str, Any] | None = Field(
+        description="All that was seen, tried, decided and done; null while it is under way"
+    )
