@@ -79,7 +79,8 @@ class Scheduler:
         task = asyncio.create_task(self._on_request(trigger, watch))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
-        await asyncio.wait({task, opened}, return_when=asyncio.FIRST_COMPLETED)
+        awaited: set[asyncio.Future[Any]] = {task, opened}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return dict(task.result())
         return {"agent": trigger["agent"], "outcome": None, "healing_id": opened.result()}
@@ -98,9 +99,8 @@ class Scheduler:
 
 def _report(result: Result) -> None:
     if "healing_id" in result:
-        logger.warning(
-            "healing %s: %s, %s", *(str(result.get(k)) for k in ("healing_id", "outcome", "reason"))
-        )
+        ended = (result["healing_id"], result["outcome"], result.get("reason", ""))
+        logger.warning("healing %s: %s, %s", *ended)
 
 
 @asynccontextmanager

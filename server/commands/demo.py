@@ -14,7 +14,7 @@ from graph.settings import SettingsError, read_settings
 from server import tracing
 from server.commands.failures import Refused
 from server.commands.opened import run_async
-from server.demo.play import NoSandboxError, play
+from server.demo.play import NoSandboxError, Story, play
 from server.demo.report import write
 from server.demo.show import Screen, show
 
@@ -40,26 +40,28 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
     except SettingsError:
         _begin_again_beside_a_stand_in(seed)
     tracing.prepare()
-    console = Console()
+    console = Console(soft_wrap=True)
     with Screen(console) as screen:
         try:
             story = await play(settings, cycles, screen)
         except NoSandboxError:
             raise Refused(await _no_sandbox(), NO_SANDBOX) from None
     show(console, story)
+    _write(story, json_file, report, settings.pass_threshold)
+    if not story.healed:
+        why = f"{story.healing['outcome']}, {story.healing.get('reason', '')}"
+        raise Refused(f"the prompt was not healed: {why}", NOT_HEALED)
+
+
+def _write(story: Story, json_file: str | None, report: str, threshold: float) -> None:
     if json_file:
         Path(json_file).write_text(json.dumps(story.as_json(), indent=2), encoding="utf-8")
-    paths = write(story, Path(report), settings.pass_threshold)
-    console.print("report: " + "  ".join(str(path) for path in paths), highlight=False)
-    if not story.healed:
-        reason = story.healing.get("reason", "")
-        raise Refused(
-            f"the prompt was not healed: {story.healing['outcome']}, {reason}", NOT_HEALED
-        )
+    paths = write(story, Path(report), threshold)
+    click.echo("report: " + "  ".join(str(path) for path in paths))
 
 
 def _begin_again_beside_a_stand_in(seed: int) -> None:
-    """Run this very command again as a child of a simulated model, which is a process of its own."""
+    """Run this very command again as a child of a simulated model, a process of its own."""
     ours = (sys.executable, "-m", "server", *sys.argv[1:])
     stand_in = (sys.executable, "-m", "simulator", "--seed", str(seed), "--", *ours)
     os.execv(sys.executable, stand_in)  # noqa: S606 - our own interpreter and module

@@ -1,1 +1,1 @@
-"""The demo: a prompt is broken, healed, and the proof is shown. It knows the service by its wire."""
+"""The demo: a prompt is broken, healed, and the proof is shown."""

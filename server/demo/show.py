@@ -127,12 +127,10 @@ def _colour(line: str) -> str:
 
 
 def _figures(story: Story) -> Table:
-    table = Table("", "runs", "passed", "pass rate", "average score", box=None, header_style="bold")
-    for name, measured in (
-        ("before", story.before),
-        ("after", story.after),
-        ("unseen", story.unseen),
-    ):
+    columns = ("", "runs", "passed", "pass rate", "average score")
+    table = Table(*columns, box=None, header_style="bold")
+    phases = {"before": story.before, "after": story.after, "unseen": story.unseen}
+    for name, measured in phases.items():
         table.add_row(name, *_cells(measured))
     return table
 
