@@ -42,6 +42,8 @@ async def test_studio_runs_streams_and_remembers(
         assert state["values"]["prompt_versions"]["worker"] == 1
         history = await client.threads.get_history(thread["thread_id"])
         assert len(history) >= 4
+        looked = await client.runs.wait(None, "optimizer", input={"agent": "worker"})
+        assert looked["outcome"] == "healthy", looked
     async with open_database(database_url) as database, database.connection() as connection:
         query = "SELECT count(*) AS n FROM checkpoints WHERE thread_id = %s"
         row = await (await connection.execute(query, (thread["thread_id"],))).fetchone()

@@ -1,0 +1,72 @@
+"""The demo, as a newcomer runs it: without a key, without a database, in an empty folder."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from PIL import Image
+
+from tests.support.processes import clean_environment, finished, selfheal
+
+
+@pytest.fixture
+def newcomer(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of somebody who has nothing but a Postgres."""
+    return clean_environment(DATABASE_URL=database_url, HOME=str(tmp_path))
+
+
+async def databases(url: str) -> set[str]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        cursor = await connection.execute("SELECT datname FROM pg_database")
+        return {row[0] for row in await cursor.fetchall()}
+
+
+async def test_one_command_breaks_heals_and_proves(
+    newcomer: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    figures, report = tmp_path / "figures.json", tmp_path / "report"
+    command = selfheal("demo", "--json", str(figures), "--report", str(report))
+    code, out, err = await finished(*command, env=newcomer, seconds=150)
+    assert code == 0, out + err
+    told = json.loads(figures.read_text())
+    assert told["simulated"] is True
+    assert told["model"].startswith("SIMULATED")
+    assert (told["before"]["runs"], told["before"]["passed"]) == (10, 0)
+    assert (told["after"]["runs"], told["unseen"]["runs"]) == (10, 20)
+    assert told["after"]["passed"] >= 9
+    assert told["unseen"]["passed"] >= 18
+    assert told["action"]["outcome"] == "promoted"
+    assert told["action"]["root_causes"]
+    assert (told["action"]["from_version"], told["action"]["to_version"]) == (1, 2)
+    assert told["improvement_percent"] > 100
+    assert "SIMULATED" in out
+    assert "+++ candidate" in out
+    assert "SIMULATED" in (report / "report.md").read_text()
+    assert json.loads((report / "report.json").read_text()) == told
+    with Image.open(report / "chart.png") as chart:
+        assert chart.width > 500
+    assert not [name for name in await databases(database_url) if "selfheal_demo" in name]
+
+
+async def test_without_a_sandbox_the_demo_says_how_to_mend_it(
+    newcomer: dict[str, str], tmp_path: Path
+) -> None:
+    env = {**newcomer, "SELFHEAL_SANDBOX": "static"}
+    code, _, err = await finished(*selfheal("demo", "--report", str(tmp_path)), env=env)
+    assert code == 3
+    assert "no sandbox works here" in err
+
+
+async def test_a_heal_that_does_not_happen_is_no_success(
+    newcomer: dict[str, str], tmp_path: Path
+) -> None:
+    env = {**newcomer, "SELFHEAL_HEAL_BUDGET_CALLS": "3"}
+    figures = tmp_path / "figures.json"
+    command = selfheal("demo", "--report", str(tmp_path), "--json", str(figures))
+    code, _, err = await finished(*command, env=env)
+    assert code == 1
+    assert "not healed: rejected, the budget of model calls is spent" in err
+    told = json.loads(figures.read_text())
+    assert told["after"] is None
+    assert told["action"]["model_calls"] <= 3

@@ -1,0 +1,160 @@
+"""What is shipped: the wheel with all that the program reads, and locks that can be trusted."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path, PurePosixPath
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.processes import clean_environment
+
+_ROOT = Path(__file__).parents[2]
+_PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_PACKAGES = _PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+_DATA = (
+    "db/migrations/*.sql",
+    "db/sql/*.sql",
+    "graph/prompts/*.md",
+    "optimizer/golden/*.jsonl",
+    "optimizer/instructions/*.md",
+    "simulator/bank/*.toml",
+    "simulator/defects.toml",
+)
+_PIN = re.compile(
+    r"(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+?))?"
+    r"(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)"
+)
+_READ_ALL = """
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import db, graph, optimizer, server, simulator
+from db import migrate, queries
+from graph.seed import first_prompts
+from optimizer import cases, instructions
+from server import cli
+from simulator.bank import load_bank
+from simulator.defects import load_defects
+
+for package in (db, graph, optimizer, server, simulator):
+    assert Path(package.__file__).is_relative_to(sys.argv[1]), package.__file__
+for file in (files("db") / "sql").iterdir():
+    assert queries.load(file.name.removesuffix(".sql")), file
+for file in (files("optimizer") / "instructions").iterdir():
+    assert not file.name.endswith(".md") or instructions.load(file.name.removesuffix(".md")), file
+assert migrate.migrations()
+assert all(first_prompts().values())
+assert len(cases.golden_requests()) >= 80
+assert len(load_bank().tasks) >= 150
+assert load_defects()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "dist", "demo-report")
+    shutil.copytree(_ROOT, folder / "source", ignore=ignored)
+    shutil.copy(_ROOT / ".gitignore", folder / "source")  # what it names stays out of a wheel
+    _run("-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=folder / "source")
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """Install the wheel, and nothing else, into a folder of its own."""
+    target = wheel.parent / "target"
+    options = ("--quiet", "--no-index", "--no-deps", "--target", str(target))
+    _run("-m", "pip", "install", *options, str(wheel), cwd=wheel.parent)
+    return target
+
+
+def _run(*arguments: str, cwd: Path, **env: str) -> str:
+    """Run this interpreter in another folder than the checkout; return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        check=False,
+        cwd=cwd,
+        env=clean_environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_the_wheel_has_every_file_of_its_packages_and_no_other(wheel: Path) -> None:
+    with ZipFile(wheel) as opened:
+        shipped = {name for name in opened.namelist() if ".dist-info/" not in name}
+    sources = wheel.parent / "source"
+    wanted = {
+        file.relative_to(sources).as_posix()
+        for package in _PACKAGES
+        for file in (sources / package).rglob("*")
+        if file.is_file()
+    }
+    assert shipped == wanted
+    for pattern in _DATA:
+        assert any(PurePosixPath(name).match(pattern) for name in shipped), pattern
+
+
+def test_the_installed_wheel_finds_what_it_reads(installed: Path, tmp_path: Path) -> None:
+    _run("-c", _READ_ALL, str(installed), cwd=tmp_path, PYTHONPATH=str(installed))
+
+
+def test_the_installed_programs_start(installed: Path, tmp_path: Path) -> None:
+    path = str(installed)
+    assert "SIMULATED" in _run("-m", "simulator", "--help", cwd=tmp_path, PYTHONPATH=path)
+    _run("-m", "simulator", "--", sys.executable, "-c", "", cwd=tmp_path, PYTHONPATH=path)
+    script = str(installed / "bin/selfheal")
+    said = _run(script, "--version", cwd=tmp_path, PYTHONPATH=path)
+    assert _PYPROJECT["project"]["version"] in said
+
+
+def test_the_installed_wheel_makes_the_schema(
+    installed: Path, tmp_path: Path, empty_url: str
+) -> None:
+    script = str(installed / "bin/selfheal")
+    _run(script, "migrate", cwd=tmp_path, PYTHONPATH=str(installed), DATABASE_URL=empty_url)
+
+
+def _pins(lock: str) -> dict[str, tuple[str, str]]:
+    """Return what a lock pins: name to version and hashes; each line must be a hashed pin."""
+    text = (_ROOT / lock).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found: dict[str, tuple[str, str]] = {}
+    for line in re.sub(r"\s*\\\n\s*", " ", "\n".join(lines)).splitlines():
+        pin = _PIN.fullmatch(line)
+        assert pin, f"{lock}: not a pinned requirement with hashes: {line}"
+        found[canonicalize_name(pin["name"])] = (pin["version"], pin["hashes"])
+    return found
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
+    assert len(_pins(lock)) > 20
+    assert "://" not in (_ROOT / lock).read_text(encoding="utf-8")
+
+
+def test_every_dependency_is_locked() -> None:
+    runtime, everything = _pins("requirements.lock"), _pins("requirements-dev.lock")
+    for line in _PYPROJECT["project"]["dependencies"]:
+        needed = Requirement(line)
+        version, _ = runtime[canonicalize_name(needed.name)]
+        assert needed.specifier.contains(version), f"{line}, but {version} is locked"
+    for line in _PYPROJECT["dependency-groups"]["dev"]:
+        needed = Requirement(line)
+        version, _ = everything[canonicalize_name(needed.name)]
+        assert needed.specifier.contains(version), f"{line}, but {version} is locked"
+    assert runtime.items() <= everything.items(), "the tests must run what is shipped"
