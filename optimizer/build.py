@@ -60,12 +60,12 @@ def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
 
 
 def after_gate(state: State) -> Literal["release", "propose", "conclude"]:
-    """Release what was accepted; try again only after a plain rejection."""
+    """Release or stage what was not rejected; after a rejection try again, once."""
     last = state["gates"][-1]
-    if last["verdict"] == "accepted":
+    if last["verdict"] != "rejected":
         return "release"
-    may_retry = last["verdict"] == "rejected" and not last["budget_spent"]
-    return _again(state) if may_retry and len(state["gates"]) < MOST_GATES else "conclude"
+    may_retry = len(state["gates"]) < MOST_GATES and not last["budget_spent"]
+    return _again(state) if may_retry else "conclude"
 
 
 def _again(state: State) -> Literal["propose", "conclude"]:

@@ -83,6 +83,7 @@ def split(
     *,
     pinned: Sequence[Case] = (),
     looks: Mapping[str, int] | None = None,
+    order: str = "",
 ) -> Split:
     """Divide cases into train (50 %), hold-out (30 %) and regression (20 %).
 
@@ -96,12 +97,14 @@ def split(
         golden: requests with executable examples.
         pinned: cases that earlier healings healed; all go to regression.
         looks: how many earlier gates looked at a case.
+        order: shuffles the golden requests, so that not every gate begins with the same ones.
     """
+    looks = looks or {}
     groups = clusters(production)
     if len(groups) < FEW_CLUSTERS:
         groups = [[case] for case in production]
     train, hold_out, regression = _divide(groups)
-    for case in [case for case in hold_out if (looks or {}).get(case["id"], 0) >= MOST_LOOKS]:
+    for case in [case for case in hold_out if looks.get(case["id"], 0) >= MOST_LOOKS]:
         hold_out.remove(case)
         regression.append(case)
     seen = [*train, *hold_out]
@@ -109,7 +112,7 @@ def split(
     regression = [
         case for case in regression if not any(_alike(case, s, DUPLICATE_AT) for s in seen)
     ]
-    for case in golden:
+    for case in sorted(golden, key=lambda case: _digest(order + case["id"])):
         if any(_alike(case, it, DUPLICATE_AT) for it in train):
             continue
         if _share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
@@ -121,6 +124,7 @@ def split(
         hold_out=hold_out,
         regression=regression,
         fingerprint=_fingerprint(train, hold_out, regression),
+        looks={case["id"]: looks[case["id"]] for case in hold_out if looks.get(case["id"])},
     )
 
 

@@ -48,7 +48,7 @@ def _split(state: State) -> dict[str, Any] | None:
         return None
     sides = ("train", "hold_out", "regression")
     ids = {side: [case["id"] for case in split[side]] for side in sides}  # type: ignore[literal-required]
-    return {**ids, "fingerprint": split["fingerprint"]}
+    return {**ids, "fingerprint": split["fingerprint"], "looks": split["looks"]}
 
 
 def _healed(case: Case) -> dict[str, Any]:

@@ -32,13 +32,16 @@ class SupersededError(Exception):
     """The incumbent is no longer live, or the healing is no longer ours: the proof is void."""
 
 
-def plan(rollout: str, incumbent_rate: float) -> Plan:
-    """Decide how a proven candidate is released.
+def plan(rollout: str, verdict: str, incumbent_rate: float) -> Plan:
+    """Decide what becomes of a candidate that the gate did not reject.
 
     Args:
         rollout: `instant`, `canary` or `manual`.
+        verdict: the gate's: `accepted`, or `undecided`, which is never released by itself.
         incumbent_rate: the share of its gate cases that the incumbent passed.
     """
+    if verdict != "accepted":
+        return Plan("stage", "the evidence does not suffice: it waits for a person")
     if rollout == "instant":
         return Plan("release", "released at once")
     if rollout == "canary" and incumbent_rate <= DEAD_RATE:

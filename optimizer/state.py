@@ -33,12 +33,16 @@ class Case(TypedDict):
 
 
 class Split(TypedDict):
-    """Who may see what: train is shown to the diagnostician, the others never are."""
+    """Who may see what: train is shown to the diagnostician, the others never are.
+
+    `looks`: how many earlier gates looked at a hold-out case, those never looked at left out.
+    """
 
     train: list[Case]
     hold_out: list[Case]
     regression: list[Case]
     fingerprint: str
+    looks: dict[str, int]
 
 
 class Evidence(TypedDict):

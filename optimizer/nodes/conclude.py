@@ -33,9 +33,6 @@ def ending(state: State) -> dict[str, Any]:
     if outcome := state.get("outcome"):
         return {"outcome": outcome, "reason": state.get("reason", "")}
     gates = state["gates"]
-    if any(gate["verdict"] == "undecided" for gate in gates):
-        best = max(gates, key=lambda gate: gate["e_value"])
-        return {"outcome": "needs_approval", "reason": best["reason"]}
     if gates:
         return {"outcome": "rejected", "reason": gates[-1]["reason"]}
     reasons = {each["fate"] for each in state["proposals"]}

@@ -11,18 +11,19 @@ from optimizer.state import State
 
 
 async def release(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Release the accepted candidate, or stage it for a person."""
+    """Release the candidate that the gate accepted, or stage it for a person."""
     doctor = doctor_of(runtime)
     async with doctor.database.connection() as connection:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "release")
-    winner = next(each for each in state["proposals"] if each["fate"] == "accepted")
-    planned = plan(doctor.rules.rollout, state["gates"][-1]["incumbent_rate"])
+    last = state["gates"][-1]
+    winner = next(each for each in state["proposals"] if each["ordinal"] == last["ordinal"])
+    planned = plan(doctor.rules.rollout, last["verdict"], last["incumbent_rate"])
     try:
         released = await carry_out(doctor, state, winner, planned)
     except SupersededError as error:
         return {"outcome": "rejected", "reason": f"the proof is void: {error}"}
     return {
         "outcome": "promoted" if released.live else "needs_approval",
-        "reason": planned.reason,
+        "reason": f"{planned.reason}: {last['reason']}" if not released.live else planned.reason,
         "to_version": released.version,
     }

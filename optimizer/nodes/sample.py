@@ -29,9 +29,16 @@ async def sample(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             failed = await runs.recent(connection, limit=MOST_EVIDENCE)
         cases = [case_of(run) for run in failed]
         production = distinct(cases)
-        looks = await healings.looks(connection, hold.id, [case["id"] for case in production])
+        known = [case["id"] for case in (*production, *golden_requests())]
+        looks = await healings.looks(connection, hold.id, known)
         pinned = await healings.healed_cases(connection, state["agent"])
-    divided = split(production, golden_requests(), pinned=_cases(pinned), looks=looks)
+    divided = split(
+        production,
+        golden_requests(),
+        pinned=_cases(pinned),
+        looks=looks,
+        order=state["healing_id"],
+    )
     train = {case["id"] for case in divided["train"]}
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
     return {"split": divided, "evidence": [_evidence(run) for run in shown[:MOST_EVIDENCE]]}

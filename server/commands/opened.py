@@ -1,6 +1,7 @@
 """What most commands begin with: settings, an event loop, a database."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -9,6 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 from db.pool import Database
 from graph.context import open_data
 from graph.settings import read_settings
+from server.commands.failures import Refused
+
+_TERMINATED = 128 + signal.SIGTERM
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -21,9 +25,33 @@ def run_async(
 
     @wraps(command)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
-        return asyncio.run(command(*args, **kwargs))
+        return asyncio.run(_until_told(command(*args, **kwargs)))
 
     return call
+
+
+async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
+    """Do the work; on SIGTERM cancel it, so that whatever it has opened is closed.
+
+    Raises:
+        Refused: it was told to stop.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we are in a coroutine
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if told:
+            raise Refused("stopped by SIGTERM", _TERMINATED) from None
+        raise
 
 
 @asynccontextmanager
