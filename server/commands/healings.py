@@ -7,7 +7,7 @@ import click
 from db import healings as store
 from optimizer.receipt import as_markdown
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import as_json, plain, print_json, print_table
 
 
 @click.group()
@@ -57,4 +57,4 @@ async def show(healing_id: UUID, as_json: bool) -> None:
     elif row.receipt is None:
         click.echo(f"healing {row.id} is under way: {row.state}")
     else:
-        click.echo(as_markdown(row.receipt))
+        click.echo(plain(as_markdown(row.receipt)))

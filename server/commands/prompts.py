@@ -9,7 +9,7 @@ import click
 from db import prompts as store
 from db.prompts import Agent
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import as_json, plain, print_json, print_table
 from server.diffs import unified
 
 agent_argument = click.argument("agent", type=click.Choice(get_args(Agent)))
@@ -70,7 +70,7 @@ async def show(agent: Agent, version: int | None, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        click.echo(row.text)
+        click.echo(plain(row.text))
 
 
 @prompts.command()
@@ -83,7 +83,7 @@ async def diff(agent: Agent, older: int, newer: int) -> None:
     async with opened_database() as database, database.connection() as connection:
         left = await store.get(connection, agent, older)
         right = await store.get(connection, agent, newer)
-    click.echo(unified(left, right) or "the texts are the same")
+    click.echo(plain(unified(left, right)) or "the texts are the same")
 
 
 @prompts.command()

@@ -8,7 +8,7 @@ import click
 from db import runs as log
 from db.runs import Outcome
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import as_json, plain, print_json, print_table
 
 
 @click.group()
@@ -57,11 +57,11 @@ async def show(run_id: UUID, as_json: bool) -> None:
         print_json(row)
         return
     versions = f"{row.manager_version} {row.worker_version} {row.evaluator_version}"
-    click.echo(f"run      {row.id}  {row.status}  {row.outcome or ''}  {row.message}")
+    click.echo(plain(f"run      {row.id}  {row.status}  {row.outcome or ''}  {row.message}"))
     click.echo(f"model    {row.model}  prompts (manager worker evaluator) {versions}")
-    click.echo(f"request  {row.request}")
+    click.echo(plain(f"request  {row.request}"))
     if row.code:
-        click.echo(f"\n{row.code}")
+        click.echo(plain(f"\n{row.code}"))
     if row.evaluation:
         _show_evaluation(row.evaluation)
 
@@ -80,4 +80,4 @@ def _show_evaluation(evaluation: dict[str, object]) -> None:
     reasons = evaluation["reasons"]
     assert isinstance(reasons, list)  # noqa: S101 - the log's own form
     for reason in reasons:
-        click.echo(f"- {reason}")
+        click.echo(plain(f"- {reason}"))

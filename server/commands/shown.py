@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import click
 from pydantic import TypeAdapter
@@ -20,7 +21,10 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows as a table; texts are shown as they are, never read as markup."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, column in enumerate(columns):
+        whole = any(isinstance(row[place], UUID) for row in rows)  # cut off, it is of no use
+        table.add_column(column, no_wrap=whole, min_width=36 if whole else None)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     Console(markup=False, highlight=False, soft_wrap=False).print(table)
@@ -30,4 +34,11 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return " ".join(text.split())
+    return plain(" ".join(text.split()))
+
+
+def plain(text: str) -> str:
+    """Return a stranger's text without what a terminal would obey: escapes and other controls."""
+    return "".join(
+        c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from server.commands.shown import plain
 from server.demo.measure import Answered, Measured
 from server.demo.play import Story
 
@@ -96,12 +97,14 @@ def _show_action(console: Console, story: Story) -> None:
         return
     console.print(f"\n{len(record['failed_run_ids'])} failed runs set it off. Root causes:")
     for cause in (record["findings"] or {}).get("root_causes", []):
-        console.print(f"  - {cause}", markup=False, highlight=False)
+        console.print(plain(f"  - {cause}"), markup=False, highlight=False)
     for each in record["candidates"]:
         if each["fate"] == "accepted":
             console.print("\nThe prompt that was released:\n")
             for line in each["diff"].splitlines():
-                console.print(f"  {line}", style=_colour(line), markup=False, highlight=False)
+                console.print(
+                    plain(f"  {line}"), style=_colour(line), markup=False, highlight=False
+                )
     for gate in record["gates"]:
         console.print(f"\nEvidence, on work that neither prompt was made for: {_evidence(gate)}")
     console.print(
