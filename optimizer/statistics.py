@@ -9,7 +9,7 @@ from scipy import stats
 
 THETAS: Final = (0.7, 0.8, 0.9)
 ACCEPT_AT: Final = 100.0
-WORTH_A_LOOK: Final = 10.0
+WORTH_A_LOOK: Final = 20.0
 MARGIN: Final = 0.10
 DETECT_AT: Final = 0.01
 
