@@ -158,6 +158,12 @@ async def reserve(
     return (await connection.execute(_SQL["reserve"], values)).rowcount == 1
 
 
+async def reserved_today(connection: Connection) -> int:
+    """Return the model calls that the healings of the last 24 hours have reserved."""
+    row = await (await connection.execute(_SQL["reserved_today"])).fetchone()
+    return int(row["calls"]) if row else 0
+
+
 async def settle(
     connection: Connection,
     hold: Hold,

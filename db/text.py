@@ -16,14 +16,15 @@ def storable(text: Text) -> Text:
 
 def json(value: Any) -> Jsonb | None:
     """Wrap a JSON value for a jsonb column, its texts made storable; None stays null."""
-    return None if value is None else Jsonb(_clean(value))
+    return None if value is None else Jsonb(clean(value))
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
+    """Return a JSON value with all its texts made storable."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     if isinstance(value, dict):
-        return {storable(str(key)): _clean(item) for key, item in value.items()}
+        return {storable(str(key)): clean(item) for key, item in value.items()}
     return value

@@ -5,6 +5,7 @@ and no answer accepted that is not finished.
 import asyncio
 import importlib.util
 import itertools
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, SecretStr
 
+from db.text import clean, storable
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
 from graph.state import Usage
@@ -63,7 +65,7 @@ class Model:
             ModelUnavailableError: neither the model nor a fall-back can be used.
         """
         message = await self._call(system, human, None)
-        text = message.text
+        text = storable(message.text)
         if not text.strip():
             raise OutputError("the model answered with nothing")
         return Answer(text, _name(message), _usage(message))
@@ -174,11 +176,15 @@ def _word(value: object) -> str:
 
 
 def _parse(message: AIMessage, shape: type[Shape]) -> Shape:
-    """Read the answer strictly: no repair of broken JSON, no value out of its range."""
+    """Read the answer strictly: no repair of broken JSON, no value out of its range.
+
+    Texts are made storable here, at the one place where a model's words come in: a checkpoint
+    that Postgres refuses would end the run.
+    """
     try:
         if message.tool_calls:
-            return shape.model_validate(message.tool_calls[0]["args"])
-        return shape.model_validate_json(message.text)
+            return shape.model_validate(clean(message.tool_calls[0]["args"]))
+        return shape.model_validate(clean(json.loads(message.text)))
     except ValueError as error:
         raise OutputError(f"the model's answer does not fit {shape.__name__}") from error
 

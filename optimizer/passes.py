@@ -29,6 +29,10 @@ _LOOK_AGAIN: Final = 0.25
 Watch = Callable[[str, dict[str, Any]], None]
 
 
+class LeaseLostError(Exception):
+    """This process was so late with its lease that another one took the healing over."""
+
+
 class Optimizer:
     """Runs passes in this process. One healing at a time in a deployment, whoever asks.
 
@@ -82,6 +86,8 @@ class Optimizer:
         try:
             async with self._leased(thread):
                 await self._follow(graph, given, config)
+        except LeaseLostError as error:
+            return Result(agent=agent, outcome="busy", reason=str(error), healing_id=thread)
         except (RunError, BudgetSpentError) as error:
             await self._give_up(graph, config, _words(error))
         except (asyncio.CancelledError, DatabaseError):
@@ -111,15 +117,22 @@ class Optimizer:
         """Renew the lease while the body runs; cancel the body when the lease is lost."""
         owner = asyncio.current_task()
         assert owner is not None  # noqa: S101 - we are in a coroutine
-        renewing = asyncio.create_task(self._renew(thread, owner))
+        renewing = asyncio.create_task(self._renew(thread))
+        renewing.add_done_callback(lambda task: None if task.cancelled() else owner.cancel())
         try:
             yield
+        except asyncio.CancelledError:
+            if renewing.done() and not renewing.cancelled():
+                owner.uncancel()
+                raise LeaseLostError("another process has taken over this healing") from None
+            raise
         finally:
             renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewing
 
-    async def _renew(self, thread: str, owner: asyncio.Task[Any]) -> None:
+    async def _renew(self, thread: str) -> None:
+        """Renew the lease until cancelled; return when somebody else has it."""
         lease = self._doctor.rules.lease_seconds
         held = False
         while True:
@@ -131,7 +144,6 @@ class Optimizer:
                 logger.warning("the lease of healing %s was not renewed: %s", thread, error)
                 continue
             if held and not mine and await self._is_open(thread):
-                owner.cancel("another process has taken over this healing")
                 return
             held = held or mine
 

@@ -35,6 +35,10 @@ WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL
   AND (SELECT coalesce(sum(calls_reserved), 0) FROM healings
        WHERE opened_at > clock_timestamp() - interval '24 hours') + %(calls)s <= %(daily)s;
 
+-- name: reserved_today
+SELECT coalesce(sum(calls_reserved), 0) AS calls FROM healings
+WHERE opened_at > clock_timestamp() - interval '24 hours';
+
 -- name: settle
 -- What was reserved and not needed comes back; what was used is counted.
 UPDATE healings SET calls_reserved = calls_reserved - %(calls)s + %(used)s,

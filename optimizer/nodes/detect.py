@@ -32,6 +32,7 @@ class Situation:
     incumbent: int
     tried: Sequence[Healing]
     now: datetime
+    calls_today: int = 0
 
     @property
     def failures(self) -> list[Run]:
@@ -68,6 +69,7 @@ async def _look(connection: Connection, agent: str, version: int, rules: Rules) 
         incumbent=version,
         tried=await healings.of_version(connection, "worker", version),
         now=datetime.now(UTC),
+        calls_today=await healings.reserved_today(connection),
     )
 
 
@@ -120,6 +122,8 @@ def cooling(situation: Situation, rules: Rules) -> str:
 
     After a rejection: an hour, doubling to a day, and so many new failures.
     """
+    if situation.calls_today >= rules.daily_calls:
+        return f"the day's {rules.daily_calls} model calls are spent"
     if not situation.tried:
         return ""
     last = situation.tried[0]

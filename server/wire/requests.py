@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from db.text import clean
 from graph.expressions import is_expression, is_literal
 from graph.state import Example, Request
 from server.wire.base import Body
@@ -71,8 +72,10 @@ class RequestBody(Body):
         return value
 
     def input(self) -> Request:
-        """Return the request as the graph takes it."""
-        return Request(request=self.request, examples=[each.example() for each in self.examples])
+        """Return the request as the graph takes it, its texts such as Postgres can hold."""
+        examples = [each.example() for each in self.examples]
+        given: Request = clean(Request(request=self.request, examples=examples))
+        return given
 
 
 class RunBody(BaseModel):

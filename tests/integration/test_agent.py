@@ -13,6 +13,7 @@ from graph.context import open_parts
 from graph.settings import read_settings
 from graph.state import Example, Request
 from server.execution import Failed, Finished, Service
+from server.wire.requests import RequestBody
 from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 
 ADD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
@@ -182,3 +183,13 @@ async def test_an_object_that_equals_everything_does_not_hold(serve: Any) -> Non
     finished = await service.run(ASK)
     assert not isinstance(finished.result, Failed)
     assert not finished.result["evaluation"]["passed"]
+
+
+async def test_text_that_postgres_cannot_hold_does_not_end_a_run(serve: Any) -> None:
+    code = "def add(a, b):\n    return a + b  # \x00 \ud800"
+    service, _ = await serve(agent_reply(code, title="\x00\ud800"))
+    body = RequestBody.model_validate({"request": "a\0b", "examples": ASK["examples"]})
+    finished = await service.run(body.input())
+    assert not isinstance(finished.result, Failed), finished.result
+    assert finished.result["evaluation"]["passed"]
+    assert (await logged(service, finished)).plan is not None

@@ -1,0 +1,102 @@
+"""The golden requests: enough of them, and each one tells sound code from an empty body."""
+
+import ast
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from graph.rules.verdict import establish
+from graph.sandbox.contract import Sandbox
+from graph.sandbox.select import select_sandbox
+from graph.state import Plan, PlannedExample
+from optimizer.cases import golden_requests
+from optimizer.state import Case
+from optimizer.text import runs_of
+from server.demo.measure import requests as demo_requests
+from simulator.bank import Task, load_bank
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    found = await select_sandbox("auto")
+    if found.name == "static":
+        pytest.skip("no sandbox works here")
+    yield found
+
+
+def task_of(case: Case) -> Task:
+    return load_bank().tasks[case["id"].removeprefix("golden:")]
+
+
+def plan_of(case: Case, signature: str) -> Plan:
+    stated = [PlannedExample(**each, origin="stated") for each in case["examples"]]
+    return Plan(title="t", requirements=["r"], signature=signature, examples=stated)
+
+
+def emptied(task: Task) -> str:
+    """Return the solution with the body of its every function gone."""
+    tree = ast.parse(task.solution)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [ast.Pass()]
+    return ast.unparse(tree)
+
+
+async def failing(case: Case, code: str, sandbox: Sandbox) -> list[str]:
+    """Return why the code may not pass, facts alone considered."""
+    facts = await establish(code, plan_of(case, f"def {task_of(case).name}()"), sandbox)
+    assert facts.execution.status != "not_run"
+    return facts.vetoes
+
+
+async def each_one(codes: dict[str, str], sandbox: Sandbox) -> dict[str, list[str]]:
+    """Judge the golden requests two at a time: the machine may have no more cores."""
+    places = asyncio.Semaphore(2)
+
+    async def one(case: Case) -> tuple[str, list[str]]:
+        async with places:
+            return case["id"], await failing(case, codes[case["id"]], sandbox)
+
+    return dict(await asyncio.gather(*map(one, golden_requests())))
+
+
+def test_there_are_enough_and_each_is_there_once() -> None:
+    golden = golden_requests()
+    assert len(golden) >= 80
+    assert max(Counter(each["id"] for each in golden).values()) == 1
+    assert max(Counter(each["request"] for each in golden).values()) == 1
+    assert all(each["source"] == "golden" for each in golden)
+
+
+@pytest.mark.parametrize("case", golden_requests(), ids=lambda case: case["id"])
+def test_each_has_four_examples_that_can_be_executed(case: Case) -> None:
+    assert len(case["examples"]) >= 4
+    assert len({each["call"] for each in case["examples"]}) == len(case["examples"])
+    for each in case["examples"]:
+        ast.parse(each["call"], mode="eval")
+        assert ("returns" in each) != ("raises" in each)
+        if "returns" in each:
+            ast.literal_eval(each["returns"])
+        else:
+            assert each["raises"].isidentifier()
+
+
+async def test_sound_code_holds_every_one(sandbox: Sandbox) -> None:
+    found = await each_one({each["id"]: task_of(each).solution for each in golden_requests()}, sandbox)
+    assert {name: why for name, why in found.items() if why} == {}
+
+
+async def test_an_empty_body_breaks_every_one(sandbox: Sandbox) -> None:
+    found = await each_one({each["id"]: emptied(task_of(each)) for each in golden_requests()}, sandbox)
+    assert [name for name, why in found.items() if not why] == []
+
+
+def test_requests_of_the_demo_are_not_golden() -> None:
+    """Not the same words, nor eight of them in a row."""
+    golden = set().union(*(runs_of(each["request"], 8) for each in golden_requests()))
+    asked = [*demo_requests("known"), *demo_requests("unseen")]
+    assert len(asked) >= 25
+    for each in asked:
+        assert not runs_of(each["request"], 8) & golden
