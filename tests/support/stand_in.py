@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 
@@ -39,7 +39,7 @@ class StandIn:
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
 
-    async def answer(self, request: Request) -> JSONResponse:
+    async def answer(self, request: Request) -> Response:
         """Answer one generateContent."""
         body = await request.json()
         asked = Asked(
@@ -52,9 +52,14 @@ class StandIn:
         self.asked.append(asked)
         reply = self.reply(asked)
         if isinstance(reply, tuple):
-            return JSONResponse(reply[1], reply[0])
+            return _json(reply[1], reply[0])
         text = reply if isinstance(reply, str) else json.dumps(reply)
-        return JSONResponse(said(text))
+        return _json(said(text))
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    """Answer in ASCII: halves of surrogate pairs can be sent only so."""
+    return Response(json.dumps(body), status, media_type="application/json")
 
 
 def said(text: str, finish: str = "STOP") -> dict[str, Any]:
