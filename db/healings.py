@@ -244,7 +244,7 @@ async def looks(connection: Connection, healing_id: UUID, cases: Sequence[str]) 
 
 
 async def add_candidate(connection: Connection, candidate: Candidate) -> None:
-    """Store a candidate; no effect if it is there."""
+    """Store a candidate; one that is there with this ordinal is replaced."""
     values = {
         "healing_id": candidate.healing_id,
         "ordinal": candidate.ordinal,

@@ -4,7 +4,9 @@ Plain JSON values only: a checkpoint must stay readable when the code has moved 
 """
 
 import operator
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+
+from langgraph.types import Overwrite
 
 
 class Example(TypedDict):
@@ -85,6 +87,22 @@ class State(Request):
     model: NotRequired[str]
     prompt_versions: Annotated[dict[str, int], operator.or_]
     usage: Annotated[dict[str, Usage], operator.or_]
+
+
+MERGED: Final = ("prompt_versions", "usage")
+
+
+def merge(state: dict[str, Any], update: dict[str, Any]) -> None:
+    """Put a node's update into a state, as the graph's own channels do.
+
+    For those who follow a graph from outside, or run its nodes by themselves.
+    """
+    for key, value in update.items():
+        plain = value.value if isinstance(value, Overwrite) else value
+        if key in MERGED and not isinstance(value, Overwrite):
+            state[key] = {**state.get(key, {}), **plain}
+        else:
+            state[key] = plain
 
 
 class Result(TypedDict):

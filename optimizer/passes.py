@@ -25,6 +25,7 @@ from optimizer.trials import BudgetSpentError
 logger = logging.getLogger(__name__)
 
 _LOOK_AGAIN: Final = 0.25
+_NOTHING_SEEN: Final = {"failed_run_ids": [], "errors": 0, "proposals": [], "gates": []}
 
 Watch = Callable[[str, dict[str, Any]], None]
 
@@ -84,19 +85,38 @@ class Optimizer:
         graph = build_graph(saver)
         given = None if taken else trigger
         try:
-            async with self._leased(thread):
-                await self._follow(graph, given, config)
+            await self._through(graph, taken, given, config)
         except LeaseLostError as error:
             return Result(agent=agent, outcome="busy", reason=str(error), healing_id=thread)
+        result = _result((await graph.aget_state(config)).values, agent)
+        return await self._settled(saver, thread, result)
+
+    async def _through(
+        self,
+        graph: OptimizerGraph,
+        taken: Healing | None,
+        given: Trigger | None,
+        config: RunnableConfig,
+    ) -> None:
+        """Bring a pass to its end: by its states, or by giving up.
+
+        Raises:
+            LeaseLostError: another process is at it now.
+        """
+        thread = config["configurable"]["thread_id"]
+        try:
+            if taken and not (await graph.aget_state(config)).next:
+                await self._give_up(graph, config, "its checkpoints do not say how to go on")
+                return
+            async with self._leased(thread):
+                await self._follow(graph, given, config)
         except (RunError, BudgetSpentError) as error:
             await self._give_up(graph, config, _words(error))
-        except (asyncio.CancelledError, DatabaseError):
+        except (asyncio.CancelledError, DatabaseError, LeaseLostError):
             raise  # the lease runs out, and the next pass goes on from here
         except Exception:
             logger.exception("healing %s broke", thread)
             await self._give_up(graph, config, "an internal error; the log has it")
-        result = _result((await graph.aget_state(config)).values, agent)
-        return await self._settled(saver, thread, result)
 
     async def _follow(
         self, graph: OptimizerGraph, given: Trigger | None, config: RunnableConfig
@@ -153,19 +173,26 @@ class Optimizer:
         return one is not None and str(one.id) == thread
 
     async def _give_up(self, graph: OptimizerGraph, config: RunnableConfig, why: str) -> None:
-        """Close the healing: the incumbent stays, and the receipt says why."""
+        """Close the healing: the incumbent stays, and the receipt says why.
+
+        Raises:
+            LeaseLostError: it is not ours to close, and its checkpoints not ours to write.
+        """
         values = (await graph.aget_state(config)).values
-        ended = {"outcome": "rejected", "reason": why}
-        if "healing_id" in values:
-            state: State = {**values, **ended}  # type: ignore[typeddict-item]
-            hold = self._doctor.hold(values["healing_id"])
-            async with self._doctor.database.transaction() as connection:
-                if await healings.holds(connection, hold):
-                    healing = await healings.get(connection, hold.id)
-                    trials = await healings.trials(connection, hold.id)
-                    written = receipt(state, healing, trials, **ending(state))
-                    closing = Closing("rejected", why, written, errored=True)
-                    await healings.close(connection, hold, closing)
+        thread = config["configurable"]["thread_id"]
+        ended = {"outcome": values.get("outcome", "rejected"), "reason": why}
+        hold = self._doctor.hold(thread)
+        async with self._doctor.database.transaction() as connection:
+            if await healings.holds(connection, hold):
+                ended["healing_id"] = thread
+                state: State = {**_NOTHING_SEEN, **values, **ended}  # type: ignore[typeddict-item]
+                healing = await healings.get(connection, hold.id)
+                trials = await healings.trials(connection, hold.id)
+                written = receipt(state, healing, trials, **ending(state))
+                closing = Closing(ended["outcome"], why, written, errored=True)
+                await healings.close(connection, hold, closing)
+            elif "healing_id" in values:
+                raise LeaseLostError("another process has taken over this healing")
         await graph.aupdate_state(config, ended, "conclude")
 
     async def _settled(self, saver: AsyncPostgresSaver, thread: str, result: Result) -> Result:
@@ -185,5 +212,5 @@ def _result(values: dict[str, Any], agent: str) -> Result:
 
 def _words(error: Exception) -> str:
     if isinstance(error, BudgetSpentError):
-        return "the budget of model calls is spent"
+        return str(error)
     return f"the optimizer's model failed: {error}"

@@ -1,11 +1,12 @@
 """Running a case under a prompt of one's choice, with the very nodes of the agent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 
 from db.prompts import Agent, Prompt
 from graph.context import Context, Given, PromptStore
@@ -13,11 +14,14 @@ from graph.errors import RunError
 from graph.nodes.evaluator import evaluator
 from graph.nodes.manager import manager
 from graph.nodes.worker import worker
-from graph.state import State, Usage
+from graph.state import State, Usage, merge
 from optimizer.state import Case
 
 TRIAL_SECONDS = 180.0
+TRIAL_CALLS = 3  # the worker, the judge, and the judge once more if its answer cannot be used
 _UNRELEASED = 0
+
+Node = Callable[[State, Runtime[Given]], Awaitable[dict[str, Any]]]
 
 
 class OverriddenPrompts:
@@ -56,7 +60,7 @@ async def make_plan(context: Context, case: Case) -> tuple[dict[str, Any], Usage
     Raises:
         RunError: the manager gave none.
     """
-    state = await _run(context, case, manager=True)
+    state = await _run(context, case, manager)
     return dict(state["plan"]), _total(state)
 
 
@@ -67,7 +71,7 @@ async def replay(
     tried = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            state = await _run(tried, case, plan=plan)
+            state = await _run(tried, case, worker, evaluator, plan=plan)
     except RunError as error:
         return _failed(error.error_class)
     except TimeoutError:
@@ -83,18 +87,20 @@ async def replay(
 
 
 def _failed(outcome: str) -> Replayed:
-    """Return a run without a verdict. Its answered calls are unknown: one is counted."""
-    return Replayed(outcome, False, 0.0, False, Usage(calls=1, input_tokens=0, output_tokens=0))
+    """Return a run that broke off. How many calls were answered is unknown: all are counted."""
+    usage = Usage(calls=TRIAL_CALLS, input_tokens=0, output_tokens=0)
+    return Replayed(outcome, False, 0.0, False, usage)
 
 
-async def _run(
-    context: Context, case: Case, *, plan: dict[str, Any] | None = None, manager: bool = False
-) -> dict[str, Any]:
-    given: dict[str, Any] = {"request": case["request"], "examples": case["examples"]}
-    if plan is not None:
-        given["plan"] = plan
-    graph = _PLANNING if manager else _WORKING
-    state: dict[str, Any] = await graph.ainvoke(given, context={"context": context})
+async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict[str, Any]:
+    """Run nodes of the agent one after another; return the state that they leave.
+
+    Not as a graph: inside a node of a graph that is being resumed, LangGraph would take it for a
+    subgraph, and resume that too.
+    """
+    state: dict[str, Any] = {"request": case["request"], "examples": case["examples"], **known}
+    for node in nodes:
+        merge(state, await node(cast("State", state), Runtime(context=Given(context=context))))
     return state
 
 
@@ -105,19 +111,3 @@ def _total(state: dict[str, Any]) -> Usage:
         input_tokens=sum(each["input_tokens"] for each in usages),
         output_tokens=sum(each["output_tokens"] for each in usages),
     )
-
-
-def _build(*nodes: Any) -> Any:
-    """Chain nodes of the agent without a checkpointer: a trial that is cut off is run again."""
-    graph = StateGraph(State, context_schema=Given)
-    previous = START
-    for node in nodes:
-        graph.add_node(node.__name__, node)
-        graph.add_edge(previous, node.__name__)
-        previous = node.__name__
-    graph.add_edge(previous, END)
-    return graph.compile()
-
-
-_PLANNING = _build(manager)
-_WORKING = _build(worker, evaluator)

@@ -9,16 +9,18 @@ from db.healings import Stage, Trial
 from graph.errors import RunError
 from graph.state import Usage
 from optimizer.context import Doctor
-from optimizer.replay import Replayed, make_plan, replay
+from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
 from optimizer.state import Case
 
 PLAN_CALLS = 1
-TRIAL_CALLS = 3  # the worker, the judge, and the judge once more if its answer cannot be used
 INCUMBENT = 0
 
 
 class BudgetSpentError(Exception):
     """The healing, or the day, may make no more model calls."""
+
+    def __init__(self) -> None:
+        super().__init__("the budget of model calls is spent")
 
 
 @dataclass
@@ -96,6 +98,15 @@ class Ledger:
 
     async def _pay(self, calls: int, work: Any) -> Any:
         return await pay(self.doctor, self.healing_id, calls, work)
+
+
+async def all_of(*work: Any) -> list[Any]:
+    """Gather, but let every one end before an exception goes on: none may write afterwards."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
 
 
 async def pay(doctor: Doctor, healing_id: str, calls: int, work: Any) -> Any:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.types import Overwrite
 from langsmith import uuid7
 
 from db import runs
@@ -21,7 +20,7 @@ from graph.build import AgentGraph, build_graph
 from graph.context import Context, open_data, open_parts, require_model
 from graph.errors import ErrorClass, InfrastructureError, RunError
 from graph.settings import Settings
-from graph.state import Request, Result, Usage
+from graph.state import Request, Result, Usage, merge
 from server import tracing
 
 logger = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ class Service:
                 )
                 async for updates in stream:
                     for update in updates.values():
-                        _gather(seen, update)
+                        merge(seen, update)
         except RunError as error:
             seen["prompt_versions"] |= error.prompt_versions
             return Failed(error.error_class, str(error))
@@ -141,16 +140,6 @@ def _config(run_id: UUID, thread_id: UUID) -> RunnableConfig:
     return RunnableConfig(
         configurable={"thread_id": str(thread_id)}, metadata={"run_id": str(run_id)}
     )
-
-
-def _gather(seen: dict[str, Any], update: dict[str, Any]) -> None:
-    """Merge one node's update as the graph's own reducers do."""
-    for key, value in update.items():
-        plain = value.value if isinstance(value, Overwrite) else value
-        if key in ("prompt_versions", "usage"):
-            seen[key] |= plain
-        else:
-            seen[key] = plain
 
 
 def _finish(seen: dict[str, Any], failure: Failed | None) -> Finish:

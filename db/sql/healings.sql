@@ -49,7 +49,7 @@ WHERE id = %(id)s AND holder = %(holder)s;
 
 -- name: close
 UPDATE healings SET outcome = %(outcome)s, reason = %(reason)s, errored = %(errored)s,
-    to_version = %(to_version)s, receipt = %(receipt)s, state = 'end',
+    to_version = coalesce(%(to_version)s, to_version), receipt = %(receipt)s, state = 'end',
     closed_at = clock_timestamp()
 WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
 
@@ -80,9 +80,11 @@ WHERE stage = 'gate' AND arm > 0 AND healing_id <> %(id)s AND case_id = ANY(%(ca
 GROUP BY case_id;
 
 -- name: add_candidate
+-- Proposed again after a kill: what is tried is what was written last.
 INSERT INTO candidates (healing_id, ordinal, round, origin, text, rationale)
 VALUES (%(healing_id)s, %(ordinal)s, %(round)s, %(origin)s, %(text)s, %(rationale)s)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin = excluded.origin,
+    text = excluded.text, rationale = excluded.rationale;
 
 -- name: candidates
 SELECT * FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;

@@ -1,7 +1,7 @@
 """gate: both prompts on work that neither has seen, until the evidence decides."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from langgraph.runtime import Runtime
@@ -11,7 +11,7 @@ from optimizer import gate as rules
 from optimizer.context import Given, doctor_of
 from optimizer.gate import Decision, Pair
 from optimizer.state import Case, Proposal, State
-from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger
+from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger, all_of
 
 MOST_GATES: Final = 2
 
@@ -26,6 +26,8 @@ async def gate(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     ledger = await Ledger.read(doctor, state["healing_id"], texts)
     pairs, spent = await _replay(ledger, survivor["ordinal"], state, doctor.rules.concurrency)
     decision = rules.decide(pairs)
+    if spent:
+        decision = replace(decision, reason=f"{decision.reason}; {BudgetSpentError()}")
     return {
         "proposals": [
             _with_fate(each, decision) if each is survivor else each for each in state["proposals"]
@@ -74,22 +76,13 @@ def _batches(cases: Sequence[Case], width: int) -> Iterator[tuple[Sequence[Case]
 
 
 async def _pairs(ledger: Ledger, arm: int, cases: Sequence[Case], *, hold_out: bool) -> list[Pair]:
-    found = await _all(*(_pair(ledger, arm, case, hold_out) for case in cases))
+    found = await all_of(*(_pair(ledger, arm, case, hold_out) for case in cases))
     return [pair for pair in found if pair]
 
 
 async def _pair(ledger: Ledger, arm: int, case: Case, hold_out: bool) -> Pair | None:
     """Run a case under both prompts; a pair counts only if both have a verdict."""
-    old, new = await _all(ledger.trial("gate", INCUMBENT, case), ledger.trial("gate", arm, case))
+    old, new = await all_of(ledger.trial("gate", INCUMBENT, case), ledger.trial("gate", arm, case))
     if old is None or new is None:
         return None
     return Pair(case["id"], hold_out, old.passed, new.passed, old.score, new.score)
-
-
-async def _all(*work: Any) -> list[Any]:
-    """Gather, but let every one end before an exception goes on: none may write afterwards."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results

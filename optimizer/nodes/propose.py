@@ -1,6 +1,5 @@
 """propose: the last good version first, then what the writer makes of the findings."""
 
-import asyncio
 import json
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from optimizer.context import Doctor, Given, doctor_of
 from optimizer.instructions import load
 from optimizer.spending import fill
 from optimizer.state import Proposal, State
+from optimizer.trials import all_of
 
 ROUNDS: Final = 2
 WRITTEN_A_ROUND: Final = 2
@@ -65,9 +65,8 @@ def _reverted(state: State) -> list[Proposal]:
 
 async def _written(doctor: Doctor, state: State, number: int) -> list[Proposal]:
     """Ask the writer, each time in another manner."""
-    drafts = await asyncio.gather(
-        *(_draft(doctor, state, manner) for manner in _MANNERS[:WRITTEN_A_ROUND])
-    )
+    manners = _MANNERS[:WRITTEN_A_ROUND]
+    drafts: list[Draft] = await all_of(*(_draft(doctor, state, manner) for manner in manners))
     return [
         _proposal("writer", number, draft.prompt.strip(), draft.rationale.strip()[:1000], None)
         for draft in drafts

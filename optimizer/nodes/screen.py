@@ -9,7 +9,7 @@ from db import healings
 from db.healings import Trial
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.state import Proposal, State
-from optimizer.trials import Ledger
+from optimizer.trials import Ledger, all_of
 
 CASES: Final = 6
 
@@ -36,7 +36,7 @@ async def _race(
         async with places:
             return arm, await ledger.trial("screen", arm, case)
 
-    tried = await asyncio.gather(*(one(arm, case) for arm in arms for case in cases))
+    tried = await all_of(*(one(arm, case) for arm in arms for case in cases))
     return {arm: [trial for at, trial in tried if at == arm and trial] for arm in arms}
 
 
