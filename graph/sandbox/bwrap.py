@@ -25,6 +25,7 @@ from graph.sandbox.interpreter import (
     readable,
 )
 from graph.sandbox.launch import Launch
+from graph.sandbox.making import made
 from graph.sandbox.process import supervise
 from graph.sandbox.seccomp import filter_program
 from graph.sandbox.verdict import tell
@@ -49,7 +50,7 @@ class BwrapSandbox:
         Raises:
             SandboxUnavailable: bubblewrap or seccomp is missing or does not work here.
         """
-        command = _command()
+        command = await asyncio.to_thread(_command)
         async with _filter_fd() as filter_fd:
 
             def launch(result_fd: int) -> Launch:
@@ -65,7 +66,6 @@ class BwrapSandbox:
         return tell(self.name, ending, limits)
 
 
-@cache
 def _command() -> tuple[str, ...]:
     path = shutil.which("bwrap")
     if path is None:
@@ -101,7 +101,7 @@ def _scratch(size: int) -> tuple[str, ...]:
 @contextlib.asynccontextmanager
 async def _filter_fd() -> AsyncIterator[int]:
     """Offer the filter as a file of its own, since runs at once would share a position."""
-    fd = await asyncio.to_thread(_write_filter)
+    fd = await made(_write_filter, os.close)
     try:
         yield fd
     finally:

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from graph.sandbox.making import made
+
 MAX_FILES = 1000
 BLOCK_BYTES = 512
 
@@ -16,7 +18,7 @@ BLOCK_BYTES = 512
 @contextlib.asynccontextmanager
 async def scratch_folder() -> AsyncIterator[Path]:
     """Make a folder, and remove it with all that is in it."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="selfheal-sandbox-"))
+    folder = await made(_make, _remove)
     try:
         yield folder
     finally:
@@ -33,6 +35,10 @@ def overfull(folder: Path, pid: int, limit: int) -> bool:
             if number >= MAX_FILES or used > limit:
                 return True
     return used + _deleted_but_open(pid) > limit
+
+
+def _make() -> Path:
+    return Path(tempfile.mkdtemp(prefix="selfheal-sandbox-"))
 
 
 def _remove(folder: Path) -> None:
