@@ -29,11 +29,14 @@ UPDATE healings SET state = %(state)s WHERE id = %(id)s AND holder = %(holder)s;
 
 -- name: reserve
 -- Calls are reserved before they are made: never more than a healing's and a day's allowance.
+-- Of two at once the second sees its own row as the first left it, but not so the rows of a
+-- subquery: hence this healing's calls stand outside it.
 UPDATE healings SET calls_reserved = calls_reserved + %(calls)s
 WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL
   AND calls_reserved + %(calls)s <= %(budget)s
   AND (SELECT coalesce(sum(calls_reserved), 0) FROM healings
-       WHERE opened_at > clock_timestamp() - interval '24 hours') + %(calls)s <= %(daily)s;
+       WHERE opened_at > clock_timestamp() - interval '24 hours' AND id <> %(id)s)
+      + calls_reserved + %(calls)s <= %(daily)s;
 
 -- name: reserved_today
 SELECT coalesce(sum(calls_reserved), 0) AS calls FROM healings

@@ -41,8 +41,14 @@ async def _race(
 
 
 def _judged(proposals: list[Proposal], results: dict[int, list[Trial]]) -> dict[str, Any]:
-    """Give a fate to all but the best: most passes, then score, then the earlier one."""
-    ranked = sorted(results, key=lambda arm: (*_merit(results[arm]), -arm), reverse=True)
+    """Give a fate to all but the best: most passes, then what did well before, then score."""
+    proven = {each["ordinal"] for each in proposals if each["origin"] == "last_good"}
+
+    def merit(arm: int) -> tuple[float, bool, float, int]:
+        passed, score = _merit(results[arm])
+        return passed, arm in proven, score, -arm
+
+    ranked = sorted(results, key=merit, reverse=True)
     survivor = next((arm for arm in ranked if any(t.passed for t in results[arm])), None)
     judged = [
         each

@@ -119,7 +119,7 @@ async def test_a_killed_owner_leaves_a_server_that_is_adopted(folder: Path) -> N
 
 async def test_a_killed_first_start_leaves_no_half_cluster(folder: Path) -> None:
     owner, base = User(folder), folder / "postgres-18.new/data/base"
-    while not base.exists() and not (folder / "postgres-18").exists():  # noqa: ASYNC110
+    while not base.exists() and not (folder / "postgres-18").exists():
         await asyncio.sleep(0.005)
     owner.kill()  # its initdb goes on alone, in the way of the next
     owner.communicate()

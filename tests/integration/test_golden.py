@@ -3,7 +3,6 @@
 import ast
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -19,11 +18,11 @@ from simulator.bank import Task, load_bank
 
 
 @pytest.fixture(scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
+async def sandbox() -> Sandbox:
     found = await select_sandbox("auto")
     if found.name == "static":
         pytest.skip("no sandbox works here")
-    yield found
+    return found
 
 
 def task_of(case: Case) -> Task:
@@ -84,12 +83,16 @@ def test_each_has_four_examples_that_can_be_executed(case: Case) -> None:
 
 
 async def test_sound_code_holds_every_one(sandbox: Sandbox) -> None:
-    found = await each_one({each["id"]: task_of(each).solution for each in golden_requests()}, sandbox)
+    found = await each_one(
+        {each["id"]: task_of(each).solution for each in golden_requests()}, sandbox
+    )
     assert {name: why for name, why in found.items() if why} == {}
 
 
 async def test_an_empty_body_breaks_every_one(sandbox: Sandbox) -> None:
-    found = await each_one({each["id"]: emptied(task_of(each)) for each in golden_requests()}, sandbox)
+    found = await each_one(
+        {each["id"]: emptied(task_of(each)) for each in golden_requests()}, sandbox
+    )
     assert [name for name, why in found.items() if not why] == []
 
 

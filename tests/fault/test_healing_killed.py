@@ -1,0 +1,185 @@
+"""A healing whose process is killed at any moment is brought to its one end by the next one."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from db.healings import Candidate, add_candidate, candidates
+from db.pool import Database
+from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
+
+COMMAND = (sys.executable, "-m", "tests.support.one_pass")
+STATES = ("triage", "sample", "diagnose", "propose", "lint", "screen", "gate", "release")
+# What one process may have been in the middle of: 4 pairs of 2 trials of 3 calls, or 2 proposals.
+IN_FLIGHT = 24
+
+
+@pytest.fixture
+async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
+    """Return a clinic whose worker's prompt is broken, and has failed three times."""
+    async with opened_clinic(database) as opened:
+        await opened.put_live(await defect(gemini, "hello-world"))
+        await opened.run(*KNOWN[:3])
+        yield opened
+
+
+@pytest.fixture
+def env(service_env: dict[str, str]) -> dict[str, str]:
+    return {**service_env, "SELFHEAL_LEASE_SECONDS": "1"}
+
+
+@asynccontextmanager
+async def process(env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    running = await asyncio.create_subprocess_exec(
+        *COMMAND, env=env, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            kill(running)
+        await running.wait()
+        running._transport.close()  # type: ignore[attr-defined]
+
+
+def kill(running: asyncio.subprocess.Process) -> None:
+    os.killpg(running.pid, signal.SIGKILL)
+
+
+async def says(running: asyncio.subprocess.Process, pattern: str) -> re.Match[str]:
+    assert running.stdout is not None
+    said = []
+    async for raw in running.stdout:
+        said.append(raw.decode())
+        if match := re.match(pattern, said[-1]):
+            return match
+    raise AssertionError(f"it ended without saying {pattern}: {said}")
+
+
+async def result_of(running: asyncio.subprocess.Process) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((await says(running, r"result (.*)"))[1])
+    return found
+
+
+async def killed_when(
+    env: Mapping[str, str], moment: Callable[[asyncio.subprocess.Process], Awaitable[Any]]
+) -> None:
+    async with process(env) as running:
+        await moment(running)
+        kill(running)
+
+
+async def until(clinic: Clinic, query: str, running: asyncio.subprocess.Process) -> None:
+    """Wait until a query of the database says true."""
+    async with asyncio.timeout(60):
+        while True:
+            async with clinic.database.connection() as connection:
+                row = await (await connection.execute(query.encode())).fetchone()
+            if row and next(iter(row.values() if isinstance(row, dict) else row)):
+                return
+            assert running.returncode is None, "it ended before its time"
+            await asyncio.sleep(0.005)
+
+
+async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict[str, Any]:
+    """Let a second process go on at once; check that all is as if there had been one only."""
+    opened = [each.id for each in await clinic.healings()]
+    async with process(env) as second:
+        result = await result_of(second)
+    assert (result["outcome"], result["to_version"]) == ("promoted", 3)
+    (healing,) = await clinic.healings()
+    assert [healing.id] == (opened or [healing.id])
+    assert str(healing.id) == result["healing_id"]
+    log = await clinic.log()
+    assert [(each.action, each.version) for each in log] == [
+        ("heal", 3),
+        ("activate", 2),
+        ("seed", 1),
+    ]
+    assert [each.version for each in await clinic.versions()] == [3, 2, 1]
+    receipt = healing.receipt
+    assert receipt is not None
+    winner = next(each for each in receipt["candidates"] if each["fate"] == "accepted")
+    assert winner["text"] == (await clinic.live()).text
+    async with clinic.database.connection() as connection:
+        stored = await candidates(connection, healing.id)
+    assert [each.text for each in stored] == [each["text"] for each in receipt["candidates"]]
+    made = await calls(gemini)
+    made.subtract({"manager": 3, "worker": 3})  # the three runs that failed
+    # Every trial's calls are on the receipt once; what is more, was in flight or is no trial's.
+    tried = sum(row["calls"] for row in receipt["trials"])
+    overhead = made["diagnostician"] + made["writer"] + made["manager"]
+    assert tried + overhead <= made.total() <= tried + overhead + IN_FLIGHT
+    assert made["diagnostician"] <= 2
+    assert made["writer"] <= 4 * max(each["round"] for each in receipt["candidates"])
+    return receipt
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_killed_after_any_state(
+    clinic: Clinic, env: dict[str, str], gemini: str, state: str
+) -> None:
+    await killed_when(env, lambda running: says(running, f"ended {state}$"))
+    assert (await clinic.live()).version == (3 if state == "release" else 2)
+    await ends_well(clinic, env, gemini)
+
+
+MOMENTS = {
+    "opened": "SELECT count(*) > 0 FROM healings",
+    "diagnosing": "SELECT state = 'diagnose' FROM healings",
+    "written": "SELECT count(*) > 0 FROM candidates",
+    "early in the gate": "SELECT count(*) > 4 FROM trials WHERE stage = 'gate'",
+    "late in the gate": "SELECT count(*) > 40 FROM trials WHERE stage = 'gate'",
+    "stored": "SELECT count(*) > 2 FROM prompts WHERE agent = 'worker'",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_killed_in_the_middle_of_a_state(
+    clinic: Clinic, env: dict[str, str], gemini: str, moment: str
+) -> None:
+    await killed_when(env, lambda running: until(clinic, MOMENTS[moment], running))
+    await ends_well(clinic, env, gemini)
+
+
+async def test_killed_again_and_again(clinic: Clinic, env: dict[str, str], gemini: str) -> None:
+    for count in (3, 12, 30):
+        query = f"SELECT count(*) > {count} FROM trials"
+        await killed_when(env, lambda running, query=query: until(clinic, query, running))  # type: ignore[misc]
+    async with process(env) as last:
+        result = await result_of(last)
+    assert result["outcome"] == "promoted"
+    assert len(await clinic.healings()) == 1
+    assert [each.action for each in await clinic.log()] == ["heal", "activate", "seed"]
+
+
+async def test_two_at_once_heal_once(clinic: Clinic, env: dict[str, str]) -> None:
+    async with process(env) as one, process(env) as other:
+        results = await asyncio.gather(result_of(one), result_of(other))
+    outcomes = sorted(each["outcome"] for each in results)
+    assert outcomes in (["busy", "promoted"], ["healthy", "promoted"]), results
+    assert len(await clinic.healings()) == 1
+    assert [each.action for each in await clinic.log()] == ["heal", "activate", "seed"]
+    assert len(await clinic.versions()) == 3
+
+
+async def test_a_candidate_proposed_again_is_the_one_that_counts(clinic: Clinic) -> None:
+    """Killed while it proposes, a healing asks the writer again: two texts for one ordinal."""
+    await clinic.execute(
+        "INSERT INTO healings (id, agent, trigger, state, incumbent_version, holder, lease_until)"
+        " VALUES (gen_random_uuid(), 'worker', 't', 'propose', 2, gen_random_uuid(), now())"
+    )
+    (healing,) = await clinic.healings()
+    async with clinic.database.connection() as connection:
+        for text in ("first", "second"):
+            again = Candidate(healing.id, 1, 1, "writer", text, "why")
+            await add_candidate(connection, again)
+        assert [each.text for each in await candidates(connection, healing.id)] == ["second"]

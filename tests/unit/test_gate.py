@@ -1,0 +1,128 @@
+"""What the gate decides from pairs, whatever their order."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer import gate
+from optimizer.gate import DEAD_RATE, FEWEST_PAIRS, Pair, decide
+from optimizer.release import plan
+from optimizer.statistics import ACCEPT_AT
+
+
+def pair(
+    old: bool, new: bool, *, held: bool = True, scores: tuple[float, float] | None = None
+) -> Pair:
+    left, right = scores or (0.9 if old else 0.2, 0.9 if new else 0.2)
+    return Pair(f"case{random.random()}", held, old, new, left, right)
+
+
+def pairs(gains: int = 0, losses: int = 0, both: int = 0, *, held: bool = True) -> list[Pair]:
+    return [
+        *(pair(False, True, held=held) for _ in range(gains)),
+        *(pair(True, False, held=held) for _ in range(losses)),
+        *(pair(True, True, held=held) for _ in range(both)),
+    ]
+
+
+def test_a_candidate_that_mends_everything_is_accepted() -> None:
+    found = decide(pairs(gains=30))
+    assert (found.verdict, found.pairs, found.gains, found.losses) == ("accepted", 30, 30, 0)
+    assert found.e_value >= ACCEPT_AT
+    assert (found.incumbent_rate, found.candidate_rate) == (0.0, 1.0)
+    assert found.difference == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [],
+        pairs(both=60),
+        pairs(losses=12, both=48),
+        pairs(gains=3, losses=3, both=54),
+        pairs(gains=2, both=58),  # better, but nearly nothing to show for it
+    ],
+)
+def test_what_is_not_shown_to_be_better_is_rejected(seen: list[Pair]) -> None:
+    assert decide(seen).verdict == "rejected"
+
+
+def test_better_but_not_proven_is_left_to_a_person() -> None:
+    found = decide(pairs(gains=8, both=52))
+    assert (found.verdict, found.e_value < ACCEPT_AT) == ("undecided", True)
+    assert "8 gains, 0 losses" in found.reason
+
+
+def test_only_hold_out_counts_for_superiority() -> None:
+    found = decide(pairs(gains=40, held=False) + pairs(both=20))
+    assert (found.verdict, found.gains, found.e_value) == ("rejected", 0, 1.0)
+    assert not gate.superior(pairs(gains=40, held=False))
+    assert gate.superior(pairs(gains=10))
+    assert gate.beyond_hope(pairs(gains=40, held=False), left=9)
+
+
+@given(st.integers(10, FEWEST_PAIRS - 1))
+def test_fewer_than_thirty_pairs_are_never_accepted(count: int) -> None:
+    found = decide(pairs(gains=count))
+    assert found.verdict == "undecided"
+    assert f"only {count} of {FEWEST_PAIRS} pairs" in found.reason
+
+
+def test_regression_completes_the_thirty_pairs() -> None:
+    assert decide(pairs(gains=12) + pairs(both=18, held=False)).verdict == "accepted"
+
+
+def test_a_lower_score_beyond_the_margin_is_rejected_though_more_passes() -> None:
+    """Passing more cases barely, and all others worse than before, is no improvement."""
+    barely = [pair(False, True, scores=(0.59, 0.61)) for _ in range(12)]
+    worse = [pair(True, True, held=False, scores=(1.0, 0.65)) for _ in range(40)]
+    found = decide(barely + worse)
+    assert found.e_value >= ACCEPT_AT
+    assert found.verdict == "rejected"
+    assert "may score lower" in found.reason
+
+
+def test_regressions_lost_weigh_against_gains() -> None:
+    found = decide(pairs(gains=12) + pairs(losses=40, held=False))
+    assert found.verdict == "rejected"
+
+
+def test_a_slightly_lower_score_is_within_the_margin() -> None:
+    slightly = [pair(True, True, held=False, scores=(0.9, 0.88)) for _ in range(20)]
+    assert decide(pairs(gains=12) + slightly).verdict == "accepted"
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_pairs_does_not_matter(
+    drawn: list[tuple[bool, bool, bool]], shuffler: random.Random
+) -> None:
+    seen = [pair(old, new, held=held) for old, new, held in drawn]
+    mixed = list(seen)
+    shuffler.shuffle(mixed)
+    assert decide(seen) == decide(mixed)
+
+
+def test_an_unknown_bound_is_null_in_json() -> None:
+    assert decide([]).as_json()["lower"] is None
+    assert decide(pairs(gains=30)).as_json()["lower"] > 0
+
+
+@pytest.mark.parametrize(
+    ("rollout", "verdict", "rate", "action"),
+    [
+        ("canary", "accepted", 0.0, "release"),
+        ("canary", "accepted", DEAD_RATE, "release"),
+        ("canary", "accepted", DEAD_RATE + 0.01, "stage"),
+        ("instant", "accepted", 0.9, "release"),
+        ("manual", "accepted", 0.0, "stage"),
+        ("instant", "undecided", 0.0, "stage"),
+        ("canary", "undecided", 0.0, "stage"),
+    ],
+)
+def test_what_becomes_of_a_candidate(rollout: str, verdict: str, rate: float, action: str) -> None:
+    assert plan(rollout, verdict, rate).action == action
