@@ -104,7 +104,9 @@ sys.exit(7)
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     async def test_signals_reach_the_command(self, number: signal.Signals) -> None:
-        script = "import os, time; print(f'pid {os.getpid()}', flush=True); time.sleep(60)"
+        # In a shell's background SIGINT is ignored, by all that is started there.
+        heard = f"import os, signal, time; signal.signal({number.value}, signal.SIG_DFL)"
+        script = heard + "; print(f'pid {os.getpid()}', flush=True); time.sleep(60)"
         command = (*SIMULATOR, "--", sys.executable, "-c", script)
         async with started(*command, env=clean_environment(), says=r"pid (\d+)") as (process, pid):
             process.send_signal(number)
