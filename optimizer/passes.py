@@ -11,7 +11,7 @@ from uuid import uuid4
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from db import healings
+from db import healings, trials
 from db.errors import DatabaseError
 from db.healings import Closing, Healing
 from graph.errors import RunError
@@ -187,8 +187,8 @@ class Optimizer:
                 ended["healing_id"] = thread
                 state: State = {**_NOTHING_SEEN, **values, **ended}  # type: ignore[typeddict-item]
                 healing = await healings.get(connection, hold.id)
-                trials = await healings.trials(connection, hold.id)
-                written = receipt(state, healing, trials, **ending(state))
+                tried = await trials.trials(connection, hold.id)
+                written = receipt(state, healing, tried, **ending(state))
                 closing = Closing(ended["outcome"], why, written, errored=True)
                 await healings.close(connection, hold, closing)
             elif "healing_id" in values:

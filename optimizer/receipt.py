@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from db.healings import Healing, Trial
+from db.healings import Healing
+from db.trials import Trial
 from optimizer.state import Case, State
 
 

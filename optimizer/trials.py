@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from db import healings
-from db.healings import Stage, Trial
+from db import trials as store
+from db.trials import Stage, Trial
 from graph.errors import RunError
 from graph.state import Usage
 from optimizer.context import Doctor
@@ -39,8 +40,8 @@ class Ledger:
         """Read what was tried before, perhaps by a process that is gone."""
         hold = doctor.hold(healing_id)
         async with doctor.database.connection() as connection:
-            trials = await healings.trials(connection, hold.id)
-            plans = await healings.plans(connection, hold.id)
+            trials = await store.trials(connection, hold.id)
+            plans = await store.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id): trial for trial in trials}
         return cls(doctor, healing_id, texts, done, plans)
 
@@ -76,7 +77,7 @@ class Ledger:
         }
         hold = self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
-            self.done[stage, arm, case["id"]] = await healings.add_trial(
+            self.done[stage, arm, case["id"]] = await store.add_trial(
                 connection, hold.id, stage=stage, arm=arm, case_id=case["id"], result=row
             )
 
@@ -93,7 +94,7 @@ class Ledger:
                 self.plans[case["id"]] = plan
                 async with self.doctor.database.connection() as connection:
                     hold = self.doctor.hold(self.healing_id)
-                    await healings.add_plan(connection, hold.id, case["id"], plan)
+                    await store.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
 
     async def _pay(self, calls: int, work: Any) -> Any:

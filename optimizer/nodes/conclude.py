@@ -4,7 +4,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from db import healings
+from db import healings, trials
 from db.healings import Closing
 from optimizer.context import Given, doctor_of
 from optimizer.receipt import receipt
@@ -21,8 +21,8 @@ async def conclude(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         if not await healings.holds(connection, hold):
             return ended
         healing = await healings.get(connection, hold.id)
-        trials = await healings.trials(connection, hold.id)
-        written = receipt(state, healing, trials, **ended)
+        tried = await trials.trials(connection, hold.id)
+        written = receipt(state, healing, tried, **ended)
         closing = Closing(ended["outcome"], ended["reason"], written, to_version)
         await healings.close(connection, hold, closing)
     return ended

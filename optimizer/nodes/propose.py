@@ -6,8 +6,8 @@ from typing import Any, Final
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
-from db import healings
-from db.healings import Candidate
+from db import healings, trials
+from db.trials import Candidate
 from graph.fence import RULE, fence
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.instructions import load
@@ -50,7 +50,7 @@ async def propose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
                 text=each["text"],
                 rationale=each["rationale"],
             )
-            await healings.add_candidate(connection, candidate)
+            await trials.add_candidate(connection, candidate)
     return {"round": number, "proposals": [*old, *new]}
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from db import healings, runs
+from db import healings, runs, trials
 from db.runs import Run
 from optimizer.cases import case_of, distinct, golden_requests, split
 from optimizer.context import Given, doctor_of
@@ -30,7 +30,7 @@ async def sample(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         cases = [case_of(run) for run in failed]
         production = distinct(cases)
         known = [case["id"] for case in (*production, *golden_requests())]
-        looks = await healings.looks(connection, hold.id, known)
+        looks = await trials.looks(connection, hold.id, known)
         pinned = await healings.healed_cases(connection, state["agent"])
     divided = split(
         production,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from langgraph.runtime import Runtime
 
 from db import healings
-from db.healings import Trial
+from db.trials import Trial
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.state import Proposal, State
 from optimizer.trials import Ledger, all_of

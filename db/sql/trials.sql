@@ -1,0 +1,32 @@
+-- name: looks
+-- How often a case was looked at by the gate of an earlier healing.
+SELECT case_id, count(DISTINCT healing_id) AS looks FROM trials
+WHERE stage = 'gate' AND arm > 0 AND healing_id <> %(id)s AND case_id = ANY(%(cases)s)
+GROUP BY case_id;
+
+-- name: add_candidate
+-- Proposed again after a kill: what is tried is what was written last.
+INSERT INTO candidates (healing_id, ordinal, round, origin, text, rationale)
+VALUES (%(healing_id)s, %(ordinal)s, %(round)s, %(origin)s, %(text)s, %(rationale)s)
+ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin = excluded.origin,
+    text = excluded.text, rationale = excluded.rationale;
+
+-- name: candidates
+SELECT * FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
+
+-- name: add_trial
+INSERT INTO trials (healing_id, stage, arm, case_id, outcome, passed, score, executed, calls)
+VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(outcome)s, %(passed)s, %(score)s,
+        %(executed)s, %(calls)s)
+ON CONFLICT (healing_id, stage, arm, case_id) DO UPDATE SET stage = trials.stage  -- the first stays
+RETURNING *;
+
+-- name: trials
+SELECT * FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id;
+
+-- name: add_plan
+INSERT INTO plans (healing_id, case_id, plan) VALUES (%(healing_id)s, %(case_id)s, %(plan)s)
+ON CONFLICT DO NOTHING;
+
+-- name: plans
+SELECT case_id, plan FROM plans WHERE healing_id = %(healing_id)s;
