@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from db.healings import Candidate, add_candidate, candidates
 from db.pool import Database
+from db.trials import Candidate, add_candidate, candidates
+from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
 COMMAND = (sys.executable, "-m", "tests.support.one_pass")
-STATES = ("triage", "sample", "diagnose", "propose", "lint", "screen", "gate", "release")
+STATES = ("sample", "diagnose", "propose", "lint", "screen", "gate", "release")
 # What one process may have been in the middle of: 4 pairs of 2 trials of 3 calls, or 2 proposals.
 IN_FLIGHT = 24
 
@@ -132,13 +133,30 @@ async def test_killed_after_any_state(
     await ends_well(clinic, env, gemini)
 
 
+@pytest.mark.parametrize("state", ["triage", "propose", "screen", "release"])
+async def test_killed_between_the_work_and_its_checkpoint(
+    clinic: Clinic, env: dict[str, str], gemini: str, state: str
+) -> None:
+    """What was done and not noted is done again, and must be found done."""
+    async with process({**env, "DIE_IN": state}) as first:
+        await first.wait()
+    assert (await clinic.live()).version == (3 if state == "release" else 2)
+    await ends_well(clinic, env, gemini)
+
+
+async def test_killed_when_all_is_done(clinic: Clinic, env: dict[str, str]) -> None:
+    async with process({**env, "DIE_IN": "conclude"}) as first:
+        await first.wait()
+    (healing,) = await clinic.healings()
+    assert (healing.outcome, healing.to_version) == ("promoted", 3)
+    async with process(env) as second:
+        assert (await result_of(second))["outcome"] == "healthy"
+
+
 MOMENTS = {
-    "opened": "SELECT count(*) > 0 FROM healings",
     "diagnosing": "SELECT state = 'diagnose' FROM healings",
-    "written": "SELECT count(*) > 0 FROM candidates",
     "early in the gate": "SELECT count(*) > 4 FROM trials WHERE stage = 'gate'",
     "late in the gate": "SELECT count(*) > 40 FROM trials WHERE stage = 'gate'",
-    "stored": "SELECT count(*) > 2 FROM prompts WHERE agent = 'worker'",
 }
 
 
@@ -169,6 +187,18 @@ async def test_two_at_once_heal_once(clinic: Clinic, env: dict[str, str]) -> Non
     assert len(await clinic.healings()) == 1
     assert [each.action for each in await clinic.log()] == ["heal", "activate", "seed"]
     assert len(await clinic.versions()) == 3
+
+
+async def test_a_living_process_keeps_its_healing(
+    clinic: Clinic, env: dict[str, str], gemini: str
+) -> None:
+    await control(gemini, latency_seconds=0.25)  # so that the other comes in the middle of it
+    async with process(env) as one:
+        await says(one, "ended diagnose")
+        async with process(env) as other:
+            results = await asyncio.gather(result_of(one), result_of(other))
+    assert results[0]["outcome"] == "promoted"
+    assert results[1]["outcome"] in ("busy", "healthy")
 
 
 async def test_a_candidate_proposed_again_is_the_one_that_counts(clinic: Clinic) -> None:

@@ -1,11 +1,19 @@
-"""One pass of the optimizer in a process of its own, from the environment: to be killed."""
+"""One pass of the optimizer in a process of its own, from the environment: to be killed.
+
+With DIE_IN set to a state, the process kills itself when that state has done its work, and before
+its checkpoint is written: the moment at which work is done twice, if it can be.
+"""
 
 import asyncio
+import functools
 import json
+import os
+import signal
 from typing import Any
 
 from graph.context import open_data, open_parts
 from graph.settings import read_settings
+from optimizer import build
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer
 from optimizer.state import Trigger
@@ -14,6 +22,18 @@ from optimizer.state import Trigger
 def watch(state: str, _: dict[str, Any]) -> None:
     """Say which state has ended."""
     print(f"ended {state}", flush=True)
+
+
+def die_in(state: str) -> None:
+    """Have the process killed at the end of a state."""
+    node = getattr(build, state)
+
+    @functools.wraps(node)
+    async def fatal(*given: Any, **more: Any) -> None:
+        await node(*given, **more)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(build, state, fatal)
 
 
 async def main() -> None:
@@ -29,4 +49,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    if state := os.environ.get("DIE_IN"):
+        die_in(state)
     asyncio.run(main())
