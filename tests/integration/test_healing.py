@@ -142,7 +142,7 @@ async def test_an_incumbent_that_still_does_some_good_is_not_replaced_at_once(
 ) -> None:
     monkeypatch.setenv("SELFHEAL_ROLLOUT", rollout)
     async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "half-finished"))
+        await clinic.put_live(await defect(gemini, "own-names"))
         names = (*KNOWN, "caesar_cipher", "truncate_text", "camel_to_snake", "run_length_encode")
         await clinic.run(*names)
         result = await clinic.heal()
