@@ -18,6 +18,7 @@ from graph.model import Model
 from graph.sandbox.contract import Sandbox
 from graph.sandbox.select import select_sandbox
 from graph.settings import Settings, SettingsError, read_settings
+from graph.verdict import Grading
 
 
 class PromptStore(Protocol):
@@ -42,14 +43,6 @@ class ReleasedPrompts:
         """
         async with self._database.connection() as connection:
             return await prompts.released(connection, agent)
-
-
-@dataclass(frozen=True, slots=True)
-class Grading:
-    """How rules and judge make one score: the rules' share, and the score that passes."""
-
-    rule_weight: float = 0.4
-    pass_threshold: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,15 @@ _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call: our error, whether it may pass by itself, the wait asked for in seconds."""
+    """A failed call: our error, whether it may pass by itself, the wait asked for in seconds.
+
+    `worked` tells that the server may have worked on it, and so will charge for it.
+    """
 
     error: RunError
     passing: bool = False
     wait: float = 0.0
+    worked: bool = False
 
 
 def classify(error: Exception, model: str) -> Failure:
@@ -51,11 +55,13 @@ def classify(error: Exception, model: str) -> Failure:
 def _of_the_server(error: Exception, model: str) -> Failure:
     """Return the failures that are nobody's choice: all may pass but a client error."""
     if isinstance(error, json.JSONDecodeError):
-        return Failure(InfrastructureError(f"{model}: the server answered with no JSON"), True)
+        garbled = InfrastructureError(f"{model}: the server answered with no JSON")
+        return Failure(garbled, True, worked=True)
     if isinstance(error, TimeoutError):
-        return Failure(InfrastructureError(f"{model} gave no answer in time"), True)
+        return Failure(InfrastructureError(f"{model} gave no answer in time"), True, worked=True)
     if _unreachable(error):
-        return Failure(InfrastructureError(f"{model} cannot be reached"), True)
+        cut = not isinstance(error, httpx.ConnectError | ConnectionRefusedError)
+        return Failure(InfrastructureError(f"{model} cannot be reached"), True, worked=cut)
     status = _status(error)
     return Failure(
         InfrastructureError(f"{model}: the call failed ({status or type(error).__name__})"),

@@ -22,6 +22,7 @@ from pydantic import BaseModel, SecretStr
 from db.text import clean, storable
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
+from graph.metering import count
 from graph.state import Usage
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -127,11 +128,13 @@ async def _patiently(
     for attempt in itertools.count():
         try:
             async with asyncio.timeout(end - monotonic()):
-                return _raw(await client.ainvoke(messages))
+                return await _counted(client, messages)
         except RunError:
             raise
         except Exception as error:
             failure = classify(error, name)
+            if not failure.worked:
+                count(calls=-1)
             wait = _wait(failure, attempt)
             # A wait that outlasts the time is not begun: the caller can do better with it.
             if not failure.passing or attempt >= _RETRIES or monotonic() + wait >= end:
@@ -140,11 +143,15 @@ async def _patiently(
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _raw(answer: object) -> AIMessage:
-    """Return the message itself: a structured call wraps it in a dict."""
+async def _counted(client: Runnable[Any, Any], messages: list[Any]) -> AIMessage:
+    """Make one call and count it; a structured one wraps its message in a dict."""
+    count(calls=1)
+    answer = await client.ainvoke(messages)
     raw = answer["raw"] if isinstance(answer, dict) else answer
     if not isinstance(raw, AIMessage):
         raise OutputError("the model's answer is no message")
+    cost = _usage(raw)
+    count(input_tokens=cost["input_tokens"], output_tokens=cost["output_tokens"])
     return raw
 
 

@@ -11,14 +11,15 @@ from langgraph.runtime import Runtime
 from db.prompts import Agent, Prompt
 from graph.context import Context, Given, PromptStore
 from graph.errors import RunError
+from graph.judge import MOST_CALLS as MOST_JUDGE_CALLS
 from graph.nodes.evaluator import evaluator
 from graph.nodes.manager import manager
 from graph.nodes.worker import worker
-from graph.state import State, Usage, merge
+from graph.state import State, merge
 from optimizer.state import Case
 
 TRIAL_SECONDS = 180.0
-TRIAL_CALLS = 3  # the worker, the judge, and the judge once more if its answer cannot be used
+TRIAL_CALLS = 1 + MOST_JUDGE_CALLS  # the worker's, and the judge's at worst
 _UNRELEASED = 0
 
 Node = Callable[[State, Runtime[Given]], Awaitable[dict[str, Any]]]
@@ -46,7 +47,6 @@ class Replayed:
     passed: bool
     score: float
     executed: bool
-    usage: Usage
 
     @property
     def verdict(self) -> bool:
@@ -54,14 +54,14 @@ class Replayed:
         return self.outcome == "output" or (self.outcome in ("ok", "failed") and self.executed)
 
 
-async def make_plan(context: Context, case: Case) -> tuple[dict[str, Any], Usage]:
-    """Return the plan of a case under the released manager's prompt, and its cost.
+async def make_plan(context: Context, case: Case) -> dict[str, Any]:
+    """Return the plan of a case under the released manager's prompt.
 
     Raises:
         RunError: the manager gave none.
     """
     state = await _run(context, case, manager)
-    return dict(state["plan"]), _total(state)
+    return dict(state["plan"])
 
 
 async def replay(
@@ -82,14 +82,11 @@ async def replay(
         passed=evaluation["passed"],
         score=evaluation["score"],
         executed=evaluation["execution"]["status"] != "not_run",
-        usage=_total(state),
     )
 
 
 def _failed(outcome: str) -> Replayed:
-    """Return a run that broke off. How many calls were answered is unknown: all are counted."""
-    usage = Usage(calls=TRIAL_CALLS, input_tokens=0, output_tokens=0)
-    return Replayed(outcome, False, 0.0, False, usage)
+    return Replayed(outcome, passed=False, score=0.0, executed=False)
 
 
 async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict[str, Any]:
@@ -102,12 +99,3 @@ async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict
     for node in nodes:
         merge(state, await node(cast("State", state), Runtime(context=Given(context=context))))
     return state
-
-
-def _total(state: dict[str, Any]) -> Usage:
-    usages: list[Usage] = list(state["usage"].values())
-    return Usage(
-        calls=sum(each["calls"] for each in usages),
-        input_tokens=sum(each["input_tokens"] for each in usages),
-        output_tokens=sum(each["output_tokens"] for each in usages),
-    )

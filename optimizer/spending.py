@@ -5,7 +5,6 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from graph.errors import OutputError
-from graph.state import Usage
 from optimizer.context import Doctor
 from optimizer.trials import pay
 
@@ -30,9 +29,5 @@ async def fill(
 async def _once(
     doctor: Doctor, healing_id: str, system: str, human: str, shape: type[Shape]
 ) -> Shape:
-    async def ask() -> tuple[Shape, Usage]:
-        answer = await doctor.model.fill(system, human, shape)
-        return answer.content, answer.usage
-
-    filled: Shape = await pay(doctor, healing_id, 1, ask())
-    return filled
+    answer, _ = await pay(doctor, healing_id, 1, doctor.model.fill(system, human, shape))
+    return answer.content

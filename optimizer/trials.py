@@ -1,13 +1,15 @@
 """Trials of a healing: paid from its budget, stored as they end, never run twice."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from db import healings
 from db import trials as store
 from db.trials import Stage, Trial
 from graph.errors import RunError
+from graph.metering import metered
 from graph.state import Usage
 from optimizer.context import Doctor
 from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
@@ -15,6 +17,8 @@ from optimizer.state import Case
 
 PLAN_CALLS = 1
 INCUMBENT = 0
+
+Value = TypeVar("Value")
 
 
 class BudgetSpentError(Exception):
@@ -56,24 +60,26 @@ class Ledger:
             plan = await self._plan(case)
             if plan is None:
                 return None
-            result = await self._pay(TRIAL_CALLS, self._replayed(case, arm, plan))
+            result, usage = await self._replayed(case, arm, plan)
             if not result.verdict:  # a fault that passes must not cost the case
-                result = await self._pay(TRIAL_CALLS, self._replayed(case, arm, plan))
-            await self._store(stage, arm, case, result)
+                result, usage = await self._replayed(case, arm, plan)
+            await self._store(stage, arm, case, result, usage)
         trial = self.done[key]
         return trial if _is_verdict(trial) else None
 
     async def _replayed(self, case: Case, arm: int, plan: dict[str, Any]) -> tuple[Replayed, Usage]:
-        result = await replay(self.doctor.agent, case, "worker", self.texts[arm], plan)
-        return result, result.usage
+        work = replay(self.doctor.agent, case, "worker", self.texts[arm], plan)
+        return await pay(self.doctor, self.healing_id, TRIAL_CALLS, work)
 
-    async def _store(self, stage: Stage, arm: int, case: Case, result: Replayed) -> None:
+    async def _store(
+        self, stage: Stage, arm: int, case: Case, result: Replayed, usage: Usage
+    ) -> None:
         row = {
             "outcome": result.outcome,
             "passed": result.passed,
             "score": result.score,
             "executed": result.executed,
-            "calls": result.usage["calls"],
+            "calls": usage["calls"],
         }
         hold = self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
@@ -88,7 +94,8 @@ class Ledger:
         async with self._planning.setdefault(case["id"], asyncio.Lock()):
             if case["id"] not in self.plans:
                 try:
-                    plan = await self._pay(PLAN_CALLS, make_plan(self.doctor.agent, case))
+                    work = make_plan(self.doctor.agent, case)
+                    plan, _ = await pay(self.doctor, self.healing_id, PLAN_CALLS, work)
                 except RunError:
                     return None
                 self.plans[case["id"]] = plan
@@ -96,9 +103,6 @@ class Ledger:
                     hold = self.doctor.hold(self.healing_id)
                     await store.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
-
-    async def _pay(self, calls: int, work: Any) -> Any:
-        return await pay(self.doctor, self.healing_id, calls, work)
 
 
 async def all_of(*work: Any) -> list[Any]:
@@ -110,11 +114,10 @@ async def all_of(*work: Any) -> list[Any]:
     return results
 
 
-async def pay(doctor: Doctor, healing_id: str, calls: int, work: Any) -> Any:
-    """Reserve calls, do the work, and settle what it really used; return the work's value.
-
-    Args:
-        work: an awaitable of (value, usage).
+async def pay(
+    doctor: Doctor, healing_id: str, calls: int, work: Coroutine[Any, Any, Value]
+) -> tuple[Value, Usage]:
+    """Reserve calls, do the work, and settle what it really used; return its value and its cost.
 
     Raises:
         BudgetSpentError: the reservation was refused; the work was not begun.
@@ -127,20 +130,19 @@ async def pay(doctor: Doctor, healing_id: str, calls: int, work: Any) -> Any:
     if not allowed:
         work.close()
         raise BudgetSpentError
-    used = Usage(calls=calls, input_tokens=0, output_tokens=0)
-    try:
-        value, used = await work
-        return value
-    finally:
-        async with doctor.database.connection() as connection:
-            await healings.settle(
-                connection,
-                hold,
-                reserved=calls,
-                used=used["calls"],
-                input_tokens=used["input_tokens"],
-                output_tokens=used["output_tokens"],
-            )
+    with metered() as usage:
+        try:
+            return await work, usage
+        finally:
+            async with doctor.database.connection() as connection:
+                await healings.settle(
+                    connection,
+                    hold,
+                    reserved=calls,
+                    used=usage["calls"],
+                    input_tokens=usage["input_tokens"],
+                    output_tokens=usage["output_tokens"],
+                )
 
 
 def _is_verdict(trial: Trial) -> bool:

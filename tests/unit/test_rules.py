@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from graph.context import Grading
-from graph.nodes.evaluator import Marks, verdict
+from graph.judge import Judgement
 from graph.rules.compare import same
 from graph.rules.linter import lint
 from graph.rules.running import observe
@@ -14,7 +13,8 @@ from graph.rules.syntax import asked_name, parses, read
 from graph.rules.table import WEIGHTS, Finding, Subject
 from graph.rules.verdict import Facts
 from graph.sandbox.contract import CallResult, Execution
-from graph.state import Plan, PlannedExample
+from graph.state import Plan, PlannedExample, Usage
+from graph.verdict import Grading, verdict
 
 OK = Execution("test", "ok", "", 0.0, "", ())
 
@@ -165,7 +165,8 @@ def facts(*found: Finding) -> Facts:
     return Facts(found, OK)
 
 
-LIKED = Marks(correctness=1, completeness=1, readability=1, reasons=[])
+def judged(score: float, *reasons: str) -> Judgement:
+    return Judgement(score, list(reasons), Usage(calls=1, input_tokens=0, output_tokens=0))
 
 
 def test_weights_sum_to_one() -> None:
@@ -174,8 +175,7 @@ def test_weights_sum_to_one() -> None:
 
 def test_rules_have_40_and_the_judge_60_percent() -> None:
     half = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
-    marks = Marks(correctness=0.5, completeness=0.5, readability=0.5, reasons=["so so"])
-    seen = verdict(half, marks, Grading())
+    seen = verdict(half, judged(0.5, "so so"), Grading())
     assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.5)
     assert seen["passed"]
     assert seen["reasons"] == ["so so"]
@@ -183,11 +183,15 @@ def test_rules_have_40_and_the_judge_60_percent() -> None:
 
 def test_facts_veto_whatever_the_judge_says() -> None:
     broken = facts(Finding("parses", 1.0), Finding("runs", 0.0, "ZeroDivisionError", veto=True))
-    seen = verdict(broken, LIKED, Grading())
+    seen = verdict(broken, judged(1.0), Grading())
     assert not seen["passed"]
     assert seen["score"] < 0.6
 
 
 def test_a_score_below_the_threshold_fails() -> None:
-    disliked = Marks(correctness=0.2, completeness=0.2, readability=0.2, reasons=["no"])
-    assert not verdict(facts(Finding("parses", 1.0)), disliked, Grading())["passed"]
+    assert not verdict(facts(Finding("parses", 1.0)), judged(0.2, "no"), Grading())["passed"]
+
+
+def test_the_score_that_passes_is_the_one_that_is_shown() -> None:
+    seen = verdict(facts(Finding("parses", 1.0)), judged(1 / 3), Grading())
+    assert (seen["score"], seen["passed"]) == (0.6, True)
