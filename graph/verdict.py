@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from graph.judge import Judgement
-from graph.rules.verdict import Facts
+from graph.rules.facts import Facts
 from graph.state import Evaluation, ExecutionReport
 
 _JUST_BELOW = 0.01

@@ -8,7 +8,7 @@ from db.prompts import Prompt
 from graph.context import Context, Given, context_of
 from graph.errors import EvaluationError, under
 from graph.judge import Judgement, case, judge
-from graph.rules.verdict import Facts, establish
+from graph.rules.facts import Facts, establish
 from graph.sandbox.contract import SandboxUnavailable
 from graph.state import Evaluation, State, Usage
 from graph.verdict import verdict

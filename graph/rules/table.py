@@ -21,9 +21,8 @@ WEIGHTS: Final[dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the rules look at."""
+    """What the rules of execution look at."""
 
-    code: str
     plan: Plan
     execution: Execution
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from graph.rules.verdict import establish
+from graph.rules.facts import establish
 from graph.sandbox.contract import Sandbox
 from graph.sandbox.select import select_sandbox
 from graph.state import Plan, PlannedExample

@@ -1,5 +1,8 @@
 """The code in whatever a model answers."""
 
+import contextlib
+import time
+
 import pytest
 
 from graph.errors import OutputError
@@ -21,7 +24,17 @@ CODE = "def f():\n    return 1\n"
         f"```python\r\n{CODE}```".replace("\n", "\r\n"),
         f"First:\n```bash\npip install everything and the sink\n```\nthen\n```python\n{CODE}```",
         f"An example:\n```\nf() -> 1, and so on, and so on\n```\n```python\n{CODE}```",
+        "In a list:\n\n1. so:\n\n   ```python\n   def f():\n       return 1\n   ```\n",
+        f"```python\n{CODE}```\nUse it:\n```python\nprint(f(), f(), f(), f(), f(), f())\n```",
+        f"```python\n{CODE}```\n```text\n1, and then a long listing of what it prints\n```",
+        f"Old:\n```diff\n-def f(): return 0 # and much more\n```\n```python\n{CODE}```",
+        f"```python\n{CODE}```\n\n```output\n```\n",
+        f"```{{.python}}\n{CODE}```",
+        f"``` python\n{CODE}``` ",
+        f"~~~~\n{CODE}~~~~\n",
+        f"Use `f`:\n\n```python\n\n\n{CODE}\n\n```",
         CODE,
+        f"\n\n{CODE}\n\n",
     ],
 )
 def test_code_is_found(answer: str) -> None:
@@ -35,6 +48,34 @@ def test_code_in_a_list_item_loses_its_indent() -> None:
 def test_a_fence_inside_a_string_does_not_end_the_block() -> None:
     code = 'def f():\n    """Say ``` inside."""\n    return "```"\n'
     assert extract(f"```python\n{code}```")[0] == code
+
+
+def test_a_fence_in_a_docstring_does_not_end_the_block() -> None:
+    code = 'def f():\n    """Do.\n\n    ```\n    f()\n    ```\n    """\n    return 1\n'
+    assert extract(f"So:\n```python\n{code}```\nDone.") == (code, "So:\nDone.")
+
+
+def test_what_the_program_lacks_is_taken_from_other_blocks() -> None:
+    helper = "def helper():\n    return 1\n"
+    main = "def f():\n    total = helper()\n    return total + 1\n"
+    test = "def test_f():\n    assert f() == 2\n"
+    fenced = [f"```python\n{each}```" for each in (helper, main, test)]
+    assert extract("\n\nand\n\n".join(fenced))[0] == f"{helper}\n\n{main}"
+
+
+def test_of_two_versions_the_longer_counts() -> None:
+    longer = "def f():\n    value = 1\n    return value\n"
+    assert extract(f"```python\n{CODE}```\nBetter:\n```python\n{longer}```")[0] == longer
+
+
+@pytest.mark.parametrize(
+    "text", ["```\n" * 20_000, "x\n" * 50_000, "`" * 100_000, "```python\n(" * 9]
+)
+def test_a_hostile_answer_takes_no_time(text: str) -> None:
+    began = time.monotonic()
+    with contextlib.suppress(OutputError):
+        extract(text)
+    assert time.monotonic() - began < 3
 
 
 def test_prose_around_the_code_is_the_explanation() -> None:

@@ -1,18 +1,22 @@
 """The rules of fact, each shown what it must see and what it must let pass."""
 
-import ast
+import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from graph.judge import Judgement
 from graph.rules.compare import same
+from graph.rules.facts import Facts
 from graph.rules.linter import lint
+from graph.rules.reading import observations
 from graph.rules.running import observe
-from graph.rules.syntax import asked_name, parses, read
+from graph.rules.syntax import SHORT, asked_name, read
 from graph.rules.table import WEIGHTS, Finding, Subject
-from graph.rules.verdict import Facts
-from graph.sandbox.contract import CallResult, Execution
+from graph.sandbox.contract import CallResult, Execution, Sandbox
+from graph.sandbox.select import select_sandbox
+from graph.sandbox.static import StaticSandbox
 from graph.state import Plan, PlannedExample, Usage
 from graph.verdict import Grading, verdict
 
@@ -23,9 +27,9 @@ def plan(signature: str = "def f() -> int", *examples: PlannedExample) -> Plan:
     return Plan(title="", requirements=[], signature=signature, examples=list(examples))
 
 
-def findings(code: str, signature: str = "def f() -> int") -> dict[str, Finding]:
-    subject = Subject(code, plan(signature), OK)
-    return {each.name: each for each in read(subject, ast.parse(code))}
+def findings(code: str, wanted: str = "f") -> dict[str, Finding]:
+    seen = observations(code, wanted)
+    return {name: Finding(name, score, words, veto=veto) for name, score, words, veto in seen}
 
 
 @pytest.mark.parametrize(
@@ -43,9 +47,48 @@ def test_the_asked_name_is_read_off_the_signature(signature: str, name: str | No
     assert asked_name(signature) == name
 
 
-@pytest.mark.parametrize("code", ["def f(:", "x = (", "\0", "(" * 5000])
+@pytest.mark.parametrize("code", ["def f(:", "x = (", "\0", "(" * 5000, "-" * 9000 + "1"])
 def test_what_does_not_parse_never_passes(code: str) -> None:
-    assert parses(code).veto
+    assert [(name, veto) for name, _, _, veto in observations(code, "f")] == [("parses", True)]
+
+
+@pytest.fixture(scope="session")
+async def sandbox() -> Sandbox:
+    chosen = await select_sandbox()
+    if chosen.name == "static":
+        pytest.skip("NOT TESTED: no sandbox works here")
+    return chosen
+
+
+async def test_long_code_is_read_where_it_can_do_no_harm(sandbox: Sandbox) -> None:
+    code = "def f() -> int:\n    return 1\n" + "x = 'a'\n" * 3000
+    assert len(code) > SHORT
+    elsewhere = await read(code, "def f() -> int", sandbox)
+    assert elsewhere == await read(code, "def f() -> int", StaticSandbox("not executed"))
+    assert {each.name: each.score for each in elsewhere} == {
+        "parses": 1, "defines": 1, "placeholders": 1, "documented": 0, "typed": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code", ["f'" + "{a}" * 80_000 + "'", "a;" * 200_000, "(" * 300_000, "x" * 600_000]
+)
+async def test_no_text_keeps_the_service_busy(sandbox: Sandbox, code: str) -> None:
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - began)
+
+    watching = asyncio.create_task(watch())
+    found = (await read(code, "def f()", sandbox))[0]
+    watching.cancel()
+    assert found.name == "parses"
+    assert found.veto or code[0] in "fa"
+    assert longest < 1.5  # read here, it would be many seconds
 
 
 @pytest.mark.parametrize(
@@ -121,7 +164,7 @@ def test_values_are_compared_by_type_and_value(expected: Any, actual: Any, equal
 def held(result: CallResult, **example: Any) -> Finding:
     stated = PlannedExample(call="f()", origin="stated", **example)
     execution = Execution("test", "ok", "", 0.0, "", (result,))
-    subject = Subject("", plan("def f()", stated), execution)
+    subject = Subject(plan("def f()", stated), execution)
     return {each.name: each for each in observe(subject)}["examples"]
 
 
@@ -141,14 +184,14 @@ def test_an_exception_is_matched_by_its_class_or_a_base() -> None:
 def test_an_inferred_example_only_counts() -> None:
     inferred = PlannedExample(call="f()", returns="1", origin="inferred")
     execution = Execution("test", "ok", "", 0.0, "", (CallResult("f()", 2, None, ""),))
-    seen = {each.name: each for each in observe(Subject("", plan("", inferred), execution))}
+    seen = {each.name: each for each in observe(Subject(plan("", inferred), execution))}
     assert seen["inferred_examples"].score == 0
     assert not seen["inferred_examples"].veto
 
 
 def test_what_was_not_run_has_no_rules_of_execution() -> None:
     not_run = Execution("static", "not_run", "no sandbox", 0.0, "", ())
-    assert list(observe(Subject("", plan(), not_run))) == []
+    assert list(observe(Subject(plan(), not_run))) == []
 
 
 async def test_the_linter_sees_errors_and_no_taste() -> None:

@@ -1,10 +1,10 @@
-"""All rules together: the findings, their weighted score, and whether facts forbid a pass."""
+"""What is known for a fact: all rules together, their score, and whether they forbid a pass."""
 
 from dataclasses import dataclass
 
 from graph.rules.linter import lint
 from graph.rules.running import observe
-from graph.rules.syntax import parses, read, tree_of
+from graph.rules.syntax import read
 from graph.rules.table import WEIGHTS, Finding, Subject
 from graph.sandbox.contract import Execution, Program, Sandbox
 from graph.state import Check, Plan
@@ -48,14 +48,12 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     Raises:
         SandboxUnavailable: the sandbox broke; nothing is known about the program.
     """
-    first = parses(code)
-    tree = tree_of(code)
-    if tree is None:
-        unrun = Execution(sandbox.name, "error", first.detail, 0.0, "", ())
-        return Facts((first,), unrun)
+    read_off = await read(code, plan["signature"], sandbox)
+    if read_off[0].veto:
+        unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
+        return Facts(read_off, unrun)
     calls = tuple(dict.fromkeys(each["call"] for each in plan["examples"]))
     execution = await sandbox.run(Program(code, calls))
-    subject = Subject(code, plan, execution)
     linted = await lint(code)
-    findings = (first, *read(subject, tree), *observe(subject), *([linted] if linted else []))
-    return Facts(findings, execution)
+    observed = observe(Subject(plan, execution))
+    return Facts((*read_off, *observed, *([linted] if linted else [])), execution)
