@@ -14,8 +14,8 @@ from db.migrate import migrate
 from db.pool import Database, open_database
 from db.prompts import Agent, Prompt
 from graph import seed
+from graph.evaluation import Evaluator
 from graph.model import Model
-from graph.sandbox.contract import Sandbox
 from graph.sandbox.select import select_sandbox
 from graph.settings import Settings, SettingsError, read_settings
 from graph.verdict import Grading
@@ -51,9 +51,7 @@ class Context:
 
     prompts: PromptStore
     model: Model
-    judge: Model
-    sandbox: Sandbox
-    grading: Grading
+    evaluator: Evaluator
 
 
 class Given(TypedDict, total=False):
@@ -138,35 +136,57 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Co
         SettingsError: no model can be called with these settings.
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
-    sandbox = await select_sandbox(settings.sandbox)
     async with (
         open_model(settings, settings.model) as model,
-        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
+        open_evaluator(settings) as evaluator,
     ):
-        yield Context(
-            prompts=ReleasedPrompts(database),
-            model=model,
-            judge=judge,
-            sandbox=sandbox,
-            grading=Grading(settings.rule_weight, settings.pass_threshold),
-        )
+        yield Context(ReleasedPrompts(database), model, evaluator)
+
+
+@asynccontextmanager
+async def open_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
+    """Open what gives verdicts: it needs no database, and no key but the judge's.
+
+    Raises:
+        SettingsError: the judge's model cannot be called with these settings.
+        SandboxUnavailable: the sandbox that was asked for does not work here.
+    """
+    sandbox = await select_sandbox(settings.sandbox)
+    async with open_model(settings, settings.judges_by, settings.judge_api_key) as judge:
+        grading = Grading(settings.rule_weight, settings.pass_threshold)
+        yield Evaluator(sandbox, judge, grading)
 
 
 def require_model(settings: Settings) -> None:
-    """Check what can be checked before anything is opened.
+    """Check that agent and judge can be called, before anything is opened.
 
     Raises:
         SettingsError: no model can be called: there is no key for Gemini, and no other is named.
     """
-    names = {settings.model: settings.google_api_key}
-    names.setdefault(settings.judges_by, settings.judge_api_key or settings.google_api_key)
-    for name, key in names.items():
-        if name.startswith("google_genai:") and key is None:
-            raise SettingsError(
-                "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
-                " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
-                " which starts a simulated Gemini"
-            )
+    if _lacks_key(settings.model, settings.google_api_key):
+        raise SettingsError(
+            "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
+            " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
+            " which starts a simulated Gemini"
+        )
+    require_judge(settings)
+
+
+def require_judge(settings: Settings) -> None:
+    """Check that the judge can be called; the worker's key is no concern of it.
+
+    Raises:
+        SettingsError: there is no key for the judge.
+    """
+    if _lacks_key(settings.judges_by, settings.judge_api_key or settings.google_api_key):
+        raise SettingsError(
+            "the judge cannot be called: set SELFHEAL_JUDGE_API_KEY or GOOGLE_API_KEY, or"
+            " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…)"
+        )
+
+
+def _lacks_key(name: str, key: SecretStr | None) -> bool:
+    return name.startswith("google_genai:") and key is None
 
 
 @asynccontextmanager

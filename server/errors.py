@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from db.errors import (
     DatabaseError,
@@ -14,6 +15,7 @@ from db.errors import (
     NotFoundError,
     ReleaseConflictError,
 )
+from graph.errors import EvaluationError
 from server.wire.base import Problem
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(UnknownAssistantError, _unknown_assistant)
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(ReleaseConflictError, _conflict)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(EvaluationError, _incomplete)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
     app.add_exception_handler(DatabaseError, _broken)
     app.add_exception_handler(Exception, _broken)
@@ -44,8 +48,10 @@ def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
     words = {
         404: "There is no such thing",
         409: "Somebody else changed it first",
+        413: "The body is too long",
         422: "A field is wrong",
-        503: "The database cannot be reached now; retry after the seconds given",
+        503: "The database, the sandbox or the judge is out of reach now; retry after the"
+        " seconds given",
     }
     return {code: {"model": Problem, "description": words[code]} for code in (*codes, 503)}
 
@@ -87,6 +93,17 @@ async def _conflict(_: Request, error: Exception) -> JSONResponse:
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     logger.warning("%s", error)
     return _answer(503, "the database cannot be reached now; try again in a few seconds")
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """Answer what FastAPI and our limits refuse: no such route or method, too long a body."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    return _answer(error.status_code, error.detail, "body" if error.status_code == 413 else None)
+
+
+async def _incomplete(_: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s", error)
+    return _answer(503, str(error))
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:

@@ -21,7 +21,7 @@ from graph.context import Context, open_data, open_parts, require_model
 from graph.errors import ErrorClass, InfrastructureError, RunError
 from graph.settings import Settings
 from graph.state import Request, Result, Usage, merge
-from server import tracing
+from server.tracing import traced_run, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,15 @@ class Service:
         """Have `observer` told the outcome of every run, once it is recorded."""
         self._observers.append(observer)
 
+    async def check(self) -> None:
+        """Do what every run needs.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or does not work.
+        """
+        async with self.database.connection() as connection:
+            await connection.execute("SELECT 1")
+
     async def run(self, request: Request, thread_id: UUID | None = None) -> Finished:
         """Run the agent and record the result before returning it.
 
@@ -84,7 +93,7 @@ class Service:
 
     async def _execute(self, run_id: UUID, thread_id: UUID, request: Request) -> Finished:
         seen: dict[str, Any] = {"prompt_versions": {}, "usage": {}}
-        with tracing.traced_run(run_id, thread_id, request) as metadata:
+        with traced_run(run_id, thread_id, request) as metadata:
             failure = await self._follow(run_id, thread_id, request, seen)
             finish = _finish(seen, failure)
             metadata["prompt_versions"] = seen["prompt_versions"]
@@ -181,9 +190,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
     require_model(settings)
-    tracing.prepare()
-    async with open_data(settings) as database, open_parts(settings, database) as context:
-        try:
-            yield Service(settings, database, context)
-        finally:
-            await asyncio.to_thread(tracing.close)
+    async with (
+        tracing(),
+        open_data(settings) as database,
+        open_parts(settings, database) as context,
+    ):
+        yield Service(settings, database, context)

@@ -1,8 +1,9 @@
 """LangSmith: a trace for each run, never in the way of one."""
 
+import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +15,21 @@ from graph.state import Request
 _DRAIN_SECONDS = 2.0
 
 
-def prepare() -> None:
-    """Bound what tracing may hold in memory and how it may delay the exit.
+@asynccontextmanager
+async def tracing() -> AsyncIterator[None]:
+    """Bound what tracing may hold in memory, and how it may delay the exit.
 
-    Call it before the first run: the client reads these once.
+    Enter it before the first run: the client reads these settings once.
     """
     os.environ.setdefault("LANGSMITH_USE_DAEMON", "true")
     os.environ.setdefault("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "200")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(_close)
 
 
-def close() -> None:
+def _close() -> None:
     """Send what is left, for two seconds at most: a dead endpoint must not hang the exit."""
     if utils.tracing_is_enabled():
         run_trees.get_cached_client().close(timeout=_DRAIN_SECONDS)

@@ -11,12 +11,12 @@ from rich.console import Console
 from graph.context import require_model
 from graph.sandbox.select import survey
 from graph.settings import SettingsError, read_settings
-from server import tracing
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.demo.play import NoSandboxError, Story, play
 from server.demo.report import write
 from server.demo.show import Screen, show
+from server.tracing import tracing
 
 NOT_HEALED, NO_SANDBOX = 1, 3
 
@@ -39,11 +39,11 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
         require_model(settings)
     except SettingsError:
         _begin_again_beside_a_stand_in(seed)
-    tracing.prepare()
     console = Console(soft_wrap=True)
     with Screen(console) as screen:
         try:
-            story = await play(settings, cycles, screen)
+            async with tracing():
+                story = await play(settings, cycles, screen)
         except NoSandboxError:
             raise Refused(await _no_sandbox(), NO_SANDBOX) from None
     show(console, story)

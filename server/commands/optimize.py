@@ -12,8 +12,8 @@ from graph.settings import read_settings
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer
 from optimizer.state import Trigger
-from server import tracing
 from server.commands.opened import run_async
+from server.tracing import tracing
 
 
 @click.command()
@@ -24,7 +24,6 @@ async def optimize(agent: Literal["worker"], force: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""
     settings = read_settings()
     require_model(settings)
-    tracing.prepare()
     console = Console(stderr=True)
 
     def watch(state: str, _: dict[str, Any]) -> None:
@@ -32,6 +31,7 @@ async def optimize(agent: Literal["worker"], force: bool) -> None:
             console.print(f"[dim]{state} done[/dim]")
 
     async with (
+        tracing(),
         open_data(settings) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,

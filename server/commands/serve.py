@@ -1,41 +1,75 @@
-"""`selfheal serve`: the service on this machine."""
+"""`selfheal serve`: the service on this machine, or one of its roles."""
 
 import ipaddress
+import socket
 
 import click
 
-from graph.settings import read_settings
+from graph.context import open_evaluator, require_judge
+from graph.settings import Settings, read_settings
 from optimizer.context import open_doctor
-from server.app import create_app
+from server.app import create_app, create_evaluator_app
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.execution import open_service
 from server.listening import listen, serve_until_told
 from server.scheduler import scheduling
+from server.tracing import tracing
+
+_PORTS = {"all": 8000, "evaluator": 8002}
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["all"]), default="all", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(tuple(_PORTS)),
+    default="all",
+    show_default=True,
+    help="Everything, or the evaluator alone: no database, no key but the judge's.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port. [default: 8000, evaluator: 8002]"
+)
 @run_async
-async def serve(role: str, host: str, port: int) -> None:
-    """Serve the agent over HTTP, with the optimizer's scheduler, everything in one process."""
+async def serve(role: str, host: str, port: int | None) -> None:
+    """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
     _only_loopback(host)
     settings = read_settings()
-    with listen(host, port) as listener:
-        async with (
-            open_service(settings) as service,
-            open_doctor(settings, service.database, service.context) as doctor,
-            scheduling(doctor, settings.optimize_every_seconds) as scheduler,
-        ):
-            service.tell(scheduler.observe)
-            click.echo(
-                f"selfheal: serving on http://{host}:{listener.getsockname()[1]}"
-                f" (role {role}, model {settings.model}, sandbox {service.context.sandbox.name}),"
-                " without keys: this machine only"
-            )
-            await serve_until_told(create_app(service, scheduler), listener)
+    with listen(host, _PORTS[role] if port is None else port) as listener:
+        if role == "evaluator":
+            await _serve_evaluator(settings, listener)
+        else:
+            await _serve_all(settings, listener)
+
+
+async def _serve_all(settings: Settings, listener: socket.socket) -> None:
+    async with (
+        open_service(settings) as service,
+        open_doctor(settings, service.database, service.context) as doctor,
+        scheduling(doctor, settings.optimize_every_seconds) as scheduler,
+    ):
+        service.tell(scheduler.observe)
+        sandbox = service.context.evaluator.sandbox.name
+        _announce(listener, f"role all, model {settings.model}, sandbox {sandbox}")
+        await serve_until_told(create_app(service, scheduler), listener)
+
+
+async def _serve_evaluator(settings: Settings, listener: socket.socket) -> None:
+    require_judge(settings)
+    async with tracing(), open_evaluator(settings) as evaluator:
+        sandbox = evaluator.sandbox.name
+        _announce(listener, f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}")
+        app = create_evaluator_app(evaluator, settings.max_concurrency)
+        await serve_until_told(app, listener)
+
+
+def _announce(listener: socket.socket, what: str) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(
+        f"selfheal: serving on http://{shown}:{port} ({what}), without keys: this machine only"
+    )
 
 
 def _only_loopback(host: str) -> None:

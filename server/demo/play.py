@@ -133,7 +133,7 @@ async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Telle
 
 
 def _need_sandbox(context: Context) -> None:
-    if context.sandbox.name == "static":
+    if context.evaluator.sandbox.name == "static":
         raise NoSandboxError
 
 

@@ -1,11 +1,15 @@
 """What a caller may ask the agent for."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from db.text import clean
 from graph.expressions import is_expression, is_literal
 from graph.state import Example, Request
 from server.wire.base import Body
+
+_MOST_TEXT = 50_000
 
 
 class ExampleBody(Body):
@@ -51,6 +55,16 @@ class ExampleBody(Body):
         return Example(call=self.call, returns=self.returns or "")
 
 
+def not_too_much(examples: Sequence[ExampleBody]) -> None:
+    """Keep examples to what can be read and compared in no time.
+
+    Raises:
+        ValueError: they are too long together.
+    """
+    if sum(len(each.call) + len(each.returns or "") for each in examples) > _MOST_TEXT:
+        raise ValueError(f"must have at most {_MOST_TEXT} characters together")
+
+
 class RequestBody(Body):
     """What to write: a request in words, and examples if there are any."""
 
@@ -69,6 +83,12 @@ class RequestBody(Body):
     def _not_blank(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("must not be blank")
+        return value
+
+    @field_validator("examples")
+    @classmethod
+    def _short_together(cls, value: list[ExampleBody]) -> list[ExampleBody]:
+        not_too_much(value)
         return value
 
     def input(self) -> Request:

@@ -1,0 +1,26 @@
+"""The evaluator's role: as many verdicts at once as the machine was set to give."""
+
+import asyncio
+
+from graph.evaluation import Evaluator, Work
+from graph.seed import first_prompts
+from graph.state import Evaluation
+
+
+class Evaluating:
+    """Gives verdicts, a limited number at once."""
+
+    def __init__(self, evaluator: Evaluator, most_at_once: int) -> None:
+        self._evaluator = evaluator
+        self._own_prompt = first_prompts()["evaluator"]
+        self._places = asyncio.Semaphore(most_at_once)
+
+    async def evaluate(self, work: Work, prompt: str | None = None) -> Evaluation:
+        """Return the verdict under a judge's prompt, or under the one that selfheal comes with.
+
+        Raises:
+            EvaluationError: the sandbox or the judge could not do its part.
+        """
+        async with self._places:
+            evaluation, _ = await self._evaluator.evaluate(work, prompt or self._own_prompt)
+            return evaluation

@@ -1,0 +1,31 @@
+"""Verdicts on programs: the evaluator's role."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from server.errors import documented
+from server.evaluating import Evaluating
+from server.wire.evaluate import EvaluateBody
+from server.wire.runs import EvaluationAnswer
+
+router = APIRouter(tags=["evaluator"])
+
+
+def _evaluating(request: Request) -> Evaluating:
+    evaluating: Evaluating = request.app.state.evaluating
+    return evaluating
+
+
+@router.post("/evaluate", responses=documented(413, 422))
+async def evaluate(
+    body: EvaluateBody, evaluating: Annotated[Evaluating, Depends(_evaluating)]
+) -> EvaluationAnswer:
+    """Run a program in the sandbox and judge it.
+
+    Answered with 503 where sandbox or judge could not do their part: that is neither a pass nor
+    a fail.
+    """
+    prompt = body.judge_prompt.text if body.judge_prompt else None
+    verdict = await evaluating.evaluate(body.work(), prompt)
+    return EvaluationAnswer.model_validate(verdict)
