@@ -15,6 +15,7 @@ from graph.sandbox.contract import (
     Program,
     SandboxUnavailable,
 )
+from graph.sandbox.excess import crowded
 from graph.sandbox.interpreter import (
     CHILD,
     CHILD_VALUES,
@@ -60,7 +61,12 @@ class BwrapSandbox:
                     *("--seccomp", str(filter_fd), "--"),
                     *(str(executable()), *FLAGS, f"{INSIDE}/{CHILD.name}", *map(str, sizes)),
                 )
-                return Launch(argv, dict(ENVIRONMENT), (filter_fd,))
+                return Launch(
+                    argv,
+                    dict(ENVIRONMENT),
+                    (filter_fd,),
+                    disk_full=lambda pid: crowded(pid, SCRATCH),
+                )
 
             ending = await supervise(launch, program, limits)
         return tell(self.name, ending, limits)

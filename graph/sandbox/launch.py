@@ -6,7 +6,7 @@ from typing import Literal
 
 from graph.sandbox.transcript import Transcript
 
-Stop = Literal["start", "timeout", "output", "disk", "garbled", "cancelled"]
+Stop = Literal["start", "timeout", "output", "disk", "threads", "garbled", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from graph.sandbox.contract import Limits, Program, SandboxUnavailable
+from graph.sandbox.excess import MOST_THREADS, threads
 from graph.sandbox.launch import Ending, Launch, Stop
 from graph.sandbox.transcript import GarbledError, Transcript, packed
 
@@ -85,7 +86,7 @@ class Child:
         disk_full: Callable[[int], bool] | None,
     ) -> None:
         readers = asyncio.gather(*self._readers(process, results))
-        watcher = asyncio.create_task(self._watch(process, disk_full))
+        watcher = asyncio.create_task(self._watch(process.pid, disk_full))
         self.ending.returncode = await process.wait()
         watcher.cancel()
         await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
@@ -126,13 +127,14 @@ class Child:
             except GarbledError as problem:
                 self.stop("garbled", str(problem))
 
-    async def _watch(
-        self, process: asyncio.subprocess.Process, disk_full: Callable[[int], bool] | None
-    ) -> None:
-        while disk_full and process.returncode is None:
-            if disk_full(process.pid):
-                self.stop("disk")
+    async def _watch(self, pid: int, disk_full: Callable[[int], bool] | None) -> None:
+        """Look now and then at what no limit of the kernel's keeps in."""
+        while True:
             await asyncio.sleep(POLL_SECONDS)
+            if threads(pid) > MOST_THREADS:
+                self.stop("threads")
+            if disk_full and disk_full(pid):
+                self.stop("disk")
 
     def _on_ready(self) -> None:
         """Give the program its time from now on: the sandbox's own start does not count."""

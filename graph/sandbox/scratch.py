@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from graph.sandbox.excess import MOST_FILES
 from graph.sandbox.making import made
 
-MAX_FILES = 1000
 BLOCK_BYTES = 512
 
 
@@ -32,7 +32,7 @@ def overfull(folder: Path, pid: int, limit: int) -> bool:
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
             used += _size(entry.path)
-            if number >= MAX_FILES or used > limit:
+            if number >= MOST_FILES or used > limit:
                 return True
     return used + _deleted_but_open(pid) > limit
 

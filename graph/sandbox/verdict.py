@@ -3,6 +3,7 @@
 import signal
 
 from graph.sandbox.contract import Execution, Limits, SandboxUnavailable, Status
+from graph.sandbox.excess import MOST_THREADS
 from graph.sandbox.launch import Ending, Stop
 from graph.sandbox.process import START_SECONDS
 from graph.sandbox.transcript import Failure, Transcript
@@ -15,6 +16,7 @@ _STOPS: dict[Stop, tuple[Status, str]] = {
     "timeout": ("timeout", "stopped after {limits.wall_seconds:g} s"),
     "output": ("output", "stopped: it printed more than {limits.output_bytes} bytes"),
     "disk": ("output", "stopped: it wrote more than {limits.disk_bytes} bytes, or too many files"),
+    "threads": ("killed", f"stopped: it started more than {MOST_THREADS} threads"),
     "garbled": ("killed", "stopped: it interfered with the sandbox's own channel, {why}"),
     "cancelled": ("killed", "stopped: it was no longer wanted"),
 }
