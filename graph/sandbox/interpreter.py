@@ -1,5 +1,7 @@
 """Which files of this machine a program in a sandbox may read: Python's own, and C libraries."""
 
+import importlib.util
+import marshal
 import sys
 import sysconfig
 from functools import cache
@@ -24,6 +26,12 @@ def executable() -> Path:
     prefix = Path(sys.base_prefix).resolve()
     found = prefix / name
     return found if found.exists() else Path(sys.executable).resolve()
+
+
+def compiled(script: Path) -> bytes:
+    """Return a script as a .pyc file that the interpreter runs or imports without its source."""
+    code = compile(script.read_text(encoding="utf-8"), script.name, "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 @cache

@@ -1,19 +1,21 @@
 """One child process: started, fed, read with caps, stopped, reaped.
 
-Nothing here knows a sandbox: a backend says in a `Launch` which command makes one.
+Nothing here knows a sandbox: a backend says in a `Launch` which command makes one, or brings a
+process that runs already.
 """
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from graph.sandbox.contract import Limits, Program, SandboxUnavailable
 from graph.sandbox.excess import MOST_THREADS, threads
-from graph.sandbox.launch import Ending, Launch, Stop
+from graph.sandbox.launch import Ending, Launch, Running, Stop
 from graph.sandbox.transcript import GarbledError, Transcript, packed
 
 START_SECONDS = 20.0
@@ -28,22 +30,29 @@ class Child:
     def __init__(self, program: Program, limits: Limits) -> None:
         self._program = program
         self._limits = limits
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Running | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.ending = Ending(Transcript(program.calls, self._on_ready))
 
-    async def run(self, launch: Launch, results_in: int, results_out: int) -> Ending:
-        """Run to the end; the results come through the pipe `results_in` → `results_out`.
+    async def run(
+        self,
+        start: Callable[[], Awaitable[Running]],
+        results_out: int,
+        disk_full: Callable[[int], bool] | None,
+    ) -> Ending:
+        """Run to the end; the results come out of the pipe `results_out`.
 
         Raises:
-            SandboxUnavailable: the command could not be started.
+            SandboxUnavailable: the process could not be started.
         """
         started = time.monotonic()
-        async with _reading(results_out) as results:
-            process = await self._start(launch, results_in)
+        async with reading(results_out) as results:
+            process = self._process = await start()
+            if self.ending.stopped:  # cancelled while it was being started
+                self.stop(self.ending.stopped)
             self._timer = asyncio.get_running_loop().call_later(START_SECONDS, self.stop, "start")
             try:
-                await self._attend(process, results, launch.disk_full)
+                await self._attend(process, results, disk_full)
             finally:
                 self._timer.cancel()
                 if process.returncode is None:
@@ -59,29 +68,9 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def _start(self, launch: Launch, results_in: int) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *launch.argv,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env=launch.env,
-                pass_fds=(results_in, *launch.fds),
-                start_new_session=True,
-            )
-        except OSError as problem:
-            raise SandboxUnavailable(f"{launch.argv[0]} cannot be started: {problem}") from problem
-        finally:
-            os.close(results_in)
-        if self.ending.stopped:  # cancelled while it was being started
-            self.stop(self.ending.stopped)
-        return self._process
-
     async def _attend(
         self,
-        process: asyncio.subprocess.Process,
+        process: Running,
         results: asyncio.StreamReader,
         disk_full: Callable[[int], bool] | None,
     ) -> None:
@@ -95,7 +84,7 @@ class Child:
             await readers
 
     def _readers(
-        self, process: asyncio.subprocess.Process, results: asyncio.StreamReader
+        self, process: Running, results: asyncio.StreamReader
     ) -> Iterator[Coroutine[Any, Any, None]]:
         assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018
         yield self._feed(process.stdin)
@@ -145,7 +134,8 @@ class Child:
 
 
 @contextlib.asynccontextmanager
-async def _reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
+async def reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Read from a pipe, and close it in the end."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(
@@ -163,15 +153,52 @@ async def supervise(build: Callable[[int], Launch], program: Program, limits: Li
     Raises:
         SandboxUnavailable: the command could not be started.
     """
-    results_out, results_in = os.pipe()
+    try:
+        results_out, results_in = os.pipe()
+    except OSError as problem:
+        raise SandboxUnavailable(f"no pipe is to be had: {problem}") from problem
     try:
         launch = build(results_in)
     except BaseException:
         os.close(results_out)
         os.close(results_in)
         raise
+    start = functools.partial(_spawn, launch, results_in)
+    return await attend(start, program, limits, results_out, launch.disk_full)
+
+
+async def attend(
+    start: Callable[[], Awaitable[Running]],
+    program: Program,
+    limits: Limits,
+    results_out: int,
+    disk_full: Callable[[int], bool] | None = None,
+) -> Ending:
+    """Run the child in the process that `start` offers, whose results come out of a pipe.
+
+    Raises:
+        SandboxUnavailable: the process could not be started.
+    """
     child = Child(program, limits)
-    return await _uninterrupted(child.run(launch, results_in, results_out), child)
+    return await _uninterrupted(child.run(start, results_out, disk_full), child)
+
+
+async def _spawn(launch: Launch, results_in: int) -> Running:
+    pipe = asyncio.subprocess.PIPE
+    try:
+        return await asyncio.create_subprocess_exec(
+            *launch.argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=launch.env,
+            pass_fds=(results_in, *launch.fds),
+            start_new_session=True,
+        )
+    except OSError as problem:
+        raise SandboxUnavailable(f"{launch.argv[0]} cannot be started: {problem}") from problem
+    finally:
+        os.close(results_in)
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, Ending], child: Child) -> Ending:

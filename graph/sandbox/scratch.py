@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from graph.sandbox.contract import SandboxUnavailable
 from graph.sandbox.excess import MOST_FILES
 from graph.sandbox.making import made
 
@@ -17,8 +18,15 @@ BLOCK_BYTES = 512
 
 @contextlib.asynccontextmanager
 async def scratch_folder() -> AsyncIterator[Path]:
-    """Make a folder, and remove it with all that is in it."""
-    folder = await made(_make, _remove)
+    """Make a folder, and remove it with all that is in it.
+
+    Raises:
+        SandboxUnavailable: there is no room for it.
+    """
+    try:
+        folder = await made(_make, _remove)
+    except OSError as problem:
+        raise SandboxUnavailable(f"no folder is to be had: {problem}") from problem
     try:
         yield folder
     finally:

@@ -43,7 +43,8 @@ def decode(tagged: object) -> object:
 
 def clean(text: str, limit: int = MAX_OPAQUE_TEXT) -> str:
     """Return text that any terminal, log or database takes: no NUL, no lone surrogate, short."""
-    return text[:limit].replace("\0", "\\0").encode("utf-8", "replace").decode("utf-8")
+    escaped = text[:limit].replace("\0", "\\0")[:limit]  # a NUL takes two characters
+    return escaped.encode("utf-8", "replace").decode("utf-8")
 
 
 def shown(value: object, limit: int = 200) -> str:

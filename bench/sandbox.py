@@ -1,0 +1,84 @@
+"""How fast the sandboxes are: `python -m bench.sandbox`.
+
+Latency: programs with five examples, one after another. Throughput: the same, four at once, the
+process and its children held to one core.
+"""
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+from graph.rules.facts import establish
+from graph.sandbox.contract import Program, Sandbox
+from graph.sandbox.select import select_sandbox, survey
+from graph.state import Plan, PlannedExample
+
+CODE = '''
+def primes(limit: int) -> list[int]:
+    """Return the primes below a limit."""
+    found: list[int] = []
+    for number in range(2, limit):
+        if all(number % prime for prime in found):
+            found.append(number)
+    return found
+'''
+CALLS = tuple(f"primes({limit})" for limit in (2, 10, 20, 30, 100))
+PLAN = Plan(
+    title="primes",
+    requirements=[],
+    signature="def primes(limit: int) -> list[int]",
+    examples=[PlannedExample(call=call, returns="[]", origin="inferred") for call in CALLS],
+)
+ROUNDS = 200
+AT_ONCE = 4
+TABLE = "{:10} {:32} {:>10} {:>10} {:>14}"
+
+Work = Callable[[], object]
+
+
+async def main() -> None:
+    """Print the table."""
+    print(TABLE.format("backend", "what", "median ms", "p95 ms", "per s and core"))
+    for report in await survey():
+        if not report.ok:
+            print(f"{report.name:10} does not work here: {report.reason}")
+            continue
+        sandbox = await select_sandbox(report.name)
+        await _row(sandbox, "5 examples in the sandbox", lambda s: s.run(Program(CODE, CALLS)))
+        await _row(sandbox, "all rules, the linter included", lambda s: establish(CODE, PLAN, s))
+
+
+async def _row(sandbox: Sandbox, what: str, work: Callable[[Sandbox], object]) -> None:
+    for _ in range(10):
+        await work(sandbox)  # type: ignore[misc]
+    taken = [await _timed(sandbox, work) for _ in range(ROUNDS)]
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    began = time.perf_counter()
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> None:
+        async with places:
+            await work(sandbox)  # type: ignore[misc]
+
+    await asyncio.gather(*(one() for _ in range(ROUNDS)))
+    rate = ROUNDS / (time.perf_counter() - began)
+    os.sched_setaffinity(0, cores)
+    p95 = statistics.quantiles(taken, n=20)[-1]
+    print(
+        TABLE.format(
+            sandbox.name, what, f"{statistics.median(taken):.1f}", f"{p95:.1f}", f"{rate:.0f}"
+        )
+    )
+
+
+async def _timed(sandbox: Sandbox, work: Callable[[Sandbox], object]) -> float:
+    began = time.perf_counter()
+    await work(sandbox)  # type: ignore[misc]
+    return (time.perf_counter() - began) * 1000
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

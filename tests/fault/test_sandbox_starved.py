@@ -1,0 +1,47 @@
+"""A machine that is short of something: the sandbox broke, the program did not fail."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from graph.sandbox import select
+from graph.sandbox.contract import Program, SandboxUnavailable
+from tests.support.processes import clean_environment, finished
+
+reports = [each for each in asyncio.run(select.survey()) if each.name in ("bwrap", "landlock")]
+
+
+@pytest.fixture(params=reports, ids=lambda report: report.name)
+def backend(request: pytest.FixtureRequest) -> str:
+    report: select.BackendReport = request.param
+    if not report.ok:
+        pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
+    return report.name
+
+
+async def test_without_descriptors_the_sandbox_is_unavailable_and_none_is_lost(
+    backend: str,
+) -> None:
+    command = (sys.executable, "-m", "tests.support.starved", backend)
+    code, out, err = await finished(*command, env=clean_environment())
+    assert code == 0, err
+    told = [json.loads(line) for line in out.splitlines()]
+    words = [each[0] for each in told]
+    assert words[0] == "unavailable"
+    assert words[-1] == "ok"
+    assert words == sorted(words, reverse=True), words  # never "the program failed"
+    assert {each[1] for each in told} == {0}
+
+
+async def test_without_a_place_for_files_the_sandbox_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not next(each.ok for each in reports if each.name == "landlock"):
+        pytest.skip("NOT TESTED: landlock does not work here")
+    sandbox = await select.select_sandbox("landlock")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(SandboxUnavailable, match="no folder is to be had"):
+        await sandbox.run(Program("x = 1", ("x",)))

@@ -1,0 +1,24 @@
+"""The rules of fact agree with the verdicts that HumanEval's own tests gave real programs."""
+
+import asyncio
+
+import pytest
+
+from graph.sandbox import select
+from tests.support.humaneval import FILE, judge_all
+
+reports = asyncio.run(select.survey())
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not FILE.exists(), reason=f"NOT TESTED: there is no {FILE.name} here")
+@pytest.mark.parametrize("report", reports, ids=lambda report: report.name)
+async def test_facts_agree_with_humaneval(report: select.BackendReport) -> None:
+    if not report.ok:
+        pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
+    judged = await judge_all(await select.select_sandbox(report.name), lambda _: None)
+    assert sum(each.agrees for each in judged) / len(judged) >= 0.995
+    assert [
+        each.sample for each in judged if each.held and not each.sample.passed and not each.excused
+    ] == []
+    assert {each.facts.execution.status for each in judged} <= {"ok", "error", "timeout", "memory"}
