@@ -13,7 +13,7 @@ from db.pool import Connection
 from db.prompts import Agent
 from db.text import json, storable
 
-Outcome = Literal["rejected", "needs_approval", "canary", "promoted"]
+Outcome = Literal["frozen", "rejected", "needs_approval", "canary", "promoted"]
 
 _SQL = queries.load("healings")
 

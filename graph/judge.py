@@ -15,7 +15,8 @@ from graph.state import Plan, Usage
 
 OPINIONS: Final = 3
 NEAR: Final = 0.1
-MOST_CALLS: Final = 2 * OPINIONS  # each opinion is asked for once more if it cannot be used
+CALLS_AN_OPINION: Final = 2  # it is asked for once more if it cannot be used
+MOST_CALLS: Final = CALLS_AN_OPINION * OPINIONS
 _MOST_REASONS = 12
 _LONGEST_REASON = 500
 
@@ -62,9 +63,9 @@ async def judge(
     Raises:
         EvaluationError: an opinion could not be had, so there is no verdict.
     """
-    answers = [await _opinion(model, system, human)]
+    answers = [await opinion(model, system, human)]
     while not settled([total(each.content.score) for each in answers], threshold):
-        answers.append(await _opinion(model, system, human))
+        answers.append(await opinion(model, system, human))
     score = median(each.content.score for each in answers)
     nearest = min(answers, key=lambda each: abs(each.content.score - score))
     return Judgement(score, _shortened(nearest.content.reasons), _sum(answers))
@@ -84,8 +85,12 @@ def settled(scores: Sequence[float], threshold: float) -> bool:
     return max(passing, len(scores) - passing) > OPINIONS / 2
 
 
-async def _opinion(model: Model, system: str, human: str) -> Answer[Marks]:
-    """Ask the judge, once more if its first answer cannot be used."""
+async def opinion(model: Model, system: str, human: str) -> Answer[Marks]:
+    """Ask the judge, once more if its first answer cannot be used.
+
+    Raises:
+        EvaluationError: it could not answer.
+    """
     try:
         try:
             return await model.fill(system, human, Marks)

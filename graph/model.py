@@ -54,6 +54,7 @@ class Model:
     def __init__(
         self, names: Sequence[str], *, api_key: SecretStr | None = None, timeout: float = 120.0
     ) -> None:
+        self.name = names[0]
         self._clients = [(name, _client(name, api_key, timeout)) for name in names]
         self._timeout = timeout
 

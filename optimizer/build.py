@@ -28,8 +28,8 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     for node in (detect, triage, sample, diagnose, propose, lint, screen, gate, release, conclude):
         graph.add_node(node.__name__, node)
     graph.add_edge(START, "detect")
-    graph.add_conditional_edges("detect", _unless_over("triage"))
-    graph.add_conditional_edges("triage", _unless_over("sample"))
+    graph.add_conditional_edges("detect", after_detect)
+    graph.add_conditional_edges("triage", after_triage)
     graph.add_edge("sample", "diagnose")
     graph.add_edge("diagnose", "propose")
     graph.add_edge("propose", "lint")
@@ -41,11 +41,16 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     return graph.compile(checkpointer=checkpointer, name="optimizer")
 
 
-def _unless_over(following: str) -> Any:
-    def route(state: State) -> str:
-        return END if state.get("outcome") else following
+def after_detect(state: State) -> str:
+    """Go on unless there is nothing to heal."""
+    return END if state.get("outcome") else "triage"
 
-    return route
+
+def after_triage(state: State) -> str:
+    """Go on unless it is over; a healing that was opened is closed with its receipt."""
+    if not state.get("outcome"):
+        return "sample"
+    return "conclude" if state.get("healing_id") else END
 
 
 def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:

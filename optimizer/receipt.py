@@ -31,6 +31,7 @@ def receipt(
         "to_version": state.get("to_version"),
         "failed_run_ids": state["failed_run_ids"],
         "errors_counted_out": state["errors"],
+        "judge": state.get("judge"),
         "findings": state.get("findings"),
         "split": _split(state),
         "healed_cases": [_healed(case) for case in healed if case["source"] == "production"],
@@ -85,6 +86,7 @@ def as_markdown(record: dict[str, Any]) -> str:
         f"- {record['seconds']} s, {record['model_calls']} model calls, {tokens} tokens",
         f"- version {record['from_version']} → {record['to_version'] or 'unchanged'}",
         f"- {len(record['failed_run_ids'])} failed runs, and {errors} errors that no prompt mends",
+        *_told_judge(record),
         *_told_findings(record),
         *_told_split(record),
     ]
@@ -93,6 +95,17 @@ def as_markdown(record: dict[str, Any]) -> str:
     for gate in record["gates"]:
         lines += _told_gate(gate)
     return "\n".join(lines) + "\n"
+
+
+def _told_judge(record: dict[str, Any]) -> list[str]:
+    judge = record["judge"]
+    if not judge:
+        return []
+    usual = f", {judge['usual'][0]} of {judge['usual'][1]} before" if judge["usual"] else ""
+    verdict = "it has drifted" if judge["drifted"] else "it is well"
+    who = f"the judge, {judge['model']} under prompt {judge['prompt_version']}"
+    counted = f"{judge['agreed']} of {judge['asked']} golden verdicts"
+    return [f"- {who}, agrees on {counted}{usual}: {verdict}"]
 
 
 def _told_findings(record: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ Outcome = Literal[
     "busy",
     "cooling_down",
     "not_the_prompt",
+    "frozen",
     "rejected",
     "needs_approval",
     "promoted",
@@ -96,6 +97,7 @@ class State(Trigger):
     last_good: NotRequired[Version | None]
     failed_run_ids: NotRequired[list[str]]
     errors: NotRequired[int]
+    judge: NotRequired[dict[str, Any]]
     evidence: NotRequired[list[Evidence]]
     split: NotRequired[Split]
     findings: NotRequired[Findings]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scipy import stats
+from scipy import special  # scipy.stats takes a second to import
 
 THETAS: Final = (0.7, 0.8, 0.9)
 ACCEPT_AT: Final = 100.0
@@ -52,7 +52,7 @@ def paired_difference(differences: Sequence[float]) -> Difference:
         return Difference(n, differences[0] if differences else 0.0, -math.inf)
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    margin = float(stats.t.ppf(0.95, n - 1)) * math.sqrt(variance / n)
+    margin = float(special.stdtrit(n - 1, 0.95)) * math.sqrt(variance / n)
     return Difference(n, mean, mean - margin)
 
 
@@ -64,4 +64,28 @@ def surprise(failures: int, runs: int, failure_rate: float) -> float:
         runs: runs seen, failed ones included.
         failure_rate: what the last good version leads one to expect, 0 to 1.
     """
-    return float(stats.poisson.sf(failures - 1, max(runs * failure_rate, 1e-9)))
+    if not failures:
+        return 1.0
+    return float(special.pdtrc(failures - 1, max(runs * failure_rate, 1e-9)))
+
+
+def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:
+    """Return how likely so little agreement is, if nothing has changed: an exact binomial tail.
+
+    Args:
+        agreed: how often now.
+        asked: of how many now.
+        usual: how often before.
+        of: of how many before; the rate is smoothed, since a perfect record forbids nothing.
+    """
+    return float(special.bdtr(agreed, asked, (usual + 1) / (of + 2)))
+
+
+def share_interval(successes: int, of: int) -> tuple[float, float]:
+    """Return the exact (Clopper-Pearson) 95 % interval of a share; all there is of nothing."""
+    if not of:
+        return 0.0, 1.0
+    failures = of - successes
+    low = special.betaincinv(successes, failures + 1, 0.025) if successes else 0.0
+    high = special.betaincinv(successes + 1, failures, 0.975) if failures else 1.0
+    return float(low), float(high)

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from server.commands import demo, doctor, healings, migrate, optimize, prompts, runs, serve
+from server.commands import demo, doctor, golden, healings, migrate, optimize, prompts, runs, serve
 from server.commands.failures import Refused, explained
 
 
@@ -24,6 +24,7 @@ for command in (
     prompts.prompts,
     runs.runs,
     healings.healings,
+    golden.golden,
     migrate.migrate,
     doctor.doctor,
 ):

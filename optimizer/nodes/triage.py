@@ -1,4 +1,4 @@
-"""triage: count out what no prompt can mend, and open the healing."""
+"""triage: count out what no prompt mends, open the healing, and see whether the judge is well."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from db import healings
-from optimizer.context import Given, doctor_of
+from optimizer import drift
+from optimizer.context import Doctor, Given, doctor_of
 from optimizer.state import State
 
 
@@ -33,4 +34,14 @@ async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         )
     if not mine:
         return {"outcome": "busy", "reason": "another healing is under way"}
-    return {"healing_id": healing_id, "round": 0, "proposals": [], "gates": []}
+    opened = {"healing_id": healing_id, "round": 0, "proposals": [], "gates": []}
+    return {**opened, **await _judge(doctor, healing_id)}
+
+
+async def _judge(doctor: Doctor, healing_id: str) -> dict[str, Any]:
+    """Heal nothing by the word of a judge that has changed its mind."""
+    finding = await drift.examine(doctor, healing_id)
+    found: dict[str, Any] = {"judge": finding.as_json()}
+    if finding.drifted:
+        found |= {"outcome": "frozen", "reason": f"the judge has drifted: {finding.words()}"}
+    return found

@@ -25,6 +25,7 @@ async def test_an_incumbent_that_still_does_some_good_is_not_replaced_at_once(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, rollout: str
 ) -> None:
     monkeypatch.setenv("SELFHEAL_ROLLOUT", rollout)
+    monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", "1000")  # a hard one may take both gates
     async with opened_clinic(database) as clinic:
         await clinic.put_live(await defect(gemini, "own-names"))
         await clinic.run(*KNOWN)

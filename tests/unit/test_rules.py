@@ -1,7 +1,10 @@
 """The rules of fact, each shown what it must see and what it must let pass."""
 
 import asyncio
+import re
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from graph.rules.running import observe
 from graph.rules.syntax import SHORT, asked_name, read
 from graph.rules.table import WEIGHTS, Finding, Subject
 from graph.sandbox.contract import CallResult, Execution, Sandbox
-from graph.sandbox.select import select_sandbox
+from graph.sandbox.select import open_sandbox
 from graph.sandbox.static import StaticSandbox
 from graph.state import Plan, PlannedExample, Usage
 from graph.verdict import Grading, verdict
@@ -53,11 +56,11 @@ def test_what_does_not_parse_never_passes(code: str) -> None:
 
 
 @pytest.fixture(scope="session")
-async def sandbox() -> Sandbox:
-    chosen = await select_sandbox()
-    if chosen.name == "static":
-        pytest.skip("NOT TESTED: no sandbox works here")
-    return chosen
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox() as chosen:
+        if chosen.name == "static":
+            pytest.skip("NOT TESTED: no sandbox works here")
+        yield chosen
 
 
 async def test_long_code_is_read_where_it_can_do_no_harm(sandbox: Sandbox) -> None:
@@ -238,3 +241,9 @@ def test_a_score_below_the_threshold_fails() -> None:
 def test_the_score_that_passes_is_the_one_that_is_shown() -> None:
     seen = verdict(facts(Finding("parses", 1.0)), judged(1 / 3), Grading())
     assert (seen["score"], seen["passed"]) == (0.6, True)
+
+
+def test_the_documentation_shows_the_weights() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (0\.\d+) \|", text, re.MULTILINE)
+    assert {name: float(weight) for name, weight in rows} == WEIGHTS

@@ -14,8 +14,10 @@ from optimizer.statistics import (
     ACCEPT_AT,
     DETECT_AT,
     e_value,
+    fewer_than_usual,
     hopeless,
     paired_difference,
+    share_interval,
     surprise,
 )
 
@@ -135,3 +137,15 @@ def test_surprise_is_a_poisson_tail(failures: int, runs: int, rate: float) -> No
 def test_failures_of_a_version_that_never_failed_are_a_surprise() -> None:
     assert surprise(3, 3, 0.0) < DETECT_AT
     assert surprise(0, 100, 0.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("successes", [0, 1, 5, 29, 30])
+def test_the_interval_of_a_share_is_the_exact_one(successes: int) -> None:
+    exact = stats.binomtest(successes, 30).proportion_ci(0.95, method="exact")
+    assert share_interval(successes, 30) == pytest.approx((exact.low, exact.high))
+
+
+def test_tails_are_those_of_the_distributions() -> None:
+    assert surprise(4, 20, 0.1) == pytest.approx(stats.poisson.sf(3, 2.0))
+    assert surprise(0, 20, 0.1) == pytest.approx(1)
+    assert fewer_than_usual(20, 30, 27, 30) == pytest.approx(stats.binom.cdf(20, 30, 28 / 32))

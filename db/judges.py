@@ -1,0 +1,60 @@
+"""What was found of the judge: how far it agrees with the golden verdicts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from db import queries
+from db.pool import Connection
+
+_SQL = queries.load("judges")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCheck:
+    """One check: on how many of the verdicts asked about a judge agreed, and whether it drifted."""
+
+    id: int
+    model: str
+    prompt_version: int
+    asked: int
+    agreed: int
+    drifted: bool
+    created_at: datetime
+
+
+async def add(
+    connection: Connection,
+    *,
+    model: str,
+    prompt_version: int,
+    asked: int,
+    agreed: int,
+    drifted: bool,
+) -> JudgeCheck:
+    """Record a check."""
+    values = {
+        "model": model,
+        "prompt_version": prompt_version,
+        "asked": asked,
+        "agreed": agreed,
+        "drifted": drifted,
+    }
+    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
+    row = await (await cursor.execute(_SQL["add"], values)).fetchone()
+    assert row is not None  # noqa: S101 - RETURNING
+    return row
+
+
+async def fresh(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
+    """Return today's newest check of this very judge at which it was well."""
+    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
+    values = {"model": model, "prompt_version": prompt_version}
+    return await (await cursor.execute(_SQL["fresh"], values)).fetchone()
+
+
+async def sound(connection: Connection, limit: int = 5) -> list[JudgeCheck]:
+    """Return the newest checks at which the judge was well, newest first."""
+    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
+    return await (await cursor.execute(_SQL["sound"], {"limit": limit})).fetchall()

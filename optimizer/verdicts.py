@@ -1,0 +1,114 @@
+"""Golden verdicts: programs with the mark of a sound judge, and how a judge does on them."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from graph.errors import EvaluationError
+from graph.evaluation import Work
+from graph.judge import Marks, case, opinion
+from graph.model import Model
+from optimizer.statistics import share_interval
+
+TOLERANCE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenVerdict:
+    """A program, what it was asked to be, and the judge's score that it deserves, 0 to 1."""
+
+    id: str
+    kind: str
+    work: Work
+    mark: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a judge made of a golden verdict; `score` is None if it could not answer."""
+
+    golden: GoldenVerdict
+    score: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is near enough to the mark."""
+        return self.score is not None and abs(self.score - self.golden.mark) <= TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """On how many golden verdicts a judge agrees, and by how much it is too kind on average."""
+
+    asked: int
+    agreed: int
+    unanswered: int
+    kindness: float
+
+    @property
+    def share(self) -> float:
+        """The share that it agrees on, of those that it answered."""
+        return self.agreed / self.asked if self.asked else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact 95 % interval of the share."""
+        return share_interval(self.agreed, self.asked)
+
+
+@cache
+def golden_verdicts() -> tuple[GoldenVerdict, ...]:
+    """Return the golden verdicts that the project comes with."""
+    lines = (files("optimizer") / "golden" / "verdicts.jsonl").read_text(encoding="utf-8")
+    return tuple(
+        GoldenVerdict(
+            id=each["id"],
+            kind=each["kind"],
+            work=Work(each["request"], each["plan"], each["code"]),
+            mark=Marks(**each["marks"], reasons=[]).score,
+        )
+        for each in map(json.loads, lines.splitlines())
+    )
+
+
+async def ask(
+    model: Model,
+    prompt: str,
+    verdicts: Sequence[GoldenVerdict],
+    at_once: int,
+    told: Callable[[Opinion], None] = lambda _: None,
+) -> list[Opinion]:
+    """Ask a judge for its opinion of each, a few at once; facts are left out of it."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(golden: GoldenVerdict) -> Opinion:
+        async with places:
+            seen = Opinion(golden, await _score(model, prompt, golden.work))
+        told(seen)
+        return seen
+
+    return await asyncio.gather(*map(one, verdicts))
+
+
+def agreement(opinions: Sequence[Opinion]) -> Agreement:
+    """Sum up opinions; what was not answered counts for nothing."""
+    given = [(each.score, each.golden.mark) for each in opinions if each.score is not None]
+    kindness = sum(score - mark for score, mark in given) / len(given) if given else 0.0
+    return Agreement(
+        asked=len(given),
+        agreed=sum(each.agrees for each in opinions),
+        unanswered=len(opinions) - len(given),
+        kindness=kindness,
+    )
+
+
+async def _score(model: Model, prompt: str, work: Work) -> float | None:
+    try:
+        answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
+    except EvaluationError:
+        return None
+    return answer.content.score

@@ -1,0 +1,131 @@
+"""`selfheal golden …`: the work and the verdicts that prompts and judges are measured by."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from db import prompts
+from graph.context import open_data, open_evaluator, require_judge
+from graph.settings import read_settings
+from optimizer import drift
+from optimizer.cases import golden_requests
+from optimizer.verdicts import Agreement, Opinion, agreement, ask, golden_verdicts
+from server.commands.failures import Refused
+from server.commands.opened import run_async
+from server.commands.shown import as_json, print_json, print_table
+from server.tracing import tracing
+
+
+@click.group()
+def golden() -> None:
+    """Show golden requests and verdicts, and check the judge against them."""
+
+
+@golden.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """List the golden requests and verdicts that selfheal comes with."""
+    rows: list[tuple[str, str, object, str]] = [
+        ("request", each["id"].removeprefix("golden:"), len(each["examples"]), each["request"])
+        for each in golden_requests()
+    ]
+    rows += [
+        (f"verdict: {each.kind}", each.id, round(each.mark, 2), each.work.request)
+        for each in golden_verdicts()
+    ]
+    if as_json:
+        names = ("kind", "id", "examples_or_mark", "request")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        shown = [(kind, id_, mark, f"{text[:60]}…") for kind, id_, mark, text in rows]
+        print_table(("kind", "id", "examples / mark", "request"), shown)
+
+
+@golden.command()
+@as_json
+@run_async
+async def check(as_json: bool) -> None:
+    """Ask the judge for its opinion of every golden verdict, and report how far it agrees.
+
+    One model call a verdict, under the evaluator's live prompt. It agrees where its score is
+    within 0.2 of the mark.
+    """
+    settings = read_settings()
+    require_judge(settings)
+    async with tracing(), open_data(settings) as database, open_evaluator(settings) as evaluator:
+        async with database.connection() as connection:
+            prompt = await prompts.released(connection, "evaluator")
+        with Progress(transient=True, disable=as_json) as progress:
+            task = progress.add_task("asking the judge", total=len(golden_verdicts()))
+            opinions = await ask(
+                evaluator.model,
+                prompt.text,
+                golden_verdicts(),
+                settings.heal_concurrency,
+                lambda _: progress.advance(task),
+            )
+        whole = agreement(opinions)
+        if whole.asked:
+            await drift.record(database, settings.judges_by, prompt.version, whole)
+    report = _report(settings.judges_by, prompt.version, opinions)
+    if not report["asked"]:
+        raise Refused("the judge answered nothing: see `selfheal doctor`", code=1)
+    if as_json:
+        print_json(report)
+    else:
+        _show(report)
+
+
+def _report(judge: str, version: int, opinions: Sequence[Opinion]) -> dict[str, Any]:
+    whole = agreement(opinions)
+    by_kind = sorted(opinions, key=lambda each: each.golden.kind)
+    return {
+        "judge": judge,
+        "prompt_version": version,
+        **_row(whole),
+        "kinds": {
+            kind: _row(agreement(list(each)))
+            for kind, each in groupby(by_kind, key=lambda each: each.golden.kind)
+        },
+        "disagreements": [
+            {"id": each.golden.id, "mark": round(each.golden.mark, 3), "score": each.score}
+            for each in opinions
+            if not each.agrees
+        ],
+    }
+
+
+def _row(found: Agreement) -> dict[str, Any]:
+    low, high = found.interval
+    return {
+        "asked": found.asked,
+        "agreed": found.agreed,
+        "unanswered": found.unanswered,
+        "agreement": round(found.share, 4),
+        "interval": [round(low, 4), round(high, 4)],
+        "kindness": round(found.kindness, 4),
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    click.echo(f"{report['judge']} under the evaluator's prompt {report['prompt_version']}:")
+    rows = [*report["kinds"].items(), ("all", report)]
+    print_table(
+        ("kind", "asked", "agreed", "agreement", "95 % interval", "too kind by"),
+        [
+            (
+                kind,
+                row["asked"],
+                row["agreed"],
+                f"{row['agreement']:.0%}",
+                "{:.0%} to {:.0%}".format(*row["interval"]),
+                f"{row['kindness']:+.2f}",
+            )
+            for kind, row in rows
+        ],
+    )
+    if report["unanswered"]:
+        click.echo(f"{report['unanswered']} were not answered")
