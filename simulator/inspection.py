@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from simulator.bank import Task
-from simulator.mutations import MUTATIONS
-from simulator.noise import Noise
-from simulator.source import Entry, docstring_of, find_entry, functions_of, guards_of
+from simulator.descent import normal, sound
+from simulator.source import Entry, docstring_of, functions_of, guards_of
 
 _GREETING = re.compile(r"hello,?\s*world|\bgreet", re.IGNORECASE)
-_QUIET = Noise("inspection")
-_REMARKS = {
+REMARKS = {
     "sound": "It does what the plan asks for.",
     "different": "It seems to do what was asked, though I would have done it in another way.",
     "no guard": "A case of invalid or empty input that was asked for is not treated.",
@@ -38,7 +36,7 @@ class Finding:
         """The finding in sentences."""
         style = [] if self.documented else ["There are no docstrings."]
         style += [] if self.typed else ["There are no type hints."]
-        return [_REMARKS[self.verdict], *style]
+        return [REMARKS[self.verdict], *style]
 
 
 @lru_cache(maxsize=4096)
@@ -86,7 +84,7 @@ def _verdict(code: str, entry: Entry, task: Task | None) -> str:
         return own
     if task is None:
         return "different"
-    if _normal(code, entry.name) == _sound(task):
+    if normal(code, entry.name) == sound(task):
         return "sound"
     if _returns_nothing(entry):
         return "no result"
@@ -97,9 +95,15 @@ def _verdict(code: str, entry: Entry, task: Task | None) -> str:
 
 def _early(entry: Entry) -> str | None:
     """Return the verdict on code that does nothing; None for other code."""
-    working = [node for node in _public(entry) if not all(map(_is_empty, _body(node)))]
+    working = [node for node in _working(entry) if not all(map(_is_empty, _body(node)))]
     names = {node.id for node in ast.walk(entry) if isinstance(node, ast.Name)}
     return "empty" if not working or "NotImplementedError" in names else None
+
+
+def _working(entry: Entry) -> list[ast.FunctionDef]:
+    """Return what a caller can make work: public functions, and operators such as `__add__`."""
+    found = (node for node in functions_of(entry) if node.name != "__init__")
+    return [node for node in found if node.name.endswith("__") or not node.name.startswith("_")]
 
 
 def _body(function: ast.FunctionDef) -> list[ast.stmt]:
@@ -120,20 +124,6 @@ def _returns_nothing(entry: Entry) -> bool:
     yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(entry))
     empty = all(value is None or ast.unparse(value) == "None" for value in values)
     return empty and not yields
-
-
-def _normal(code: str, name: str) -> str:
-    """Return the code without docstrings, types and its entry's name, for comparison."""
-    tree = ast.parse(code)
-    entry = find_entry(tree, name)
-    for kind in ("strip_types", "strip_docs"):
-        MUTATIONS[kind](tree, entry, _QUIET)
-    return re.sub(rf"\b{re.escape(name)}\b", "_", ast.unparse(tree))
-
-
-@lru_cache(maxsize=1024)
-def _sound(task: Task) -> str:
-    return _normal(task.solution, task.name)
 
 
 def _shape(entry: Entry) -> int:

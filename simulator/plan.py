@@ -26,6 +26,7 @@ class Plan:
     parameters: tuple[str, ...] | None
     requirements: tuple[str, ...]
     calls: tuple[str, ...]
+    results: tuple[str, ...] = ()
 
     @property
     def vague(self) -> bool:
@@ -54,6 +55,7 @@ def parse_plan(found: object) -> Plan:
         _parameters(signature),
         tuple(map(str, plan.get("requirements") or [])),
         tuple(str(row.get("call", "")) for row in examples),
+        tuple(str(row.get("returns", "")) for row in examples),
     )
 
 

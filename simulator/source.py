@@ -1,6 +1,9 @@
 """Python source as the personas look at it: the entry point, its functions, its guards."""
 
 import ast
+import io
+import tokenize
+from collections.abc import Iterator
 
 Entry = ast.FunctionDef | ast.ClassDef
 
@@ -58,3 +61,11 @@ def guards_of(entry: Entry) -> list[ast.If]:
         and len(node.body) == 1
         and isinstance(node.body[0], ast.Raise | ast.Return)
     ]
+
+
+def tokens(code: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens of code that parses, as far as the tokenizer comes."""
+    try:
+        yield from tokenize.generate_tokens(io.StringIO(code).readline)
+    except (tokenize.TokenError, SyntaxError):
+        return

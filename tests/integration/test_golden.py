@@ -3,12 +3,13 @@
 import ast
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 
 from graph.rules.facts import establish
 from graph.sandbox.contract import Sandbox
-from graph.sandbox.select import select_sandbox
+from graph.sandbox.select import open_sandbox
 from graph.state import Plan, PlannedExample
 from optimizer.cases import golden_requests
 from optimizer.state import Case
@@ -18,11 +19,11 @@ from simulator.bank import Task, load_bank
 
 
 @pytest.fixture(scope="module")
-async def sandbox() -> Sandbox:
-    found = await select_sandbox("auto")
-    if found.name == "static":
-        pytest.skip("no sandbox works here")
-    return found
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox() as found:
+        if found.name == "static":
+            pytest.skip("no sandbox works here")
+        yield found
 
 
 def task_of(case: Case) -> Task:

@@ -1,6 +1,5 @@
 """The judge, through the real client: when it is asked again, and what of its answers counts."""
 
-import json
 from typing import Any
 
 import pytest

@@ -13,19 +13,24 @@ from pathlib import Path
 import pytest
 
 from optimizer.text import runs_of
-from simulator import inspection
+from simulator import inspection, review
 from simulator.bank import load_bank
 from simulator.cues import CUES
 from simulator.defects import load_defects
-from simulator.personas import diagnostician, writer
+from simulator.personas import diagnostician, judge, writer
 from simulator.reading import Stance, read
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("graph", "optimizer", "server", "db")
 # Written to be good prompts, and the demo's own defect: what the simulator must react to.
 PROMPTS = ("graph/prompts/", "server/demo/worker.md")
-# Requests may be about the bank's tasks: without it, no golden request could be solved.
-REQUESTS = ("optimizer/golden/requests.jsonl", "server/demo/requests.jsonl")
+# Requests may be about the bank's tasks: without it, no golden request could be solved. The golden
+# verdicts are such requests with answers, bad ones that give orders among them.
+REQUESTS = (
+    "optimizer/golden/requests.jsonl",
+    "optimizer/golden/verdicts.jsonl",
+    "server/demo/requests.jsonl",
+)
 COPIED = 6
 
 
@@ -81,7 +86,8 @@ def simulators_own() -> dict[str, str]:
             (*writer.FILLERS, *(t for role in writer.ROLES.values() for t in role))
         ),
         "diagnostician": " . ".join(diagnostician._PATTERNS.values()),
-        "inspection": " . ".join(inspection._REMARKS.values()),
+        "inspection": " . ".join((*inspection.REMARKS.values(), *review.REMARKS.values())),
+        "judge": " . ".join((judge.ADDRESSED, judge.BOASTS)),
     }
 
 

@@ -1,0 +1,48 @@
+"""Which exceptions code should be able to raise, and which it can."""
+
+import ast
+import re
+
+from simulator.bank import Task
+from simulator.plan import Plan
+
+_ERROR = re.compile(r"\b[A-Z]\w*Error\b")
+# What raises by itself, without a `raise` in sight.
+_RAISING = {
+    "ValueError": ("int", "float", "fromisoformat", "strptime", "index", "remove", "fromhex"),
+    "ZeroDivisionError": ("Div", "FloorDiv", "Mod", "divmod", "truediv", "floordiv", "mod"),
+    "KeyError": ("Subscript", "pop", "remove"),
+    "IndexError": ("Subscript", "pop", "popleft"),
+    "LookupError": ("Subscript", "pop"),
+    "TypeError": (),
+}
+
+
+def demanded(task: Task | None, request: str, plan: Plan) -> set[str]:
+    """Return the exceptions that the sound solution raises, or else those that are named."""
+    if task is None:
+        return set(_ERROR.findall(" ".join((request, *plan.requirements))))
+    thrown = (node.exc for node in ast.walk(task.entry) if isinstance(node, ast.Raise))
+    return {match[0] for exc in thrown if exc and (match := _ERROR.search(ast.unparse(exc)))}
+
+
+def raised(tree: ast.Module) -> set[str]:
+    """Return the exceptions that the code can raise, by itself or through what it calls."""
+    caught = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and node.type
+        for part in ast.walk(node.type)
+    }
+    nodes = [node for node in ast.walk(tree) if id(node) not in caught]
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    used = {name for node in nodes if isinstance(node, ast.Call) for name in _used(node)}
+    used |= {type(getattr(node, "op", node)).__name__ for node in nodes}
+    used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    implied = {error for error, ways in _RAISING.items() if used.intersection(ways)}
+    return {name for name in named if _ERROR.fullmatch(name)} | implied
+
+
+def _used(call: ast.Call) -> set[str]:
+    """Return the names that a call calls, or hands on to be called."""
+    return {node.id for node in (call.func, *call.args) if isinstance(node, ast.Name)}
