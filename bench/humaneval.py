@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 
-from graph.sandbox.select import select_sandbox, survey
+from graph.sandbox.select import open_sandbox, survey
 from tests.support.humaneval import FILE, Judged, judge_all
 
 TABLE = "{:10} {:>9} {:>9} {:>12} {:>12} {:>10} {:>9}"
@@ -22,7 +22,8 @@ async def main() -> int:
             print(f"{report.name:10} does not work here: {report.reason}")
             continue
         began = time.monotonic()
-        judged = await judge_all(await select_sandbox(report.name), lambda _: None)
+        async with open_sandbox(report.name) as sandbox:
+            judged = await judge_all(sandbox, lambda _: None)
         worst = min(worst, _row(report.name, judged, time.monotonic() - began))
         shown |= {_difference(each) for each in judged if not each.agrees}
     print(*sorted(shown), sep="\n")

@@ -8,11 +8,12 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from graph.rules.facts import establish
 from graph.sandbox.contract import Program, Sandbox
-from graph.sandbox.select import select_sandbox, survey
+from graph.sandbox.select import open_sandbox, survey
 from graph.state import Plan, PlannedExample
 
 CODE = '''
@@ -35,7 +36,7 @@ ROUNDS = 200
 AT_ONCE = 4
 TABLE = "{:10} {:32} {:>10} {:>10} {:>14}"
 
-Work = Callable[[], object]
+Work = Callable[[Sandbox], Coroutine[Any, Any, object]]
 
 
 async def main() -> None:
@@ -45,14 +46,14 @@ async def main() -> None:
         if not report.ok:
             print(f"{report.name:10} does not work here: {report.reason}")
             continue
-        sandbox = await select_sandbox(report.name)
-        await _row(sandbox, "5 examples in the sandbox", lambda s: s.run(Program(CODE, CALLS)))
-        await _row(sandbox, "all rules, the linter included", lambda s: establish(CODE, PLAN, s))
+        async with open_sandbox(report.name) as box:
+            await _row(box, "5 examples in the sandbox", lambda s: s.run(Program(CODE, CALLS)))
+            await _row(box, "all rules, the linter included", lambda s: establish(CODE, PLAN, s))
 
 
-async def _row(sandbox: Sandbox, what: str, work: Callable[[Sandbox], object]) -> None:
+async def _row(sandbox: Sandbox, what: str, work: Work) -> None:
     for _ in range(10):
-        await work(sandbox)  # type: ignore[misc]
+        await work(sandbox)
     taken = [await _timed(sandbox, work) for _ in range(ROUNDS)]
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
@@ -61,7 +62,7 @@ async def _row(sandbox: Sandbox, what: str, work: Callable[[Sandbox], object]) -
 
     async def one() -> None:
         async with places:
-            await work(sandbox)  # type: ignore[misc]
+            await work(sandbox)
 
     await asyncio.gather(*(one() for _ in range(ROUNDS)))
     rate = ROUNDS / (time.perf_counter() - began)
@@ -74,9 +75,9 @@ async def _row(sandbox: Sandbox, what: str, work: Callable[[Sandbox], object]) -
     )
 
 
-async def _timed(sandbox: Sandbox, work: Callable[[Sandbox], object]) -> float:
+async def _timed(sandbox: Sandbox, work: Work) -> float:
     began = time.perf_counter()
-    await work(sandbox)  # type: ignore[misc]
+    await work(sandbox)
     return (time.perf_counter() - began) * 1000
 
 

@@ -16,7 +16,7 @@ from db.prompts import Agent, Prompt
 from graph import seed
 from graph.evaluation import Evaluator
 from graph.model import Model
-from graph.sandbox.select import select_sandbox
+from graph.sandbox.select import open_sandbox
 from graph.settings import Settings, SettingsError, read_settings
 from graph.verdict import Grading
 
@@ -151,8 +151,10 @@ async def open_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
         SettingsError: the judge's model cannot be called with these settings.
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
-    sandbox = await select_sandbox(settings.sandbox)
-    async with open_model(settings, settings.judges_by, settings.judge_api_key) as judge:
+    async with (
+        open_sandbox(settings.sandbox) as sandbox,
+        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
+    ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
         yield Evaluator(sandbox, judge, grading)
 

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
 
     rule_weight: float = Field(0.4, ge=0, le=1)
     pass_threshold: float = Field(0.6, gt=0, le=1)
-    sandbox: Literal["auto", "bwrap", "landlock", "static"] = "auto"
+    sandbox: Literal["auto", "bwrap", "landlock", "wasm", "static"] = "auto"
 
     optimizer_model: str | None = None
     failure_threshold: int = Field(3, ge=1)

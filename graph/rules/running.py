@@ -1,5 +1,6 @@
 """Rules that look at the execution: it runs, and its examples hold."""
 
+import builtins
 from collections.abc import Iterator
 
 from graph.expressions import literal
@@ -10,6 +11,7 @@ from graph.sandbox.values import shown
 from graph.state import PlannedExample
 
 _FAULTS = {"error", "timeout", "memory", "output", "killed"}
+_MOST_KINDS = 2  # what descends from more was made to match whatever is expected
 
 
 def observe(subject: Subject) -> Iterator[Finding]:
@@ -65,6 +67,18 @@ def _not_raised(call: str, wanted: str, result: CallResult) -> str | None:
     """Match the exception by the name of its class or of one that it descends from."""
     if result.raised is None:
         return f"{call} returned {shown(result.value, 120)}, did not raise {wanted}"
+    if (kinds := _kinds(result.raised)) > _MOST_KINDS:
+        return f"{call} raised {result.raised[0]}, which is {kinds} kinds of exception at once"
     if wanted.rpartition(".")[2] in result.raised:
         return None
     return f"{call} raised {result.raised[0]}, not {wanted}"
+
+
+def _kinds(raised: tuple[str, ...]) -> int:
+    """Count the built-in exceptions that an exception is, those apart that others imply."""
+    known = [vars(builtins).get(name) for name in raised]
+    classes = [each for each in known if isinstance(each, type)]
+    return sum(
+        not any(each is not other and issubclass(other, each) for other in classes)
+        for each in classes
+    )

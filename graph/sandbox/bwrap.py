@@ -73,6 +73,9 @@ class BwrapSandbox:
             ending = await supervise(launch, program, limits)
         return tell(self.name, ending, limits)
 
+    async def aclose(self) -> None:
+        """Do nothing: nothing is kept between runs."""
+
 
 def _command() -> tuple[str, ...]:
     path = shutil.which("bwrap")

@@ -8,11 +8,18 @@ The stranger's code shares this process and may forge events: expected values ne
 
 import builtins
 import os
-import resource
 import sys
+
+try:  # noqa: SIM105 - contextlib takes long to import
+    import resource
+except ImportError:  # in WASI, where the engine keeps the limits: see `wasm_guest.py`
+    pass
 
 TYPE_CHECKING = False  # as in `typing`, which takes long to import
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
+
     from graph.sandbox.child_values import array, encode, quote
 else:  # the script's folder is no package, and isolated Python does not look there by itself
     sys.path.insert(0, __file__.rpartition("/")[0])
@@ -25,6 +32,13 @@ MAX_TEXT = 2_000
 EXIT_MEMORY = 77
 HEADROOM_BYTES = 16 * 2**20
 OPEN_FILES = 64
+# As the interpreter sees them: a metaclass may claim others.
+MRO, NAME = type.__dict__["__mro__"].__get__, type.__dict__["__name__"].__get__
+EXCEPTIONS = {
+    NAME(each): each
+    for each in vars(builtins).values()
+    if isinstance(each, type) and issubclass(each, BaseException)
+}
 
 
 class Reporter:
@@ -32,18 +46,29 @@ class Reporter:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.headroom: AbstractContextManager[None] = Headroom()
 
     def send(self, event: str, *parts: str) -> None:
         """Write one event whole, whatever the pipe takes at once."""
         line = (array(quote(event), *parts) + "\n").encode("ascii")
         while line:
-            line = line[os.write(self.fd, line) :]
+            line = line[self.write(line) :]
+
+    def write(self, line: bytes) -> int:
+        """Write some of a line, and return how much of it."""
+        return os.write(self.fd, line)
 
     def send_exception(self, event: str, problem: BaseException, *parts: str) -> None:
         """Report an exception; its message comes last, since making it may never end."""
-        names = [quote(str.__str__(base.__name__)) for base in type(problem).__mro__]
+        names = [quote(name_of(base)) for base in MRO(type(problem))]
         self.send(event, *parts, array(*names))
         self.send("message", quote(describe(problem)))
+
+
+def name_of(kind: type) -> str:
+    """Return the name of a class; one that only borrows a built-in exception's name is marked."""
+    name: str = NAME(kind)
+    return name if EXCEPTIONS.get(name, kind) is kind else f"{MODULE}.{name}"
 
 
 def describe(problem: BaseException) -> str:
@@ -91,11 +116,10 @@ def limit(cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
         resource.setrlimit(name, (soft, hard))
 
 
-def read_texts() -> "list[str]":
-    """Read the module and the calls from standard input."""
-    with open(0, "rb", closefd=False) as stdin:
-        sizes = stdin.readline().split()
-        return [stdin.read(int(size)).decode("utf-8", "surrogatepass") for size in sizes]
+def read_texts(source: "BinaryIO") -> "list[str]":
+    """Read the module and the calls."""
+    sizes = source.readline().split()
+    return [source.read(int(size)).decode("utf-8", "surrogatepass") for size in sizes]
 
 
 def load(code: str, reporter: Reporter) -> "dict[str, object] | None":
@@ -105,7 +129,7 @@ def load(code: str, reporter: Reporter) -> "dict[str, object] | None":
     try:
         exec(compile(code, MODULE, "exec"), module.__dict__)  # noqa: S102 - the purpose of it all
     except BaseException as problem:  # SystemExit too is a result
-        with Headroom():
+        with reporter.headroom:
             reporter.send_exception("failed", problem, line_of(problem))
         return None
     return module.__dict__
@@ -117,27 +141,36 @@ def answer(number: int, call: str, names: "dict[str, object]", reporter: Reporte
     try:
         value = eval(compile(call, "<call>", "eval"), names)  # noqa: S307 - the purpose of it all
     except BaseException as problem:  # SystemExit too is a result
-        with Headroom():
+        with reporter.headroom:
             reporter.send_exception("raised", problem, str(number))
     else:
-        with Headroom():
+        with reporter.headroom:
             reporter.send("value", str(number), encode(value))
+
+
+def run(code: str, calls: "list[str]", reporter: Reporter) -> None:
+    """Load the module and evaluate the calls.
+
+    Raises:
+        MemoryError: there was not even enough memory to report.
+    """
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site` would have set them
+    reporter.send("ready")
+    names = load(code, reporter)
+    if names is not None:
+        reporter.send("loaded")
+        for number, call in enumerate(calls):
+            answer(number, call, names, reporter)
+        reporter.send("end")
 
 
 def main(result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
     """Do all of it, and leave without running what the program registered for the exit."""
-    code, *calls = read_texts()
-    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site` would have set them
-    reporter = Reporter(result_fd)
+    with open(0, "rb", closefd=False) as stdin:
+        code, *calls = read_texts(stdin)
     limit(cpu_seconds, memory_bytes, file_bytes)
-    reporter.send("ready")
     try:
-        names = load(code, reporter)
-        if names is not None:
-            reporter.send("loaded")
-            for number, call in enumerate(calls):
-                answer(number, call, names, reporter)
-            reporter.send("end")
+        run(code, calls, Reporter(result_fd))
     except MemoryError:
         os._exit(EXIT_MEMORY)
     os._exit(0)

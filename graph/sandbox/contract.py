@@ -91,3 +91,7 @@ class Sandbox(Protocol):
             SandboxUnavailable: the sandbox itself broke, so nothing is known about the program.
         """
         ...
+
+    async def aclose(self) -> None:
+        """End what is kept between runs. Called after the last run; more than once is fine."""
+        ...

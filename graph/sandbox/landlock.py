@@ -54,6 +54,9 @@ class LandlockSandbox:
             ending = await supervise(launch, program, limits)
         return tell(self.name, ending, limits)
 
+    async def aclose(self) -> None:
+        """Do nothing: nothing is kept between runs."""
+
 
 def _lock(packages: str, scratch: Path, result_fd: int, limits: Limits) -> dict[str, object]:
     """Return what the launcher needs to know."""

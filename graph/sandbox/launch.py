@@ -1,8 +1,9 @@
 """How a backend starts its sandbox, and what the parent saw of it when it was over."""
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from graph.sandbox.transcript import Transcript
 
@@ -21,6 +22,28 @@ class Launch:
     env: dict[str, str]
     fds: tuple[int, ...] = ()
     disk_full: Callable[[int], bool] | None = None
+
+
+class Running(Protocol):
+    """A process that runs the child, as asyncio has them; it leads a process group."""
+
+    stdin: StreamWriter | None
+    stdout: StreamReader | None
+    stderr: StreamReader | None
+
+    @property
+    def pid(self) -> int:
+        """Its number, and that of its group."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, or None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        ...
 
 
 @dataclass(slots=True)

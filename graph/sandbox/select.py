@@ -1,9 +1,10 @@
 """Which sandbox to use: the first that passes its self-test on this machine."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from graph.sandbox import bwrap, landlock
+from graph.sandbox import bwrap, landlock, wasm
 from graph.sandbox.contract import Sandbox, SandboxUnavailable
 from graph.sandbox.self_test import examine
 from graph.sandbox.static import StaticSandbox
@@ -12,6 +13,7 @@ from graph.sandbox.static import StaticSandbox
 _BACKENDS: dict[str, tuple[Callable[[], Sandbox], str]] = {
     "bwrap": (bwrap.BwrapSandbox, bwrap.MEND),
     "landlock": (landlock.LandlockSandbox, landlock.MEND),
+    "wasm": (wasm.WasmSandbox, wasm.MEND),
 }
 CHOICES = ("auto", *_BACKENDS, "static")
 
@@ -26,8 +28,20 @@ class BackendReport:
     mend: str
 
 
+@contextlib.asynccontextmanager
+async def open_sandbox(choice: str = "auto") -> AsyncIterator[Sandbox]:
+    """Select a sandbox, and close it in the end; see `select_sandbox`."""
+    sandbox = await select_sandbox(choice)
+    try:
+        yield sandbox
+    finally:
+        await sandbox.aclose()
+
+
 async def select_sandbox(choice: str = "auto") -> Sandbox:
     """Return the chosen sandbox, tried out; `auto` takes the first that works, else `static`.
+
+    Whoever selects it closes it.
 
     Raises:
         SandboxUnavailable: a backend chosen by name does not work here; says why, and the mend.
@@ -56,18 +70,23 @@ async def survey() -> list[BackendReport]:
 async def _tried(name: str) -> Sandbox:
     make, mend = _BACKENDS[name]
     sandbox = make()
-    try:
-        await examine(sandbox)
-    except SandboxUnavailable as problem:
-        raise SandboxUnavailable(problem.reason, problem.mend or mend) from problem
-    except OSError as problem:
-        raise SandboxUnavailable(f"the self-test cannot be set up: {problem}", mend) from problem
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(sandbox.aclose)
+        try:
+            await examine(sandbox)
+        except SandboxUnavailable as problem:
+            raise SandboxUnavailable(problem.reason, problem.mend or mend) from problem
+        except OSError as problem:
+            raise SandboxUnavailable(
+                f"the self-test cannot be set up: {problem}", mend
+            ) from problem
+        stack.pop_all()
     return sandbox
 
 
 async def _report(name: str) -> BackendReport:
     try:
-        await _tried(name)
+        await (await _tried(name)).aclose()
     except SandboxUnavailable as problem:
         return BackendReport(name, ok=False, reason=problem.reason, mend=problem.mend)
     return BackendReport(name, ok=True, reason="its self-test passes", mend="")

@@ -14,3 +14,6 @@ class StaticSandbox:
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
         """Say why the program was not run."""
         return Execution(self.name, "not_run", self._reason, 0.0, "", ())
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is kept between runs."""

@@ -22,7 +22,7 @@ class CheckAnswer(Answer):
 class ExecutionAnswer(Answer):
     """How the code ran."""
 
-    backend: str = Field(description="The sandbox: bwrap, landlock, or static for none")
+    backend: str = Field(description="The sandbox: bwrap, landlock, wasm, or static for none")
     status: str = Field(description="ok, error, timeout, memory, output, killed or not_run")
     detail: str = Field(description="What happened, in words")
     seconds: float = Field(description="How long it took")

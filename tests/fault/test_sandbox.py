@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.sandbox import bwrap, landlock, select, self_test, static
+from graph.sandbox import bwrap, landlock, select, self_test, static, wasm
 from graph.sandbox.bwrap import BwrapSandbox
 from graph.sandbox.contract import (
     CallResult,
@@ -24,18 +24,23 @@ from graph.sandbox.contract import (
 )
 from graph.sandbox.landlock import LandlockSandbox
 from graph.sandbox.values import Opaque
+from graph.sandbox.wasm import WasmSandbox
 
-BACKENDS = {"bwrap": BwrapSandbox, "landlock": LandlockSandbox}
+BACKENDS = {"bwrap": BwrapSandbox, "landlock": LandlockSandbox, "wasm": WasmSandbox}
+# What is about a kernel, its processes, signals and threads, which WASI does not have.
+kernel = pytest.mark.parametrize("sandbox", ["bwrap", "landlock"], indirect=True)
 QUICK = Limits(wall_seconds=1.0)
 reports = {report.name: report for report in asyncio.run(select.survey())}
 
 
 @pytest.fixture(params=BACKENDS)
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     report = reports[request.param]
     if not report.ok:
         pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
-    return BACKENDS[request.param]()
+    found: Sandbox = BACKENDS[request.param]()
+    yield found
+    await found.aclose()
 
 
 def mine(pid: int) -> Iterator[int]:
@@ -143,9 +148,13 @@ def keep():
     run = await attack(sandbox, code, *calls, limits=Limits())
     assert run.status == "ok", run
     values = [result.value for result in run.results]
-    assert values[:6] == ["done", [0, 1, 4, 9, 16], ("kept", 2), "e3b0", (1,), ""], run.results
+    assert [values[0], *values[2:5]] == ["done", ("kept", 2), "e3b0", (1,)], run.results
     assert raised(run.results[6]) == "EOFError"
-    assert values[7] == "Europe/Berlin"
+    if sandbox.name == "wasm":  # no threads, no devices, no time zones but those of a fixed offset
+        names = [raised(run.results[number]) for number in (1, 5, 7)]
+        assert names == ["RuntimeError", "FileNotFoundError", "ZoneInfoNotFoundError"]
+    else:
+        assert [values[1], values[5], values[7]] == [[0, 1, 4, 9, 16], "", "Europe/Berlin"]
 
 
 @pytest.mark.parametrize(
@@ -200,8 +209,11 @@ class Bad:
     began = time.monotonic()
     run = await attack(sandbox, code, "40 + 2", call, "never")
     assert time.monotonic() - began < 4
-    assert run.status == "timeout"
-    assert run.detail.startswith("stopped after 1 s: still running call '")
+    if sandbox.name == "wasm" and "threading" in call:  # waiting for nobody is seen there
+        assert (run.status, run.detail[:17]) == ("killed", "killed by SIGABRT")
+    else:
+        assert run.status == "timeout"
+        assert run.detail.startswith("stopped after 1 s: still running call '")
     assert call[:20] in run.detail
     assert [result.value for result in run.results] == [42]
 
@@ -217,8 +229,11 @@ async def test_processor_time_is_limited_though_the_signal_is_ignored(sandbox: S
     assert (run.status, run.detail[:35]) == ("timeout", "stopped after 1 s of processor time")
     deaf = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     run = await attack(sandbox, deaf, limits=limits)
-    assert run.status == "killed"
-    assert "out of processor time" in run.detail
+    if sandbox.name == "wasm":  # the signal goes to the engine, which the program cannot make deaf
+        assert run.status == "timeout"
+    else:
+        assert run.status == "killed"
+    assert "processor time" in run.detail
 
 
 async def test_an_exception_whose_text_never_ends_is_still_told(sandbox: Sandbox) -> None:
@@ -241,7 +256,7 @@ def f(): raise Evil
 @pytest.mark.parametrize(
     "code",
     [
-        "x = bytearray(4 * 2**30)",
+        "x = bytearray(2 * 10**9)",
         "x = []\nwhile True: x.append(bytearray(10**6))",
         "x = []\nwhile True: x.append([1, 2, 3])",
         "x = 'a'\nwhile True: x += x",
@@ -249,10 +264,12 @@ def f(): raise Evil
     ],
 )
 async def test_too_much_memory_is_refused(sandbox: Sandbox, code: str) -> None:
-    patient = Limits(wall_seconds=60, cpu_seconds=50)  # many small parts take seconds to fill
+    # many small parts take seconds to fill
+    patient = Limits(wall_seconds=60, cpu_seconds=50, memory_bytes=256 * 2**20)
     run = await attack(sandbox, code, "1", limits=patient)
     if "mmap" in code:
-        assert (run.status, run.detail.split(":")[0]) == ("error", "OSError")
+        refusal = "ModuleNotFoundError" if sandbox.name == "wasm" else "OSError"
+        assert (run.status, run.detail.split(":")[0]) == ("error", refusal)
     else:
         assert run.status == "memory", run
         assert "memory" in run.detail
@@ -341,6 +358,10 @@ def forge():
             os.write(fd, {write})
         except OSError:
             pass
+    try:
+        __import__("_eryx")._eryx_report_output(0, {write})
+    except ImportError:
+        pass
     time.sleep(0.5)
 """
     run = await attack(sandbox, code, "forge()", "2", limits=Limits())
@@ -359,11 +380,14 @@ def forge():
         for fd in range(3, 64):
             try: os.write(fd, b'x' * 60_000)
             except OSError: pass
+        try: __import__("_eryx")._eryx_report_output(0, b'x' * 60_000)
+        except ImportError: pass
 """
     run = await attack(sandbox, code, "forge()", limits=Limits())
     assert run.status == "killed"
 
 
+@kernel
 async def test_closing_the_channel_or_everything_is_told(sandbox: Sandbox) -> None:
     run = await attack(sandbox, "import os", "os.closerange(0, 64)", "2")
     assert run.status == "killed"
@@ -383,12 +407,28 @@ async def test_large_results_stay_within_the_channel(sandbox: Sandbox) -> None:
     ("call", "status", "words"),
     [
         ("os._exit(0)", "killed", "it ended its own process (exit code 0)"),
+        ("os._exit(1)", "killed", "it ended its own process (exit code 1)"),
+    ],
+)
+async def test_a_program_that_ends_itself_is_told(
+    sandbox: Sandbox, call: str, status: str, words: str
+) -> None:
+    run = await attack(sandbox, "import os", "1", call, limits=Limits())
+    assert run.status == status
+    assert run.detail == f"{words}: still running call '{call}'"
+    assert len(run.results) == 1
+
+
+@kernel
+@pytest.mark.parametrize(
+    ("call", "status", "words"),
+    [
         ("os._exit(3)", "killed", "it ended its own process (exit code 3)"),
         ("ctypes.string_at(0)", "killed", "killed by SIGSEGV"),
         ("signal.alarm(1) or time.sleep(5)", "killed", "killed by SIGALRM"),
     ],
 )
-async def test_a_program_that_ends_itself_is_told(
+async def test_a_program_that_ends_itself_by_the_kernel_is_told(
     sandbox: Sandbox, call: str, status: str, words: str
 ) -> None:
     code = "import os, ctypes, signal, time"
@@ -412,7 +452,8 @@ import atexit, threading, time
 @atexit.register
 def last():
     print("never"); time.sleep(60)
-threading.Thread(target=time.sleep, args=(60,)).start()
+try: threading.Thread(target=time.sleep, args=(60,)).start()
+except RuntimeError: pass  # no threads in WASI
 """
     run = await attack(sandbox, code, "1")
     assert (run.status, run.stdout) == ("ok", "")
@@ -484,9 +525,14 @@ async def test_nothing_outside_the_scratch_folder_can_be_changed(
         f"os.symlink('/', {name} + 's')", "os.mknod('/work/n', 0o600 | 0x2000, 259)",
     ]  # fmt: skip
     run = await attack(sandbox, "import os", *calls)
+    refusals = {"FileNotFoundError", "PermissionError", "OSError"}
+    if sandbox.name == "wasm":  # much is missing there, and changing a mode does nothing at all
+        refusals |= {"AttributeError", "NotADirectoryError"}
+        calls = [call for call in calls if "os.chmod" not in call]
     for result in run.results:
-        assert raised(result) in {"FileNotFoundError", "PermissionError", "OSError"}, result
-    assert len(run.results) == len(calls)
+        if result.call in calls:
+            assert raised(result) in refusals, result
+    assert len(run.results) >= len(calls)
     assert traits(victim) == before
 
 
@@ -494,11 +540,13 @@ async def test_the_environment_is_empty_of_ours(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "a-secret")
-    code = "import os, ctypes\nlibc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p"
-    run = await attack(sandbox, code, "sorted(os.environ)", "libc.getenv(b'GOOGLE_API_KEY')")
+    run = await attack(sandbox, "import os", "sorted(os.environ)")
     allowed = {"HOME", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "PWD", "TMPDIR"}
     assert set(run.results[0].value) <= allowed
-    assert run.results[1] == CallResult("libc.getenv(b'GOOGLE_API_KEY')", None, None, "")
+    if sandbox.name != "wasm":  # no ctypes there
+        code = "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p"
+        run = await attack(sandbox, code, "libc.getenv(b'GOOGLE_API_KEY')")
+        assert run.results == (CallResult("libc.getenv(b'GOOGLE_API_KEY')", None, None, ""),)
 
 
 FORKS = [
@@ -510,8 +558,11 @@ FORKS = [
 
 async def test_no_process_can_be_started(sandbox: Sandbox) -> None:
     code = """
-import ctypes, multiprocessing, os, subprocess
-libc = ctypes.CDLL(None, use_errno=True)
+import multiprocessing, os, subprocess
+try:
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+except ImportError: pass  # in WASI, where nobody sees the kernel
 def raw(*numbers):
     if libc.syscall(*numbers) == -1:
         raise OSError(ctypes.get_errno(), "refused")
@@ -520,13 +571,15 @@ def raw(*numbers):
     calls = [call for call in FORKS if "raw" not in call or os.uname().machine == "x86_64"]
     run = await attack(sandbox, code, *calls, limits=Limits())
     assert run.status == "ok", run
+    missing = {"AttributeError", "NameError"} if sandbox.name == "wasm" else set()
     for result in run.results:
         assert raised(result) in {
             "PermissionError", "OSError", "BlockingIOError", "FileNotFoundError",
-            "ZeroDivisionError",
+            "ZeroDivisionError", *missing,
         }, result  # fmt: skip
 
 
+@kernel
 async def test_a_fork_bomb_and_an_orphan_in_a_session_of_its_own(sandbox: Sandbox) -> None:
     bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
     assert (await attack(sandbox, bomb)).status == "timeout"
@@ -545,6 +598,7 @@ def bomb():
     assert run.status in {"timeout", "ok", "killed", "memory"}
 
 
+@kernel
 async def test_no_signal_or_limit_reaches_another_process(sandbox: Sandbox) -> None:
     parent = os.getpid()
     calls = [
@@ -585,13 +639,17 @@ async def test_no_socket_of_any_kind(sandbox: Sandbox, tmp_path: Path) -> None:
         ]
         run = await attack(sandbox, "import socket", *calls)
         for result in run.results:
-            assert "OSError" in (result.raised or ()), result
+            if sandbox.name == "wasm":  # much is missing there; a name is given back unresolved
+                assert result.raised or result.call.startswith("socket.getaddrinfo"), result
+            else:
+                assert "OSError" in (result.raised or ()), result
         assert len(run.results) == len(calls)
         for receive in (tcp.accept, lambda: udp.recv(1), lambda: unix.recv(1)):
             with pytest.raises(BlockingIOError):
                 receive()
 
 
+@kernel
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are those of x86_64")
 async def test_kernel_doors_are_shut(sandbox: Sandbox) -> None:
     numbers = {
@@ -614,6 +672,7 @@ def raw(number):
             assert (name, run.detail[:16]) == ("x32", "killed by SIGSYS")
 
 
+@kernel
 async def test_no_privilege_is_left(sandbox: Sandbox) -> None:
     code = """
 import ctypes, os
@@ -678,8 +737,9 @@ async def test_the_start_of_a_program_is_quick(sandbox: Sandbox) -> None:
         began = time.monotonic()
         await attack(sandbox, "def f(n): return n", *[f"f({n})" for n in range(5)])
         seconds.append(time.monotonic() - began)
-    # Measured on an idle machine: bwrap 30 ms, landlock 66 ms; a shared one is given slack.
-    assert min(seconds) < {"bwrap": 0.15, "landlock": 0.3}[sandbox.name]
+    # Measured on an idle machine: bwrap 30 ms, landlock 66 ms, wasm 8 ms; a shared one is given
+    # slack.
+    assert min(seconds) < {"bwrap": 0.15, "landlock": 0.3, "wasm": 0.1}[sandbox.name]
 
 
 # Selection
@@ -701,6 +761,7 @@ async def test_static_never_runs() -> None:
 async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr(landlock, "LAUNCHER", Path("/nonexistent/launcher.py"))
+    monkeypatch.setattr(wasm, "WORKER", Path("/nonexistent/worker.py"))
     with pytest.raises(SandboxUnavailable, match="bubblewrap is not installed") as caught:
         await select.select_sandbox("bwrap")
     assert caught.value.mend == bwrap.MEND

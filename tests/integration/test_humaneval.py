@@ -16,7 +16,8 @@ reports = asyncio.run(select.survey())
 async def test_facts_agree_with_humaneval(report: select.BackendReport) -> None:
     if not report.ok:
         pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
-    judged = await judge_all(await select.select_sandbox(report.name), lambda _: None)
+    async with select.open_sandbox(report.name) as sandbox:
+        judged = await judge_all(sandbox, lambda _: None)
     assert sum(each.agrees for each in judged) / len(judged) >= 0.995
     assert [
         each.sample for each in judged if each.held and not each.sample.passed and not each.excused

@@ -1,0 +1,102 @@
+"""CPython on WASI, in a pool of processes: for macOS, and where the kernel offers no sandbox.
+
+The engine keeps the program in; the process around it is there to be killed, so that no hang, crash
+or explosion of the engine's ever reaches the service.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from graph.sandbox.contract import (
+    DEFAULT_LIMITS,
+    Execution,
+    Limits,
+    Program,
+    SandboxUnavailable,
+)
+from graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
+from graph.sandbox.process import attend
+from graph.sandbox.seccomp import filter_program
+from graph.sandbox.verdict import tell
+from graph.sandbox.wasm_job import given, pipes
+from graph.sandbox.wasm_pool import Pool, Worker
+
+WORKER = Path(__file__).with_name("wasm_worker.py")
+MEND = "Use Python 3.12 or later, and `pip install 'selfheal[wasm]'`"
+_ENGINE = {
+    # Slots made beforehand are 2 ms quicker, but can run out, and count as memory of the process.
+    "ERYX_ALLOCATOR": "on-demand",
+    "RUST_BACKTRACE": "0",
+}
+
+
+class WasmSandbox:
+    """Runs each program in a fresh WASI instance, inside a process kept warm."""
+
+    name = "wasm"
+
+    def __init__(self, workers: int = 0) -> None:
+        self._pool = Pool(_start, workers or max(2, os.cpu_count() or 1))
+
+    async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
+        """Run a program; see `contract.Sandbox.run`.
+
+        Raises:
+            SandboxUnavailable: eryx is missing or does not work here.
+        """
+        async with self._pool.worker() as worker, contextlib.AsyncExitStack() as stack:
+            ends = pipes(4)
+            start = functools.partial(stack.enter_async_context, given(worker, limits, ends))
+            ending = await attend(start, program, limits, ends[3][0])
+            worker.fit = ending.stopped is None and worker.process.poll() is None
+        return tell(self.name, ending, limits)
+
+    async def aclose(self) -> None:
+        """End the processes."""
+        await self._pool.aclose()
+
+
+def _start() -> Worker:
+    argv = (str(executable()), *FLAGS, str(WORKER), _packages(), _filter())
+    try:
+        return Worker(argv, {**ENVIRONMENT, **_ENGINE, "TMPDIR": str(_folder())})
+    except OSError as problem:
+        raise SandboxUnavailable(f"wasm cannot be started: {problem}") from problem
+
+
+def _packages() -> str:
+    """Return the folder that eryx lies in, which the worker imports it from."""
+    if sys.version_info < (3, 12):
+        raise SandboxUnavailable("pyeryx needs Python 3.12 or later", MEND)
+    spec = importlib.util.find_spec("eryx")
+    if spec is None or spec.origin is None:
+        raise SandboxUnavailable("pyeryx is not installed", MEND)
+    return str(Path(spec.origin).parents[1])
+
+
+def _filter() -> str:
+    """Return the filter that the worker puts on itself: a second line, where it is to be had."""
+    try:
+        return filter_program().hex()
+    except SandboxUnavailable:
+        return ""
+
+
+def _folder() -> Path:
+    """Return a folder of the user's own, where the engine unpacks the machine code that it loads.
+
+    It would take a place with a well-known name in the folder for temporary files, which anyone
+    could have filled before.
+    """
+    folder = platformdirs.user_cache_path("selfheal") / "wasm"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise SandboxUnavailable(f"others can write to {folder}", f"Remove {folder}")
+    return folder

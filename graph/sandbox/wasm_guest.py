@@ -1,0 +1,68 @@
+"""What the child does differently inside WASI, where there are no other files and no limits to set.
+
+`wasm_worker.py` compiles it together with `child.py`, once, and runs both anew for each program.
+"""
+
+import asyncio
+import contextlib
+import io
+import os
+import sys
+from asyncio.selector_events import BaseSelectorEventLoop
+
+import _eryx  # type: ignore[import-not-found] # the engine's own, inside the guest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from graph.sandbox.child import Reporter, read_texts, run
+else:
+    from child import Reporter, read_texts, run
+
+SCRATCH = "/data"  # the one folder that the engine lets a program write to
+STDOUT = 0
+HEADROOM_BYTES = 2**20
+
+
+class Reserve:
+    """Memory kept for reporting, and given up meanwhile: no limit can be raised here."""
+
+    def __init__(self) -> None:
+        self.kept = [bytes(HEADROOM_BYTES)]
+
+    def __enter__(self) -> None:
+        self.kept.clear()
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(MemoryError):
+            self.kept.append(bytes(HEADROOM_BYTES))
+
+
+class GuestReporter(Reporter):
+    """Reports through the engine, which has nothing but this to say on its standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(STDOUT)
+        self.headroom = Reserve()
+
+    def write(self, line: bytes) -> int:
+        """Hand over a line; the host takes it whole."""
+        _eryx._eryx_report_output(self.fd, line)
+        return len(line)
+
+
+def free_asyncio() -> None:
+    """Let the program run a loop of its own: the engine has one, and no sockets to wake it by."""
+    asyncio._set_running_loop(None)
+    BaseSelectorEventLoop._make_self_pipe = lambda self: setattr(self, "_csock", None)  # type: ignore[attr-defined]
+    BaseSelectorEventLoop._close_self_pipe = lambda self: None  # type: ignore[attr-defined]
+
+
+def main(packed: bytes) -> None:
+    """Run one program."""
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # past the engine, to the worker's own
+    os.environ.clear()
+    os.environ.update(HOME=SCRATCH, TMPDIR=SCRATCH)
+    os.chdir(SCRATCH)
+    free_asyncio()
+    code, *calls = read_texts(io.BytesIO(packed))
+    run(code, calls, GuestReporter())
