@@ -10,7 +10,7 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
-.PHONY: demo test lint serve format lock clean $(BROKEN)
+.PHONY: demo test lint bench chaos serve format lock clean $(BROKEN)
 
 # Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
 demo: .venv/runtime
@@ -24,6 +24,16 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# What the documentation's figures come from; minutes, not seconds.
+bench: .venv/dev
+	$(BIN)/python -m bench.attacks
+	$(BIN)/python -m bench.humaneval
+	$(BIN)/python -m bench.sandbox
+
+# A thousand hostile programs in a row, on every sandbox that works here.
+chaos: .venv/dev
+	$(BIN)/python -m bench.hostile
 
 format: .venv/dev
 	$(BIN)/ruff check --fix-only .

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from graph.rules.comparing import asked
 from graph.rules.linter import lint
 from graph.rules.running import observe
 from graph.rules.syntax import read
@@ -52,7 +53,7 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     if read_off[0].veto:
         unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
         return Facts(read_off, unrun)
-    calls = tuple(dict.fromkeys(each["call"] for each in plan["examples"]))
+    calls = tuple(dict.fromkeys(map(asked, plan["examples"])))
     execution = await sandbox.run(Program(code, calls))
     linted = await lint(code)
     observed = observe(Subject(plan, execution))

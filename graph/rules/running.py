@@ -3,8 +3,7 @@
 import builtins
 from collections.abc import Iterator
 
-from graph.expressions import literal
-from graph.rules.compare import same
+from graph.rules.comparing import asked, holds
 from graph.rules.table import Finding, Subject
 from graph.sandbox.contract import CallResult, Execution
 from graph.sandbox.values import shown
@@ -36,9 +35,7 @@ def _runs(execution: Execution) -> Finding:
 def _held(name: str, examples: list[PlannedExample], results: dict[str, CallResult]) -> Finding:
     """Give the share of examples that hold; a stated one that is broken forbids a pass."""
     broken = [
-        words
-        for each in examples
-        if (words := _broken(each, results.get(each["call"]))) is not None
+        words for each in examples if (words := _broken(each, results.get(asked(each)))) is not None
     ]
     return Finding(
         name,
@@ -58,7 +55,7 @@ def _broken(example: PlannedExample, result: CallResult | None) -> str | None:
         return _not_raised(call, wanted, result)
     if result.raised is not None:
         return f"{call} raised {result.raised[0]}: {result.message}"
-    if same(literal(example["returns"]), result.value):
+    if holds(example, result.value):
         return None
     return f"{call} returned {shown(result.value, 120)}, not {example['returns']}"
 

@@ -11,6 +11,7 @@ import pytest
 
 from graph.judge import Judgement
 from graph.rules.compare import same
+from graph.rules.comparing import asked
 from graph.rules.facts import Facts
 from graph.rules.linter import lint
 from graph.rules.reading import observations
@@ -20,6 +21,7 @@ from graph.rules.table import WEIGHTS, Finding, Subject
 from graph.sandbox.contract import CallResult, Execution, Sandbox
 from graph.sandbox.select import open_sandbox
 from graph.sandbox.static import StaticSandbox
+from graph.sandbox.values import Opaque
 from graph.state import Plan, PlannedExample, Usage
 from graph.verdict import Grading, verdict
 
@@ -182,6 +184,29 @@ def test_an_exception_is_matched_by_its_class_or_a_base() -> None:
     assert held(raised, raises="ValueError").score == 1
     assert held(raised, raises="json.JSONDecodeError").score == 1
     assert held(raised, raises="KeyError").veto
+
+
+@pytest.mark.parametrize(
+    ("value", "holding"),
+    [(4, True), (4.0, True), (5, False), (True, False), (Opaque("Any", "4"), False)],
+)
+@pytest.mark.parametrize("call", ["f() == 4", "4 == f()", " f()==4 "])
+def test_an_example_that_compares_is_compared_outside(
+    call: str, value: object, holding: bool
+) -> None:
+    example = PlannedExample(call=call, returns="True", origin="stated")
+    assert asked(example) == "f()"
+    execution = Execution("test", "ok", "", 0.0, "", (CallResult("f()", value, None, ""),))
+    seen = {each.name: each for each in observe(Subject(plan("", example), execution))}
+    assert bool(seen["examples"].score) is holding
+
+
+@pytest.mark.parametrize(
+    ("call", "returns"),
+    [("f() == 4", "False"), ("f() == g()", "True"), ("1 < f() == 4", "True"), ("f()", "True")],
+)
+def test_other_examples_are_evaluated_as_they_are(call: str, returns: str) -> None:
+    assert asked(PlannedExample(call=call, returns=returns, origin="stated")) == call
 
 
 def test_an_inferred_example_only_counts() -> None:

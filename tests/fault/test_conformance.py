@@ -1,0 +1,63 @@
+"""Every attack of the catalogue, on every backend that works here; each with its control."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from graph.sandbox.contract import Sandbox, SandboxUnavailable
+from graph.sandbox.select import open_sandbox
+from tests.support.attacks import BACKENDS, CATALOGUE
+from tests.support.attacks.contract import Attack
+from tests.support.attacks.hostile import assail
+from tests.support.attacks.running import attempt, control
+from tests.support.attacks.targets import Targets, targets
+
+attacks = pytest.mark.parametrize(
+    "attack", CATALOGUE, ids=[f"{each.family}-{each.name}" for each in CATALOGUE]
+)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            found = await stack.enter_async_context(open_sandbox(request.param))
+        except SandboxUnavailable as problem:
+            pytest.skip(f"NOT TESTED: {request.param} does not work here: {problem.reason}")
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def aims() -> AsyncIterator[Targets]:
+    async with targets() as made:
+        yield made
+
+
+@attacks
+async def test_it_is_stopped(sandbox: Sandbox, aims: Targets, attack: Attack) -> None:
+    outcome = await attempt(attack, sandbox, aims)
+    assert outcome.state == "stopped", outcome.how
+
+
+@attacks
+async def test_it_works_without_a_sandbox(attack: Attack) -> None:
+    outcome = await control(attack)
+    if outcome.state == "control unavailable":
+        pytest.skip(f"CONTROL UNAVAILABLE: {outcome.how}")
+    assert outcome.state == "works", outcome.how
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_nothing_is_left_of_many(backend: str) -> None:
+    try:
+        seen = await assail(backend, programs=60)
+    except SandboxUnavailable as problem:
+        pytest.skip(f"NOT TESTED: {backend} does not work here: {problem.reason}")
+    assert seen.succeeded == []
+    assert seen.left == []
+
+
+def test_every_attack_has_a_name_of_its_own() -> None:
+    names = {(each.family, each.name) for each in CATALOGUE}
+    assert len(names) == len(CATALOGUE) >= 40
