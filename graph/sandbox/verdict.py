@@ -28,7 +28,8 @@ def tell(backend: str, ending: Ending, limits: Limits) -> Execution:
     Raises:
         SandboxUnavailable: the child died, or hung, before the program's first line.
     """
-    if not ending.transcript.ready:
+    # What it did to be stopped can be seen before the word that it has begun: by another pipe.
+    if not ending.transcript.ready and ending.stopped in (None, "start", "cancelled"):
         raise SandboxUnavailable(_why_not_ready(backend, ending))
     status, detail = _told(ending, limits)
     stdout = clean(ending.stdout.decode("utf-8", "replace"), limits.output_bytes)

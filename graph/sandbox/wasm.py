@@ -21,6 +21,7 @@ from graph.sandbox.contract import (
     SandboxUnavailable,
 )
 from graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
+from graph.sandbox.launch import Ending
 from graph.sandbox.process import attend
 from graph.sandbox.seccomp import filter_program
 from graph.sandbox.verdict import tell
@@ -50,16 +51,30 @@ class WasmSandbox:
         Raises:
             SandboxUnavailable: eryx is missing or does not work here.
         """
+        ending = await self._once(program, limits)
+        if _crashed(ending):
+            # The engine died before it said that the program began, which it says a little late.
+            ending = await self._once(program, limits)
+            if _crashed(ending):
+                words = "killed: it crashed the sandbox's engine, twice"
+                return Execution(self.name, "killed", words, ending.seconds, "", ())
+        return tell(self.name, ending, limits)
+
+    async def _once(self, program: Program, limits: Limits) -> Ending:
         async with self._pool.worker() as worker, contextlib.AsyncExitStack() as stack:
             ends = pipes(4)
             start = functools.partial(stack.enter_async_context, given(worker, limits, ends))
             ending = await attend(start, program, limits, ends[3][0])
             worker.fit = ending.stopped is None and worker.process.poll() is None
-        return tell(self.name, ending, limits)
+        return ending
 
     async def aclose(self) -> None:
         """End the processes."""
         await self._pool.aclose()
+
+
+def _crashed(ending: Ending) -> bool:
+    return not ending.transcript.ready and ending.stopped is None and ending.returncode < 0
 
 
 def _start() -> Worker:

@@ -13,7 +13,7 @@ from pathlib import Path
 from graph.sandbox.contract import Limits, Program, Sandbox
 from graph.sandbox.select import open_sandbox
 from tests.support.attacks import CATALOGUE
-from tests.support.attacks.running import resident
+from tests.support.attacks.running import IN_MEMORY, resident
 from tests.support.attacks.targets import Targets, targets
 from tests.support.leftovers import left, traces
 
@@ -59,7 +59,8 @@ class Assault:
         self.statuses[execution.status] += 1
         self.sizes.append(resident())
         reached = [each.call for each in execution.results if each.value is True]
-        if not attack.examples:  # what those return is for the rules to judge
+        in_memory = attack.family == "filling" and sandbox.name in IN_MEMORY
+        if not attack.examples and not in_memory:  # what those return is for the rules to judge
             self.succeeded += [f"{attack.family}/{attack.name}: {call}" for call in reached]
 
     def growth(self) -> int:

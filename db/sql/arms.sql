@@ -1,0 +1,35 @@
+-- name: arm
+-- How a version of an agent has done since a moment, or up to it: its newest runs with a verdict,
+-- scores from 0 to 1, an unusable answer counting as 0. Errors are those that no prompt mends.
+-- Verdicts of another judge's prompt do not compare.
+WITH newest AS (
+    SELECT outcome, coalesce(score, 0) AS score,
+           extract(epoch FROM finished_at - runs.created_at)::float8 AS seconds
+    FROM runs LEFT JOIN evaluations ON run_id = runs.id
+    WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
+      AND CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
+          ELSE evaluator_version END = %(version)s
+      AND coalesce(evaluator_version, %(judge)s) = %(judge)s
+      AND (%(since)s::timestamptz IS NULL OR runs.created_at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR runs.created_at < %(until)s)
+    ORDER BY runs.created_at DESC LIMIT %(limit)s
+)
+SELECT count(*) FILTER (WHERE outcome IN ('ok', 'failed', 'output')) AS runs,
+       coalesce(avg(score) FILTER (WHERE outcome IN ('ok', 'failed', 'output')), 0)::float8 AS mean,
+       coalesce(var_pop(score) FILTER (WHERE outcome IN ('ok', 'failed', 'output')), 0)::float8
+           AS variance,
+       count(*) FILTER (WHERE outcome NOT IN ('ok', 'failed', 'output')) AS errors,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95_seconds
+FROM newest;
+
+-- name: pause
+INSERT INTO pauses (paused, reason, actor) VALUES (%(paused)s, %(reason)s, %(actor)s) RETURNING *;
+
+-- name: pausing
+SELECT * FROM pauses ORDER BY id DESC LIMIT 1;
+
+-- name: take_backs
+-- Releases that took themselves back within a day, since a person last let healing go on.
+SELECT count(*) AS n FROM releases
+WHERE action = 'take_back' AND created_at > clock_timestamp() - interval '24 hours'
+  AND created_at > coalesce((SELECT max(created_at) FROM pauses WHERE NOT paused), '-infinity');
