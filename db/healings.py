@@ -61,6 +61,17 @@ class Closing:
     errored: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one state of a healing has cost: so many payments, with what they add up to."""
+
+    state: str
+    payments: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
 async def open_(
     connection: Connection,
     hold: Hold,
@@ -113,6 +124,12 @@ async def enter(connection: Connection, hold: Hold, state: str) -> None:
     await connection.execute(_SQL["enter"], {"id": hold.id, "holder": hold.holder, "state": state})
 
 
+async def blame(connection: Connection, hold: Hold, agent: Agent, incumbent_version: int) -> None:
+    """Note whose prompt the healing turned out to be about."""
+    values = {"id": hold.id, "holder": hold.holder, "agent": agent, "version": incumbent_version}
+    await connection.execute(_SQL["blame"], values)
+
+
 async def reserve(
     connection: Connection, hold: Hold, calls: int, *, budget: int, daily: int
 ) -> bool:
@@ -154,6 +171,12 @@ async def settle(
     await connection.execute(_SQL["settle"], values)
 
 
+async def costs(connection: Connection, healing_id: UUID) -> list[Cost]:
+    """Return what each state of a healing has cost, in the order of the first payments."""
+    cursor = connection.cursor(row_factory=class_row(Cost))
+    return await (await cursor.execute(_SQL["payments"], {"id": healing_id})).fetchall()
+
+
 async def close(connection: Connection, hold: Hold, closing: Closing) -> bool:
     """Record a healing's one outcome; False if it is no longer ours to close."""
     values = {
@@ -172,6 +195,14 @@ async def release_to(connection: Connection, hold: Hold, version: int) -> None:
     """Note the version that this healing released."""
     values = {"id": hold.id, "holder": hold.holder, "version": version}
     await connection.execute(_SQL["release_to"], values)
+
+
+async def follow_up(
+    connection: Connection, healing_id: UUID | None, outcome: Outcome, reason: str
+) -> bool:
+    """Record what became of a healing later on; see the query."""
+    values = {"id": healing_id, "outcome": outcome, "reason": storable(reason)}
+    return (await connection.execute(_SQL["follow_up"], values)).rowcount == 1
 
 
 async def get(connection: Connection, healing_id: UUID) -> Healing:

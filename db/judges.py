@@ -47,6 +47,12 @@ async def add(
     return row
 
 
+async def get(connection: Connection, check_id: int) -> JudgeCheck | None:
+    """Return a check, if there is one with this number."""
+    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
+    return await (await cursor.execute(_SQL["get"], {"id": check_id})).fetchone()
+
+
 async def fresh(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
     """Return today's newest check of this very judge at which it was well."""
     cursor = connection.cursor(row_factory=class_row(JudgeCheck))

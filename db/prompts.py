@@ -15,7 +15,7 @@ from db.errors import NotFoundError, ReleaseConflictError
 from db.pool import Connection
 
 Agent = Literal["manager", "worker", "evaluator"]
-Action = Literal["seed", "activate", "rollback", "heal"]
+Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
 
 Row = TypeVar("Row")
 
@@ -38,7 +38,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One step of an agent's release log: from here on `version` is live."""
+    """One step of an agent's release log: from here on `version` is live.
+
+    A canary gives it to `percent` of the threads; the others keep `base_version`. A pinned one is
+    never taken back by itself.
+    """
 
     id: int
     agent: Agent
@@ -49,6 +53,26 @@ class Release:
     note: str
     created_at: datetime
     healing_id: UUID | None
+    base_version: int | None
+    percent: int
+    pinned: bool
+
+    @property
+    def incumbent(self) -> int:
+        """The version that is live for all, or was before the canary."""
+        return self.version if self.base_version is None else self.base_version
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """To what share of the threads a release goes, for which healing, and whether it is pinned."""
+
+    percent: int = 100
+    healing_id: UUID | None = None
+    pinned: bool = False
+
+
+TO_ALL = Terms()
 
 
 async def add(
@@ -102,14 +126,14 @@ async def versions(connection: Connection, agent: Agent) -> list[Prompt]:
     return await (await cursor.execute(_SQL["versions"], {"agent": agent})).fetchall()
 
 
-async def released(connection: Connection, agent: Agent) -> Prompt:
-    """Return the prompt that is live now.
+async def released(connection: Connection, agent: Agent, thread_id: UUID | None = None) -> Prompt:
+    """Return the prompt that is live now, for a thread if a canary runs.
 
     Raises:
         NotFoundError: nothing was ever released for this agent.
     """
     cursor = connection.cursor(row_factory=class_row(Prompt))
-    await cursor.execute(_SQL["released"], {"agent": agent})
+    await cursor.execute(_SQL["released"], {"agent": agent, "thread": thread_id})
     return _found(await cursor.fetchone(), f"no prompt of {agent} was ever released")
 
 
@@ -140,12 +164,13 @@ async def release(
     action: Action,
     actor: str,
     note: str = "",
-    healing_id: UUID | None = None,
+    terms: Terms = TO_ALL,
 ) -> Release:
     """Make `version` live, provided that `after` is still the newest release.
 
     Args:
         after: the release that the caller decided upon; None for an agent's first.
+        terms: to whom; below 100 percent the others keep what is live now.
 
     Raises:
         ReleaseConflictError: another release came between: compare-and-swap failed.
@@ -158,7 +183,10 @@ async def release(
         "action": action,
         "actor": actor,
         "note": note,
-        "healing_id": healing_id,
+        "healing_id": terms.healing_id,
+        "base_version": after.incumbent if after and terms.percent < 100 else None,
+        "percent": terms.percent,
+        "pinned": terms.pinned,
     }
     cursor = connection.cursor(row_factory=class_row(Release))
     try:
@@ -171,20 +199,40 @@ async def release(
     return row
 
 
-async def rollback(connection: Connection, agent: Agent, *, actor: str, note: str = "") -> Release:
+async def rollback(
+    connection: Connection,
+    agent: Agent,
+    *,
+    actor: str,
+    note: str = "",
+    after: Release | None = None,
+    action: Action = "rollback",
+) -> Release:
     """Make the version live that was live before the present one; again, the one before that.
+
+    Args:
+        after: the release that the caller decided upon; without it the newest one.
 
     Raises:
         NotFoundError: no other version was ever live.
         ReleaseConflictError: another release came between.
     """
-    current = await head(connection, agent)
-    cursor = connection.cursor(row_factory=class_row(Release))
-    await cursor.execute(_SQL["before"], {"agent": agent, "version": current.version})
-    before = _found(await cursor.fetchone(), f"{agent} has no earlier release to go back to")
+    current = after or await head(connection, agent)
+    earlier = await before(connection, current)
+    if earlier is None:
+        raise NotFoundError(f"{agent} has no earlier release to go back to")
     return await release(
-        connection, agent, before.version, after=current, action="rollback", actor=actor, note=note
+        connection, agent, earlier, after=current, action=action, actor=actor, note=note
     )
+
+
+async def before(connection: Connection, current: Release) -> int | None:
+    """Return the version that a roll-back of a release goes back to, if there is one."""
+    if current.base_version is not None:
+        return current.base_version
+    values = {"agent": current.agent, "version": current.version}
+    row = await (await connection.execute(_SQL["before"], values)).fetchone()
+    return int(row["version"]) if row else None
 
 
 async def seed(connection: Connection, texts: Mapping[Agent, str]) -> list[Agent]:

@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from db import queries
 from db.errors import NotFoundError
 from db.pool import Connection
+from db.prompts import Agent
 from db.text import json, storable
 
 Status = Literal["running", "success", "error", "interrupted"]
@@ -201,11 +202,11 @@ async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
 
 
 async def window(
-    connection: Connection, agent: str, version: int, *, minutes: int, limit: int = 500
+    connection: Connection, live: Mapping[Agent, int], *, minutes: int, limit: int = 500
 ) -> list[Run]:
-    """Return the ended runs of an agent's version within the last minutes, newest first."""
+    """Return the ended runs under all the live versions within the last minutes, newest first."""
+    values = {**{str(agent): live[agent] for agent in live}, "minutes": minutes, "limit": limit}
     cursor = connection.cursor(row_factory=class_row(Run))
-    values = {"agent": agent, "version": version, "minutes": minutes, "limit": limit}
     await cursor.execute(_SQL["window"], values)
     return await cursor.fetchall()
 
@@ -224,13 +225,25 @@ async def of_ids(connection: Connection, ids: Sequence[UUID]) -> list[Run]:
 
 
 async def record(
-    connection: Connection, agent: str, version: int, *, minutes: int
+    connection: Connection, agent: Agent, live: Mapping[Agent, int], *, minutes: int
 ) -> dict[int, tuple[int, int]]:
     """Return for each version of an agent how many verdicts it has and how many passed.
 
-    Of the live `version`, only what is older than the window of so many minutes.
+    Of the live version, only what is older than the window of so many minutes. Verdicts of
+    another evaluator than the live one do not compare, and are left out.
     """
-    values = {"agent": agent, "version": version, "minutes": minutes}
+    values = {
+        "agent": agent,
+        "version": live[agent],
+        "evaluator": live["evaluator"],
+        "minutes": minutes,
+    }
     cursor = await connection.execute(_SQL["record"], values)
     rows = await cursor.fetchall()
     return {row["version"]: (row["runs"], row["passed"]) for row in rows if row["version"]}
+
+
+async def marked(connection: Connection, limit: int) -> dict[UUID, float]:
+    """Return the mean of people's marks, 0 to 1, for the runs last marked that a judge judged."""
+    cursor = await connection.execute(_SQL["marked"], {"limit": limit})
+    return {row["id"]: float(row["mark"]) for row in await cursor.fetchall()}

@@ -12,7 +12,7 @@ from db import queries
 from db.pool import Connection
 from db.text import json, storable
 
-Stage = Literal["screen", "gate"]
+Stage = Literal["blame", "screen", "gate"]
 Origin = Literal["last_good", "writer"]
 
 _SQL = queries.load("trials")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
+from uuid import UUID
 
 from langgraph.runtime import Runtime
 from pydantic import SecretStr
@@ -30,10 +31,11 @@ class PromptStore(Protocol):
 
 
 class ReleasedPrompts:
-    """The prompts that are live in the database."""
+    """The prompts that are live in the database, for a thread if one is known."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, thread_id: UUID | None = None) -> None:
         self._database = database
+        self._thread_id = thread_id
 
     async def released(self, agent: Agent) -> Prompt:
         """Return the live prompt.
@@ -42,7 +44,7 @@ class ReleasedPrompts:
             NotFoundError: nothing was ever released for this agent.
         """
         async with self._database.connection() as connection:
-            return await prompts.released(connection, agent)
+            return await prompts.released(connection, agent, self._thread_id)
 
 
 @dataclass(frozen=True, slots=True)

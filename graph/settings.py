@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     failure_window_minutes: int = Field(30, ge=1)
     optimize_every_seconds: int = Field(600, ge=0)
     rollout: Literal["canary", "instant", "manual"] = "canary"
+    canary_percent: int = Field(50, ge=1, le=99)
     heal_budget_calls: int = Field(400, ge=1)
     heal_daily_calls: int = Field(2000, ge=1)
     lease_seconds: float = Field(10.0, ge=1)

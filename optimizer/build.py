@@ -7,6 +7,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from optimizer.context import Given
+from optimizer.nodes.blame import blame
 from optimizer.nodes.conclude import conclude
 from optimizer.nodes.detect import detect
 from optimizer.nodes.diagnose import diagnose
@@ -25,13 +26,15 @@ OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> OptimizerGraph:
     """Return the compiled optimizer; give it `context={"doctor": …}` with each invocation."""
     graph = StateGraph(State, context_schema=Given, input_schema=Trigger, output_schema=Result)
-    for node in (detect, triage, sample, diagnose, propose, lint, screen, gate, release, conclude):
+    finding = (detect, triage, sample, diagnose, blame)
+    for node in (*finding, propose, lint, screen, gate, release, conclude):
         graph.add_node(node.__name__, node)
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
     graph.add_conditional_edges("triage", after_triage)
-    graph.add_edge("sample", "diagnose")
-    graph.add_edge("diagnose", "propose")
+    graph.add_conditional_edges("sample", after_sample)
+    graph.add_conditional_edges("diagnose", after_diagnose)
+    graph.add_conditional_edges("blame", after_blame)
     graph.add_edge("propose", "lint")
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
@@ -51,6 +54,33 @@ def after_triage(state: State) -> str:
     if not state.get("outcome"):
         return "sample"
     return "conclude" if state.get("healing_id") else END
+
+
+def after_sample(state: State) -> Literal["diagnose", "propose"]:
+    """Diagnose, unless it is done: the findings are about this agent, by runs that stay the same.
+
+    An evaluator's cases are others than the runs that brought the blame upon it.
+    """
+    known = _diagnosed(state) and state["agent"] != "evaluator"
+    return "propose" if known else "diagnose"
+
+
+def after_diagnose(state: State) -> Literal["blame", "propose"]:
+    """Decide whose prompt it is, unless that was asked for or is known."""
+    return "propose" if state["blamed"] else "blame"
+
+
+def after_blame(state: State) -> Literal["sample", "diagnose", "propose"]:
+    """Make the other agents' cases; the worker's are there."""
+    if state["agent"] != "worker":
+        return "sample"
+    return "propose" if _diagnosed(state) else "diagnose"
+
+
+def _diagnosed(state: State) -> bool:
+    """Tell whether there is a diagnosis of the very agent that is blamed."""
+    because = state.get("findings", {}).get("because")
+    return because is not None and because["evidence"]["diagnosed"] == state["agent"]
 
 
 def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:

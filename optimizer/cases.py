@@ -10,7 +10,7 @@ from typing import Final
 from db.runs import Run
 from graph.state import Example
 from optimizer.state import Case, Split
-from optimizer.text import shingles, similarity, words
+from optimizer.text import contained, shingles, similarity, words
 
 DUPLICATE_AT: Final = 0.8
 RELATED_AT: Final = 0.4
@@ -38,7 +38,7 @@ def case_of(run: Run) -> Case:
     """Make a case of a logged run; the same request makes the same case, whenever it is logged."""
     examples = [_example(each) for each in run.examples]
     case = Case(
-        id=f"run:{_digest(json.dumps([words(run.request), examples]))[:16]}",
+        id=f"run:{digest(json.dumps([words(run.request), examples]))[:16]}",
         source="production",
         request=run.request,
         examples=examples,
@@ -58,7 +58,7 @@ def distinct(cases: Iterable[Case]) -> list[Case]:
     """Merge near-duplicates; of each group the first remains."""
     kept: list[Case] = []
     for case in cases:
-        if not any(_alike(case, other, DUPLICATE_AT) for other in kept):
+        if not any(alike(case, other) for other in kept):
             kept.append(case)
     return kept
 
@@ -67,14 +67,16 @@ def clusters(cases: Sequence[Case]) -> list[list[Case]]:
     """Group related cases: whoever is related to one of a cluster belongs to it."""
     found: list[list[Case]] = []
     for case in cases:
-        related = [each for each in found if any(_alike(case, it, RELATED_AT) for it in each)]
+        related = [each for each in found if any(alike(case, it, RELATED_AT) for it in each)]
         found = [each for each in found if each not in related]
         found.append([*(it for each in related for it in each), case])
     return found
 
 
-def _alike(left: Case, right: Case, at: float) -> bool:
-    return similarity(shingles(left["request"]), shingles(right["request"])) >= at
+def alike(left: Case, right: Case, at: float = DUPLICATE_AT) -> bool:
+    """Tell whether two requests are near-duplicates, or as alike as `at` says."""
+    one, other = left["request"], right["request"]
+    return similarity(shingles(one), shingles(other)) >= at or contained(one, other)
 
 
 def split(
@@ -109,13 +111,11 @@ def split(
         regression.append(case)
     seen = [*train, *hold_out]
     regression = distinct([*pinned, *regression])
-    regression = [
-        case for case in regression if not any(_alike(case, s, DUPLICATE_AT) for s in seen)
-    ]
-    for case in sorted(golden, key=lambda case: _digest(order + case["id"])):
-        if any(_alike(case, it, DUPLICATE_AT) for it in train):
+    regression = [case for case in regression if not any(alike(case, s) for s in seen)]
+    for case in sorted(golden, key=lambda case: digest(order + case["id"])):
+        if any(alike(case, it) for it in train):
             continue
-        if _share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
+        if sticky_share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
             hold_out.append(case)
         else:
             regression.append(case)
@@ -123,7 +123,7 @@ def split(
         train=train,
         hold_out=hold_out,
         regression=regression,
-        fingerprint=_fingerprint(train, hold_out, regression),
+        fingerprint=fingerprint(train, hold_out, regression),
         looks={case["id"]: looks[case["id"]] for case in hold_out if looks.get(case["id"])},
     )
 
@@ -131,21 +131,28 @@ def split(
 def _divide(groups: list[list[Case]]) -> tuple[list[Case], list[Case], list[Case]]:
     """Send each group to the side that its hash names; train is never left empty."""
     sides: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
-    keyed = sorted((_share(min(case["id"] for case in group)), group) for group in groups)
+    keyed = sorted((sticky_share(min(case["id"] for case in group)), group) for group in groups)
     for position, (share, group) in enumerate(keyed):
         side = 0 if share < 0.5 or position == 0 else 1 if share < 0.8 else 2
         sides[side].extend(group)
     return sides
 
 
-def _share(key: str) -> float:
+def sticky_share(key: str) -> float:
     """Return a sticky number from 0 to 1 for a key."""
-    return int(_digest(key)[:8], 16) / 2**32
+    return int(digest(key)[:8], 16) / 2**32
 
 
-def _fingerprint(*sides: Sequence[Case]) -> str:
-    return _digest(json.dumps([sorted(case["id"] for case in side) for side in sides]))[:16]
+def fingerprint(*sides: Sequence[Case]) -> str:
+    """Return what tells of every change of who sits on which side."""
+    return fingerprint_of(*([case["id"] for case in side] for side in sides))
 
 
-def _digest(text: str) -> str:
+def fingerprint_of(*sides: Sequence[str]) -> str:
+    """Return the fingerprint of sides by the ids of their cases."""
+    return digest(json.dumps([sorted(side) for side in sides]))[:16]
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text in hexadecimal."""
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

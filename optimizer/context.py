@@ -22,6 +22,7 @@ class Rules:
     failure_threshold: int = 3
     window_minutes: int = 30
     rollout: str = "canary"
+    canary_percent: int = 50
     budget_calls: int = 400
     daily_calls: int = 2000
     concurrency: int = 4
@@ -34,6 +35,7 @@ class Rules:
             failure_threshold=settings.failure_threshold,
             window_minutes=settings.failure_window_minutes,
             rollout=settings.rollout,
+            canary_percent=settings.canary_percent,
             budget_calls=settings.heal_budget_calls,
             daily_calls=settings.heal_daily_calls,
             concurrency=settings.heal_concurrency,

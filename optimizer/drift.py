@@ -1,12 +1,13 @@
 """Whether the judge still judges as it did: asked again about golden verdicts, before healing."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from db import judges, prompts
 from db.judges import JudgeCheck
 from db.pool import Database
-from db.prompts import Prompt
+from db.prompts import Agent, Prompt
 from graph.errors import EvaluationError
 from graph.judge import CALLS_AN_OPINION
 from optimizer.context import Doctor
@@ -16,12 +17,29 @@ from optimizer.verdicts import Agreement, GoldenVerdict, Opinion, agreement, ask
 
 EVERY: Final = 3  # asked first: a third of the golden verdicts, of every kind
 DRIFT_AT: Final = 0.01
+LEAST_EXPECTED: Final = (75, 100)  # agreement to expect of a judge that nothing is known of
+BEYOND_DOUBT: Final = 1e-6
 LEAST_ANSWERED: Final = 0.5
+
+
+Compared = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of the judge, and what it used to agree on: (agreed, asked), if known."""
+    """What was found of the judge.
+
+    Attributes:
+        usual: what it used to agree on, as (agreed, asked), if known.
+        drifted: it agrees on fewer than usual.
+        low: nothing is known of it, and it agrees on fewer than any judge should.
+        sound_version: the newest other evaluator prompt under which this same model was sound,
+            provided that it never was under the present one: then the prompt is what is broken.
+        check: the number of this check among all that were made of judges.
+        fresh: it was made earlier today, and found the judge well: it was not asked again.
+        compared: the newest sound checks, newest first: (model, prompt version, agreed, asked).
+        opinions: its scores by golden verdict, null where it gave none; empty if it was not asked.
+    """
 
     model: str
     prompt_version: int
@@ -29,10 +47,18 @@ class Finding:
     agreed: int
     usual: tuple[int, int] | None
     drifted: bool
+    low: bool = False
+    sound_version: int | None = None
+    check: int = 0
+    fresh: bool = False
+    compared: Sequence[Compared] = ()
+    opinions: Mapping[str, float | None] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for the receipt."""
-        return asdict(self)
+        """Return it for the receipt, which counts the opinions only."""
+        plain = asdict(self)
+        del plain["opinions"]
+        return plain
 
     def words(self) -> str:
         """Say it to a person."""
@@ -47,7 +73,7 @@ async def examine(doctor: Doctor, healing_id: str) -> Finding:
     """Return what is known of the judge: as of today, or by asking it now.
 
     A third of the golden verdicts is asked about first, and the others only where these make the
-    judge suspect. Without a record to compare with, this is the record.
+    judge suspect, and leave a doubt. Without a record to compare with, this is the record.
 
     Raises:
         EvaluationError: the judge does not answer, so nothing is known.
@@ -57,27 +83,106 @@ async def examine(doctor: Doctor, healing_id: str) -> Finding:
     async with doctor.database.connection() as connection:
         prompt = await prompts.released(connection, "evaluator")
         fresh = await judges.fresh(connection, model, prompt.version)
-        usual = _pooled(await judges.sound(connection))
+        sound = await judges.sound(connection)
+    compared = _compared(sound)
+    usual = pooled(compared)
     if fresh:
-        return Finding(model, prompt.version, fresh.asked, fresh.agreed, usual, drifted=False)
+        return conclude(
+            Agreement(fresh.asked, fresh.agreed, 0, 0.0),
+            compared,
+            model=model,
+            version=prompt.version,
+            check=fresh.id,
+            fresh=True,
+        )
     first, rest = _halves(golden_verdicts())
     opinions = await _ask(doctor, healing_id, prompt, first)
     found = agreement(opinions)
-    if usual and suspect(found, usual):
-        found = agreement([*opinions, *await _ask(doctor, healing_id, prompt, rest)])
-    return await record(doctor.database, model, prompt.version, found)
+    if BEYOND_DOUBT < surprise(found, usual or LEAST_EXPECTED) < DRIFT_AT:
+        opinions += await _ask(doctor, healing_id, prompt, rest)
+        found = agreement(opinions)
+    finding = await record(doctor.database, model, prompt.version, found)
+    scores = {each.golden.id: each.score for each in opinions}
+    return replace(finding, opinions=scores)
+
+
+def conclude(
+    found: Agreement,
+    compared: Sequence[Compared],
+    *,
+    model: str,
+    version: int,
+    check: int = 0,
+    fresh: bool = False,
+) -> Finding:
+    """Decide what an agreement says of a judge, held against the checks before it: pure."""
+    usual = pooled(compared)
+    unsound = not fresh and suspect(found, usual or LEAST_EXPECTED)
+    return Finding(
+        model,
+        version,
+        found.asked,
+        found.agreed,
+        usual,
+        drifted=unsound and usual is not None,
+        low=unsound and usual is None,
+        sound_version=None if fresh else changed_since(compared, model, version),
+        check=check,
+        fresh=fresh,
+        compared=compared,
+    )
+
+
+def of_json(plain: Mapping[str, Any]) -> Finding:
+    """Return the finding that a receipt keeps."""
+    return Finding(**plain)
+
+
+def freezes(finding: Finding, asked_about: Agent | None) -> bool:
+    """Tell whether nothing may be healed by a judge; a broken prompt of its own is healed.
+
+    Args:
+        finding: what is found of the judge.
+        asked_about: whose prompt the pass is about, if that was asked for.
+    """
+    broken = finding.sound_version is not None and asked_about in (None, "evaluator")
+    return finding.drifted and not broken
+
+
+def changed_since(compared: Sequence[Compared], model: str, version: int) -> int | None:
+    """Return the newest prompt under which this model was sound, if it never was under this one.
+
+    Args:
+        compared: the newest checks at which the judge was well, newest first.
+        model: the judge.
+        version: the prompt that it has now.
+    """
+    versions = [each[1] for each in compared if each[0] == model]
+    if not versions or version in versions:
+        return None
+    return versions[0]
 
 
 def suspect(found: Agreement, usual: tuple[int, int]) -> bool:
     """Tell whether a judge agrees on fewer golden verdicts than it used to (exact, p < 0.01)."""
+    return surprise(found, usual) < DRIFT_AT
+
+
+def surprise(found: Agreement, usual: tuple[int, int]) -> float:
+    """Return how likely so little agreement is of a judge that is as it used to be."""
     agreed, asked = usual
-    return fewer_than_usual(found.agreed, found.asked, agreed, asked) < DRIFT_AT
+    return fewer_than_usual(found.agreed, found.asked, agreed, asked)
 
 
-def _pooled(checks: list[JudgeCheck]) -> tuple[int, int] | None:
-    if not checks:
+def pooled(compared: Sequence[Compared]) -> tuple[int, int] | None:
+    """Return what is usual by some checks, as (agreed, asked); None if there are none."""
+    if not compared:
         return None
-    return sum(each.agreed for each in checks), sum(each.asked for each in checks)
+    return sum(each[2] for each in compared), sum(each[3] for each in compared)
+
+
+def _compared(checks: Sequence[JudgeCheck]) -> tuple[Compared, ...]:
+    return tuple((each.model, each.prompt_version, each.agreed, each.asked) for each in checks)
 
 
 def _halves(
@@ -101,16 +206,16 @@ async def _ask(
 
 
 async def record(database: Database, model: str, version: int, found: Agreement) -> Finding:
-    """Compare an agreement with what was usual, and keep it."""
+    """Compare an agreement with what was usual, and keep it; too low a one sets no standard."""
     async with database.transaction() as connection:
-        usual = _pooled(await judges.sound(connection))
-        drifted = usual is not None and suspect(found, usual)
-        await judges.add(
+        compared = _compared(await judges.sound(connection))
+        finding = conclude(found, compared, model=model, version=version)
+        check = await judges.add(
             connection,
             model=model,
             prompt_version=version,
             asked=found.asked,
             agreed=found.agreed,
-            drifted=drifted,
+            drifted=finding.drifted or finding.low,
         )
-    return Finding(model, version, found.asked, found.agreed, usual, drifted)
+    return replace(finding, check=check.id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from db.trials import Trial
 from optimizer.statistics import (
     ACCEPT_AT,
     MARGIN,
@@ -51,6 +52,18 @@ class Decision:
         """Return the decision as plain JSON; an unknown bound is null."""
         plain = asdict(self)
         return {**plain, "lower": None if self.lower == float("-inf") else self.lower}
+
+
+def paired(case_id: str, hold_out: bool, old: Trial | None, new: Trial | None) -> Pair | None:
+    """Return the pair that a case makes; None unless there is a verdict under both prompts."""
+    if old is None or new is None:
+        return None
+    return Pair(case_id, hold_out, old.passed, new.passed, old.score, new.score)
+
+
+def fate(verdict: Verdict) -> Literal["accepted", "gate"]:
+    """Return what becomes of a candidate by the gate's verdict."""
+    return "accepted" if verdict == "accepted" else "gate"
 
 
 def counts(pairs: Sequence[Pair]) -> tuple[int, int]:

@@ -1,44 +1,119 @@
-"""What no prompt may contain: pure functions. A breach rejects a candidate; nothing is repaired."""
+"""What no prompt may contain: pure functions. A breach rejects a candidate; nothing is repaired.
+
+The models that diagnose and write may have obeyed an order that they read in the log. So this looks
+at what came out, not at what they were told.
+"""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from optimizer.text import runs_of, words
+from db.prompts import Agent
+from optimizer.disguise import disguises, revealed
+from optimizer.standing import named_cases, news, sentences, standing_orders
+from optimizer.text import plain, runs_of, stem, stems, words
+from optimizer.vocabulary import common
 
 _WORDS_ALWAYS_ALLOWED = 400
 _GROWTH = 1.2
 _COPIED_RUN = 8
-_URL = re.compile(r"\b(?:[a-z][a-z0-9+.-]*://|www\.)\S|\b[\w.+-]+@[\w-]+\.\w", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"\b(?:[a-z][a-z0-9+.-]*://|www\.)\S|\b[\w.+-]+@[\w-]+\.\w|\bdot (?:com|net|org|io|dev)\b"
+    r"|\b[\w-]+\.(?:com|net|org|io|dev|ai|app|co|xyz|ru|cn|info|biz|sh)\b|\b\d+(?:\.\d+){3}\b"
+    r"|(?<!\S)~?(?:\.\.?)?(?:/[\w.-]+){2,}|\b[a-z]:\\",
+    re.IGNORECASE,
+)
 _SECRET = re.compile(
     r"AIza[\w-]{20,}|sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{12,}|xox[abpr]-[\w-]{10,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{10,}\.[\w-]{10,}\."
     r"|\b(?:api[_-]?key|password|secret|token)\s*[:=]\s*\S{6,}",
     re.IGNORECASE,
 )
+# What a prompt that asks for it goes on asking for. Each a way to find it, however it is worded.
+_KEPT = {
+    "type hints": re.compile(r"\btype[- ]hint|\bannotat|\btyped\b|\bits types?\b"),
+    "docstrings": re.compile(r"\bdocstring|\bdocument"),
+    "the standard library": re.compile(r"\bstandard library"),
+    "the network": re.compile(r"\bnetwork"),
+    "processes": re.compile(r"\bprocesses"),
+    "distrust": re.compile(r"\b(?:not|never|n't)\s+(?:\w+\s+){0,2}(?:trust|believe|obey)|\bignore"),
+}
 
 
-def breaches(
-    candidate: str, incumbent: str, others: Sequence[str], logs: Iterable[str]
-) -> list[str]:
+@dataclass(frozen=True)
+class Ground:
+    """What a candidate is held against.
+
+    Attributes:
+        agent: whose prompt it is to be.
+        incumbent: the prompt that it would replace.
+        logs: texts of strangers that the diagnosis saw.
+        anchor: the last prompt before it that a person wrote. Else each healing could add a little
+            to what the one before had added.
+    """
+
+    agent: Agent
+    incumbent: str
+    logs: Sequence[str] = ()
+    anchor: str = ""
+
+    @property
+    def known(self) -> str:
+        """The words that are trusted, because a person wrote them."""
+        return self.anchor or self.incumbent
+
+    @cached_property
+    def readings(self) -> list[str]:
+        """The logs, and what can be read in them by whoever decodes what they hold."""
+        return revealed(self.logs)
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """The stems of all that can be read in the logs."""
+        return frozenset(each for text in self.readings for each in stems(text))
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The stems of the words that are trusted here."""
+        return frozenset(stems(self.known))
+
+
+def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list[str]:
     """Return why a candidate may not be tried, in words; empty if it may.
 
     Args:
         candidate: the proposed prompt.
-        incumbent: the prompt that it would replace.
+        ground: what it is held against.
         others: candidates of this healing that came before.
-        logs: texts of strangers that the diagnosis saw: requests, code, reasons.
     """
     return [
-        *_length(candidate, incumbent),
-        *_news(candidate, incumbent, others),
-        *_contents(candidate, incumbent, logs),
+        *_length(candidate, ground.known),
+        *_same(candidate, ground.incumbent, others),
+        *_borrowed(candidate, ground),
+        *disguises(candidate, ground.known),
+        *standing_orders(candidate, ground.known, ground.agent),
+        *_dropped(candidate, ground.incumbent),
     ]
 
 
-def _length(candidate: str, incumbent: str) -> Iterator[str]:
+def tainted(finding: str, ground: Ground) -> list[str]:
+    """Return why a finding may not reach the writer; empty if it may.
+
+    A finding tells of the prompt, in words of its own. It may say that something is not asked for.
+    """
+    cases = (named_cases(each, ground.own, ground.seen) for each in sentences(finding))
+    return [
+        *_borrowed(finding, ground),
+        *disguises(finding, ground.known),
+        *(each for found in cases for each in found),
+    ]
+
+
+def _length(candidate: str, known: str) -> Iterator[str]:
     size, limit = (
         len(words(candidate)),
-        max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(incumbent)))),
+        max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(known)))),
     )
     if size == 0:
         yield "it is empty"
@@ -46,18 +121,30 @@ def _length(candidate: str, incumbent: str) -> Iterator[str]:
         yield f"it has {size} words, more than {limit}"
 
 
-def _news(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[str]:
+def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[str]:
     if words(candidate) == words(incumbent):
         yield "it says what the incumbent says"
     if any(words(candidate) == words(other) for other in others):
         yield "it says what an earlier candidate says"
 
 
-def _contents(candidate: str, incumbent: str, logs: Iterable[str]) -> Iterator[str]:
-    if _URL.search(candidate):
+def _borrowed(text: str, ground: Ground) -> Iterator[str]:
+    """Yield what a text has from strangers, and what no prompt has from anybody."""
+    if any(_ADDRESS.search(each) for each in news(plain(text), plain(ground.known))):
         yield "it contains an address"
-    if _SECRET.search(candidate):
+    if _SECRET.search(text):
         yield "it contains what looks like a secret"
-    own = runs_of(candidate, _COPIED_RUN) - runs_of(incumbent, _COPIED_RUN)
-    if any(own & runs_of(text, _COPIED_RUN) for text in logs):
+    own = runs_of(text, _COPIED_RUN) - runs_of(ground.known, _COPIED_RUN)
+    if own and any(own & runs_of(each, _COPIED_RUN) for each in ground.readings):
         yield f"it copies {_COPIED_RUN} words in a row from the logs"
+    foreign = ground.seen - common() - ground.own
+    odd = [word for word in dict.fromkeys(words(text)) if len(word) > 2 and stem(word) in foreign]
+    if odd:
+        yield f"it has words from the logs: {', '.join(odd[:3])}"
+
+
+def _dropped(candidate: str, incumbent: str) -> Iterator[str]:
+    old, new = plain(incumbent), plain(candidate)
+    for name, pattern in _KEPT.items():
+        if pattern.search(old) and not pattern.search(new):
+            yield f"it no longer speaks of {name}"

@@ -14,11 +14,14 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from db import healings, trials
 from db.errors import DatabaseError
 from db.healings import Closing, Healing
+from db.prompts import Agent
 from graph.errors import RunError
 from optimizer.build import OptimizerGraph, build_graph
 from optimizer.context import Doctor
+from optimizer.endings import gave_up
 from optimizer.nodes.conclude import ending
 from optimizer.receipt import receipt
+from optimizer.standing_by import standing_by
 from optimizer.state import Result, State, Trigger
 from optimizer.trials import BudgetSpentError
 
@@ -46,14 +49,16 @@ class Optimizer:
         self._watch = watch
 
     async def run(self, trigger: Trigger) -> Result:
-        """Make one pass for an agent; first bring an abandoned healing to its end.
+        """Make one pass, for an agent or whichever is to blame; first end an abandoned healing.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused; the incumbent stays live.
         """
         if abandoned := await self._take_over():
             return await self._heal(abandoned, None, abandoned.agent)
-        return await self._heal(None, trigger, trigger["agent"])
+        if waiting := await standing_by(self._doctor.database):
+            return Result(agent=trigger.get("agent"), outcome=waiting[0], reason=waiting[1])
+        return await self._heal(None, trigger, trigger.get("agent"))
 
     async def resume(self) -> Result | None:
         """Bring an abandoned healing to its end, if there is one."""
@@ -78,7 +83,9 @@ class Optimizer:
             first = one.lease_until
             await asyncio.sleep(_LOOK_AGAIN)
 
-    async def _heal(self, taken: Healing | None, trigger: Trigger | None, agent: str) -> Result:
+    async def _heal(
+        self, taken: Healing | None, trigger: Trigger | None, agent: Agent | None
+    ) -> Result:
         thread = str(taken.id if taken else uuid4())
         config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
         saver = AsyncPostgresSaver(self._doctor.database.pool)
@@ -180,7 +187,7 @@ class Optimizer:
         """
         values = (await graph.aget_state(config)).values
         thread = config["configurable"]["thread_id"]
-        ended = {"outcome": values.get("outcome", "rejected"), "reason": why}
+        ended: dict[str, Any] = gave_up(values.get("outcome"), why)._asdict()
         hold = self._doctor.hold(thread)
         async with self._doctor.database.transaction() as connection:
             if await healings.holds(connection, hold):
@@ -188,7 +195,8 @@ class Optimizer:
                 state: State = {**_NOTHING_SEEN, **values, **ended}  # type: ignore[typeddict-item]
                 healing = await healings.get(connection, hold.id)
                 tried = await trials.trials(connection, hold.id)
-                written = receipt(state, healing, tried, **ending(state))
+                costs = await healings.costs(connection, hold.id)
+                written = receipt(state, healing, tried, costs, gave_up=True, **ending(state))
                 closing = Closing(ended["outcome"], why, written, errored=True)
                 await healings.close(connection, hold, closing)
             elif "healing_id" in values:
@@ -202,7 +210,8 @@ class Optimizer:
         return result
 
 
-def _result(values: dict[str, Any], agent: str) -> Result:
+def _result(values: dict[str, Any], agent: Agent | None) -> Result:
+    agent = values.get("agent", agent)
     result = Result(agent=agent, outcome=values["outcome"], reason=values.get("reason", ""))
     if healing_id := values.get("healing_id"):
         result["healing_id"] = healing_id

@@ -5,11 +5,14 @@ from typing import Literal
 
 from db import healings, prompts
 from db.errors import ReleaseConflictError
+from db.healings import Hold
+from db.pool import Connection
+from db.prompts import Agent, Release, Terms
 from optimizer.context import Doctor
 from optimizer.gate import DEAD_RATE
 from optimizer.state import Proposal, State
 
-Action = Literal["release", "stage"]
+Action = Literal["release", "canary", "stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +25,33 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The version that the candidate has become; `live` unless it waits for a person."""
+    """The version that the candidate has become."""
 
     version: int
-    live: bool
 
 
 class SupersededError(Exception):
     """The incumbent is no longer live, or the healing is no longer ours: the proof is void."""
 
 
-def plan(rollout: str, verdict: str, incumbent_rate: float) -> Plan:
+def plan(rollout: str, agent: Agent, verdict: str, incumbent_rate: float) -> Plan:
     """Decide what becomes of a candidate that the gate did not reject.
 
     Args:
         rollout: `instant`, `canary` or `manual`.
+        agent: whose prompt it is. A judge has no canary: scores of two judges do not compare.
         verdict: the gate's: `accepted`, or `undecided`, which is never released by itself.
         incumbent_rate: the share of its gate cases that the incumbent passed.
     """
     if verdict != "accepted":
         return Plan("stage", "the evidence does not suffice: it waits for a person")
-    if rollout == "instant":
-        return Plan("release", "released at once")
-    if rollout == "canary" and incumbent_rate <= DEAD_RATE:
-        return Plan("release", "released at once: the incumbent had nothing to lose")
     if rollout == "manual":
         return Plan("stage", "proven; it waits for a person, since SELFHEAL_ROLLOUT is manual")
-    return Plan(
-        "stage",
-        f"proven, but the incumbent still passes {incumbent_rate:.0%}: it waits for a person, since"
-        " this version has no canary (SELFHEAL_ROLLOUT=instant releases at once)",
-    )
+    if rollout == "instant" or agent == "evaluator":
+        return Plan("release", "released at once")
+    if incumbent_rate <= DEAD_RATE:
+        return Plan("release", "released at once: the incumbent had nothing to lose")
+    return Plan("canary", f"proven; tried beside the incumbent, which passes {incumbent_rate:.0%}")
 
 
 async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Plan) -> Released:
@@ -71,7 +70,7 @@ async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Pla
             raise SupersededError("another process has taken over this healing")
         healing = await healings.get(connection, hold.id)
         if healing.to_version is not None:
-            return Released(healing.to_version, planned.action == "release")
+            return Released(healing.to_version)
         head = await prompts.head(connection, agent)
         if head.version != incumbent:
             raise SupersededError(f"version {head.version} went live meanwhile")
@@ -81,19 +80,26 @@ async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Pla
                 connection, agent, winner["text"], author="optimizer", parent=incumbent, note=note
             )
             version = added.version
-        if planned.action == "release":
-            try:
-                await prompts.release(
-                    connection,
-                    agent,
-                    version,
-                    after=head,
-                    action="heal",
-                    actor="optimizer",
-                    note=note,
-                    healing_id=hold.id,
-                )
-            except ReleaseConflictError as error:
-                raise SupersededError("another version went live meanwhile") from error
+        if planned.action != "stage":
+            await _make_live(connection, doctor, head, version, planned, hold)
         await healings.release_to(connection, hold, version)
-    return Released(version, planned.action == "release")
+    return Released(version)
+
+
+async def _make_live(
+    connection: Connection, doctor: Doctor, head: Release, version: int, planned: Plan, hold: Hold
+) -> None:
+    share = doctor.rules.canary_percent if planned.action == "canary" else 100
+    try:
+        await prompts.release(
+            connection,
+            head.agent,
+            version,
+            after=head,
+            action="canary" if share < 100 else "heal",
+            actor="optimizer",
+            note=f"healing {hold.id}",
+            terms=Terms(share, hold.id),
+        )
+    except ReleaseConflictError as error:
+        raise SupersededError("another version went live meanwhile") from error

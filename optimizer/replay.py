@@ -11,15 +11,23 @@ from langgraph.runtime import Runtime
 from db.prompts import Agent, Prompt
 from graph.context import Context, Given, PromptStore
 from graph.errors import RunError
+from graph.judge import CALLS_AN_OPINION, opinion
 from graph.judge import MOST_CALLS as MOST_JUDGE_CALLS
+from graph.judge import case as judged
 from graph.nodes.evaluator import evaluator
 from graph.nodes.manager import manager
 from graph.nodes.worker import worker
-from graph.state import State, merge
+from graph.state import Plan, State, merge
 from optimizer.state import Case
+from optimizer.verdicts import TOLERANCE
 
 TRIAL_SECONDS = 180.0
-TRIAL_CALLS = 1 + MOST_JUDGE_CALLS  # the worker's, and the judge's at worst
+# The calls of one trial at worst: those of the agents that run, and the judge's.
+TRIAL_CALLS: dict[Agent, int] = {
+    "worker": 1 + MOST_JUDGE_CALLS,
+    "manager": 2 + MOST_JUDGE_CALLS,
+    "evaluator": CALLS_AN_OPINION,
+}
 _UNRELEASED = 0
 
 Node = Callable[[State, Runtime[Given]], Awaitable[dict[str, Any]]]
@@ -65,17 +73,51 @@ async def make_plan(context: Context, case: Case) -> dict[str, Any]:
 
 
 async def replay(
-    context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any]
+    context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any] | None
 ) -> Replayed:
-    """Run worker and evaluator on a planned case, with `text` as the agent's prompt."""
+    """Run a case with `text` as the agent's prompt; what runs depends on whose prompt it is.
+
+    Args:
+        plan: the plan to work from when the worker is tried. A manager makes its own; what an
+            evaluator marks has one already.
+    """
     tried = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            state = await _run(tried, case, worker, evaluator, plan=plan)
+            if agent == "evaluator":
+                return await _marked(tried, case)
+            if agent == "manager":
+                return await _planned(tried, case)
+            return _verdict(await _run(tried, case, worker, evaluator, plan=plan))
     except RunError as error:
         return _failed(error.error_class)
     except TimeoutError:
         return _failed("infrastructure")
+
+
+async def _planned(context: Context, case: Case) -> Replayed:
+    """Run all three agents. The verdict rests on what was stated, and not on the plan.
+
+    A manager that could add requirements and examples to what it is judged by would be rewarded
+    for plans that ask for little.
+    """
+    state = await _run(context, case, manager, worker)
+    stated = [each for each in state["plan"]["examples"] if each["origin"] == "stated"]
+    plan = {**state["plan"], "title": "", "requirements": [], "examples": stated}
+    return _verdict(await _run(context, case, evaluator, plan=plan, code=state["code"]))
+
+
+async def _marked(context: Context, case: Case) -> Replayed:
+    """Have the judge mark a program whose mark is known: it passes if it comes near enough."""
+    prompt = await context.prompts.released("evaluator")
+    message = judged(case["request"], cast("Plan", case["plan"]), case["code"])
+    answer = await opinion(context.evaluator.model, prompt.text, message)
+    off = abs(answer.content.score - case["mark"])
+    passed = off <= TOLERANCE
+    return Replayed("ok" if passed else "failed", passed, 1 - off, executed=True)
+
+
+def _verdict(state: dict[str, Any]) -> Replayed:
     evaluation = state["evaluation"]
     return Replayed(
         outcome="ok" if evaluation["passed"] else "failed",

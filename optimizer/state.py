@@ -2,16 +2,19 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from db.prompts import Agent
 from graph.state import Example
 
 Outcome = Literal[
     "healthy",
     "busy",
     "cooling_down",
+    "paused",
     "not_the_prompt",
     "frozen",
     "rejected",
     "needs_approval",
+    "canary",
     "promoted",
 ]
 
@@ -24,13 +27,20 @@ class Version(TypedDict):
 
 
 class Case(TypedDict):
-    """One request that candidates are tried on, with the plan that all arms share, if known."""
+    """One request that candidates are tried on, with the plan that all arms share, if known.
+
+    A case of the evaluator is a program too: `code`, the mark that it deserves from 0 to 1, and
+    its kind.
+    """
 
     id: str
     source: Literal["production", "golden"]
     request: str
     examples: list[Example]
     plan: NotRequired[dict[str, Any]]
+    code: NotRequired[str]
+    mark: NotRequired[float]
+    kind: NotRequired[str]
 
 
 class Split(TypedDict):
@@ -47,23 +57,30 @@ class Split(TypedDict):
 
 
 class Evidence(TypedDict):
-    """What the diagnostician sees of one run."""
+    """What the diagnostician sees of one run: `judge` is the judge's score, null if unasked.
+
+    Of a program that a judge was tried on, `deserved` is the score of a sound judge.
+    """
 
     run_id: str
     request: str
+    plan: dict[str, Any] | None
     code: str
     outcome: str
     checks: list[dict[str, Any]]
+    judge: float | None
+    deserved: NotRequired[float]
     reasons: list[str]
 
 
 class Findings(TypedDict):
-    """The diagnosis, with run ids that exist."""
+    """The diagnosis, with run ids that exist; `because` is why the blame was laid, on what."""
 
     patterns: list[dict[str, Any]]
     root_causes: list[str]
-    blame: str
+    blame: Agent
     suggestions: list[str]
+    because: NotRequired[dict[str, Any]]
 
 
 class Proposal(TypedDict):
@@ -80,9 +97,9 @@ class Proposal(TypedDict):
 
 
 class Trigger(TypedDict):
-    """What a pass is asked to look at."""
+    """What a pass is asked to look at; without an agent, whichever is to blame."""
 
-    agent: Literal["worker"]
+    agent: NotRequired[Agent]
     trigger: NotRequired[str]
     forced: NotRequired[bool]
 
@@ -93,25 +110,37 @@ class State(Trigger):
     healing_id: NotRequired[str]
     outcome: NotRequired[Outcome]
     reason: NotRequired[str]
+    asked_about: NotRequired[Agent | None]
+    blamed: NotRequired[bool]
+    incumbents: NotRequired[dict[Agent, Version]]
+    last_goods: NotRequired[dict[Agent, Version]]
+    tried: NotRequired[list[Agent]]
     incumbent: NotRequired[Version]
     last_good: NotRequired[Version | None]
     failed_run_ids: NotRequired[list[str]]
     errors: NotRequired[int]
     judge: NotRequired[dict[str, Any]]
+    opinions: NotRequired[dict[str, float | None]]
     evidence: NotRequired[list[Evidence]]
     split: NotRequired[Split]
     findings: NotRequired[Findings]
     round: NotRequired[int]
     proposals: NotRequired[list[Proposal]]
+    anchor: NotRequired[str]
+    screens: NotRequired[list[dict[str, Any]]]
     survivor: NotRequired[int | None]
     gates: NotRequired[list[dict[str, Any]]]
+    planned: NotRequired[dict[str, Any]]
     to_version: NotRequired[int | None]
 
 
 class Result(TypedDict):
-    """How a pass ended; `healing_id` is missing where none had to be opened."""
+    """How a pass ended; `healing_id` is missing where none had to be opened.
 
-    agent: str
+    `agent` is null where nobody in particular was asked about, and nobody was blamed.
+    """
+
+    agent: Agent | None
     outcome: Outcome
     reason: NotRequired[str]
     healing_id: NotRequired[str]

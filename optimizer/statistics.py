@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from scipy import special  # scipy.stats takes a second to import
 
@@ -11,7 +11,32 @@ THETAS: Final = (0.7, 0.8, 0.9)
 ACCEPT_AT: Final = 100.0
 WORTH_A_LOOK: Final = 20.0
 MARGIN: Final = 0.10
+SEQUENCE_ALPHA: Final = 0.05
+_TUNED_FOR: Final = 50
+_RHO2: Final = (
+    -2 * math.log(SEQUENCE_ALPHA) + math.log(1 - 2 * math.log(SEQUENCE_ALPHA))
+) / _TUNED_FOR
+_PRIOR_RUNS: Final = 0.5
 DETECT_AT: Final = 0.01
+
+
+class Sample(Protocol):
+    """Scores of so many runs, by their mean and variance."""
+
+    @property
+    def runs(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Their mean, 0 to 1."""
+        ...
+
+    @property
+    def variance(self) -> float:
+        """Their variance."""
+        ...
 
 
 def e_value(gains: int, losses: int) -> float:
@@ -89,3 +114,42 @@ def share_interval(successes: int, of: int) -> tuple[float, float]:
     low = special.betaincinv(successes, failures + 1, 0.025) if successes else 0.0
     high = special.betaincinv(successes + 1, failures, 0.975) if failures else 1.0
     return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A difference of mean scores, new minus old, with bounds that hold at every look."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+def difference(new: Sample, old: Sample) -> Bounds:
+    """Return the difference of two means with a confidence sequence around it.
+
+    The bounds hold at all looks together, so one may look after every run (an asymptotic
+    confidence sequence, Waudby-Smith et al., tuned for 50 runs an arm; one-sided 5 %). Variances
+    are smoothed by half a run of the largest variance: a few equal scores are no certainty.
+    """
+    n = min(new.runs, old.runs)
+    mean = new.mean - old.mean
+    if n == 0:
+        return Bounds(mean, -math.inf, math.inf)
+    v = n * (_variance(new) / new.runs + _variance(old) / old.runs)
+    spread = n * _RHO2 + 1
+    radius = math.sqrt(
+        2 * v * spread / (n * n * _RHO2) * math.log(math.sqrt(spread) / (2 * SEQUENCE_ALPHA))
+    )
+    return Bounds(mean, mean - radius, mean + radius)
+
+
+def _variance(sample: Sample) -> float:
+    return (sample.runs * sample.variance + _PRIOR_RUNS * 0.25) / (sample.runs + _PRIOR_RUNS)
+
+
+def excess(errors: int, of: int, usual: int, usual_of: int) -> float:
+    """Return how likely so many errors are at the usual rate: an exact binomial upper tail."""
+    if not errors:
+        return 1.0
+    return float(special.bdtrc(errors - 1, of, (usual + 1) / (usual_of + 2)))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from db import healings
 from db import trials as store
+from db.prompts import Agent
 from db.trials import Stage, Trial
 from graph.errors import RunError
 from graph.metering import metered
@@ -34,20 +35,28 @@ class Ledger:
 
     doctor: Doctor
     healing_id: str
+    agent: Agent
     texts: dict[int, str]
     done: dict[tuple[Stage, int, str], Trial] = field(default_factory=dict)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @classmethod
-    async def read(cls, doctor: Doctor, healing_id: str, texts: dict[int, str]) -> "Ledger":
-        """Read what was tried before, perhaps by a process that is gone."""
+    async def read(
+        cls, doctor: Doctor, healing_id: str, agent: Agent, texts: dict[int, str]
+    ) -> "Ledger":
+        """Read what was tried before, perhaps by a process that is gone.
+
+        Args:
+            agent: whose prompt the texts are.
+            texts: the prompt of each arm.
+        """
         hold = doctor.hold(healing_id)
         async with doctor.database.connection() as connection:
             trials = await store.trials(connection, hold.id)
             plans = await store.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id): trial for trial in trials}
-        return cls(doctor, healing_id, texts, done, plans)
+        return cls(doctor, healing_id, agent, texts, done, plans)
 
     async def trial(self, stage: Stage, arm: int, case: Case) -> Trial | None:
         """Return the trial of a case under an arm's prompt; None where it gave no verdict.
@@ -57,19 +66,21 @@ class Ledger:
         """
         key = (stage, arm, case["id"])
         if key not in self.done:
-            plan = await self._plan(case)
-            if plan is None:
+            plan = await self._plan(case) if self.agent == "worker" else None
+            if plan is None and self.agent == "worker":
                 return None
             result, usage = await self._replayed(case, arm, plan)
             if not result.verdict:  # a fault that passes must not cost the case
                 result, usage = await self._replayed(case, arm, plan)
             await self._store(stage, arm, case, result, usage)
         trial = self.done[key]
-        return trial if _is_verdict(trial) else None
+        return trial if is_verdict(trial) else None
 
-    async def _replayed(self, case: Case, arm: int, plan: dict[str, Any]) -> tuple[Replayed, Usage]:
-        work = replay(self.doctor.agent, case, "worker", self.texts[arm], plan)
-        return await pay(self.doctor, self.healing_id, TRIAL_CALLS, work)
+    async def _replayed(
+        self, case: Case, arm: int, plan: dict[str, Any] | None
+    ) -> tuple[Replayed, Usage]:
+        work = replay(self.doctor.agent, case, self.agent, self.texts[arm], plan)
+        return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
 
     async def _store(
         self, stage: Stage, arm: int, case: Case, result: Replayed, usage: Usage
@@ -145,5 +156,6 @@ async def pay(
                 )
 
 
-def _is_verdict(trial: Trial) -> bool:
+def is_verdict(trial: Trial) -> bool:
+    """Tell whether a trial is evidence: a judged and executed program, or an unusable answer."""
     return trial.outcome == "output" or (trial.outcome in ("ok", "failed") and trial.executed)

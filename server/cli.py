@@ -7,7 +7,18 @@ import sys
 
 import click
 
-from server.commands import demo, doctor, golden, healings, migrate, optimize, prompts, runs, serve
+from server.commands import (
+    decisions,
+    demo,
+    doctor,
+    golden,
+    healings,
+    migrate,
+    optimize,
+    prompts,
+    runs,
+    serve,
+)
 from server.commands.failures import Refused, explained
 
 
@@ -29,6 +40,8 @@ for command in (
     doctor.doctor,
 ):
     selfheal.add_command(command)
+for decision in (decisions.approve, decisions.reject, decisions.pause, decisions.resume):
+    healings.healings.add_command(decision)
 
 
 def main() -> None:

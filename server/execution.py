@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from db.errors import DatabaseError
 from db.pool import Database
 from db.runs import Finish, Outcome
 from graph.build import AgentGraph, build_graph
-from graph.context import Context, open_data, open_parts, require_model
+from graph.context import Context, ReleasedPrompts, open_data, open_parts, require_model
 from graph.errors import ErrorClass, InfrastructureError, RunError
 from graph.settings import Settings
 from graph.state import Request, Result, Usage, merge
@@ -113,7 +113,7 @@ class Service:
                 stream = self._checkpointed().astream(
                     request,
                     _config(run_id, thread_id),
-                    context={"context": self.context},
+                    context={"context": self._context_of(thread_id)},
                     stream_mode="updates",
                 )
                 async for updates in stream:
@@ -131,6 +131,10 @@ class Service:
             logger.exception("run %s broke", run_id)
             return Failed(InfrastructureError.error_class, "an internal error; the log has it")
         return None
+
+    def _context_of(self, thread_id: UUID) -> Context:
+        """Return the context with the prompts that are live for a thread."""
+        return replace(self.context, prompts=ReleasedPrompts(self.database, thread_id))
 
     def _checkpointed(self) -> AgentGraph:
         """Return the graph with a saver of its own: a saver has one lock for all who share it."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from db.errors import DatabaseError
 from db.runs import Outcome
+from optimizer.advance import advance_all
 from optimizer.context import Doctor
 from optimizer.passes import Optimizer
 from optimizer.state import Result, Trigger
@@ -16,6 +17,7 @@ from optimizer.state import Result, Trigger
 logger = logging.getLogger(__name__)
 
 _CALM: Final = 1.0  # seconds between two passes that failures ask for
+_BETWEEN_LOOKS: Final = 0.2  # seconds; runs that end together are looked at together
 
 
 class Scheduler:
@@ -29,13 +31,28 @@ class Scheduler:
         self._doctor = doctor
         self._every = every
         self._failed = asyncio.Event()
+        self._recorded = asyncio.Event()
         self._turn = asyncio.Lock()
         self._asked: set[asyncio.Task[Result]] = set()
 
     def observe(self, outcome: Outcome) -> None:
-        """Take notice of a recorded run: a failure may be the one too many."""
+        """Take notice of a recorded run: a release may be due, a failure the one too many."""
+        self._recorded.set()
         if outcome in ("failed", "output"):
             self._failed.set()
+
+    async def advance(self) -> None:
+        """Look after what is released whenever runs were recorded, until cancelled."""
+        while True:
+            await self._recorded.wait()
+            self._recorded.clear()
+            try:
+                await advance_all(self._doctor.database)
+            except DatabaseError as error:
+                logger.warning("releases could not be looked after: %s", error)
+            except Exception:
+                logger.exception("looking after releases broke")
+            await asyncio.sleep(_BETWEEN_LOOKS)
 
     async def run(self) -> None:
         """Make passes until cancelled."""
@@ -45,9 +62,7 @@ class Scheduler:
             trigger = await self._next()
             try:
                 async with self._turn:
-                    result = await Optimizer(self._doctor).run(
-                        Trigger(agent="worker", trigger=trigger)
-                    )
+                    result = await Optimizer(self._doctor).run(Trigger(trigger=trigger))
                 _report(result)
             except DatabaseError as error:
                 logger.warning("the optimizer could not look: %s", error)
@@ -83,7 +98,7 @@ class Scheduler:
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return dict(task.result())
-        return {"agent": trigger["agent"], "outcome": None, "healing_id": opened.result()}
+        return {"agent": trigger.get("agent"), "outcome": None, "healing_id": opened.result()}
 
     async def _on_request(self, trigger: Trigger, watch: Any) -> Result:
         async with self._turn:
@@ -107,11 +122,11 @@ def _report(result: Result) -> None:
 async def scheduling(doctor: Doctor, every: float) -> AsyncIterator[Scheduler]:
     """Run a scheduler beside the body."""
     scheduler = Scheduler(doctor, every)
-    running = asyncio.create_task(scheduler.run())
+    running = [asyncio.create_task(each) for each in (scheduler.run(), scheduler.advance())]
     try:
         yield scheduler
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await scheduler.close()

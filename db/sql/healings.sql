@@ -1,7 +1,7 @@
 -- name: open
 -- The partial unique index refuses a second open healing.
 INSERT INTO healings (id, agent, trigger, state, incumbent_version, holder, lease_until)
-VALUES (%(id)s, %(agent)s, %(trigger)s, 'sample', %(incumbent_version)s, %(holder)s,
+VALUES (%(id)s, %(agent)s, %(trigger)s, 'triage', %(incumbent_version)s, %(holder)s,
         clock_timestamp() + make_interval(secs => %(lease)s))
 ON CONFLICT DO NOTHING
 RETURNING *;
@@ -27,6 +27,10 @@ SELECT 1 FROM healings WHERE id = %(id)s AND holder = %(holder)s AND closed_at I
 -- name: enter
 UPDATE healings SET state = %(state)s WHERE id = %(id)s AND holder = %(holder)s;
 
+-- name: blame
+UPDATE healings SET agent = %(agent)s, incumbent_version = %(version)s
+WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
+
 -- name: reserve
 -- Calls are reserved before they are made: never more than a healing's and a day's allowance.
 -- Of two at once the second sees its own row as the first left it, but not so the rows of a
@@ -43,18 +47,34 @@ SELECT coalesce(sum(calls_reserved), 0) AS calls FROM healings
 WHERE opened_at > clock_timestamp() - interval '24 hours';
 
 -- name: settle
--- What was reserved and not needed comes back; what was used is counted.
-UPDATE healings SET calls_reserved = calls_reserved - %(calls)s + %(used)s,
-    calls_used = calls_used + %(used)s,
-    input_tokens = input_tokens + %(input_tokens)s,
-    output_tokens = output_tokens + %(output_tokens)s
-WHERE id = %(id)s AND holder = %(holder)s;
+-- What was reserved and not needed comes back; what was used is counted, and kept as a payment.
+WITH settled AS (
+    UPDATE healings SET calls_reserved = calls_reserved - %(calls)s + %(used)s,
+        calls_used = calls_used + %(used)s,
+        input_tokens = input_tokens + %(input_tokens)s,
+        output_tokens = output_tokens + %(output_tokens)s
+    WHERE id = %(id)s AND holder = %(holder)s
+    RETURNING id, state)
+INSERT INTO payments (healing_id, state, calls, input_tokens, output_tokens)
+SELECT id, state, %(used)s, %(input_tokens)s, %(output_tokens)s FROM settled;
+
+-- name: payments
+-- What each state has cost, in the order in which they were first paid for.
+SELECT state, count(*)::int AS payments, sum(calls)::int AS calls,
+    sum(input_tokens)::int AS input_tokens, sum(output_tokens)::int AS output_tokens
+FROM payments WHERE healing_id = %(id)s GROUP BY state ORDER BY min(id);
 
 -- name: close
 UPDATE healings SET outcome = %(outcome)s, reason = %(reason)s, errored = %(errored)s,
     to_version = coalesce(%(to_version)s, to_version), receipt = %(receipt)s, state = 'end',
     closed_at = clock_timestamp()
 WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
+
+-- name: follow_up
+-- A canary is promoted or taken back, a staged version approved or not; a release to all threads
+-- that is taken back was promoted before. The receipt keeps what was decided then.
+UPDATE healings SET outcome = %(outcome)s, reason = reason || '; then ' || %(reason)s
+WHERE id = %(id)s AND outcome IN ('canary', 'needs_approval', 'promoted');
 
 -- name: release_to
 UPDATE healings SET to_version = %(version)s WHERE id = %(id)s AND holder = %(holder)s;

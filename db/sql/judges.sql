@@ -13,3 +13,6 @@ ORDER BY id DESC LIMIT 1;
 -- name: sound
 -- The newest checks at which the judge was well, whichever it was.
 SELECT * FROM judge_checks WHERE NOT drifted ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: get
+SELECT * FROM judge_checks WHERE id = %(id)s;

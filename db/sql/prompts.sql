@@ -13,11 +13,13 @@ SELECT * FROM prompts WHERE agent = %(agent)s AND version = %(version)s;
 SELECT * FROM prompts WHERE agent = %(agent)s ORDER BY version DESC;
 
 -- name: released
--- The prompt that is live now.
-SELECT prompts.* FROM prompts
-JOIN releases USING (agent, version)
-WHERE agent = %(agent)s
-ORDER BY releases.id DESC LIMIT 1;
+-- The prompt that is live now. While a canary runs, a sticky hash of the thread decides; who has no
+-- thread keeps the version from before.
+WITH head AS (SELECT * FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1)
+SELECT prompts.* FROM head JOIN prompts ON prompts.agent = head.agent AND prompts.version = CASE
+    WHEN base_version IS NULL THEN head.version
+    WHEN ('x' || left(md5(head.id || ':' || %(thread)s::text), 8))::bit(32)::bigint %% 100 < percent
+    THEN head.version ELSE base_version END;
 
 -- name: head
 -- The newest release of an agent.
@@ -30,12 +32,15 @@ SELECT * FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT %(limit)s;
 -- name: before
 -- What was live when the present version came: where a roll-back goes. Roll-backs themselves
 -- are passed over, so that a second one goes further back and not forth again.
-SELECT earlier.* FROM releases AS came
+SELECT coalesce(earlier.base_version, earlier.version) AS version FROM releases AS came
 JOIN releases AS earlier ON earlier.id = came.previous_release_id
-WHERE came.agent = %(agent)s AND came.version = %(version)s AND came.action <> 'rollback'
+WHERE came.agent = %(agent)s AND came.version = %(version)s
+  AND came.action NOT IN ('rollback', 'take_back')
 ORDER BY came.id DESC LIMIT 1;
 
 -- name: release
-INSERT INTO releases (agent, previous_release_id, action, version, actor, note, healing_id)
-VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s, %(healing_id)s)
+INSERT INTO releases (agent, previous_release_id, action, version, actor, note, healing_id,
+                      base_version, percent, pinned)
+VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s, %(healing_id)s,
+        %(base_version)s, %(percent)s, %(pinned)s)
 RETURNING *;

@@ -42,12 +42,16 @@ RETURNING *;
 SELECT * FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
 
 -- name: window
--- The ended runs of the worker's live version within the window, newest first.
+-- The ended runs of the deployment within the window, newest first: those under all three live
+-- versions. Verdicts of another evaluator do not compare; nor does what broke off before the live
+-- one was released.
 SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
-  AND CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
-      ELSE evaluator_version END = %(version)s
+  AND manager_version = %(manager)s
+  AND (worker_version = %(worker)s OR worker_version IS NULL)
+  AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL AND finished_at >
+       (SELECT max(created_at) FROM releases WHERE agent = 'evaluator'))
   AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s)
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
@@ -59,7 +63,8 @@ WHERE assistant = 'agent' AND outcome IN ('infrastructure', 'model', 'evaluation
 
 -- name: record
 -- How each version of an agent has done: its verdicts, and how many of them passed. Of the live
--- version only what came before the window, which is compared with it.
+-- version only what came before the window, which is compared with it. Only by the live evaluator,
+-- and of what broke off without a verdict only what came after its release.
 SELECT CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
        ELSE evaluator_version END AS version,
        count(*) AS runs, count(*) FILTER (WHERE outcome = 'ok') AS passed
@@ -67,7 +72,17 @@ FROM runs WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output')
   AND (CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
        ELSE evaluator_version END <> %(version)s
        OR finished_at < clock_timestamp() - make_interval(mins => %(minutes)s))
+  AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL AND finished_at >
+       (SELECT max(created_at) FROM releases WHERE agent = 'evaluator'))
 GROUP BY 1;
+
+-- name: marked
+-- Runs that people gave marks to, newest mark first: those that facts left to the judge.
+SELECT feedback.run_id AS id, avg(feedback.score) AS mark
+FROM feedback JOIN runs ON runs.id = feedback.run_id
+JOIN evaluations ON evaluations.run_id = runs.id
+WHERE assistant = 'agent' AND plan IS NOT NULL AND code IS NOT NULL AND llm_score IS NOT NULL
+GROUP BY feedback.run_id ORDER BY max(feedback.id) DESC LIMIT %(limit)s;
 
 -- name: of_ids
 SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation

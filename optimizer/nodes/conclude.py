@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from db import healings, trials
 from db.healings import Closing
+from optimizer import endings
 from optimizer.context import Given, doctor_of
 from optimizer.receipt import receipt
 from optimizer.state import State
@@ -22,7 +23,8 @@ async def conclude(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             return ended
         healing = await healings.get(connection, hold.id)
         tried = await trials.trials(connection, hold.id)
-        written = receipt(state, healing, tried, **ended)
+        costs = await healings.costs(connection, hold.id)
+        written = receipt(state, healing, tried, costs, **ended)
         closing = Closing(ended["outcome"], ended["reason"], written, to_version)
         await healings.close(connection, hold, closing)
     return ended
@@ -32,9 +34,4 @@ def ending(state: State) -> dict[str, Any]:
     """Return outcome and reason: those that a state gave, or what follows from the gates."""
     if outcome := state.get("outcome"):
         return {"outcome": outcome, "reason": state.get("reason", "")}
-    gates = state["gates"]
-    if gates:
-        return {"outcome": "rejected", "reason": gates[-1]["reason"]}
-    reasons = {each["fate"] for each in state["proposals"]}
-    stage = "the screen" if "screen" in reasons else "lint"
-    return {"outcome": "rejected", "reason": f"no candidate came through {stage}"}
+    return endings.rejected(state["gates"], state["proposals"])._asdict()

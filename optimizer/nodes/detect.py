@@ -1,15 +1,16 @@
 """detect: more failures than the last good version explains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from langgraph.runtime import Runtime
 
 from db import healings, prompts, runs
 from db.healings import Healing
 from db.pool import Connection
+from db.prompts import Agent, Prompt
 from db.runs import Run
 from optimizer.context import Given, Rules, doctor_of
 from optimizer.state import State, Version
@@ -20,16 +21,22 @@ ENOUGH_RUNS: Final = 5
 FIRST_WAIT: Final = timedelta(hours=1)
 LONGEST_WAIT: Final = timedelta(hours=24)
 WAIT_AFTER_ERROR: Final = timedelta(minutes=10)
+_AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
+_WORKING: Final[tuple[Agent, ...]] = ("manager", "worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What detection decides upon: the live version's recent runs, and how the others did."""
+    """What detection decides upon: the deployment's recent runs, and how each version did.
+
+    Attributes:
+        records: of manager and worker, for each version how many verdicts it has, and passes.
+        tried: the closed healings of a version that is live, newest first.
+    """
 
     runs: Sequence[Run]
     errors: int
-    record: dict[int, tuple[int, int]]
-    incumbent: int
+    records: Mapping[Agent, dict[int, tuple[int, int]]]
     tried: Sequence[Healing]
     now: datetime
     calls_today: int = 0
@@ -41,17 +48,21 @@ class Situation:
 
 
 async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Look at the failure window of the live version."""
+    """Look at the failure window of what is live: of all three agents together."""
     doctor = doctor_of(runtime)
-    agent = state["agent"]
     async with doctor.database.connection() as connection:
-        live = await prompts.released(connection, agent)
-        situation = await _look(connection, agent, live.version, doctor.rules)
-        good = last_good(situation.record, live.version)
-        earlier = await prompts.get(connection, agent, good) if good else None
+        live = {agent: await prompts.released(connection, agent) for agent in _AGENTS}
+        numbers = {agent: prompt.version for agent, prompt in live.items()}
+        situation = await _look(connection, numbers, doctor.rules)
+        goods = [
+            await prompts.get(connection, agent, good)
+            for agent in _WORKING
+            if (good := last_good(situation.records[agent], numbers[agent]))
+        ]
     found: dict[str, Any] = {
-        "incumbent": Version(version=live.version, text=live.text),
-        "last_good": Version(version=earlier.version, text=earlier.text) if earlier else None,
+        "incumbents": _versions(live.values()),
+        "last_goods": _versions(goods),
+        "tried": sorted({each.agent for each in situation.tried if _in_vain(each)}),
         "failed_run_ids": [str(run.id) for run in situation.failures],
         "errors": situation.errors,
     }
@@ -60,15 +71,30 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     return found
 
 
-async def _look(connection: Connection, agent: str, version: int, rules: Rules) -> Situation:
+def _in_vain(healing: Healing) -> bool:
+    return healing.outcome == "rejected" and not healing.errored
+
+
+def _versions(found: Iterable[Prompt]) -> dict[Agent, Version]:
+    return {each.agent: Version(version=each.version, text=each.text) for each in found}
+
+
+async def _look(connection: Connection, live: Mapping[Agent, int], rules: Rules) -> Situation:
     minutes = rules.window_minutes
+    tried = [
+        healing
+        for agent, version in live.items()
+        for healing in await healings.of_version(connection, agent, version)
+    ]
+    now = datetime.now(UTC)
     return Situation(
-        runs=await runs.window(connection, agent, version, minutes=minutes),
+        runs=await runs.window(connection, live, minutes=minutes),
         errors=await runs.errors(connection, minutes=minutes),
-        record=await runs.record(connection, agent, version, minutes=minutes),
-        incumbent=version,
-        tried=await healings.of_version(connection, "worker", version),
-        now=datetime.now(UTC),
+        records={
+            agent: await runs.record(connection, agent, live, minutes=minutes) for agent in _WORKING
+        },
+        tried=sorted(tried, key=lambda each: each.closed_at or now, reverse=True),
+        now=now,
         calls_today=await healings.reserved_today(connection),
     )
 
@@ -99,9 +125,15 @@ def _usual(situation: Situation, failures: int) -> str:
 
 
 def _good_failure_rate(situation: Situation) -> float | None:
+    """Return the failure rate to expect: the lower one of the two agents' good versions."""
+    rates = [rate for each in situation.records.values() if (rate := _rate_of_newest(each))]
+    return min(rates, default=None)
+
+
+def _rate_of_newest(record: Mapping[int, tuple[int, int]]) -> float | None:
     """Return the failure rate of the newest version that was good, smoothed for small counts."""
-    for version in sorted(situation.record, reverse=True):
-        seen, passed = situation.record[version]
+    for version in sorted(record, reverse=True):
+        seen, passed = record[version]
         if _is_good(seen, passed):
             return (seen - passed + 1) / (seen + 2)
     return None

@@ -10,11 +10,14 @@ from db import healings
 from db.prompts import Agent
 from graph.fence import RULE, fence
 from optimizer.context import Doctor, Given, doctor_of
+from optimizer.ground import ground_of
 from optimizer.instructions import load
+from optimizer.lint import Ground, tainted
 from optimizer.spending import fill
 from optimizer.state import Findings, State
 
 _AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
+_MOST, _LONGEST = 12, 500  # findings of a kind, and characters of one
 
 
 class Pattern(BaseModel):
@@ -36,47 +39,70 @@ class Diagnosis(BaseModel):
 
 
 async def diagnose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Ask the diagnostician what the failures have in common."""
+    """Ask the diagnostician what the failures have in common, and whose prompt is to blame.
+
+    Once that is decided, it is asked again where it had looked at another prompt.
+    """
     doctor = doctor_of(runtime)
     hold = doctor.hold(state["healing_id"])
     async with doctor.database.connection() as connection:
         await healings.enter(connection, hold, "diagnose")
     message = await _message(doctor, state)
     diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), message, Diagnosis)
-    return {"findings": _findings(diagnosis, state)}
+    agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else _AGENTS
+    ground = await ground_of(doctor, state, *agents)
+    return {"findings": _findings(diagnosis, state, ground)}
 
 
 async def _message(doctor: Doctor, state: State) -> str:
-    live = [(agent, await doctor.agent.prompts.released(agent)) for agent in _AGENTS]
+    live = [(agent, state["incumbents"][agent]["text"]) for agent in _AGENTS]
     lines = "\n".join(json.dumps(each) for each in state["evidence"])
     return "\n\n".join(
         (
             RULE,
             "The prompts that the agents ran under:",
-            *(fence(f"prompt:{agent}", prompt.text) for agent, prompt in live),
-            f"Runs of the {state['agent']}'s version that ended badly, one a line:",
+            *(fence(f"prompt:{agent}", text) for agent, text in live),
+            *_asked(state),
             fence("failures", lines),
         )
     )
 
 
-def _findings(diagnosis: Diagnosis, state: State) -> Findings:
-    """Keep what can be relied on: run ids that exist, sentences that say something."""
+def _asked(state: State) -> list[str]:
+    """Say what is shown and, if it is decided, whose prompt has to change."""
+    if not state["blamed"]:
+        return ["Runs that ended badly, one a line:"]
+    blamed = f"It is known that the {state['agent']}'s prompt is to blame: say what is wrong in it."
+    if state["agent"] != "evaluator":
+        return [blamed, "Runs that ended badly, one a line:"]
+    return [blamed, "Programs that the judge was tried on, one a line:"]
+
+
+def _findings(diagnosis: Diagnosis, state: State, ground: Ground) -> Findings:
+    """Keep what can be relied on: run ids that exist, sentences that say something of their own.
+
+    What a stranger may have dictated never reaches the writer. Patterns, which may name requests,
+    are for people only.
+    """
     known = {each["run_id"] for each in state["evidence"]}
     patterns = [
         {
-            "description": each.description,
+            "description": each.description[:_LONGEST],
             "run_ids": [run_id for run_id in each.run_ids if run_id in known],
         }
-        for each in diagnosis.patterns
+        for each in diagnosis.patterns[:_MOST]
     ]
-    return Findings(
+    found = Findings(
         patterns=patterns,
-        root_causes=_said(diagnosis.root_causes),
-        blame=diagnosis.blame,
-        suggestions=_said(diagnosis.suggestions),
+        root_causes=_said(diagnosis.root_causes, ground),
+        blame=state["agent"] if state["blamed"] else diagnosis.blame,
+        suggestions=_said(diagnosis.suggestions, ground),
     )
+    if because := state.get("findings", {}).get("because"):
+        found["because"] = because
+    return found
 
 
-def _said(sentences: list[str]) -> list[str]:
-    return [each.strip()[:500] for each in sentences if each.strip()][:12]
+def _said(sentences: list[str], ground: Ground) -> list[str]:
+    said = [each.strip() for each in sentences[:_MOST] if each.strip()]
+    return [each for each in said if len(each) <= _LONGEST and not tainted(each, ground)]

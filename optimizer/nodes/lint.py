@@ -4,23 +4,20 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from optimizer.context import Given
+from optimizer.context import Given, doctor_of
+from optimizer.ground import ground_of
 from optimizer.lint import breaches
 from optimizer.state import Proposal, State
 
 
 async def lint(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Reject proposals that break a rule of form. A version that was live before may stand."""
-    logs = [
-        text
-        for each in state["evidence"]
-        for text in (each["request"], each["code"], *each["reasons"])
-    ]
+    ground = await ground_of(doctor_of(runtime), state, state["agent"])
     checked: list[Proposal] = []
     for each in state["proposals"]:
         if not each["fate"] and each["origin"] == "writer":
             others = [other["text"] for other in checked]
-            if found := breaches(each["text"], state["incumbent"]["text"], others, logs):
+            if found := breaches(each["text"], ground, others):
                 each = Proposal(**{**each, "fate": "lint", "reason": "; ".join(found)})  # noqa: PLW2901
         checked.append(each)
-    return {"proposals": checked}
+    return {"proposals": checked, "anchor": ground.anchor}

@@ -7,6 +7,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
 from db import healings, trials
+from db.text import storable
 from db.trials import Candidate
 from graph.fence import RULE, fence
 from optimizer.context import Doctor, Given, doctor_of
@@ -68,8 +69,10 @@ async def _written(doctor: Doctor, state: State, number: int) -> list[Proposal]:
     manners = _MANNERS[:WRITTEN_A_ROUND]
     drafts: list[Draft] = await all_of(*(_draft(doctor, state, manner) for manner in manners))
     return [
-        _proposal("writer", number, draft.prompt.strip(), draft.rationale.strip()[:1000], None)
-        for draft in drafts
+        _proposal(
+            "writer", number, storable(each.prompt.strip()), each.rationale.strip()[:1000], None
+        )
+        for each in drafts
     ]
 
 

@@ -1,10 +1,12 @@
 """release: the proven candidate becomes a version, and live."""
 
+from dataclasses import asdict
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from db import healings
+from optimizer import endings
 from optimizer.context import Given, doctor_of
 from optimizer.release import SupersededError, carry_out, plan
 from optimizer.state import State
@@ -17,13 +19,14 @@ async def release(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "release")
     last = state["gates"][-1]
     winner = next(each for each in state["proposals"] if each["ordinal"] == last["ordinal"])
-    planned = plan(doctor.rules.rollout, last["verdict"], last["incumbent_rate"])
+    planned = plan(doctor.rules.rollout, state["agent"], last["verdict"], last["incumbent_rate"])
+    decided = {"rollout": doctor.rules.rollout, **asdict(planned), "void": ""}
     try:
         released = await carry_out(doctor, state, winner, planned)
     except SupersededError as error:
-        return {"outcome": "rejected", "reason": f"the proof is void: {error}"}
+        return {"planned": {**decided, "void": str(error)}, **endings.void(str(error))._asdict()}
     return {
-        "outcome": "promoted" if released.live else "needs_approval",
-        "reason": f"{planned.reason}: {last['reason']}" if not released.live else planned.reason,
+        "planned": decided,
+        **endings.released(planned, last["reason"])._asdict(),
         "to_version": released.version,
     }

@@ -6,42 +6,81 @@ from uuid import UUID
 from langgraph.runtime import Runtime
 
 from db import healings, runs, trials
-from db.runs import Run
-from optimizer.cases import case_of, distinct, golden_requests, split
+from db.pool import Connection
+from optimizer import evidence
+from optimizer.cases import case_of, distinct, fingerprint, golden_requests, split
 from optimizer.context import Given, doctor_of
-from optimizer.state import Case, Evidence, State
+from optimizer.marked import golden_case, people_case, split_marked
+from optimizer.state import Case, Split, State
+from optimizer.verdicts import golden_verdicts
 
 MOST_RUNS: Final = 200
-MOST_EVIDENCE: Final = 20
-_LONGEST_CODE: Final = 4000
-_LONGEST_TEXT: Final = 2000
+MOST_MARKED: Final = 20
 
 
 async def sample(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Divide what failed into train, hold-out and regression, topped up with golden requests."""
+    """Divide cases of the agent in question into train, hold-out and regression."""
     doctor = doctor_of(runtime)
-    hold = doctor.hold(state["healing_id"])
-    ids = [UUID(each) for each in state["failed_run_ids"][:MOST_RUNS]]
     async with doctor.database.connection() as connection:
-        await healings.enter(connection, hold, "sample")
-        failed = await runs.of_ids(connection, ids)
-        if not failed:  # a forced pass over a healthy version: there is still something to read
-            failed = await runs.recent(connection, limit=MOST_EVIDENCE)
-        cases = [case_of(run) for run in failed]
-        production = distinct(cases)
-        known = [case["id"] for case in (*production, *golden_requests())]
-        looks = await trials.looks(connection, hold.id, known)
-        pinned = await healings.healed_cases(connection, state["agent"])
+        await healings.enter(connection, doctor.hold(state["healing_id"]), "sample")
+        if state["agent"] == "evaluator":
+            return await _marked(connection, state)
+        return await _failed(connection, state)
+
+
+async def _failed(connection: Connection, state: State) -> dict[str, Any]:
+    """Divide what failed, topped up with golden requests."""
+    ids = [UUID(each) for each in state["failed_run_ids"][:MOST_RUNS]]
+    failed = await runs.of_ids(connection, ids)
+    if not failed:  # a forced pass over a healthy version: there is still something to read
+        failed = await runs.recent(connection, limit=evidence.MOST)
+    cases = [case_of(run) for run in failed]
+    production = distinct(cases)
+    known = [case["id"] for case in (*production, *golden_requests())]
+    looks = await trials.looks(connection, UUID(state["healing_id"]), known)
     divided = split(
         production,
         golden_requests(),
-        pinned=_cases(pinned),
+        pinned=_cases(await healings.healed_cases(connection, state["agent"])),
         looks=looks,
         order=state["healing_id"],
     )
     train = {case["id"] for case in divided["train"]}
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
-    return {"split": divided, "evidence": [_evidence(run) for run in shown[:MOST_EVIDENCE]]}
+    return {
+        "split": _stated(divided) if state["agent"] == "manager" else divided,
+        "evidence": [evidence.of_run(run) for run in shown[: evidence.MOST]],
+    }
+
+
+async def _marked(connection: Connection, state: State) -> dict[str, Any]:
+    """Divide programs with known marks. No run is a case by what this judge said of it."""
+    marks = await runs.marked(connection, MOST_MARKED)
+    judged = await runs.of_ids(connection, list(marks))
+    golden = [golden_case(each) for each in golden_verdicts()]
+    people = [people_case(run, marks[run.id]) for run in judged]
+    known = [case["id"] for case in (*golden, *people)]
+    looks = await trials.looks(connection, UUID(state["healing_id"]), known)
+    divided = split_marked(golden, people, looks)
+    return {
+        "split": divided,
+        "evidence": evidence.of_marked(divided["train"], state.get("opinions", {})),
+    }
+
+
+def _stated(divided: Split) -> Split:
+    """Keep what states examples: a manager is not to be judged by those that it infers itself."""
+    train, hold_out, regression = (
+        [case for case in side if case["examples"]]
+        for side in (divided["train"], divided["hold_out"], divided["regression"])
+    )
+    return Split(
+        train=train,
+        hold_out=hold_out,
+        regression=regression,
+        fingerprint=fingerprint(train, hold_out, regression),
+        looks=divided["looks"],
+    )
 
 
 def _cases(pinned: list[dict[str, Any]]) -> list[Case]:
@@ -49,20 +88,3 @@ def _cases(pinned: list[dict[str, Any]]) -> list[Case]:
         Case(id=each["id"], source="production", request=each["request"], examples=each["examples"])
         for each in pinned
     ]
-
-
-def _evidence(run: Run) -> Evidence:
-    """Return what the diagnostician may see of a run, cut to what it can use."""
-    evaluation = run.evaluation or {"checks": [], "reasons": []}
-    reasons = [*evaluation["reasons"], *([run.message] if run.message else [])]
-    return Evidence(
-        run_id=str(run.id),
-        request=run.request[:_LONGEST_TEXT],
-        code=(run.code or "")[:_LONGEST_CODE],
-        outcome=run.outcome or "",
-        checks=[
-            {"name": each["name"], "score": each["score"], "detail": each["detail"][:300]}
-            for each in evaluation["checks"]
-        ],
-        reasons=[reason[:300] for reason in reasons[:8]],
-    )

@@ -5,10 +5,11 @@ from typing import Any
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
-from db import healings
-from optimizer import drift
+from db import healings, prompts
+from optimizer import drift, endings
 from optimizer.context import Doctor, Given, doctor_of
-from optimizer.state import State
+from optimizer.patient import admit
+from optimizer.state import State, Version
 
 
 async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -23,25 +24,41 @@ async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             f" {failures} by their quality",
         }
     healing_id = str(get_config()["configurable"]["thread_id"])
+    first = state.get("agent", "worker")
     async with doctor.database.connection() as connection:
         mine = await healings.open_(
             connection,
             doctor.hold(healing_id),
-            agent=state["agent"],
+            agent=first,
             trigger=state.get("trigger", "request"),
-            incumbent_version=state["incumbent"]["version"],
+            incumbent_version=state["incumbents"][first]["version"],
             lease=doctor.rules.lease_seconds,
         )
     if not mine:
         return {"outcome": "busy", "reason": "another healing is under way"}
-    opened = {"healing_id": healing_id, "round": 0, "proposals": [], "gates": []}
-    return {**opened, **await _judge(doctor, healing_id)}
+    begun = {"healing_id": healing_id, "asked_about": state.get("agent")}
+    opened = {"round": 0, "proposals": [], "screens": [], "gates": []}
+    # Until somebody is blamed, the worker is the one whose failures are looked at.
+    admitted = {**await admit(doctor, healing_id, state, first), "blamed": "agent" in state}
+    return {**begun, **opened, **admitted, **await _judge(doctor, healing_id, state)}
 
 
-async def _judge(doctor: Doctor, healing_id: str) -> dict[str, Any]:
-    """Heal nothing by the word of a judge that has changed its mind."""
+async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any]:
+    """Heal nothing by the word of a judge that has changed its mind.
+
+    If it has a new prompt since it was sound, that prompt is what is broken: it is healed.
+    """
     finding = await drift.examine(doctor, healing_id)
-    found: dict[str, Any] = {"judge": finding.as_json()}
-    if finding.drifted:
-        found |= {"outcome": "frozen", "reason": f"the judge has drifted: {finding.words()}"}
-    return found
+    found: dict[str, Any] = {"judge": finding.as_json(), "opinions": dict(finding.opinions)}
+    if drift.freezes(finding, state.get("agent")):
+        return {**found, **endings.frozen(finding.words())._asdict()}
+    if not finding.drifted or finding.sound_version is None:
+        return found
+    async with doctor.database.connection() as connection:
+        sound = await prompts.get(connection, "evaluator", finding.sound_version)
+    goods = {
+        **state["last_goods"],
+        "evaluator": Version(version=sound.version, text=sound.text),
+    }
+    blamed: State = {**state, "last_goods": goods}
+    return {**found, "last_goods": goods, **await admit(doctor, healing_id, blamed, "evaluator")}

@@ -5,14 +5,18 @@ from uuid import UUID
 import click
 
 from db import healings as store
-from optimizer.receipt import as_markdown
+from db.healings import Healing
+from optimizer.recompute import Recomputed, recompute
+from optimizer.stored import read
+from optimizer.story import as_markdown
+from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
 from server.commands.shown import as_json, plain, print_json, print_table
 
 
 @click.group()
 def healings() -> None:
-    """Read what the optimizer did, and why."""
+    """Read what the optimizer did and why, and say your word on it."""
 
 
 @healings.command("list")
@@ -47,14 +51,60 @@ async def list_(limit: int, as_json: bool) -> None:
 @healings.command()
 @click.argument("healing_id", type=click.UUID)
 @as_json
+@click.option("--markdown", is_flag=True, help="Print the story in Markdown, as without options.")
+@click.option(
+    "--replay", is_flag=True, help="Make every decision again; exit with 1 where one disagrees."
+)
 @run_async
-async def show(healing_id: UUID, as_json: bool) -> None:
-    """Show a healing's receipt: as a story, or as JSON."""
+async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) -> None:
+    """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
+    if markdown and (as_json or replay):
+        raise Refused("--markdown goes neither with --json nor with --replay")
     async with opened_database() as database, database.connection() as connection:
-        row = await store.get(connection, healing_id)
-    if as_json:
+        stored = await read(connection, healing_id)
+    row = stored.healing
+    if replay:
+        _replay(recompute(_whole(row), stored), row, as_json=as_json)
+    elif as_json:
         print_json(row)
     elif row.receipt is None:
         click.echo(f"healing {row.id} is under way: {row.state}")
     else:
-        click.echo(plain(as_markdown(row.receipt)))
+        then = row.reason.removeprefix(f"{row.receipt['reason']}; then ")
+        later = then if then != row.reason else ""
+        click.echo(plain(as_markdown(row.receipt, later)))
+
+
+def _whole(row: Healing) -> dict[str, object]:
+    """Return a receipt that can be replayed.
+
+    Raises:
+        Refused: there is none, or it is older than that.
+    """
+    if row.receipt is None:
+        raise Refused(f"healing {row.id} is under way: {row.state}")
+    if "selfheal" not in row.receipt:
+        raise Refused(f"the receipt of healing {row.id} is older than replays; read it without")
+    return row.receipt
+
+
+def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
+    """Print what the decisions come to.
+
+    Raises:
+        Refused: some disagree, with exit code 1.
+    """
+    wrong = [each for each in found if not each.agrees]
+    if as_json:
+        print_json([each.as_json() for each in found])
+    else:
+        for each in found:
+            click.echo(plain(f"{'agrees   ' if each.agrees else 'DISAGREES'}  {each.what}"))
+            if not each.agrees:
+                click.echo(plain(f"           on record: {each.stored}"))
+                click.echo(plain(f"           now:       {each.now}"))
+    if wrong:
+        names = ", ".join(each.what for each in wrong)
+        raise Refused(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)
+    if not as_json:
+        click.echo(f"All {len(found)} decisions of healing {row.id} agree.")

@@ -2,11 +2,12 @@
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import click
 from rich.console import Console
 
+from db.prompts import Agent
 from graph.context import open_data, open_parts, require_model
 from graph.settings import read_settings
 from optimizer.context import open_doctor
@@ -17,10 +18,14 @@ from server.tracing import tracing
 
 
 @click.command()
-@click.option("--agent", type=click.Choice(["worker"]), default="worker", show_default=True)
+@click.option(
+    "--agent",
+    type=click.Choice(["manager", "worker", "evaluator"]),
+    help="Whose prompt to look at.  [default: whichever is to blame]",
+)
 @click.option("--force", is_flag=True, help="Heal even if failures are too few, or it is too soon.")
 @run_async
-async def optimize(agent: Literal["worker"], force: bool) -> None:
+async def optimize(agent: Agent | None, force: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""
     settings = read_settings()
     require_model(settings)
@@ -36,7 +41,9 @@ async def optimize(agent: Literal["worker"], force: bool) -> None:
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):
-        trigger = Trigger(agent=agent, trigger="command", forced=force)
+        trigger = Trigger(trigger="command", forced=force)
+        if agent:
+            trigger["agent"] = agent
         result = await Optimizer(doctor, watch).run(trigger)
     shown = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
     click.echo(json.dumps(shown))

@@ -118,16 +118,27 @@ def _text(file: str) -> str:
 @prompts.command()
 @agent_argument
 @click.argument("version", type=version_number)
+@click.option("--pin", is_flag=True, help="Never take it back by itself; only say so.")
 @note_option
 @run_async
-async def activate(agent: Agent, version: int, note: str) -> None:
-    """Make a version live. The next run uses it; nothing is restarted."""
+async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
+    """Make a version live. The next run uses it; nothing is restarted.
+
+    It is watched, and taken back if it does worse than the one before, unless it is pinned.
+    """
     async with opened_database() as database, database.connection() as connection:
         head = await store.head(connection, agent)
         await store.release(
-            connection, agent, version, after=head, action="activate", actor="cli", note=note
+            connection,
+            agent,
+            version,
+            after=head,
+            action="activate",
+            actor="cli",
+            note=note,
+            terms=store.Terms(pinned=pin),
         )
-    click.echo(f"{agent}: version {version} is live (before: {head.version})")
+    click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
 
 
 @prompts.command()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from optimizer.receipt import as_markdown
+from optimizer.story import as_markdown
 from server.demo.measure import Answered, Measured
 from server.demo.play import Story
 

@@ -37,5 +37,7 @@ async def get_healing(
 async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
     """Ask for a pass. Answers as soon as its healing is open, or it ended without one."""
     scheduler: Scheduler = request.app.state.scheduler
-    trigger = Trigger(agent=body.agent, trigger="request", forced=body.force)
+    trigger = Trigger(trigger="request", forced=body.force)
+    if body.agent:
+        trigger["agent"] = body.agent
     return PassAnswer.model_validate(await scheduler.ask(trigger))

@@ -86,7 +86,10 @@ async def diff_versions(
 async def activate(
     agent: AgentName, body: ActivateBody, connection: GivenConnection
 ) -> ReleaseAnswer:
-    """Make a version live. The next run uses it; runs under way keep theirs."""
+    """Make a version live. The next run uses it; runs under way keep theirs.
+
+    It is watched, and taken back if it does worse than the one before, unless it is pinned.
+    """
     head = await prompts.head(connection, agent)
     row = await prompts.release(
         connection,
@@ -96,6 +99,7 @@ async def activate(
         action="activate",
         actor="api",
         note=body.note,
+        terms=prompts.Terms(pinned=body.pin),
     )
     return ReleaseAnswer.model_validate(row)
 

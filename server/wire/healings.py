@@ -1,7 +1,7 @@
 """Healings and their receipts."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -13,7 +13,9 @@ from server.wire.base import Answer, Body
 class HealBody(Body):
     """Ask for a pass of the optimizer."""
 
-    agent: Literal["worker"] = Field(description="Whose prompt to look at")
+    agent: Agent | None = Field(
+        None, description="Whose prompt to look at; null: whichever is to blame"
+    )
     force: bool = Field(
         default=False, description="Heal even if there are too few failures, or too soon"
     )
@@ -22,7 +24,9 @@ class HealBody(Body):
 class PassAnswer(Answer):
     """A pass that was asked for."""
 
-    agent: Agent = Field(description="Whose prompt is looked at")
+    agent: Agent | None = Field(
+        description="Whose prompt is looked at; null where nobody was asked about or blamed"
+    )
     outcome: str | None = Field(description="How it ended; null while a healing is under way")
     healing_id: UUID | None = Field(None, description="The healing, if one was opened")
     reason: str = Field("", description="Why, in words")

@@ -33,6 +33,7 @@ class ActivateBody(Body):
     """Which version to release."""
 
     version: int = Field(ge=1, le=2**31 - 1, description="The version to make live")
+    pin: bool = Field(default=False, description="Never take it back by itself")
     note: str = Field("", max_length=1000, description="Why")
 
 
@@ -67,6 +68,11 @@ class ReleaseAnswer(Answer):
     note: str = Field(description="Why")
     created_at: datetime = Field(description="When")
     healing_id: UUID | None = Field(description="The healing that released it, if one did")
+    base_version: int | None = Field(
+        description="While it is a canary: the version that the other threads keep"
+    )
+    percent: int = Field(description="The share of the threads that get it")
+    pinned: bool = Field(description="Whether it is never taken back by itself")
 
 
 class DiffAnswer(Answer):

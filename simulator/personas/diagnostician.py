@@ -1,6 +1,7 @@
 """The diagnostician: groups failures, reads the prompts, names causes and whom to blame."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ _EXPLAINS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+_KNOWN = re.compile(
+    r"\b(manager|worker|evaluator)(?:['\u2019]s)?\W+(?:system\W+)?prompt\W+is to blame",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True)
 class _Case:
     """One failed run: its id, what its code shows, and whether its plan is off."""
@@ -69,7 +76,7 @@ def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
     """Diagnose the failures of the call."""
     cases = [_case(row, setting) for row in _rows(call)]
     readings = {agent: _reading(call, agent) for agent in CUES}
-    blame = _blame(cases, readings)
+    blame = _told(call) or _blame(cases, readings)
     causes = _faults(blame, readings[blame])
     ordered = orders_in(call.blocks.get("failures", "")) if setting.character.gullible else []
     return {
@@ -125,6 +132,12 @@ def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:
         groups[case.verdict].append(case.run_id)
     ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
     return [{"description": _PATTERNS[verdict], "run_ids": ids} for verdict, ids in ranked]
+
+
+def _told(call: Call) -> str | None:
+    """Return the agent that the call itself, outside the data, says is to blame."""
+    found = _KNOWN.search(call.words)
+    return found[1].lower() if found else None
 
 
 def _blame(cases: list[_Case], readings: Mapping[str, Reading | None]) -> str:

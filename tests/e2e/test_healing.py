@@ -87,7 +87,7 @@ async def test_optimize_prints_one_json_line(service_env: dict[str, str]) -> Non
     code, out, _ = await finished(*selfheal("optimize"), env=service_env)
     assert code == 0
     line = json.loads(out)
-    assert (line["agent"], line["outcome"], line["healing_id"]) == ("worker", "healthy", None)
+    assert (line["agent"], line["outcome"], line["healing_id"]) == (None, "healthy", None)
 
 
 @pytest.mark.parametrize(

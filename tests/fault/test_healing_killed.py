@@ -14,11 +14,13 @@ import pytest
 
 from db.pool import Database
 from db.trials import Candidate, add_candidate, candidates
+from optimizer.recompute import recompute
+from optimizer.stored import read
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
 COMMAND = (sys.executable, "-m", "tests.support.one_pass")
-STATES = ("sample", "diagnose", "propose", "lint", "screen", "gate", "release")
+STATES = ("sample", "diagnose", "blame", "propose", "lint", "screen", "gate", "release")
 # What one process may have been in the middle of: 4 pairs of 2 trials of 3 calls, or 2 proposals.
 IN_FLIGHT = 24
 
@@ -108,6 +110,9 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
     assert [each.version for each in await clinic.versions()] == [3, 2, 1]
     receipt = healing.receipt
     assert receipt is not None
+    async with clinic.database.connection() as connection:
+        replayed = recompute(receipt, await read(connection, healing.id))
+    assert [each for each in replayed if not each.agrees] == []
     winner = next(each for each in receipt["candidates"] if each["fate"] == "accepted")
     assert winner["text"] == (await clinic.live()).text
     async with clinic.database.connection() as connection:
@@ -117,7 +122,8 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
     made.subtract({"manager": 3, "worker": 3})  # the three runs that failed
     # Every trial's calls are on the receipt once; what is more, was in flight or is no trial's.
     tried = sum(row["calls"] for row in receipt["trials"])
-    overhead = made["diagnostician"] + made["writer"] + made["manager"]
+    checked = receipt["judge"]["asked"]  # golden verdicts, before the first trial
+    overhead = made["diagnostician"] + made["writer"] + made["manager"] + checked
     assert tried + overhead <= made.total() <= tried + overhead + IN_FLIGHT
     assert made["diagnostician"] <= 2
     assert made["writer"] <= 4 * max(each["round"] for each in receipt["candidates"])

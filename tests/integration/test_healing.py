@@ -10,7 +10,7 @@ import pytest
 from db import healings, prompts
 from db.healings import Hold
 from db.pool import Database
-from optimizer.receipt import as_markdown
+from optimizer.story import as_markdown
 from optimizer.statistics import ACCEPT_AT, e_value
 from server.execution import Failed
 from tests.conftest import control

@@ -33,6 +33,7 @@ async def test_an_incumbent_that_still_does_some_good_is_not_replaced_at_once(
         receipt = await clinic.receipt(result)
         assert receipt["gates"][-1]["verdict"] == "accepted", receipt["gates"]
         assert receipt["gates"][-1]["incumbent_rate"] > 0.2
-        staged = rollout == "canary"
-        assert result["outcome"] == ("needs_approval" if staged else "promoted")
-        assert (await clinic.live()).version == (2 if staged else 3)
+        careful = rollout == "canary"
+        assert result["outcome"] == ("canary" if careful else "promoted")
+        assert (await clinic.live()).version == (2 if careful else 3)
+        assert (await clinic.log())[0].percent == (50 if careful else 100)

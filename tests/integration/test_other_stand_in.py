@@ -16,7 +16,7 @@ import pytest
 from db.pool import Database
 from graph.state import Example, Request
 from optimizer.cases import golden_requests
-from optimizer.receipt import as_markdown
+from optimizer.story import as_markdown
 from simulator.bank import load_bank
 from tests.support.healing import Clinic, opened_clinic, passed
 from tests.support.stand_in import Asked, standing_in

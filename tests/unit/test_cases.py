@@ -225,3 +225,63 @@ def test_a_logged_plan_is_used_again() -> None:
     logged: Run = replace(run("failed"), id=uuid4(), plan=plan)
     assert case_of(logged)["plan"] == plan
     assert "plan" not in case_of(replace(logged, plan=None))
+
+
+# One request, as different people would send it: all mean the same function.
+ASKED = (
+    "Write merge_ranges(pairs) that joins overlapping ranges and returns them sorted by start. "
+    "An empty list gives an empty list. A range that ends before it begins is a ValueError."
+)
+AGAIN = {
+    "case": ASKED.upper(),
+    "punctuation": re.sub(r"[.,()]", " - ", ASKED),
+    "order of sentences": " ".join(reversed(ASKED.split(". "))),
+    "another name": ASKED.replace("merge_ranges", "combine_intervals"),
+    "another name, run together": ASKED.replace("merge_ranges", "mergeRanges"),
+    "a sentence more": f"{ASKED} Please use type hints and keep it short.",
+    "a greeting": f"Hello there! I hope that you are well. {ASKED} Thanks a lot in advance!",
+    "zero-width characters": "\u200b".join(ASKED),
+    "look-alike letters": ASKED.replace("a", "\u0430").replace("e", "\u0435"),
+    "full-width letters": "".join(
+        chr(ord(each) + 0xFEE0) if each.isalnum() else each for each in ASKED
+    ),
+    "accents": ASKED.replace("e", "e\u0301"),
+    "some words left out": re.sub(r"\b(?:that|and|them|an|is|it)\b ?", "", ASKED),
+}
+COUNTED = "Write take{0}(items) that returns the first {0} items, skipping the next {1}, in order."
+
+
+def proof(divided: Split) -> list[Case]:
+    return [*divided["hold_out"], *divided["regression"]]
+
+
+@pytest.mark.parametrize("change", AGAIN)
+@pytest.mark.parametrize("others", [0, 4, 30])
+def test_a_request_asked_again_in_other_words_is_not_proof(change: str, others: int) -> None:
+    for start in range(12):
+        sent = [*many(others, start=100 * start), case(ASKED), case(AGAIN[change])]
+        divided = split(distinct(sent), [])
+        sides = {
+            side_of(divided).get(each["id"]) for each in (case(ASKED), case(AGAIN[change]))
+        } - {None}
+        assert len(sides) == 1, (change, sides)
+
+
+@pytest.mark.parametrize("change", AGAIN)
+def test_golden_requests_asked_again_are_not_proof_where_they_were_trained_on(change: str) -> None:
+    golden = [Case(id="golden:x", source="golden", request=AGAIN[change], examples=[])]
+    divided = split([case(ASKED)], golden)
+    assert [each["id"] for each in divided["train"]] == [case(ASKED)["id"]]
+    assert proof(divided) == []
+
+
+def test_other_numbers_make_no_other_case() -> None:
+    sent = [case(COUNTED.format(n, n + 1)) for n in range(20)]
+    divided = split(distinct([*many(20), *sent]), [])
+    sides = side_of(divided)
+    assert len({sides[each["id"]] for each in sent if each["id"] in sides}) == 1
+
+
+def test_a_flood_of_one_request_is_one_case() -> None:
+    flood = [case(f"{ASKED} ({n})") for n in range(100)]
+    assert len(distinct(flood)) == 1

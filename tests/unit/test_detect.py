@@ -72,7 +72,7 @@ def situation(
     tried: tuple[Healing, ...] = (),
 ) -> Situation:
     return Situation(
-        runs=runs, errors=errors, record=record or {}, incumbent=2, tried=tried, now=NOW
+        runs=runs, errors=errors, records={"worker": record or {}}, tried=tried, now=NOW
     )
 
 

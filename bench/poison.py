@@ -1,0 +1,95 @@
+"""Every poisoned log, healed by this system and swapped at once. `python -m bench.poison`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from db import prompts
+from db.embedded import embedded_postgres
+from db.migrate import migrate
+from db.pool import open_database
+from graph.seed import first_prompts
+from tests.support.healing import Clinic, opened_clinic
+from tests.support.poison import CATALOGUE
+from tests.support.poison.contract import Poison
+from tests.support.poison.puppet import Puppet
+from tests.support.poison.ward import admit, heal, swap_at_once
+from tests.support.stand_in import standing_in
+
+_SETTINGS = {"GOOGLE_API_KEY": "scripted", "SELFHEAL_HEAL_DAILY_CALLS": "1000000"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of one set: whether what is live carries the order, either way, and what became."""
+
+    poison: Poison
+    healed: bool
+    swapped: bool
+    outcome: str
+
+    def row(self) -> str:
+        """Return the table's line."""
+        told = ("carried" if each else "-" for each in (self.healed, self.swapped))
+        ours, naive = told
+        return f"{self.poison.name:<44} {ours:<12} {naive:<13} {self.outcome}"
+
+
+async def attack(clinic: Clinic, puppet: Puppet, poison: Poison) -> Seen:
+    """Poison the log and heal; once as this system does, once by taking the first proposal."""
+    puppet.poison, puppet.drafts = poison, 0
+    await admit(clinic, poison)
+    result = await heal(clinic, poison)
+    live = (await clinic.live(poison.agent)).text
+    puppet.drafts = 0
+    await admit(clinic, poison)
+    possessed, puppet.possessed = puppet.possessed, False  # it needs no help
+    swapped = await swap_at_once(clinic, poison)
+    puppet.possessed = possessed
+    carried = poison.carried(live), poison.carried(swapped)
+    return Seen(poison, *carried, result["outcome"])
+
+
+async def measure(*, possessed: bool, match: str) -> list[Seen]:
+    """Attack a fresh deployment with all sets, one after another."""
+    puppet = Puppet(possessed=possessed)
+    seen: list[Seen] = []
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="poison-"))
+        url = await stack.enter_async_context(embedded_postgres(Path(folder)))
+        database = await stack.enter_async_context(open_database(url))
+        await migrate(database)
+        async with database.connection() as connection:
+            await prompts.seed(connection, first_prompts())
+        server = await stack.enter_async_context(standing_in(puppet.reply))
+        os.environ |= {**_SETTINGS, "GOOGLE_GEMINI_BASE_URL": server.url}
+        clinic = await stack.enter_async_context(opened_clinic(database))
+        for poison in CATALOGUE:
+            if match in poison.name:
+                seen.append(await attack(clinic, puppet, poison))
+                print(seen[-1].row(), flush=True)
+    return seen
+
+
+def main() -> int:
+    """Read the command line, run, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.poison", description=__doc__)
+    parser.add_argument("--match", default="", help="only sets with this in their name")
+    parser.add_argument(
+        "--possessed", action="store_true", help="the writer obeys though no finding told it"
+    )
+    options = parser.parse_args()
+    print(f"{'set':<44} {'this system':<12} {'swap at once':<13} outcome")
+    seen = asyncio.run(measure(possessed=options.possessed, match=options.match))
+    carried = sum(each.healed for each in seen), sum(each.swapped for each in seen)
+    print(f"{len(seen)} sets: {carried[0]} carried by this system, {carried[1]} by swap at once")
+    return 1 if carried[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Which cases a gate asks about, in which order, and where it stops: pure, as gate.py is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, beyond_hope, counts, decide, superior
+from optimizer.statistics import e_value
+
+
+@dataclass(slots=True)
+class Course:
+    """The cases that a gate asks about, in which order, and where it stops.
+
+    Hold-out first, until the evidence decides; then, if it speaks for the candidate, regression
+    and what is left of hold-out, until there are enough pairs.
+
+    Attributes:
+        hold_out: ids of the hold-out cases.
+        regression: ids of the regression cases.
+        width: how many cases are run at once.
+        pairs: those with verdicts on both sides, in order.
+        asked: how many cases have been asked about, those without a verdict included.
+    """
+
+    hold_out: Sequence[str]
+    regression: Sequence[str]
+    width: int
+    pairs: list[Pair] = field(default_factory=list)
+    asked: int = 0
+    _others: int = 0
+
+    def next(self) -> list[str]:
+        """Return the ids of the cases to run now, empty if it stops here."""
+        return list((self._rest() if self.proven else self._held())[: self.width])
+
+    @property
+    def proven(self) -> bool:
+        """Whether superiority is proven, so that what is run now counts for regression alone."""
+        return superior(self.pairs)
+
+    def add(self, asked: int, pairs: Sequence[Pair]) -> None:
+        """Take what the cases came to; of `asked` cases, only `pairs` may have verdicts."""
+        self._others += asked if self.proven else 0
+        self.asked += asked
+        self.pairs += pairs
+
+    def why(self) -> str:
+        """Say why it stopped, provided that `next` gives nothing."""
+        if self.proven:
+            few = len(self.pairs) < FEWEST_PAIRS
+            return "proven, but no cases are left" if few else "proven, over enough pairs"
+        left = len(self.hold_out[:MOST_CASES]) - self.asked
+        if not left:
+            return "all hold-out cases were asked about"
+        return f"not even gains in all {left} hold-out cases left could prove it"
+
+    def _held(self) -> Sequence[str]:
+        """Return the hold-out cases left; none where no outcome could bring the evidence."""
+        left = self.hold_out[:MOST_CASES][self.asked :]
+        return [] if beyond_hope(self.pairs, len(left)) else left
+
+    def _rest(self) -> Sequence[str]:
+        """Return what is left to show that nothing else is lost."""
+        if len(self.pairs) >= FEWEST_PAIRS:
+            return []
+        seen = {pair.case_id for pair in self.pairs if pair.hold_out}
+        held = [each for each in self.hold_out[:MOST_CASES] if each not in seen]
+        return [*self.regression, *held][self._others :]
+
+
+def report(course: Course, spent: str) -> dict[str, Any]:
+    """Return what a gate has come to, for the receipt.
+
+    Args:
+        course: where it stopped.
+        spent: the words for a budget that ended it before that; else empty.
+    """
+    decision = decide(course.pairs)
+    if spent:
+        decision = replace(decision, reason=f"{decision.reason}; {spent}")
+    return {
+        "budget_spent": bool(spent),
+        **decision.as_json(),
+        "width": course.width,
+        "asked": course.asked,
+        "stopped": spent or course.why(),
+        "course": running(course.pairs),
+    }
+
+
+def running(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Return the course of a gate for its receipt: each pair, and the e-value after it."""
+    return [
+        {
+            "case_id": pair.case_id,
+            "hold_out": pair.hold_out,
+            "incumbent_passed": pair.incumbent_passed,
+            "candidate_passed": pair.candidate_passed,
+            "e_value": round(e_value(*counts(pairs[: place + 1])), 4),
+        }
+        for place, pair in enumerate(pairs)
+    ]

@@ -1,0 +1,57 @@
+"""How a healing ends: pure, by what its states found, so that it can be recomputed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from db.healings import Outcome
+from optimizer.release import Action, Plan
+from optimizer.state import Proposal
+
+_OUTCOMES: Final[Mapping[Action, Outcome]] = {
+    "release": "promoted",
+    "canary": "canary",
+    "stage": "needs_approval",
+}
+
+
+class Ending(NamedTuple):
+    """An outcome, and why."""
+
+    outcome: Outcome
+    reason: str
+
+
+def frozen(judge: str) -> Ending:
+    """End without healing: `judge` says what was found of a judge that has drifted."""
+    return Ending("frozen", f"the judge has drifted: {judge}")
+
+
+def released(planned: Plan, gate_reason: str) -> Ending:
+    """End with what was planned for the candidate that the gate did not reject."""
+    staged = planned.action == "stage"
+    reason = f"{planned.reason}: {gate_reason}" if staged else planned.reason
+    return Ending(_OUTCOMES[planned.action], reason)
+
+
+def void(why: str) -> Ending:
+    """End because another version went live while the proof was running."""
+    return Ending("rejected", f"the proof is void: {why}")
+
+
+def rejected(gates: Sequence[Mapping[str, Any]], proposals: Sequence[Proposal]) -> Ending:
+    """End without a candidate that the gate let pass."""
+    if gates:
+        return Ending("rejected", gates[-1]["reason"])
+    fates = {each["fate"] for each in proposals}
+    stage = "the screen" if "screen" in fates else "lint"
+    return Ending("rejected", f"no candidate came through {stage}")
+
+
+def gave_up(before: Outcome | None, why: str) -> Ending:
+    """End by a fault of the optimizer's own, or for want of budget: what was done stays done.
+
+    Args:
+        before: the outcome that was decided on before, if it came so far.
+        why: the fault, in words.
+    """
+    return Ending(before or "rejected", why)

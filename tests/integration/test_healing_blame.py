@@ -1,0 +1,249 @@
+"""Each of the three prompts can be the broken one: the right one is blamed, and healed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from db import judges, runs
+from db.pool import Database
+from db.prompts import Agent
+from optimizer.verdicts import Agreement, agreement, golden_verdicts
+from optimizer.verdicts import ask as ask_judge
+from server.execution import Failed
+from tests.conftest import control
+from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
+
+SOUND_SHARE = 0.8
+
+
+@pytest.fixture
+async def clinic(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Clinic]:
+    monkeypatch.setenv("SELFHEAL_ROLLOUT", "instant")
+    async with opened_clinic(database) as opened:
+        yield opened
+
+
+async def run(clinic: Clinic, *names: str) -> list[bool]:
+    """Run tasks with all their examples stated, so that facts tell how they went."""
+    return [passed(await clinic.service.run(ask(name, examples=6))) for name in names]
+
+
+async def known_judge(clinic: Clinic) -> None:
+    """Record that the judge was sound under the first evaluator prompt."""
+    async with clinic.database.connection() as connection:
+        model = clinic.doctor.agent.evaluator.model.name
+        await judges.add(
+            connection, model=model, prompt_version=1, asked=117, agreed=109, drifted=False
+        )
+
+
+async def agreed(clinic: Clinic) -> Agreement:
+    model = clinic.doctor.agent.evaluator.model
+    prompt = (await clinic.live("evaluator")).text
+    return agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
+
+
+async def because(clinic: Clinic, result: Any) -> dict[str, Any]:
+    """Return on what evidence the healing laid its blame."""
+    found: dict[str, Any] = (await clinic.receipt(result))["findings"]["because"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["renaming-manager", "short-signature-manager"])
+async def test_a_broken_manager_heals(clinic: Clinic, gemini: str, name: str) -> None:
+    await clinic.put_live(await defect(gemini, name), "manager")
+    assert sum(await run(clinic, *KNOWN)) <= 1
+    result = await clinic.heal()
+    assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 3)
+    healing = await clinic.healing(result)
+    assert (healing.agent, healing.incumbent_version) == ("manager", 2)
+    assert healing.calls_used <= 260
+    assert (await because(clinic, result))["evidence"]["plans"][0] > 0
+    receipt = await clinic.receipt(result)
+    assert receipt["findings"]["blame"] == "manager"
+    assert "catchier" not in (await clinic.live("manager")).text
+    assert ((await clinic.live("manager")).version, (await clinic.live()).version) == (3, 1)
+    assert sum(await run(clinic, *KNOWN)) >= 4
+
+
+async def test_a_manager_edited_in_a_hurry_is_reverted(clinic: Clinic, gemini: str) -> None:
+    assert all(await run(clinic, *KNOWN))
+    await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
+    assert not any(await run(clinic, *KNOWN[:3]))
+    result = await clinic.heal()
+    assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 1)
+    evidence = (await because(clinic, result))["evidence"]
+    tried, of = evidence["reverted"]["manager"]
+    assert tried == of > 0
+    stages = {row["stage"] for row in (await clinic.receipt(result))["trials"]}
+    assert stages == {"blame", "screen", "gate"}
+
+
+@pytest.mark.parametrize("name", ["harsh-evaluator", "length-evaluator"])
+async def test_a_broken_evaluator_heals(clinic: Clinic, gemini: str, name: str) -> None:
+    await clinic.put_live(await defect(gemini, name), "evaluator")
+    await clinic.run()
+    before = await agreed(clinic)
+    result = await clinic.heal()
+    assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
+    receipt = await clinic.receipt(result)
+    assert receipt["judge"]["low"]
+    proof = [*receipt["split"]["train"], *receipt["split"]["hold_out"]]
+    assert all(each.startswith("verdict:") for each in proof)
+    assert {row["case_id"].partition(":")[0] for row in receipt["trials"]} == {"verdict"}
+    assert (await agreed(clinic)).share >= SOUND_SHARE > before.share
+
+
+@pytest.mark.parametrize("name", ["harsh-evaluator", "lenient-evaluator", "style-evaluator"])
+async def test_an_evaluator_edited_in_a_hurry_is_reverted(
+    clinic: Clinic, gemini: str, name: str
+) -> None:
+    await known_judge(clinic)
+    await clinic.put_live(await defect(gemini, name), "evaluator")
+    await clinic.run(*KNOWN[:3])
+    result = await clinic.heal(forced=name != "harsh-evaluator")
+    assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
+    assert (await clinic.live("evaluator")).version == 1
+    receipt = await clinic.receipt(result)
+    assert (receipt["judge"]["drifted"], receipt["judge"]["sound_version"]) == (True, 1)
+    assert receipt["candidates"][0]["origin"] == "last_good"
+    assert await clinic.log() == [(await clinic.log())[0]]  # the worker's stays as it was
+
+
+async def test_asked_for_the_worker_an_unsound_evaluator_freezes(
+    clinic: Clinic, gemini: str
+) -> None:
+    await known_judge(clinic)
+    await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+    await clinic.run(*KNOWN[:3])
+    assert (await clinic.heal(agent="worker"))["outcome"] == "frozen"
+    assert (await clinic.live("evaluator")).version == 2
+
+
+@pytest.mark.parametrize("name", ["hello-world", "print-only", "trusting"])
+async def test_a_broken_worker_is_still_to_blame(clinic: Clinic, gemini: str, name: str) -> None:
+    await clinic.put_live(await defect(gemini, name))
+    await run(clinic, *KNOWN)
+    result = await clinic.heal()
+    assert (result["agent"], result["outcome"]) == ("worker", "promoted")
+    assert (await clinic.healing(result)).calls_used <= 200
+
+
+async def test_a_worker_is_told_from_a_manager_by_what_helps(clinic: Clinic, gemini: str) -> None:
+    """Both were edited, and only one of the edits did harm."""
+    assert all(await run(clinic, *KNOWN))
+    await clinic.put_live((await clinic.live("manager")).text + " Be clear.", "manager")
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    assert not any(await run(clinic, *KNOWN[:3]))
+    result = await clinic.heal()
+    assert result["outcome"] == "promoted", result
+    assert (result["agent"], result["outcome"], result["to_version"]) == ("worker", "promoted", 1)
+
+
+async def test_an_agent_can_be_asked_for(clinic: Clinic, gemini: str) -> None:
+    await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
+    await run(clinic, *KNOWN[:3])
+    result = await clinic.heal(agent="manager")
+    assert (result["agent"], result["outcome"]) == ("manager", "promoted")
+    assert "because" not in (await clinic.receipt(result))["findings"]
+
+
+async def test_people_may_speak_against_the_judge(clinic: Clinic, gemini: str) -> None:
+    """What people marked joins the cases; what the judge itself said of these runs does not."""
+    await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+    finished = await clinic.run(*KNOWN)
+    async with clinic.database.connection() as connection:
+        for each in finished:
+            await runs.add_feedback(connection, each.run_id, score=0.9)
+            await runs.add_feedback(connection, each.run_id, score=1.0)
+        marks = await runs.marked(connection, 10)
+    assert list(marks.values()) == pytest.approx([0.95] * len(KNOWN))
+    result = await clinic.heal()
+    assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
+    split = (await clinic.receipt(result))["split"]
+    cases = [case for side in ("train", "hold_out", "regression") for case in split[side]]
+    assert sum(case.startswith("people:") for case in cases) == len(KNOWN)
+
+
+async def test_an_evaluator_release_resets_every_window(clinic: Clinic, gemini: str) -> None:
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run(*KNOWN)
+    live: dict[Agent, int] = {"manager": 1, "worker": 2, "evaluator": 1}
+
+    async def seen() -> tuple[int, dict[int, tuple[int, int]]]:
+        async with clinic.database.connection() as connection:
+            await connection.execute("UPDATE runs SET finished_at = finished_at")
+            window = await runs.window(connection, live, minutes=30)
+            return len(window), await runs.record(
+                connection, "worker", {**live, "worker": 1}, minutes=30
+            )
+
+    assert await seen() == (5, {2: (5, 0)})
+    live["evaluator"] = await clinic.put_live("Compare the code with the request.", "evaluator")
+    assert await seen() == (0, {})
+    assert (await clinic.heal())["outcome"] == "healthy"
+    await clinic.run(*KNOWN[:3])
+    assert await seen() == (3, {2: (3, 0)})
+
+
+async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
+    clinic: Clinic,
+) -> None:
+    """Such runs have no evaluator, and no verdict that could be compared."""
+    live: dict[Agent, int] = {"manager": 1, "worker": 1, "evaluator": 1}
+
+    async def fail() -> int:
+        async with clinic.database.transaction() as connection:
+            run_id = uuid4()
+            await runs.start(
+                connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
+            )
+            versions = {"manager": 1, "worker": 1}
+            await runs.finish(
+                connection, run_id, runs.Finish(outcome="output", prompt_versions=versions)
+            )
+            return len(await runs.window(connection, live, minutes=30))
+
+    assert await fail() == 1
+    live["evaluator"] = await clinic.put_live("Compare the code with the request.", "evaluator")
+    assert await fail() == 1
+
+
+async def test_a_killed_healing_of_the_evaluator_is_resumed(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFHEAL_LEASE_SECONDS", "1")
+    async with opened_clinic(database) as clinic:
+        await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+        await clinic.run(*KNOWN)
+        for state in ("triage", "blame", "screen"):
+            ended = asyncio.Event()
+
+            def watch(seen: str, _: Any, state: str = state, ended: asyncio.Event = ended) -> None:
+                if seen == state:
+                    ended.set()
+
+            healing = asyncio.create_task(clinic.heal(watch))
+            await asyncio.wait_for(ended.wait(), 60)
+            healing.cancel()
+            await asyncio.gather(healing, return_exceptions=True)
+        result = await clinic.heal()
+        assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
+        (row,) = await clinic.healings()
+        assert (row.agent, row.incumbent_version, row.to_version) == ("evaluator", 2, 3)
+        assert row.calls_used <= row.calls_reserved
+
+
+async def test_a_sound_judge_is_left_alone(clinic: Clinic, gemini: str) -> None:
+    """The diagnostician's word against the evaluator is not enough."""
+    await control(gemini, scenario="null")
+    finished = await clinic.run(*KNOWN)
+    assert not any(isinstance(each.result, Failed) for each in finished)
+    result = await clinic.heal(forced=True)
+    assert result["outcome"] == "rejected"
+    assert (await clinic.live("evaluator")).version == 1

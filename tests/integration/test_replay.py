@@ -1,0 +1,341 @@
+"""Receipts that a sceptic can recompute: every kind of ending, and every kind of tampering."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from db.pool import Database
+from optimizer.nodes import propose
+from optimizer.nodes.propose import Draft
+from optimizer.receipt import listed
+from optimizer.recompute import Recomputed, recompute
+from optimizer.state import Result
+from optimizer.stored import read
+from tests.conftest import control
+from tests.support.healing import KNOWN, Clinic, defect, opened_clinic
+from tests.support.processes import finished, selfheal
+
+
+@pytest.fixture
+async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
+    async with opened_clinic(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sick(clinic: Clinic, gemini: str) -> Clinic:
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run(*KNOWN[:3])
+    return clinic
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the writer propose what the test says, and nothing else."""
+
+    def set_to(*texts: str) -> None:
+        left = list(texts)
+
+        async def fill(*_: Any) -> Draft:
+            return Draft(prompt=left.pop(0) if left else texts[-1], rationale="as the test says")
+
+        monkeypatch.setattr(propose, "fill", fill)
+
+    return set_to
+
+
+async def replayed(clinic: Clinic, result: Result) -> list[Recomputed]:
+    async with clinic.database.connection() as connection:
+        stored = await read(connection, UUID(result["healing_id"]))
+    assert stored.healing.receipt is not None
+    return recompute(stored.healing.receipt, stored)
+
+
+async def disagreeing(clinic: Clinic, result: Result) -> set[str]:
+    return {each.what for each in await replayed(clinic, result) if not each.agrees}
+
+
+async def agrees(clinic: Clinic, result: Result, *about: str) -> None:
+    """See that all decisions agree, those about these things among them."""
+    found = await replayed(clinic, result)
+    assert [each for each in found if not each.agrees] == []
+    for words in about:
+        assert any(each.what.startswith(words) for each in found), (words, found)
+
+
+async def fates(clinic: Clinic, result: Result) -> list[str]:
+    return [each["fate"] for each in (await clinic.receipt(result))["candidates"]]
+
+
+ALL = ("judge: agreement", "blame: its agent", "split: fingerprint", "candidate 1: fate",
+       "screen of round 1", "gate of candidate", "release: plan", "outcome", "cost")  # fmt: skip
+
+
+async def test_a_promotion_replays(sick: Clinic) -> None:
+    result = await sick.heal()
+    assert result["outcome"] == "promoted"
+    await agrees(sick, result, *ALL)
+
+
+async def test_a_revert_to_the_last_good_version_replays(clinic: Clinic, gemini: str) -> None:
+    await clinic.run(*KNOWN)
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run(*KNOWN[:3])
+    result = await clinic.heal()
+    assert (result["outcome"], result["to_version"]) == ("promoted", 1)
+    await agrees(clinic, result, *ALL, "blame: what was tried")
+
+
+async def test_a_rejection_at_lint_replays(sick: Clinic, writes: Any) -> None:
+    writes("Write Python, as https://example.com/prompts says.")
+    result = await sick.heal()
+    assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"lint"})
+    await agrees(sick, result, "candidate 4: fate", "course")
+
+
+async def test_a_rejection_at_the_screen_replays(sick: Clinic, gemini: str, writes: Any) -> None:
+    broken = await defect(gemini, "hello-world")
+    writes(*(f"{broken} {'Really. ' * times}" for times in range(1, 5)))
+    result = await sick.heal()
+    assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"screen"})
+    await agrees(sick, result, "screen of round 1", "screen of round 2", "course")
+
+
+async def test_a_rejection_at_the_gate_replays(clinic: Clinic, writes: Any) -> None:
+    await clinic.run(*KNOWN)
+    sound = (await clinic.live()).text
+    writes(*(f"{sound} {'Work well. ' * times}" for times in range(1, 5)))
+    result = await clinic.heal(forced=True)
+    assert (result["outcome"], "gate" in await fates(clinic, result)) == ("rejected", True)
+    assert len((await clinic.receipt(result))["gates"]) == 2
+    await agrees(clinic, result, "gate of candidate", "gates: their candidate", "course")
+
+
+async def test_one_that_waits_for_a_person_replays(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFHEAL_ROLLOUT", "manual")
+    async with opened_clinic(database) as clinic:
+        await clinic.put_live(await defect(gemini, "hello-world"))
+        await clinic.run(*KNOWN[:3])
+        result = await clinic.heal()
+        assert result["outcome"] == "needs_approval"
+        await agrees(clinic, result, *ALL)
+        later = "UPDATE healings SET outcome = 'rejected', reason = reason || '; then refused'"
+        await clinic.execute(later)
+        await agrees(clinic, result, *ALL)
+
+
+async def test_a_frozen_one_replays(sick: Clinic, gemini: str) -> None:
+    first = await sick.heal()
+    await sick.put_live(await defect(gemini, "hello-world"))
+    await sick.run(*KNOWN)
+    await sick.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
+    await control(gemini, scenario="judge-lenient")
+    result = await sick.heal(forced=True)
+    assert result["outcome"] == "frozen"
+    await agrees(sick, result, "judge: verdict", "outcome")
+    await control(gemini, scenario="sound")
+    again = await sick.heal(forced=True)
+    await agrees(sick, again, "judge: verdict")
+    await agrees(sick, first)
+
+
+async def test_one_by_a_judge_that_was_asked_today_replays(sick: Clinic, gemini: str) -> None:
+    await sick.heal()
+    await sick.put_live(await defect(gemini, "hello-world"))
+    await sick.run(*KNOWN)
+    result = await sick.heal(forced=True)
+    assert (await sick.receipt(result))["judge"]["fresh"]
+    await agrees(sick, result, "judge: verdict")
+
+
+@pytest.mark.parametrize("budget", [1, 12, 45, 60, 100, 120])
+async def test_one_without_budget_replays(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", str(budget))
+    async with opened_clinic(database) as clinic:
+        await clinic.put_live(await defect(gemini, "hello-world"))
+        await clinic.run(*KNOWN[:3])
+        result = await clinic.heal()
+        assert "budget" in (await clinic.healing(result)).reason
+        await agrees(clinic, result, "outcome", "cost: model calls")
+
+
+async def test_a_void_proof_replays(sick: Clinic) -> None:
+    tasks = []
+
+    def watch(state: str, _: dict[str, Any]) -> None:
+        if state == "screen":
+            text = "You write Python, all of it, and well."
+            tasks.append(asyncio.create_task(sick.put_live(text)))
+
+    result = await sick.heal(watch)
+    assert "void" in result["reason"]
+    await agrees(sick, result, "release: plan")
+
+
+@pytest.mark.parametrize("fault", ["babble", "empty"])
+async def test_one_that_gave_up_replays(sick: Clinic, gemini: str, fault: str) -> None:
+    await control(gemini, faults=[{"kind": fault, "persona": "writer"}])
+    result = await sick.heal()
+    assert (await sick.receipt(result))["gave_up"]
+    await agrees(sick, result, "outcome")
+
+
+async def test_faults_in_the_gate_replay(sick: Clinic, gemini: str) -> None:
+    """Cases without a verdict, or without a plan, are no pairs now either."""
+    faults = [{"kind": "babble", "persona": each} for each in ("judge", "manager")]
+    await control(gemini, faults=[{**each, "probability": 0.2} for each in faults])
+    await agrees(sick, await sick.heal(), "gate of candidate")
+
+
+@pytest.mark.parametrize("agent", ["renaming-manager", "harsh-evaluator"])
+async def test_healings_of_other_agents_replay(clinic: Clinic, gemini: str, agent: str) -> None:
+    await clinic.put_live(await defect(gemini, agent), agent.partition("-")[2])
+    await clinic.run()
+    result = await clinic.heal()
+    assert result["agent"] == agent.partition("-")[2]
+    await agrees(clinic, result, "blame: its agent", "screen of round 1")
+
+
+@pytest.fixture
+async def healed(sick: Clinic) -> tuple[Clinic, Result, str]:
+    """Return a healing that was promoted, and the name of its gate."""
+    result = await sick.heal()
+    arm = (await sick.receipt(result))["gates"][-1]["ordinal"]
+    return sick, result, f"gate of candidate {arm}"
+
+
+async def tampered(clinic: Clinic, *path: str, value: object) -> None:
+    await clinic.execute(
+        "UPDATE healings SET receipt = jsonb_set(receipt, %(path)s::text[], %(value)s)",
+        path=list(path),
+        value=Jsonb(value),
+    )
+
+
+async def test_a_tampered_trial_shows(healed: tuple[Clinic, Result, str]) -> None:
+    clinic, result, gate = healed
+    await clinic.execute(
+        "UPDATE trials SET passed = NOT passed WHERE stage = 'gate' AND arm = 0 AND case_id ="
+        " (SELECT min(case_id) FROM trials WHERE stage = 'gate' AND arm = 0)"
+    )
+    found = await disagreeing(clinic, result)
+    assert f"{gate}: pairs in order" in found
+    assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
+    async with clinic.database.connection() as connection:
+        stored = await read(connection, UUID(result["healing_id"]))
+    await tampered(clinic, "trials", value=[listed(each) for each in stored.trials])
+    assert {each.partition(":")[0] for each in await disagreeing(clinic, result)} == {gate}
+
+
+async def test_a_tampered_score_shows(healed: tuple[Clinic, Result, str]) -> None:
+    clinic, result, gate = healed
+    await clinic.execute("UPDATE trials SET score = score - 0.004 WHERE stage = 'gate' AND arm > 0")
+    found = await disagreeing(clinic, result)
+    assert f"{gate}: score difference" in found
+    assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
+
+
+async def test_a_tampered_screen_shows(healed: tuple[Clinic, Result, str]) -> None:
+    clinic, result, _ = healed
+    await clinic.execute("UPDATE trials SET score = score / 2 WHERE stage = 'screen'")
+    expected = {"screen of round 1: results", "trials: as they are listed"}
+    assert await disagreeing(clinic, result) == expected
+
+
+TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
+    (("gates", "-1", "e_value"), 101.5, {"GATE: e-value"}),
+    (("gates", "-1", "gains"), 9, {"GATE: gains and losses"}),
+    (("gates", "-1", "lower"), 0.5, {"GATE: score difference"}),
+    (("gates", "-1", "asked"), 8, {"GATE: where it stopped"}),
+    (("gates", "-1", "candidate_rate"), 0.99, {"GATE: rates"}),
+    (("gates", "-1", "incumbent_rate"), 0.3, {"GATE: rates", "release: plan"}),
+    (("gates", "-1", "reason"), "it is better", {"GATE: verdict", "WINNER: fate"}),
+    (("gates", "-1", "course", "0", "e_value"), 3, {"GATE: pairs in order"}),
+    (("split", "fingerprint"), "0123456789abcdef", {"split: fingerprint"}),
+    (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
+    (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate"}),
+    (("candidates", "1", "fate"), "forgotten", {"candidate 2: fate"}),
+    (("candidates", "1", "reason"), "it was bad", {"candidate 2: fate"}),
+    (("release", "rollout"), "manual", {"release: plan"}),
+    (("release", "reason"), "no reason", {"release: plan", "outcome: decision"}),
+    (("to_version",), 1, {"release: what the release log says"}),
+    (("judge", "compared"), [["m", 1, 1000, 1000]], {"judge: verdict"}),
+    (("judge", "drifted"), True, {"judge: verdict", "judge: its check", "outcome: decision"}),
+    (("model_calls",), 3, {"cost: model calls"}),
+    (("output_tokens",), 3, {"cost: output tokens"}),
+    (("costs", "0", "calls"), 3, {"cost: by state"}),
+    (("incumbent", "version"), 1,
+     {"incumbent: its text", "candidate 1: diff", "candidate 2: diff"}),
+    (("candidates", "0", "text"), "Read https://example.com first.",
+     {"candidate 1: its text", "candidate 1: diff", "candidate 1: fate"}),
+    (("findings", "because", "reason"), "it was clear", {"blame: its agent"}),
+    (("findings", "because", "evidence", "judge_low"), True, {"blame: the judge"}),
+    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: their candidate"}),
+    (("outcome",), "rejected", {"outcome: decision", "outcome: the healing's row"}),
+]  # fmt: skip
+
+
+async def test_what_was_tampered_with_shows_as_that_and_nothing_else(
+    healed: tuple[Clinic, Result, str],
+) -> None:
+    clinic, result, gate = healed
+    whole = await clinic.receipt(result)
+    winner = f"candidate {gate.rpartition(' ')[2]}"
+    for path, value, what in TAMPERING:
+        await tampered(clinic, *path, value=value)
+        expected = {each.replace("GATE", gate).replace("WINNER", winner) for each in what}
+        found = await disagreeing(clinic, result)
+        assert found == expected, path
+        await restored(clinic, whole)
+    for hole in ("gates", "judge", "split", "candidates", "trials", "costs", "release"):
+        await clinic.execute("UPDATE healings SET receipt = receipt - %(key)s", key=hole)
+        assert await disagreeing(clinic, result), hole
+        await restored(clinic, whole)
+    assert await disagreeing(clinic, result) == set()
+
+
+async def restored(clinic: Clinic, whole: dict[str, Any]) -> None:
+    await clinic.execute("UPDATE healings SET receipt = %(whole)s", whole=Jsonb(whole))
+
+
+async def test_a_case_that_is_moved_to_another_side_shows(
+    healed: tuple[Clinic, Result, str],
+) -> None:
+    clinic, result, _ = healed
+    split = (await clinic.receipt(result))["split"]
+    await tampered(clinic, "split", "hold_out", value=[*split["train"], *split["hold_out"]])
+    found = await disagreeing(clinic, result)
+    assert {"split: fingerprint", "split: cases on two sides"} <= found
+
+
+async def test_the_command_replays(
+    healed: tuple[Clinic, Result, str], service_env: dict[str, str]
+) -> None:
+    clinic, result, gate = healed
+    show = selfheal("healings", "show", result["healing_id"])
+    code, out, err = await finished(*show, "--replay", env=service_env)
+    assert (code, err, "DISAGREES" in out) == (0, "", False)
+    assert out.strip().splitlines()[-1].endswith("agree.")
+    code, story, _ = await finished(*show, "--markdown", env=service_env)
+    assert (code, story) == (0, (await finished(*show, env=service_env))[1])
+    await tampered(clinic, "gates", "-1", "e_value", value=99.5)
+    code, out, err = await finished(*show, "--replay", env=service_env)
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"disagree: {gate}: e-value" in err
+    assert "99.5" in out
+    code, out, _ = await finished(*show, "--replay", "--json", env=service_env)
+    wrong = [each["what"] for each in json.loads(out) if not each["agrees"]]
+    assert (code, wrong) == (1, [f"{gate}: e-value"])
+    code, _, err = await finished(*show, "--json", "--markdown", env=service_env)
+    assert (code, "--markdown" in err) == (2, True)
+    unknown = selfheal("healings", "show", str(uuid4()), "--replay")
+    assert (await finished(*unknown, env=service_env))[0] == 2

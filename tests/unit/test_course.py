@@ -1,0 +1,105 @@
+"""The order in which a gate asks, and where it stops, whatever the cases come to."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer.course import Course, report
+from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, superior
+from optimizer.statistics import hopeless
+
+HOLD_OUT = [f"h{number}" for number in range(70)]
+REGRESSION = [f"r{number}" for number in range(40)]
+GAIN, LOSS, BOTH, NOTHING = "gain", "loss", "both", "nothing"
+
+
+def ask(course: Course, *fates: str) -> list[str]:
+    """Run a course to its end, with one fate after another for its cases, then the last."""
+    asked: list[str] = []
+    left = list(fates)
+    while batch := course.next():
+        held = not course.proven
+        pairs = []
+        for case in batch:
+            fate = left.pop(0) if len(left) > 1 else left[0]
+            old, new = fate in (LOSS, BOTH), fate in (GAIN, BOTH)
+            if fate != NOTHING:
+                pairs.append(Pair(case, held, old, new, float(old), float(new)))
+        course.add(len(batch), pairs)
+        asked += batch
+    return asked
+
+
+def test_it_stops_when_all_is_proven_over_enough_pairs() -> None:
+    course = Course(HOLD_OUT, REGRESSION, 4)
+    asked = ask(course, GAIN)
+    assert asked == [*HOLD_OUT[:12], *REGRESSION[:20]]
+    assert (len(course.pairs), course.asked) == (32, 32)
+    assert course.why() == "proven, over enough pairs"
+    assert [pair.hold_out for pair in course.pairs] == [True] * 12 + [False] * 20
+
+
+def test_it_stops_where_no_outcome_could_prove_it() -> None:
+    course = Course(HOLD_OUT, REGRESSION, 4)
+    assert ask(course, LOSS) == HOLD_OUT[: course.asked]
+    assert hopeless(0, course.asked, MOST_CASES - course.asked)
+    assert f"{MOST_CASES - course.asked} hold-out cases left" in course.why()
+
+
+def test_it_ends_with_the_hold_out_cases() -> None:
+    long = Course(HOLD_OUT, REGRESSION, 7)
+    assert ask(long, *[GAIN] * 7, *[BOTH] * 50, GAIN, BOTH) == HOLD_OUT[:MOST_CASES]
+    short = Course(HOLD_OUT[:12], REGRESSION, 3)
+    assert ask(short, *[GAIN] * 9, BOTH) == HOLD_OUT[:12]
+    assert short.why() == "all hold-out cases were asked about"
+
+
+def test_a_proof_without_enough_cases_says_so() -> None:
+    course = Course(HOLD_OUT[:12], REGRESSION[:3], 4)
+    assert ask(course, GAIN) == [*HOLD_OUT[:12], *REGRESSION[:3]]
+    assert course.why() == "proven, but no cases are left"
+
+
+def test_hold_out_cases_that_were_left_help_with_regression() -> None:
+    """What gave no verdict the first time is looked up again; it gives none now either."""
+    course = Course(HOLD_OUT[:30], [], 4)
+    asked = ask(course, NOTHING, *[GAIN] * 11, BOTH)
+    assert asked[:12] == HOLD_OUT[:12]
+    assert asked[12:16] == ["h0", *HOLD_OUT[12:15]]
+    assert len(course.pairs) == FEWEST_PAIRS
+
+
+def test_too_few_hold_out_cases_are_not_even_begun() -> None:
+    course = Course(HOLD_OUT[:8], REGRESSION, 3)
+    assert ask(course, GAIN) == []
+    assert "8 hold-out cases left" in course.why()
+
+
+def test_the_running_e_value_ends_with_that_of_the_decision() -> None:
+    course = Course(HOLD_OUT, REGRESSION, 4)
+    ask(course, LOSS, *[GAIN] * 20, BOTH)
+    reported = report(course, "")
+    assert [each["case_id"] for each in reported["course"]] == [p.case_id for p in course.pairs]
+    assert reported["course"][-1]["e_value"] == reported["e_value"]
+    assert report(course, "no more")["reason"].endswith("; no more")
+    assert (report(course, "no more")["stopped"], reported["budget_spent"]) == ("no more", False)
+
+
+@given(
+    st.lists(st.sampled_from([GAIN, LOSS, BOTH, NOTHING]), min_size=1, max_size=100),
+    st.integers(1, 9),
+    st.integers(0, 70),
+    st.integers(0, 40),
+)
+def test_whatever_happens_it_ends_and_never_counts_a_case_twice(
+    fates: list[str], width: int, held: int, regression: int
+) -> None:
+    course = Course(HOLD_OUT[:held], REGRESSION[:regression], width)
+    asked = ask(course, *fates)
+    assert len(asked) == course.asked
+    counted = [pair.case_id for pair in course.pairs]
+    assert len(counted) == len(set(counted))
+    assert course.next() == []
+    assert course.why()
+    assert sum(pair.hold_out for pair in course.pairs) <= MOST_CASES
+    if not superior(course.pairs):
+        assert all(pair.hold_out for pair in course.pairs)

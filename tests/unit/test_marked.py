@@ -1,0 +1,102 @@
+"""The evaluator's cases: an honest split of programs whose mark is known."""
+
+from collections import Counter
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from optimizer.cases import alike
+from optimizer.evidence import of_marked
+from optimizer.marked import PEOPLE, golden_case, people_case, split_marked
+from optimizer.state import Case, Split
+from optimizer.verdicts import golden_verdicts
+from tests.unit.test_cases import request
+from tests.unit.test_detect import run
+
+SIDES = ("train", "hold_out", "regression")
+GOLDEN = [golden_case(each) for each in golden_verdicts()]
+
+
+def sides(divided: Split) -> dict[str, list[Case]]:
+    return {side: divided[side] for side in SIDES}  # type: ignore[literal-required]
+
+
+def people(count: int, mark: float = 0.5) -> list[Case]:
+    plan = {"title": "", "requirements": [], "signature": "f()", "examples": []}
+    logged = replace(run("ok"), plan=plan, code="def f(): ...")
+    return [
+        people_case(replace(logged, id=uuid4(), request=request(seed)), mark)
+        for seed in range(count)
+    ]
+
+
+def test_every_kind_is_on_every_side() -> None:
+    kinds = {each["kind"] for each in GOLDEN}
+    for cases in sides(split_marked(GOLDEN, [])).values():
+        assert {each["kind"] for each in cases} == kinds
+
+
+def test_sides_are_disjoint_and_whole() -> None:
+    held = sides(split_marked(GOLDEN, people(9)))
+    ids = [each["id"] for cases in held.values() for each in cases]
+    assert sorted(ids) == sorted({*ids})
+    assert len(ids) == len(GOLDEN) + 9
+
+
+def test_there_is_enough_to_prove_with() -> None:
+    divided = split_marked(GOLDEN, [])
+    assert len(divided["hold_out"]) >= 30
+    assert len(divided["hold_out"]) + len(divided["regression"]) >= 50
+    assert len(divided["train"]) >= 30
+
+
+def test_programs_for_one_request_stay_together() -> None:
+    held = sides(split_marked(GOLDEN, []))
+    side_of = {(each["request"], side) for side, cases in held.items() for each in cases}
+    assert max(Counter(request for request, _ in side_of).values()) == 1
+
+
+def test_kinds_take_turns() -> None:
+    for cases in sides(split_marked(GOLDEN, people(20))).values():
+        kinds = len({each["kind"] for each in cases})
+        assert len({each["kind"] for each in cases[:kinds]}) == kinds
+
+
+@pytest.mark.parametrize("gone", [0, 7, 50])
+def test_a_case_keeps_its_side_whatever_else_there_is(gone: int) -> None:
+    def side_of(divided: Split) -> dict[str, str]:
+        return {each["id"]: side for side, cases in sides(divided).items() for each in cases}
+
+    whole = side_of(split_marked(GOLDEN, people(15)))
+    fewer = side_of(split_marked(GOLDEN[gone:], people(5)))
+    assert {name: whole[name] for name in fewer} == fewer
+
+
+def test_what_people_marked_is_no_near_duplicate() -> None:
+    twice = [*people(4), *people(4, mark=0.9)]
+    like_golden = {**people(1)[0], "id": "people:x", "request": GOLDEN[0]["request"] + " Please."}
+    divided = split_marked(GOLDEN, [*twice, like_golden])  # type: ignore[list-item]
+    own = [each for cases in sides(divided).values() for each in cases if each["kind"] == PEOPLE]
+    assert len(own) == 4
+    assert not any(alike(one, other) for one in own for other in GOLDEN)
+
+
+def test_looks_and_fingerprint_are_told() -> None:
+    divided = split_marked(GOLDEN, [])
+    first = divided["hold_out"][0]["id"]
+    seen = split_marked(GOLDEN, [], {first: 2, divided["train"][0]["id"]: 5})
+    assert seen["looks"] == {first: 2}
+    assert seen["fingerprint"] == divided["fingerprint"]
+    assert split_marked(GOLDEN[1:], [])["fingerprint"] != divided["fingerprint"]
+
+
+def test_the_diagnostician_sees_the_worst_errors_first() -> None:
+    train = split_marked(GOLDEN, [])["train"]
+    worst = train[5]
+    opinions = {each["id"].partition(":")[2]: each["mark"] for each in train[:10]}
+    opinions[worst["id"].partition(":")[2]] = 1 - worst["mark"] if worst["mark"] != 0.5 else 0.0
+    rows = of_marked(train, opinions)
+    assert rows[0]["run_id"] == worst["id"]
+    assert rows[0]["deserved"] == worst["mark"]
+    assert len(rows) == 20
