@@ -78,6 +78,8 @@ class Child:
         watcher = asyncio.create_task(self._watch(process.pid, disk_full))
         self.ending.returncode = await process.wait()
         watcher.cancel()
+        if disk_full and disk_full(process.pid):  # it was faster than the watcher's next look
+            self.stop("disk")
         await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
         readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):

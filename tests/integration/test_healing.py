@@ -10,8 +10,8 @@ import pytest
 from db import healings, prompts
 from db.healings import Hold
 from db.pool import Database
-from optimizer.story import as_markdown
 from optimizer.statistics import ACCEPT_AT, e_value
+from optimizer.story import as_markdown
 from server.execution import Failed
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, ask, calls, defect, opened_clinic, passed

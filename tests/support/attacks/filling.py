@@ -4,6 +4,7 @@ from tests.support.attacks.contract import PATIENT, Attack
 
 CODE = """
 import os
+import time
 
 def write(name, megabytes):
     with open(name, "wb", buffering=0) as file:
@@ -27,6 +28,7 @@ def deleted_files(number, megabytes):
         kept.append(file)
         for _ in range(megabytes):
             file.write(bytes(2**20))
+    time.sleep(0.5)  # what is there for less than a watcher's look harms nobody
     return sum(os.fstat(file.fileno()).st_size for file in kept) == number * megabytes * 2**20
 
 def mapped_files(number, megabytes):
