@@ -36,6 +36,7 @@ def _shown(state: State) -> dict[str, Any]:
         "scenario": state.scenario,
         "seed": state.seed,
         "noise": state.character.slips,
+        "judge_noise": state.character.judge_sigma,
         "latency_seconds": state.latency_seconds,
         "faults": [fault.shown() for fault in state.faults],
         "counts": {persona: dict(counter) for persona, counter in state.counts.items()},
@@ -107,10 +108,10 @@ def _seconds(name: str, value: object) -> tuple[str, object]:
     return name, value
 
 
-def _noise(name: str, value: object) -> tuple[str, object]:
+def _share(name: str, value: object) -> tuple[str, object]:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
         raise ControlError(f"`{name}` must be a number from 0 to 1.")
-    return "slips", value
+    return {"noise": "slips", "judge_noise": "judge_sigma"}[name], value
 
 
 def _faults(_: str, value: object) -> tuple[str, object]:
@@ -130,6 +131,7 @@ _READERS: dict[str, Callable[[str, object], tuple[str, object]]] = {
     "seed": _whole,
     "faults": _faults,
     "latency_seconds": _seconds,
-    "noise": _noise,
+    "noise": _share,
+    "judge_noise": _share,
     "reset": _reset,
 }

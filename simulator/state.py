@@ -29,6 +29,7 @@ class State:
         self.faults: tuple[Fault, ...] = ()
         self.latency_seconds = 0.0
         self.slips: float | None = None
+        self.judge_sigma: float | None = None
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._repeats: Counter[tuple[str, str]] = Counter()
         self._world_faults = tuple(fault.fresh() for fault in self.world.faults)
@@ -46,9 +47,11 @@ class State:
 
     @property
     def character(self) -> Character:
-        """How the model is, with the rate of slips that was set."""
+        """How the model is, with the rate of slips and the judge's scatter that were set."""
         given = self.world.character
-        return given if self.slips is None else given.with_slips(self.slips)
+        if self.slips is not None:
+            given = given.with_slips(self.slips)
+        return given if self.judge_sigma is None else given.with_judge_sigma(self.judge_sigma)
 
     def setting(self, call: Call) -> Setting:
         """Return what this call's answer draws on; its n-th repetition draws anew."""

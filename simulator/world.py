@@ -20,6 +20,10 @@ class Character:
         """Return the same with another rate of slips in good work."""
         return replace(self, slips=slips)
 
+    def with_judge_sigma(self, sigma: float) -> "Character":
+        """Return the same with marks that scatter otherwise."""
+        return replace(self, judge_sigma=sigma)
+
 
 @dataclass(frozen=True)
 class Setting:
