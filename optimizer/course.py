@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, beyond_hope, counts, decide, superior
+from optimizer.gate import (
+    FEWEST_PAIRS,
+    MOST_CASES,
+    Pair,
+    beyond_belief,
+    beyond_hope,
+    counts,
+    decide,
+    superior,
+)
 from optimizer.statistics import e_value
 
 
@@ -53,12 +62,14 @@ class Course:
         left = len(self.hold_out[:MOST_CASES]) - self.asked
         if not left:
             return "all hold-out cases were asked about"
-        return f"not even gains in all {left} hold-out cases left could prove it"
+        if beyond_hope(self.pairs, left):
+            return f"not even gains in all {left} hold-out cases left could prove it"
+        return f"at the rate of gains seen, the {left} hold-out cases left will not prove it"
 
     def _held(self) -> Sequence[str]:
-        """Return the hold-out cases left; none where no outcome could bring the evidence."""
+        """Return the hold-out cases left; none where they will not bring the evidence."""
         left = self.hold_out[:MOST_CASES][self.asked :]
-        return [] if beyond_hope(self.pairs, len(left)) else left
+        return [] if beyond_belief(self.pairs, len(left)) else left
 
     def _rest(self) -> Sequence[str]:
         """Return what is left to show that nothing else is lost."""

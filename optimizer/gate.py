@@ -10,6 +10,7 @@ from optimizer.statistics import (
     MARGIN,
     WORTH_A_LOOK,
     e_value,
+    futile,
     hopeless,
     paired_difference,
 )
@@ -82,6 +83,11 @@ def superior(pairs: Sequence[Pair]) -> bool:
 def beyond_hope(pairs: Sequence[Pair], left: int) -> bool:
     """Tell whether no outcome of the cases left could bring the evidence."""
     return hopeless(*counts(pairs), left)
+
+
+def beyond_belief(pairs: Sequence[Pair], left: int) -> bool:
+    """Tell whether the cases left could bring the evidence only against all that is seen so far."""
+    return futile(*counts(pairs), sum(pair.hold_out for pair in pairs), left)
 
 
 def decide(pairs: Sequence[Pair]) -> Decision:

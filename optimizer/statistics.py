@@ -58,6 +58,16 @@ def hopeless(gains: int, losses: int, left: int) -> bool:
     return e_value(gains + left, losses) < ACCEPT_AT
 
 
+def futile(gains: int, losses: int, asked: int, left: int) -> bool:
+    """Tell whether the evidence is out of reach even at the best rate of gains one may believe in.
+
+    That rate is the upper end of the exact 95 % interval of gains among the cases asked about, and
+    no more losses are reckoned with. Stopping early never makes a false proof likelier.
+    """
+    rate = share_interval(gains, asked)[1]
+    return e_value(gains + math.ceil(left * rate), losses) < ACCEPT_AT
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A mean paired difference of scores with its one-sided 95 % lower bound."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.prompts import Agent
 from optimizer import gate
 from optimizer.gate import DEAD_RATE, FEWEST_PAIRS, Pair, decide
 from optimizer.release import plan
@@ -113,16 +114,20 @@ def test_an_unknown_bound_is_null_in_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rollout", "verdict", "rate", "action"),
+    ("rollout", "agent", "verdict", "rate", "action"),
     [
-        ("canary", "accepted", 0.0, "release"),
-        ("canary", "accepted", DEAD_RATE, "release"),
-        ("canary", "accepted", DEAD_RATE + 0.01, "stage"),
-        ("instant", "accepted", 0.9, "release"),
-        ("manual", "accepted", 0.0, "stage"),
-        ("instant", "undecided", 0.0, "stage"),
-        ("canary", "undecided", 0.0, "stage"),
+        ("canary", "worker", "accepted", 0.0, "release"),
+        ("canary", "worker", "accepted", DEAD_RATE, "release"),
+        ("canary", "manager", "accepted", DEAD_RATE + 0.01, "canary"),
+        ("canary", "evaluator", "accepted", DEAD_RATE + 0.01, "release"),
+        ("instant", "worker", "accepted", 0.9, "release"),
+        ("manual", "worker", "accepted", 0.0, "stage"),
+        ("manual", "evaluator", "accepted", 0.0, "stage"),
+        ("instant", "worker", "undecided", 0.0, "stage"),
+        ("canary", "worker", "undecided", 0.0, "stage"),
     ],
 )
-def test_what_becomes_of_a_candidate(rollout: str, verdict: str, rate: float, action: str) -> None:
-    assert plan(rollout, verdict, rate).action == action
+def test_what_becomes_of_a_candidate(
+    rollout: str, agent: Agent, verdict: str, rate: float, action: str
+) -> None:
+    assert plan(rollout, agent, verdict, rate).action == action

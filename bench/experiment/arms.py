@@ -1,0 +1,77 @@
+"""What is done to a sick deployment: by this system, or as others do it."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from bench.experiment.jobs import Job
+from db import prompts, runs
+from db.prompts import Agent
+from graph.fence import fence
+from graph.metering import metered
+from optimizer.evidence import of_run
+from optimizer.instructions import load
+from optimizer.nodes.diagnose import Diagnosis
+from optimizer.nodes.propose import Draft
+from tests.support.healing import Clinic
+
+_SHOWN = 20
+_AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """What a treatment came to: whom it blamed, what it cost in calls and tokens."""
+
+    outcome: str
+    blamed: str | None
+    calls: int
+    tokens: int
+    seconds: float
+    gates: tuple[dict[str, Any], ...] = ()
+    false_freeze: bool = False
+
+
+async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated:
+    """Make one pass of the optimizer."""
+    agent: Agent | None = job.agent if forced else None  # type: ignore[assignment]
+    began = time.monotonic()
+    result = await clinic.heal(forced=forced, agent=agent)
+    seconds = time.monotonic() - began
+    if "healing_id" not in result:
+        return Treated(result["outcome"], None, 0, 0, seconds)
+    healing = await clinic.healing(result)
+    receipt = healing.receipt or {}
+    kept = ("verdict", "gains", "losses", "pairs", "e_value")
+    return Treated(
+        healing.outcome or "",
+        result["agent"],
+        healing.calls_used,
+        healing.input_tokens + healing.output_tokens,
+        seconds,
+        tuple({name: gate[name] for name in kept} for gate in receipt.get("gates", ())),
+    )
+
+
+async def swap(clinic: Clinic, job: Job) -> Treated:
+    """Heal as the first try of this idea did: the first proposal goes live."""
+    model = clinic.doctor.model
+    began = time.monotonic()
+    async with clinic.database.connection() as connection:
+        live = {agent: (await prompts.released(connection, agent)).text for agent in _AGENTS}
+        logged = await runs.recent(connection, limit=_SHOWN)
+    failed = [run for run in logged if run.outcome in ("failed", "output")] or logged
+    shown = [json.dumps(of_run(run)) for run in failed]
+    with metered() as usage:
+        asked = (*(fence(f"prompt:{agent}", text) for agent, text in live.items()),
+                 fence("failures", "\n".join(shown)))  # fmt: skip
+        found = (await model.fill(load("diagnose"), "\n\n".join(asked), Diagnosis)).content
+        blamed = job.agent if job.experiment == "null" else found.blame
+        said = json.dumps([*found.root_causes, *found.suggestions])
+        brief = (f"This is the {blamed}'s prompt.", fence("prompt", live[blamed]),
+                 fence("findings", said))  # fmt: skip
+        draft = (await model.fill(load("write"), "\n\n".join(brief), Draft)).content
+    await clinic.put_live(draft.prompt, blamed)
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    return Treated("promoted", blamed, usage["calls"], tokens, time.monotonic() - began)

@@ -1,0 +1,167 @@
+"""One job, from a fresh deployment to its record."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from bench.experiment import arms
+from bench.experiment.jobs import Job, scenarios
+from bench.experiment.records import Record
+from bench.experiment.work import dealt, fail, tasks, unseen
+from bench.experiment.world import control, deployment
+from db import prompts
+from db.prompts import Agent
+from optimizer.advance import advance_release
+from optimizer.drift import record
+from optimizer.verdicts import agreement, ask, golden_verdicts
+from tests.support.healing import Clinic, defect
+
+_WATCHED_RUNS: Final = 260
+
+
+async def run(job: Job, url: str, gemini: str) -> Record:
+    """Run a job and return its record: the job, and what was found."""
+    noise: dict[str, Any] = {}
+    if job.experiment == "noise" or job.scenario == "undamaged-noisy":
+        plan = scenarios()["noise"]
+        noise = {"judge_noise": plan["judge_noise"], "noise": plan["worker_noise"]}
+    scenario = "null" if job.experiment == "null" else "sound"
+    await control(gemini, reset=True, scenario=scenario, seed=job.seed, **noise)
+    found = await _TRIALS[job.experiment](job, url, gemini)
+    return {"key": job.key, **asdict(job), "simulated": True, **found}
+
+
+async def _sound(job: Job, url: str, gemini: str) -> Record:
+    async with deployment(url, gemini) as clinic:
+        return {"after": asdict(await unseen(clinic, gemini, job, dealt(job)[1]))}
+
+
+async def _treated(job: Job, url: str, gemini: str) -> Record:
+    """Damage a prompt, let runs fail, treat, and measure on unseen work."""
+    known, fresh = dealt(job)
+    async with deployment(url, gemini) as clinic:
+        if job.agent != "evaluator":
+            await _known_judge(clinic)
+        damaged = await clinic.put_live(await defect(gemini, job.scenario), job.agent)
+        failed = await fail(clinic, known)
+        treated = await _ARMS[job.arm](clinic, job)
+        text = (await clinic.live(job.agent)).text  # type: ignore[arg-type]
+        versions = await _live(clinic)
+        after = await unseen(clinic, gemini, job, fresh)
+    return {
+        "failed_runs": failed,
+        "changed": [agent for agent, version in versions.items() if version != _before(
+            agent, job, damaged)],
+        "words": len(text.split()),
+        "treated": asdict(treated),
+        "after": asdict(after),
+    }  # fmt: skip
+
+
+def _before(agent: str, job: Job, damaged: int) -> int:
+    return damaged if agent == job.agent else 1
+
+
+async def _live(clinic: Clinic) -> dict[str, int]:
+    agents: tuple[Agent, ...] = ("manager", "worker", "evaluator")
+    return {agent: (await clinic.live(agent)).version for agent in agents}
+
+
+async def _known_judge(clinic: Clinic) -> None:
+    """Put a check of yesterday on record, as the scheduler makes one every day."""
+    model = clinic.doctor.agent.evaluator.model
+    prompt = await clinic.live("evaluator")
+    asked = golden_verdicts()[:: len(golden_verdicts()) // 39]
+    found = agreement(await ask(model, prompt.text, asked, 8))
+    await record(clinic.database, model.name, prompt.version, found)
+    await clinic.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
+
+
+async def _null(job: Job, url: str, gemini: str) -> Record:
+    """Force a pass where nothing is wrong; if something is released, let the watch see runs."""
+    known, fresh = dealt(job)
+    async with deployment(url, gemini, SELFHEAL_ROLLOUT="canary") as clinic:
+        await fail(clinic, known[:6])
+        if job.arm == "swap":
+            treated = await arms.swap(clinic, job)
+        else:
+            treated = await arms.selfheal(clinic, job, forced=True)
+        found: Record = {"treated": asdict(treated)}
+        if treated.outcome in ("canary", "promoted") and job.arm == "selfheal":
+            found["watched"] = await _watched(clinic, job)
+        if treated.outcome in ("canary", "promoted"):
+            found["after"] = asdict(await unseen(clinic, gemini, job, fresh))
+    return found
+
+
+async def _watched(clinic: Clinic, job: Job) -> Record:
+    """Serve runs under what was released, as the service does, until it stands or is taken back."""
+    agent: Agent = job.agent  # type: ignore[assignment]
+    shuffled = random.Random(job.seed).choices(tasks(), k=_WATCHED_RUNS)
+    places = asyncio.Semaphore(4)
+    for start in range(0, len(shuffled), 20):
+        batch = shuffled[start : start + 20]
+
+        async def one(task: Any) -> None:
+            async with places:
+                await fail(clinic, [task])
+
+        await asyncio.gather(*map(one, batch))
+        await advance_release(clinic.database, agent)
+        async with clinic.database.connection() as connection:
+            head = await prompts.head(connection, agent)
+        if head.action == "take_back":
+            return {"runs": start + 20, "ended": "taken back"}
+    return {"runs": _WATCHED_RUNS, "ended": head.action}
+
+
+async def _drift(job: Job, url: str, gemini: str) -> Record:
+    """Have the judge known, drift, runs fail, and a pass made."""
+    known, _ = dealt(job)
+    async with deployment(url, gemini) as clinic:
+        await _known_judge(clinic)
+        await clinic.put_live(await defect(gemini, "hello-world"))
+        await fail(clinic, known)
+        if job.scenario != "sound":
+            await control(gemini, scenario=job.scenario)
+            treated = await arms.selfheal(clinic, job)
+        else:
+            treated = await _only_judged(clinic, job)
+        async with clinic.database.connection() as connection:
+            released = (await prompts.released(connection, "worker")).version
+    return {"treated": asdict(treated), "released": released != 2}
+
+
+async def _only_judged(clinic: Clinic, job: Job) -> arms.Treated:
+    """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
+    rules = replace(clinic.doctor.rules, budget_calls=120)
+    thrifty = replace(clinic, doctor=replace(clinic.doctor, rules=rules))
+    return await arms.selfheal(thrifty, job)
+
+
+async def _speed(job: Job, url: str, gemini: str) -> Record:
+    """Measure a pass that begins at the third failure, with a model that takes its time."""
+    plan = scenarios()["speed"]
+    settings = {"SELFHEAL_HEAL_CONCURRENCY": str(plan["concurrency"])}
+    async with deployment(url, gemini, **settings) as clinic:
+        await clinic.put_live(await defect(gemini, "hello-world"))
+        await fail(clinic, dealt(job)[0])
+        await control(gemini, latency_seconds=plan["latency_seconds"])
+        return {"treated": asdict(await arms.selfheal(clinic, job))}
+
+
+_ARMS: Final[dict[str, Callable[[Clinic, Job], Awaitable[arms.Treated]]]] = {
+    "selfheal": arms.selfheal,
+    "swap": arms.swap,
+}
+_TRIALS: Final[dict[str, Callable[[Job, str, str], Awaitable[Record]]]] = {
+    "sound": _sound,
+    "healing": _treated,
+    "noise": _treated,
+    "gepa": _treated,
+    "null": _null,
+    "drift": _drift,
+    "speed": _speed,
+}

@@ -1,0 +1,107 @@
+"""The work that a deployment is given: requests that fail, and requests that nobody has seen."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from bench.experiment.jobs import Job, scenarios
+from graph.rules.facts import establish
+from graph.state import Request
+from optimizer.cases import golden_requests
+from server.execution import Failed, Finished
+from simulator.bank import Task, load_bank
+from tests.support.healing import Clinic, defect, passed
+
+AT_ONCE = 8
+STATED = 2  # examples that a request states; the task's others tell what is true of a program
+# Under it, half of the work that a judge sees is wrong.
+CARELESS = "no-edge-cases"
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """How unseen work went: shares from 0 to 1, over `of` tasks.
+
+    `passed`: the verdict was good. `true`: the program holds on examples that nobody showed.
+    `right`: the verdict says what is true.
+    """
+
+    of: int
+    passed: float
+    true: float
+    right: float
+
+
+@cache
+def tasks() -> tuple[Task, ...]:
+    """Return the tasks that no golden request is about."""
+    golden = {each["id"].removeprefix("golden:") for each in golden_requests()}
+    return tuple(task for name, task in load_bank().tasks.items() if name not in golden)
+
+
+def dealt(job: Job) -> tuple[list[Task], list[Task]]:
+    """Return the job's tasks for the log, and those for afterwards; never one in both."""
+    common = scenarios()["common"]
+    drawn = random.Random(job.seed).sample(tasks(), common["most_runs"] + common["unseen"])
+    return drawn[: common["most_runs"]], drawn[common["most_runs"] :]
+
+
+async def fail(clinic: Clinic, known: list[Task]) -> int:
+    """Send requests until enough have failed, or there are none left; return how many failed."""
+    failed = 0
+    for task in known:
+        finished = await clinic.service.run(_request(task))
+        failed += not passed(finished)
+        if failed >= scenarios()["common"]["failures"]:
+            break
+    return failed
+
+
+async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Unseen:
+    """Send what nobody has seen. To a judge, half of it is what a careless worker has written."""
+    if job.agent != "evaluator":
+        seen = await _all(clinic, work)
+    else:
+        half = len(work) // 2
+        seen = await _all(clinic, work[:half])
+        await clinic.put_live(await defect(gemini, CARELESS))
+        seen += await _all(clinic, work[half:])
+    good, true = [each[0] for each in seen], [each[1] for each in seen]
+    right = [each == other for each, other in seen]
+    return Unseen(len(seen), _share(good), _share(true), _share(right))
+
+
+def _request(task: Task) -> Request:
+    return Request(request=task.requests[0], examples=[*map(dict, task.examples[:STATED])])  # type: ignore[list-item]
+
+
+async def _all(clinic: Clinic, work: list[Task]) -> list[tuple[bool, bool]]:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(task: Task) -> tuple[bool, bool]:
+        async with places:
+            finished = await clinic.service.run(_request(task))
+            return passed(finished), await _holds(clinic, task, finished)
+
+    return list(await asyncio.gather(*map(one, work)))
+
+
+async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
+    """Tell whether a program does what the task's examples say, those not shown included."""
+    if isinstance(finished.result, Failed):
+        return False
+    head = next(line for line in task.solution.splitlines() if line.startswith(("def ", "class ")))
+    plan: Any = {
+        "title": "",
+        "requirements": [],
+        "signature": head.rstrip(":"),
+        "examples": [{**each, "origin": "stated"} for each in task.examples],
+    }
+    sandbox = clinic.doctor.agent.evaluator.sandbox
+    return not (await establish(finished.result["code"], plan, sandbox)).vetoes
+
+
+def _share(told: list[bool]) -> float:
+    return round(sum(told) / len(told), 4)
