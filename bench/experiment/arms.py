@@ -67,7 +67,7 @@ async def swap(clinic: Clinic, job: Job) -> Treated:
         asked = (*(fence(f"prompt:{agent}", text) for agent, text in live.items()),
                  fence("failures", "\n".join(shown)))  # fmt: skip
         found = (await model.fill(load("diagnose"), "\n\n".join(asked), Diagnosis)).content
-        blamed = job.agent if job.experiment == "null" else found.blame
+        blamed: Agent = job.agent if job.experiment == "null" else found.blame  # type: ignore[assignment]
         said = json.dumps([*found.root_causes, *found.suggestions])
         brief = (f"This is the {blamed}'s prompt.", fence("prompt", live[blamed]),
                  fence("findings", said))  # fmt: skip
