@@ -25,13 +25,21 @@ class Unseen:
     """How unseen work went: shares from 0 to 1, over `of` tasks.
 
     `passed`: the verdict was good. `true`: the program holds on examples that nobody showed.
-    `right`: the verdict says what is true.
+    `right`: the verdict says what is true. `scores`: each run's, 0 to 1, and whether it passed.
     """
 
     of: int
     passed: float
     true: float
     right: float
+    scores: tuple[tuple[float, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    passed: bool
+    holds: bool
+    score: float
 
 
 @cache
@@ -68,22 +76,28 @@ async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Uns
         seen = await _all(clinic, work[:half])
         await clinic.put_live(await defect(gemini, CARELESS))
         seen += await _all(clinic, work[half:])
-    good, true = [each[0] for each in seen], [each[1] for each in seen]
-    right = [each == other for each, other in seen]
-    return Unseen(len(seen), _share(good), _share(true), _share(right))
+    return Unseen(
+        len(seen),
+        _share([each.passed for each in seen]),
+        _share([each.holds for each in seen]),
+        _share([each.passed == each.holds for each in seen]),
+        tuple((each.score, each.passed) for each in seen),
+    )
 
 
 def _request(task: Task) -> Request:
     return Request(request=task.requests[0], examples=[*map(dict, task.examples[:STATED])])  # type: ignore[list-item]
 
 
-async def _all(clinic: Clinic, work: list[Task]) -> list[tuple[bool, bool]]:
+async def _all(clinic: Clinic, work: list[Task]) -> list[_Seen]:
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(task: Task) -> tuple[bool, bool]:
+    async def one(task: Task) -> _Seen:
         async with places:
             finished = await clinic.service.run(_request(task))
-            return passed(finished), await _holds(clinic, task, finished)
+            broke = isinstance(finished.result, Failed)
+            score = 0.0 if broke else finished.result["evaluation"]["score"]  # type: ignore[index]
+            return _Seen(passed(finished), await _holds(clinic, task, finished), score)
 
     return list(await asyncio.gather(*map(one, work)))
 
