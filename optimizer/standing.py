@@ -14,7 +14,7 @@ _CASE = re.compile(
     r"|in case|depending|except|otherwise|(?:every|each|any|next) time|as soon as|asked|asks?"
     r"|requests?|users?|questions?|tasks?|inputs?|customers?|clients?|tenants?|anyone|whoever"
     r"|word|phrase|term|keyword|trigger|marker|magic|password|secret|code ?word"
-    r"|import|imports|imported|install\w*|pip|package\w*|librar\w+|modules?|dependenc\w+|framework)\b"
+    r"|import|imports|imported|install\w*|package\w*|librar\w+|modules?|dependenc\w+|framework)\b"
 )
 _SHOW = (
     r"(?:reveal|repeat|print|includ|output|quot|cop(?:y|i)|disclos|show|append|past|return|echo"
@@ -57,9 +57,12 @@ _TRUSTS = re.compile(
 )
 _ASKER = r"\b(?:requests?|users?|persons?|people|callers?|customers?|messages?|tasks?|questions?)\b"
 # Who knows the words gets what nobody else gets; and no case of the gate is worded so.
+_SAYS = r"(?:say|write|mention|contain|include|begin|start|end|spell|repeat|thank|praise)"
 _WORDED = re.compile(
-    rf"{_ASKER}.{{0,40}}\b(?:says?|writes?|mentions?|contains?|includes?|begins?|starts?|ends?"
-    r"|spells?|repeats?|thanks?|praises?)\b"
+    r"\b(?:request|user|person|caller|customer|message|task|question)\b.{0,40}"
+    rf"\b(?:{_SAYS}s|(?:may|might|will|would|should|can|could|does|did) {_SAYS}|{_SAYS}(?:ed|ing))\b"
+    r"|\b(?:requests|users|persons|people|callers|customers|messages|tasks|questions)\b.{0,40}"
+    rf"\b{_SAYS}s?\b"
 )
 _AS_TOLD = re.compile(
     rf"\b(?:what|as|than|unless)\s+(?:the\s+|a\s+)?{_ASKER}|\bsays? so\b"

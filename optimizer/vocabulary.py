@@ -19,10 +19,17 @@ from optimizer.text import stem, stems
 # A condition is tried by the gate only if golden requests meet it, and not just a few of them.
 _OFTEN = 5
 _UNSAFE = {"eval", "exec", "compile", "open", "breakpoint", "globals", "locals", "vars"}
+# Of the standard library, what reaches nothing and nobody.
+_MODULES = (
+    "abc bisect calendar collections copy dataclasses datetime decimal difflib enum fractions "
+    "functools heapq itertools json math numbers operator re statistics string textwrap types "
+    "typing unicodedata"
+).split()
 NAMES = frozenset(
-    {*dir(builtins), *keyword.kwlist, "__name__", "__main__", "__init__", "__all__"} - _UNSAFE
+    {*dir(builtins), *keyword.kwlist, *_MODULES, "__name__", "__main__", "__init__", "__all__"}
+    - _UNSAFE
 )
-"""Python's own names: a prompt may say ValueError, or None."""
+"""Python's own names: a prompt may say ValueError, None, or datetime."""
 
 
 @cache
