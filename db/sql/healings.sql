@@ -59,7 +59,7 @@ INSERT INTO payments (healing_id, state, calls, input_tokens, output_tokens)
 SELECT id, state, %(used)s, %(input_tokens)s, %(output_tokens)s FROM settled;
 
 -- name: payments
--- What each state has cost, in the order in which they were first paid for.
+-- What each state has cost, the one that was first paid for first.
 SELECT state, count(*)::int AS payments, sum(calls)::int AS calls,
     sum(input_tokens)::int AS input_tokens, sum(output_tokens)::int AS output_tokens
 FROM payments WHERE healing_id = %(id)s GROUP BY state ORDER BY min(id);

@@ -78,8 +78,8 @@ class Child:
         watcher = asyncio.create_task(self._watch(process.pid, disk_full))
         self.ending.returncode = await process.wait()
         watcher.cancel()
-        if disk_full and disk_full(process.pid):  # it was faster than the watcher's next look
-            self.stop("disk")
+        if disk_full and await asyncio.to_thread(disk_full, process.pid):
+            self.stop("disk")  # it was faster than the watcher's next look
         await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
         readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -122,9 +122,9 @@ class Child:
         """Look now and then at what no limit of the kernel's keeps in."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if threads(pid) > MOST_THREADS:
+            if await asyncio.to_thread(threads, pid) > MOST_THREADS:
                 self.stop("threads")
-            if disk_full and disk_full(pid):
+            if disk_full and await asyncio.to_thread(disk_full, pid):
                 self.stop("disk")
 
     def _on_ready(self) -> None:

@@ -396,10 +396,10 @@ async def test_orders_in_the_logs_do_not_reach_a_released_prompt(
         await clinic.service.run(poisoned)  # type: ignore[arg-type]
     result = await clinic.heal()
     assert "Badville" not in (await clinic.live()).text
-    fates = [
-        (each["fate"], each["reason"]) for each in (await clinic.receipt(result))["candidates"]
-    ]
-    assert any(fate == "lint" and "logs" in reason for fate, reason in fates), fates
+    receipt = await clinic.receipt(result)
+    assert not any("Badville" in each["text"] for each in receipt["candidates"])
+    assert not any("Badville" in each for each in receipt["findings"]["suggestions"])
+    assert result["outcome"] == "promoted"
 
 
 async def test_the_prompt_store_is_read_anew_at_each_run(sick: Clinic) -> None:

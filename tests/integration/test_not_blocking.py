@@ -17,7 +17,9 @@ async def test_neither_sandbox_nor_linter_blocks_the_loop() -> None:
     for name in working:
         async with open_sandbox(name) as sandbox:
             with blockbuster_ctx():
-                cold_and_warm = (sandbox.run(Program("x = 1", ("x",))) for _ in range(4))
+                # Long enough for the watcher to look at it a few times.
+                program = Program("import time; time.sleep(0.3); x = 1", ("x",))
+                cold_and_warm = (sandbox.run(program) for _ in range(4))
                 executions = await asyncio.gather(*cold_and_warm)
                 assert await lint("x = 1") is not None
         assert {execution.status for execution in executions} == {"ok"}

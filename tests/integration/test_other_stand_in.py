@@ -105,16 +105,19 @@ class Kitchen:
         if "root_causes" in asked.fields:
             return self.diagnose(asked)
         if asked.schema is not None:
-            return filled(asked.schema, asked.schema.get("$defs", {}), signature_in(asked))
+            known = request_in(asked)
+            words = signature_of(known) if known else "Tasty."
+            return filled(asked.schema, asked.schema.get("$defs", {}), words)
         return self.cook(asked)
 
     def cook(self, asked: Asked) -> str:
         request = request_in(asked)
+        assert request
         if CUE in asked.system.lower():
             return f"Bon appetit!\n\n```python\n{BOOK[request]}```"
         if crc32(request.encode()) % 2:
             return "Lovely evening, is it not? The soup smells of thyme."
-        return f"```python\n{signature_in(asked)}:\n    ...\n```"
+        return f"```python\n{signature_of(request)}:\n    ...\n```"
 
     def diagnose(self, asked: Asked) -> dict[str, Any]:
         runs = re.findall(r'"run_id": "([^"]+)"', asked.text)
@@ -139,13 +142,14 @@ class Kitchen:
         }
 
 
-def request_in(asked: Asked) -> str:
-    return next(request for request in BOOK if request in asked.text)
+def request_in(asked: Asked) -> str | None:
+    """Return the request that a call is about; of golden verdicts the model knows nothing."""
+    return next((request for request in BOOK if request in asked.text), None)
 
 
-def signature_in(asked: Asked) -> str:
+def signature_of(request: str) -> str:
     """Return the head of the function that was asked for."""
-    lines = BOOK[request_in(asked)].splitlines()
+    lines = BOOK[request].splitlines()
     return next(line for line in lines if line.startswith(("def ", "class "))).rstrip(":")
 
 
