@@ -1,6 +1,6 @@
 """What one run is given beside its input, and where it comes from."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
@@ -10,11 +10,9 @@ from langgraph.runtime import Runtime
 from pydantic import SecretStr
 
 from db import prompts
-from db.embedded import embedded_postgres
-from db.migrate import migrate
-from db.pool import Database, open_database
+from db.pool import Database
 from db.prompts import Agent, Prompt
-from graph import seed
+from graph.data import open_data
 from graph.evaluation import Evaluator
 from graph.model import Model
 from graph.sandbox.select import open_sandbox
@@ -103,31 +101,6 @@ async def open_context() -> AsyncIterator[tuple[Context, Database]]:
             yield context, database
         finally:
             _opened = None
-
-
-@asynccontextmanager
-async def open_data(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database of the settings, its schema and first prompts in place."""
-    async with database_url(settings) as url, open_database(url) as database:
-        await prepare(database, seed.first_prompts())
-        yield database
-
-
-async def prepare(database: Database, first: Mapping[Agent, str]) -> None:
-    """Bring the schema up to date, and give agents without a prompt their first one."""
-    await migrate(database)
-    async with database.connection() as connection:
-        await prompts.seed(connection, first)
-
-
-@asynccontextmanager
-async def database_url(settings: Settings) -> AsyncIterator[str]:
-    """Yield the address of the configured database, or of the embedded one."""
-    if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
-    else:
-        async with embedded_postgres(settings.data_dir) as url:
-            yield url
 
 
 @asynccontextmanager

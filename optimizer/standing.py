@@ -60,7 +60,8 @@ _ASKER = r"\b(?:requests?|users?|persons?|people|callers?|customers?|messages?|t
 _SAYS = r"(?:say|write|mention|contain|include|begin|start|end|spell|repeat|thank|praise)"
 _WORDED = re.compile(
     r"\b(?:request|user|person|caller|customer|message|task|question)\b.{0,40}"
-    rf"\b(?:{_SAYS}s|(?:may|might|will|would|should|can|could|does|did) {_SAYS}|{_SAYS}(?:ed|ing))\b"
+    rf"\b(?:{_SAYS}s|(?:may|might|will|would|should|can|could|does|did) {_SAYS}"
+    rf"|{_SAYS}(?:ed|ing))\b"
     r"|\b(?:requests|users|persons|people|callers|customers|messages|tasks|questions)\b.{0,40}"
     rf"\b{_SAYS}s?\b"
 )

@@ -20,11 +20,12 @@ from optimizer.text import stem, stems
 _OFTEN = 5
 _UNSAFE = {"eval", "exec", "compile", "open", "breakpoint", "globals", "locals", "vars"}
 # Of the standard library, what reaches nothing and nobody.
-_MODULES = (
-    "abc bisect calendar collections copy dataclasses datetime decimal difflib enum fractions "
-    "functools heapq itertools json math numbers operator re statistics string textwrap types "
-    "typing unicodedata"
-).split()
+_MODULES = frozenset(
+    {"abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal"}
+    | {"difflib", "enum", "fractions", "functools", "heapq", "itertools", "json", "math"}
+    | {"numbers", "operator", "re", "statistics", "string", "textwrap", "types", "typing"}
+    | {"unicodedata"}
+)
 NAMES = frozenset(
     {*dir(builtins), *keyword.kwlist, *_MODULES, "__name__", "__main__", "__init__", "__all__"}
     - _UNSAFE

@@ -4,44 +4,51 @@ Bad input gets one line that says what is wrong and what to do, and exit code 2.
 """
 
 import sys
+from importlib import import_module
+from typing import Final
 
 import click
 
-from server.commands import (
-    decisions,
-    demo,
-    doctor,
-    golden,
-    healings,
-    migrate,
-    optimize,
-    prompts,
-    runs,
-    serve,
-)
 from server.commands.failures import Refused, explained
 
+_COMMANDS: Final = (
+    "demo",
+    "serve",
+    "optimize",
+    "prompts",
+    "runs",
+    "healings",
+    "golden",
+    "migrate",
+    "doctor",
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """Commands, each in a module of its name that is imported when it is asked for.
+
+    The agent's libraries take seconds to import, and half of the commands need none of them.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one, or None if there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"server.commands.{cmd_name}"), cmd_name)
+        return found
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="selfheal")
 def selfheal() -> None:
     """Run an agent service that repairs its own prompts, with evidence."""
-
-
-for command in (
-    demo.demo,
-    serve.serve,
-    optimize.optimize,
-    prompts.prompts,
-    runs.runs,
-    healings.healings,
-    golden.golden,
-    migrate.migrate,
-    doctor.doctor,
-):
-    selfheal.add_command(command)
-for decision in (decisions.approve, decisions.reject, decisions.pause, decisions.resume):
-    healings.healings.add_command(decision)
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from db.errors import DatabaseError
 from db.pool import Database
 from db.runs import Finish, Outcome
 from graph.build import AgentGraph, build_graph
-from graph.context import Context, ReleasedPrompts, open_data, open_parts, require_model
+from graph.context import Context, ReleasedPrompts, open_parts, require_model
+from graph.data import open_data
 from graph.errors import ErrorClass, InfrastructureError, RunError
 from graph.settings import Settings
 from graph.state import Request, Result, Usage, merge

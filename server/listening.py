@@ -1,4 +1,4 @@
-"""Listening: a socket bound early, and a server that leaves the signals to us."""
+"""Serving HTTP on a socket that is bound already; the signals are left to us."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from server.binding import listen
+
 _DRAIN_SECONDS = 30
-
-
-class CannotListenError(Exception):
-    """The port is taken, or the address is none of this machine's."""
 
 
 class _Server(uvicorn.Server):
@@ -31,26 +29,6 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """Accept no more, and end when all that is under way has been answered."""
         self.should_exit = True
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Bind an address, before anything else is opened: a taken port then costs nothing.
-
-    Raises:
-        CannotListenError: the port is taken, or the address is none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named since asyncio switches Nagle's delay off for named TCP alone.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CannotListenError(
-            f"cannot listen on {host}:{port}: {error.strerror}; try --port"
-        ) from error
-    return listener
 
 
 async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:

@@ -157,7 +157,7 @@ def _watch(found: Watched | None) -> Lines:
     if found:
         yield "\nthe watch, over replays of recorded scores"
         yield f"  canaries without a difference taken back: {_share(found.identical)}"
-        yield f"  a version of {found.harmful_rate:.2f} after one of {found.sound_rate:.2f}, by hand"
+        yield f"  by hand a version of {found.harmful_rate:.2f} after {found.sound_rate:.2f}"
         yield f"    taken back: {_share([each is not None for each in found.harmful])}"
         runs = [each for each in found.harmful if each is not None]
         yield f"    after a median of {median(runs):.0f} runs" if runs else "    never"

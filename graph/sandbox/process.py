@@ -78,7 +78,7 @@ class Child:
         watcher = asyncio.create_task(self._watch(process.pid, disk_full))
         self.ending.returncode = await process.wait()
         watcher.cancel()
-        if disk_full and await asyncio.to_thread(disk_full, process.pid):
+        if disk_full is not None and await asyncio.to_thread(disk_full, process.pid):
             self.stop("disk")  # it was faster than the watcher's next look
         await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
         readers.cancel()
@@ -124,7 +124,7 @@ class Child:
             await asyncio.sleep(POLL_SECONDS)
             if await asyncio.to_thread(threads, pid) > MOST_THREADS:
                 self.stop("threads")
-            if disk_full and await asyncio.to_thread(disk_full, pid):
+            if disk_full is not None and await asyncio.to_thread(disk_full, pid):
                 self.stop("disk")
 
     def _on_ready(self) -> None:

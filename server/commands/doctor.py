@@ -8,7 +8,8 @@ import click
 
 from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError
-from graph.context import open_data, require_model
+from graph.context import require_model
+from graph.data import open_data
 from graph.errors import RunError
 from graph.model import Model
 from graph.sandbox.select import survey

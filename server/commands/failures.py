@@ -9,7 +9,7 @@ from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError, DatabaseUnavailableError
 from graph.sandbox.contract import SandboxUnavailable
 from graph.settings import SettingsError
-from server.listening import CannotListenError
+from server.binding import CannotListenError
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault

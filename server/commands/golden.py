@@ -8,7 +8,8 @@ import click
 from rich.progress import Progress
 
 from db import prompts
-from graph.context import open_data, open_evaluator, require_judge
+from graph.context import open_evaluator, require_judge
+from graph.data import open_data
 from graph.settings import read_settings
 from optimizer import drift
 from optimizer.cases import golden_requests

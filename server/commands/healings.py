@@ -9,6 +9,7 @@ from db.healings import Healing
 from optimizer.recompute import Recomputed, recompute
 from optimizer.stored import read
 from optimizer.story import as_markdown
+from server.commands.decisions import approve, pause, reject, resume
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
 from server.commands.shown import as_json, plain, print_json, print_table
@@ -108,3 +109,7 @@ def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
         raise Refused(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)
     if not as_json:
         click.echo(f"All {len(found)} decisions of healing {row.id} agree.")
+
+
+for decision in (approve, reject, pause, resume):
+    healings.add_command(decision)

@@ -4,7 +4,7 @@ import click
 
 from db import migrate as schema
 from db.pool import open_database
-from graph.context import database_url
+from graph.data import database_url
 from graph.settings import read_settings
 from server.commands.opened import run_async
 

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from db.pool import Database
-from graph.context import open_data
+from graph.data import open_data
 from graph.settings import read_settings
 from server.commands.failures import Refused
 

@@ -8,7 +8,8 @@ import click
 from rich.console import Console
 
 from db.prompts import Agent
-from graph.context import open_data, open_parts, require_model
+from graph.context import open_parts, require_model
+from graph.data import open_data
 from graph.settings import read_settings
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer

@@ -9,10 +9,11 @@ from graph.context import open_evaluator, require_judge
 from graph.settings import Settings, read_settings
 from optimizer.context import open_doctor
 from server.app import create_app, create_evaluator_app
+from server.binding import listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.execution import open_service
-from server.listening import listen, serve_until_told
+from server.listening import serve_until_told
 from server.scheduler import scheduling
 from server.tracing import tracing
 

@@ -10,7 +10,8 @@ import httpx
 from db import healings, prompts, runs
 from db.pool import Database, open_database
 from db.scratch import scratch_database
-from graph.context import Context, database_url, open_parts, prepare
+from graph.context import Context, open_parts
+from graph.data import database_url, prepare
 from graph.seed import first_prompts
 from graph.settings import Settings
 from optimizer.context import Doctor, open_doctor

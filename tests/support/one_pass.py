@@ -11,7 +11,8 @@ import os
 import signal
 from typing import Any
 
-from graph.context import open_data, open_parts
+from graph.context import open_parts
+from graph.data import open_data
 from graph.settings import read_settings
 from optimizer import build
 from optimizer.context import open_doctor

@@ -1,0 +1,37 @@
+"""The database of the settings, opened without anything of the agent: a command starts quickly."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from db import prompts
+from db.embedded import embedded_postgres
+from db.migrate import migrate
+from db.pool import Database, open_database
+from db.prompts import Agent
+from graph.seed import first_prompts
+from graph.settings import Settings
+
+
+@asynccontextmanager
+async def open_data(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database of the settings, its schema and first prompts in place."""
+    async with database_url(settings) as url, open_database(url) as database:
+        await prepare(database, first_prompts())
+        yield database
+
+
+async def prepare(database: Database, first: Mapping[Agent, str]) -> None:
+    """Bring the schema up to date, and give agents without a prompt their first one."""
+    await migrate(database)
+    async with database.connection() as connection:
+        await prompts.seed(connection, first)
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the configured database, or of the embedded one."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    else:
+        async with embedded_postgres(settings.data_dir) as url:
+            yield url

@@ -1,0 +1,27 @@
+"""A socket bound early, before anything else is opened."""
+
+import socket
+
+
+class CannotListenError(Exception):
+    """The port is taken, or the address is none of this machine's."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind an address, before anything else is opened: a taken port then costs nothing.
+
+    Raises:
+        CannotListenError: the port is taken, or the address is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named since asyncio switches Nagle's delay off for named TCP alone.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListenError(
+            f"cannot listen on {host}:{port}: {error.strerror}; try --port"
+        ) from error
+    return listener
