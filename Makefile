@@ -31,8 +31,9 @@ bench: .venv/dev
 	$(BIN)/python -m bench.humaneval
 	$(BIN)/python -m bench.sandbox
 
-# A thousand hostile programs in a row, on every sandbox that works here.
+# Kills at more moments, and a thousand hostile programs in a row on every sandbox that works here.
 chaos: .venv/dev
+	$(BIN)/pytest -n 2 --dist worksteal -m chaos
 	$(BIN)/python -m bench.hostile
 
 format: .venv/dev

@@ -20,7 +20,14 @@ from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
 COMMAND = (sys.executable, "-m", "tests.support.one_pass")
-STATES = ("sample", "diagnose", "blame", "propose", "lint", "screen", "gate", "release")
+STATES = ("diagnose", "propose", "gate", "release")
+AND_THESE = ("sample", "blame", "lint", "screen")
+
+
+def chaotic(*states: str) -> list[Any]:
+    return [pytest.param(each, marks=pytest.mark.chaos) for each in states]
+
+
 # What one process may have been in the middle of: 4 pairs of 2 trials of 3 calls, or 2 proposals.
 IN_FLIGHT = 24
 
@@ -130,7 +137,7 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
     return receipt
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [*STATES, *chaotic(*AND_THESE)])
 async def test_killed_after_any_state(
     clinic: Clinic, env: dict[str, str], gemini: str, state: str
 ) -> None:
@@ -139,7 +146,7 @@ async def test_killed_after_any_state(
     await ends_well(clinic, env, gemini)
 
 
-@pytest.mark.parametrize("state", ["triage", "propose", "screen", "release"])
+@pytest.mark.parametrize("state", ["propose", "release", *chaotic("triage", "screen")])
 async def test_killed_between_the_work_and_its_checkpoint(
     clinic: Clinic, env: dict[str, str], gemini: str, state: str
 ) -> None:

@@ -12,10 +12,10 @@ from tests.support.stand_in import agent_reply, standing_in
 
 
 async def sick_and_known(clinic: Clinic, gemini: str) -> None:
-    """Heal once, so that it is known how the judge judges; then break the worker again."""
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN[:3])
-    assert (await clinic.heal())["outcome"] == "promoted"
+    """Break the worker, when it has been known for a day how the judge judges."""
+    judge, prompt = clinic.doctor.agent.evaluator.model, await clinic.live("evaluator")
+    found = agreement(await ask(judge, prompt.text, golden_verdicts()[:: drift.EVERY], 8))
+    await drift.record(clinic.database, judge.name, prompt.version, found)
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN)
     await clinic.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
