@@ -75,8 +75,9 @@ def measured(row: Record) -> float:
 
 
 def undamaged(records: Records, *, noisy: bool = False) -> float | None:
-    """Return what the undamaged prompts come to, on average."""
-    rows = records.of("sound", scenario="undamaged-noisy" if noisy else "undamaged")
+    """Return the share of unseen work that passes under the undamaged prompts, on average."""
+    scenario = "undamaged-noisy" if noisy else "undamaged"
+    rows = records.of("sound", scenario=scenario, agent="worker")
     return fmean(map(measured, rows)) if rows else None
 
 

@@ -55,7 +55,7 @@ def _by_scenario(found: Sequence[Outcome], sound: float | None) -> Lines:
         yield (f"{name:<24} {first.agent:<10} {first.strength:>4} | {_cells(ours)} | "
                f"{_share([each.healed for each in swap]):>18} {_mean(swap):>14}")  # fmt: skip
     if sound is not None:
-        yield f"the undamaged prompts pass {sound:.1%} of the same unseen work"
+        yield f"under the undamaged prompts {sound:.1%} of the worker's unseen work passes"
 
 
 def _cells(ours: Sequence[Outcome]) -> str:

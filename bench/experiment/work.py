@@ -15,7 +15,7 @@ from simulator.bank import Task, load_bank
 from tests.support.healing import Clinic, defect, passed
 
 AT_ONCE = 8
-STATED = 2  # examples that a request states; the task's others tell what is true of a program
+HIDDEN = 1  # of a task's examples no request states: they tell what is true of a program
 # Under it, half of the work that a judge sees is wrong.
 CARELESS = "no-edge-cases"
 
@@ -86,7 +86,8 @@ async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Uns
 
 
 def _request(task: Task) -> Request:
-    return Request(request=task.requests[0], examples=[*map(dict, task.examples[:STATED])])  # type: ignore[list-item]
+    stated = task.examples[HIDDEN:]
+    return Request(request=task.requests[0], examples=[*map(dict, stated)])  # type: ignore[list-item]
 
 
 async def _all(clinic: Clinic, work: list[Task]) -> list[_Seen]:
