@@ -7,6 +7,8 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+ProposerName = Literal["writer", "gepa"]
+
 
 class SettingsError(Exception):
     """A setting has a value that cannot be used; the message names it, in one line."""
@@ -34,6 +36,7 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "bwrap", "landlock", "wasm", "static"] = "auto"
 
     optimizer_model: str | None = None
+    proposer: ProposerName = "writer"
     failure_threshold: int = Field(3, ge=1)
     failure_window_minutes: int = Field(30, ge=1)
     optimize_every_seconds: int = Field(600, ge=0)

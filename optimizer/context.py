@@ -12,7 +12,8 @@ from db.healings import Hold
 from db.pool import Database
 from graph.context import Context, open_model, opened
 from graph.model import Model
-from graph.settings import Settings
+from graph.settings import ProposerName, Settings
+from optimizer.proposers.chosen import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Rules:
     daily_calls: int = 2000
     concurrency: int = 4
     lease_seconds: float = 10.0
+    proposer: ProposerName = "writer"
 
     @classmethod
     def of(cls, settings: Settings) -> "Rules":
@@ -40,6 +42,7 @@ class Rules:
             daily_calls=settings.heal_daily_calls,
             concurrency=settings.heal_concurrency,
             lease_seconds=settings.lease_seconds,
+            proposer=settings.proposer,
         )
 
 
@@ -71,8 +74,9 @@ async def open_doctor(
     """Open what passes need beside the agent's own context.
 
     Raises:
-        SettingsError: the optimizer's model cannot be used.
+        SettingsError: the optimizer's model cannot be used, or its proposer is not installed.
     """
+    require(settings.proposer)
     async with open_model(settings, settings.optimizes_by) as model:
         yield Doctor(database, agent, model, Rules.of(settings))
 

@@ -14,7 +14,7 @@ from optimizer.ground import ground
 from optimizer.lint import breaches
 from optimizer.receipt import difference
 from optimizer.release import Plan, plan
-from optimizer.state import State
+from optimizer.state import WRITTEN, State
 from optimizer.stored import Stored
 from optimizer.trials import INCUMBENT, is_verdict
 
@@ -46,7 +46,7 @@ def candidates(record: Record, stored: Stored) -> Found:
 
 def _fate(record: Record, candidate: Record) -> tuple[str, str]:
     """Return what becomes of a candidate by lint, and by what is on record of screen and gate."""
-    if candidate["origin"] == "writer" and (found := _breaches(record, candidate)):
+    if candidate["origin"] in WRITTEN and (found := _breaches(record, candidate)):
         return "lint", "; ".join(found)
     ordinal = candidate["ordinal"]
     for held in record["gates"]:
@@ -134,7 +134,9 @@ def _tried(stored: Stored) -> Tried:
 
 def course(record: Record, stored: Stored) -> Found:
     """Ask again whether it was time to end after the last round, or to go on."""
-    last = max((each["round"] for each in record["candidates"]), default=0)
+    # A round may have brought no candidate; receipts of before that was so do not count rounds.
+    known = max((each["round"] for each in record["candidates"]), default=0)
+    last = record.get("rounds", known)
     if record["gave_up"] or not last:
         return
     screen = next((each for each in record["screens"] if each["round"] == last), None)

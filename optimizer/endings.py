@@ -42,6 +42,8 @@ def rejected(gates: Sequence[Mapping[str, Any]], proposals: Sequence[Proposal]) 
     """End without a candidate that the gate let pass."""
     if gates:
         return Ending("rejected", gates[-1]["reason"])
+    if not proposals:
+        return Ending("rejected", "no prompt was found that seemed better")
     fates = {each["fate"] for each in proposals}
     stage = "the screen" if "screen" in fates else "lint"
     return Ending("rejected", f"no candidate came through {stage}")

@@ -15,14 +15,46 @@ _MOST_LINES: Final = 12
 
 def of_run(run: Run) -> Evidence:
     """Return what is shown of a run."""
-    evaluation = run.evaluation or {"checks": [], "reasons": [], "llm_score": None}
-    reasons = [*evaluation["reasons"], *([run.message] if run.message else [])]
+    seen = {
+        "plan": run.plan,
+        "code": run.code,
+        "evaluation": run.evaluation,
+        "message": run.message,
+    }
+    return _of(str(run.id), run.request, run.outcome or "", seen)
+
+
+def of_trial(case: Case, outcome: str, seen: Mapping[str, Any]) -> Evidence:
+    """Return what is shown of a case that was tried.
+
+    Args:
+        case: the case, whose id stands for that of a run.
+        outcome: as a run log would class it.
+        seen: what there is of plan, code, evaluation and message; of a program that a judge was
+            tried on, the judge's score as `judge`.
+    """
+    if "code" in case:
+        return _marked(case, seen.get("judge"))
+    return _of(case["id"], case["request"], outcome, seen)
+
+
+def tells_of(rows: Sequence[Evidence], case: Case) -> bool:
+    """Tell whether rows show a case: this very program, or a run of this very request."""
+    if "code" in case:
+        return any(row["run_id"] == case["id"] for row in rows)
+    return any(row["request"] == case["request"][:_LONGEST_TEXT] for row in rows)
+
+
+def _of(run_id: str, request: str, outcome: str, seen: Mapping[str, Any]) -> Evidence:
+    evaluation = seen.get("evaluation") or {"checks": [], "reasons": [], "llm_score": None}
+    message = seen.get("message")
+    reasons = [*evaluation["reasons"], *([message] if message else [])]
     return Evidence(
-        run_id=str(run.id),
-        request=run.request[:_LONGEST_TEXT],
-        plan=_plan(run.plan),
-        code=(run.code or "")[:_LONGEST_CODE],
-        outcome=run.outcome or "",
+        run_id=run_id,
+        request=request[:_LONGEST_TEXT],
+        plan=_plan(seen.get("plan")),
+        code=(seen.get("code") or "")[:_LONGEST_CODE],
+        outcome=outcome,
         checks=[
             {
                 "name": each["name"],

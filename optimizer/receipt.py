@@ -59,6 +59,7 @@ def receipt(
         "findings": state.get("findings"),
         "split": _split(state),
         "healed_cases": [_healed(case) for case in healed if case["source"] == "production"],
+        "rounds": state.get("round", 0),
         "candidates": [_candidate(each, state) for each in state["proposals"]],
         "screens": state.get("screens", []),
         "gates": state["gates"],

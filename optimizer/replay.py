@@ -1,8 +1,8 @@
 """Running a case under a prompt of one's choice, with the very nodes of the agent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -49,12 +49,16 @@ class OverriddenPrompts:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What one case came to. `verdict` is false where neither pass nor fail is known."""
+    """What one case came to. `verdict` is false where neither pass nor fail is known.
+
+    `seen` is what there is of plan, code, evaluation, judge's score and message, to be shown.
+    """
 
     outcome: str
     passed: bool
     score: float
     executed: bool
+    seen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> bool:
@@ -90,9 +94,9 @@ async def replay(
                 return await _planned(tried, case)
             return _verdict(await _run(tried, case, worker, evaluator, plan=plan))
     except RunError as error:
-        return _failed(error.error_class)
+        return _failed(error.error_class, plan, str(error))
     except TimeoutError:
-        return _failed("infrastructure")
+        return _failed("infrastructure", plan, "it took too long")
 
 
 async def _planned(context: Context, case: Case) -> Replayed:
@@ -104,7 +108,8 @@ async def _planned(context: Context, case: Case) -> Replayed:
     state = await _run(context, case, manager, worker)
     stated = [each for each in state["plan"]["examples"] if each["origin"] == "stated"]
     plan = {**state["plan"], "title": "", "requirements": [], "examples": stated}
-    return _verdict(await _run(context, case, evaluator, plan=plan, code=state["code"]))
+    verdict = _verdict(await _run(context, case, evaluator, plan=plan, code=state["code"]))
+    return replace(verdict, seen={**verdict.seen, "plan": state["plan"]})
 
 
 async def _marked(context: Context, case: Case) -> Replayed:
@@ -114,7 +119,8 @@ async def _marked(context: Context, case: Case) -> Replayed:
     answer = await opinion(context.evaluator.model, prompt.text, message)
     off = abs(answer.content.score - case["mark"])
     passed = off <= TOLERANCE
-    return Replayed("ok" if passed else "failed", passed, 1 - off, executed=True)
+    seen = {"judge": answer.content.score}
+    return Replayed("ok" if passed else "failed", passed, 1 - off, executed=True, seen=seen)
 
 
 def _verdict(state: dict[str, Any]) -> Replayed:
@@ -124,11 +130,13 @@ def _verdict(state: dict[str, Any]) -> Replayed:
         passed=evaluation["passed"],
         score=evaluation["score"],
         executed=evaluation["execution"]["status"] != "not_run",
+        seen={name: state.get(name) for name in ("plan", "code", "evaluation")},
     )
 
 
-def _failed(outcome: str) -> Replayed:
-    return Replayed(outcome, passed=False, score=0.0, executed=False)
+def _failed(outcome: str, plan: Mapping[str, Any] | None, message: str) -> Replayed:
+    seen = {"plan": plan, "message": message}
+    return Replayed(outcome, passed=False, score=0.0, executed=False, seen=seen)
 
 
 async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict[str, Any]:

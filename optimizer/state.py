@@ -1,8 +1,9 @@
 """What goes into the optimizer graph, what its nodes share, and what comes out: plain JSON."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from db.prompts import Agent
+from db.trials import Origin
 from graph.state import Example
 
 Outcome = Literal[
@@ -17,6 +18,10 @@ Outcome = Literal[
     "canary",
     "promoted",
 ]
+
+
+WRITTEN: Final[tuple[Origin, ...]] = ("writer", "gepa")
+"""The origins of texts that a model wrote: lint reads them, and a writer hears of their fate."""
 
 
 class Version(TypedDict):
@@ -88,7 +93,7 @@ class Proposal(TypedDict):
 
     ordinal: int
     round: int
-    origin: Literal["last_good", "writer"]
+    origin: Origin
     version: int | None
     text: str
     rationale: str

@@ -8,6 +8,7 @@ Record = dict[str, Any]
 _MOST_RUNS = 8
 _LONGEST = 100
 _FENCE = "````"
+_ORIGINS = {"last_good": "the last good version", "writer": "written", "gepa": "evolved by GEPA"}
 _EVIDENCE = (
     "The hold-out pairs that only one side passed, and the evidence after each. Of a candidate that"
     " is no better each is a fair coin, and it reaches 100 at most once in a hundred:"
@@ -108,7 +109,7 @@ def _candidates(record: Record) -> Iterator[str]:
 
 
 def _candidate(each: Record) -> Iterator[str]:
-    origin = "the last good version" if each["origin"] == "last_good" else "written"
+    origin = _ORIGINS[each["origin"]]
     fates = {"accepted": "accepted", "": "not tried"}
     fate = fates.get(each["fate"], f"fell at the {each['fate']}")
     yield from ("", f"## Candidate {each['ordinal']} ({origin}, round {each['round']}): {fate}")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from db import healings
 from db import trials as store
+from db.healings import Hold
 from db.prompts import Agent
 from db.trials import Stage, Trial
 from graph.errors import RunError
@@ -66,20 +67,36 @@ class Ledger:
         """
         key = (stage, arm, case["id"])
         if key not in self.done:
-            plan = await self._plan(case) if self.agent == "worker" else None
-            if plan is None and self.agent == "worker":
+            ran = await self._patiently(case, self.texts[arm])
+            if ran is None:
                 return None
-            result, usage = await self._replayed(case, arm, plan)
-            if not result.verdict:  # a fault that passes must not cost the case
-                result, usage = await self._replayed(case, arm, plan)
-            await self._store(stage, arm, case, result, usage)
+            await self._store(stage, arm, case, *ran)
         trial = self.done[key]
         return trial if is_verdict(trial) else None
 
+    async def rehearse(self, text: str, case: Case) -> Replayed | None:
+        """Run a case under a text that is no arm: paid like a trial, but not kept, and no evidence.
+
+        Returns None where there is no plan to work from.
+
+        Raises:
+            BudgetSpentError: there is nothing left to pay it from.
+        """
+        ran = await self._patiently(case, text)
+        return ran[0] if ran else None
+
+    async def _patiently(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
+        """Run a case, once more without a verdict: a fault that passes must not cost the case."""
+        plan = await self._plan(case) if self.agent == "worker" else None
+        if plan is None and self.agent == "worker":
+            return None
+        result, usage = await self._replayed(case, text, plan)
+        return (result, usage) if result.verdict else await self._replayed(case, text, plan)
+
     async def _replayed(
-        self, case: Case, arm: int, plan: dict[str, Any] | None
+        self, case: Case, text: str, plan: dict[str, Any] | None
     ) -> tuple[Replayed, Usage]:
-        work = replay(self.doctor.agent, case, self.agent, self.texts[arm], plan)
+        work = replay(self.doctor.agent, case, self.agent, text, plan)
         return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
 
     async def _store(
@@ -116,15 +133,6 @@ class Ledger:
         return self.plans[case["id"]]
 
 
-async def all_of(*work: Any) -> list[Any]:
-    """Gather, but let every one end before an exception goes on: none may write afterwards."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
-
-
 async def pay(
     doctor: Doctor, healing_id: str, calls: int, work: Coroutine[Any, Any, Value]
 ) -> tuple[Value, Usage]:
@@ -133,14 +141,12 @@ async def pay(
     Raises:
         BudgetSpentError: the reservation was refused; the work was not begun.
     """
-    hold, rules = doctor.hold(healing_id), doctor.rules
-    async with doctor.database.connection() as connection:
-        allowed = await healings.reserve(
-            connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
-        )
-    if not allowed:
-        work.close()
-        raise BudgetSpentError
+    hold = doctor.hold(healing_id)
+    try:
+        await _reserve(doctor, hold, calls)
+    except BaseException:
+        work.close()  # it was not begun, and nobody else will
+        raise
     with metered() as usage:
         try:
             return await work, usage
@@ -154,6 +160,16 @@ async def pay(
                     input_tokens=usage["input_tokens"],
                     output_tokens=usage["output_tokens"],
                 )
+
+
+async def _reserve(doctor: Doctor, hold: Hold, calls: int) -> None:
+    rules = doctor.rules
+    async with doctor.database.connection() as connection:
+        allowed = await healings.reserve(
+            connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
+        )
+    if not allowed:
+        raise BudgetSpentError
 
 
 def is_verdict(trial: Trial) -> bool:

@@ -13,7 +13,7 @@ from graph.metering import metered
 from optimizer.evidence import of_run
 from optimizer.instructions import load
 from optimizer.nodes.diagnose import Diagnosis
-from optimizer.nodes.propose import Draft
+from optimizer.proposers.contract import Draft
 from tests.support.healing import Clinic
 
 _SHOWN = 20

@@ -12,7 +12,8 @@ from optimizer.blame import ARMS, MOST_CASES, Count, Evidence
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.patient import admit
 from optimizer.state import Case, Findings, State
-from optimizer.trials import Ledger, all_of
+from optimizer.together import all_of
+from optimizer.trials import Ledger
 
 
 async def blame(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

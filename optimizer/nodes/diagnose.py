@@ -47,14 +47,24 @@ async def diagnose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     hold = doctor.hold(state["healing_id"])
     async with doctor.database.connection() as connection:
         await healings.enter(connection, hold, "diagnose")
-    message = await _message(doctor, state)
-    diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), message, Diagnosis)
+    return {"findings": await diagnosed(doctor, state)}
+
+
+async def diagnosed(doctor: Doctor, state: State) -> Findings:
+    """Return the findings about a state's evidence, under the prompts that it says are live.
+
+    Raises:
+        RunError: the diagnostician gave no usable answer.
+        BudgetSpentError: there is nothing left to pay it from.
+    """
+    asked = _message(state)
+    diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), asked, Diagnosis)
     agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else _AGENTS
     ground = await ground_of(doctor, state, *agents)
-    return {"findings": _findings(diagnosis, state, ground)}
+    return _findings(diagnosis, state, ground)
 
 
-async def _message(doctor: Doctor, state: State) -> str:
+def _message(state: State) -> str:
     live = [(agent, state["incumbents"][agent]["text"]) for agent in _AGENTS]
     lines = "\n".join(json.dumps(each) for each in state["evidence"])
     return "\n\n".join(

@@ -11,7 +11,8 @@ from optimizer.context import Given, doctor_of
 from optimizer.course import Course, report
 from optimizer.gate import Pair
 from optimizer.state import Case, Proposal, State
-from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger, all_of
+from optimizer.together import all_of
+from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger
 
 MOST_GATES: Final = 2
 

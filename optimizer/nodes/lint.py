@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from optimizer.context import Given, doctor_of
 from optimizer.ground import ground_of
 from optimizer.lint import breaches
-from optimizer.state import Proposal, State
+from optimizer.state import WRITTEN, Proposal, State
 
 
 async def lint(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -15,7 +15,7 @@ async def lint(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     ground = await ground_of(doctor_of(runtime), state, state["agent"])
     checked: list[Proposal] = []
     for each in state["proposals"]:
-        if not each["fate"] and each["origin"] == "writer":
+        if not each["fate"] and each["origin"] in WRITTEN:
             others = [other["text"] for other in checked]
             if found := breaches(each["text"], ground, others):
                 each = Proposal(**{**each, "fate": "lint", "reason": "; ".join(found)})  # noqa: PLW2901

@@ -10,7 +10,8 @@ from db.trials import Trial
 from optimizer import screening as rules
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.state import Proposal, State
-from optimizer.trials import Ledger, all_of
+from optimizer.together import all_of
+from optimizer.trials import Ledger
 
 
 async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

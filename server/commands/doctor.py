@@ -14,6 +14,7 @@ from graph.errors import RunError
 from graph.model import Model
 from graph.sandbox.select import survey
 from graph.settings import Settings, SettingsError, read_settings
+from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import as_json, print_json
@@ -54,6 +55,7 @@ def _line(each: Diagnosis) -> str:
 async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
     yield await _database(settings)
     yield await _model(settings)
+    yield _proposer(settings)
     reports = await survey()
     for report in reports:
         yield Diagnosis(
@@ -88,3 +90,13 @@ async def _model(settings: Settings) -> Diagnosis:
     except (SettingsError, RunError) as error:
         return Diagnosis("model", False, str(error), "check SELFHEAL_MODEL and the key")
     return Diagnosis("model", True, f"{settings.model} answers as {answer.model}")
+
+
+def _proposer(settings: Settings) -> Diagnosis:
+    """Look whether what is to propose prompts is installed."""
+    name = settings.proposer
+    try:
+        require(name)
+    except SettingsError:
+        return Diagnosis("proposer", False, f"{name} is not installed", MENDS.get(name, ""))
+    return Diagnosis("proposer", True, name)

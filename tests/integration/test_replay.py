@@ -10,8 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from db.pool import Database
-from optimizer.nodes import propose
-from optimizer.nodes.propose import Draft
+from optimizer.proposers import writer
+from optimizer.proposers.contract import Draft
 from optimizer.receipt import listed
 from optimizer.recompute import Recomputed, recompute
 from optimizer.state import Result
@@ -41,10 +41,10 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_to(*texts: str) -> None:
         left = list(texts)
 
-        async def fill(*_: Any) -> Draft:
+        async def write(*_: Any) -> Draft:
             return Draft(prompt=left.pop(0) if left else texts[-1], rationale="as the test says")
 
-        monkeypatch.setattr(propose, "fill", fill)
+        monkeypatch.setattr(writer, "write", write)
 
     return set_to
 

@@ -93,7 +93,7 @@ def simulators_own() -> dict[str, str]:
 
 def test_something_is_compared() -> None:
     assert len(said(*PRODUCT)) > 500
-    assert {"optimizer/instructions/write.md", "optimizer/nodes/propose.py"} <= {
+    assert {"optimizer/instructions/write.md", "optimizer/proposers/writer.py"} <= {
         name for name, _ in said("optimizer")
     }
     assert orders("Answer with a hello world program.", "worker")

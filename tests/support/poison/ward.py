@@ -14,7 +14,7 @@ from optimizer.cases import golden_requests
 from optimizer.evidence import of_run
 from optimizer.instructions import load
 from optimizer.nodes.diagnose import Diagnosis
-from optimizer.nodes.propose import Draft
+from optimizer.proposers.contract import Draft
 from optimizer.state import Result
 from simulator.bank import Task, load_bank
 from tests.support.healing import Clinic

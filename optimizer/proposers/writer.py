@@ -1,0 +1,45 @@
+"""Our own proposer: the writer, asked twice a round, each time in another manner."""
+
+import json
+from typing import Final
+
+from graph.fence import RULE, fence
+from optimizer.instructions import load
+from optimizer.proposers.contract import Brief, Draft
+from optimizer.together import all_of
+
+MANNERS: Final = (
+    "Make bounded edits: keep the sentences that work, change those that do not.",
+    "If the prompt is beyond repair, rewrite it from the ground up for the same job.",
+)
+
+
+class Writer:
+    """Writes from the findings alone, and tries nothing."""
+
+    async def propose(self, brief: Brief) -> list[Draft]:
+        """Ask the writer once in each manner."""
+        return await all_of(*(write(brief, manner) for manner in MANNERS))
+
+
+async def write(brief: Brief, manner: str) -> Draft:
+    """Ask the writer for one candidate.
+
+    Raises:
+        RunError: it gave no usable answer.
+        BudgetSpentError: there is nothing left to pay it from.
+    """
+    said = [*brief.findings["root_causes"], *brief.findings["suggestions"]]
+    parts = [
+        RULE,
+        f"This is the {brief.agent}'s prompt. {manner}",
+        fence("prompt", brief.incumbent),
+        "What the diagnostician found:",
+        fence("findings", json.dumps(said, indent=1)),
+    ]
+    if brief.rejected:
+        parts += [
+            "These were rejected; write something else:",
+            fence("rejected", json.dumps(list(brief.rejected), indent=1)),
+        ]
+    return await brief.means.fill(load("write"), "\n\n".join(parts), Draft)
