@@ -13,7 +13,7 @@ from db.pool import Connection
 from db.text import json, storable
 
 Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["last_good", "writer"]
+Origin = Literal["last_good", "writer", "diet"]
 
 _SQL = queries.load("trials")
 

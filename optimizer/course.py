@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, beyond_hope, counts, decide, superior
+from optimizer.gate import (
+    FEWEST_PAIRS,
+    MOST_CASES,
+    Decision,
+    Pair,
+    beyond_hope,
+    counts,
+    decide,
+    superior,
+)
 from optimizer.statistics import e_value
 
 
@@ -45,6 +54,10 @@ class Course:
         self.asked += asked
         self.pairs += pairs
 
+    def decision(self) -> Decision:
+        """Decide by what was seen so far."""
+        return decide(self.pairs)
+
     def why(self) -> str:
         """Say why it stopped, provided that `next` gives nothing."""
         if self.proven:
@@ -76,7 +89,7 @@ def report(course: Course, spent: str) -> dict[str, Any]:
         course: where it stopped.
         spent: the words for a budget that ended it before that; else empty.
     """
-    decision = decide(course.pairs)
+    decision = course.decision()
     if spent:
         decision = replace(decision, reason=f"{decision.reason}; {spent}")
     return {

@@ -11,10 +11,11 @@ from optimizer import build, drift, endings, gate, screening
 from optimizer.course import Course, report
 from optimizer.gate import Pair
 from optimizer.ground import ground
+from optimizer.harmless import course_for
 from optimizer.lint import breaches
 from optimizer.receipt import difference
 from optimizer.release import Plan, plan
-from optimizer.state import State
+from optimizer.state import State, on_diet
 from optimizer.stored import Stored
 from optimizer.trials import INCUMBENT, is_verdict
 
@@ -41,7 +42,8 @@ def candidates(record: Record, stored: Stored) -> Found:
         said = (each["round"], each["origin"], each["text"])
         yield f"{name}: its text", said, texts.get(ordinal)
         yield f"{name}: diff", each["diff"], difference(record, ordinal, each["text"])
-        yield f"{name}: fate", (each["fate"], each["reason"]), _fate(record, each)
+        if each["origin"] != "diet":  # see trims
+            yield f"{name}: fate", (each["fate"], each["reason"]), _fate(record, each)
 
 
 def _fate(record: Record, candidate: Record) -> tuple[str, str]:
@@ -111,7 +113,7 @@ def gates(record: Record, stored: Stored) -> Found:
 def _walked(record: Record, held: Record, tried: Tried) -> Course:
     """Return a gate's course by the trials; only the budget may end it before the evidence does."""
     split = record["split"]
-    walked = Course(split["hold_out"], split["regression"], held["width"])
+    walked = course_for(record, split["hold_out"], split["regression"], held["width"])
     while batch := walked.next():
         if held["budget_spent"] and walked.asked >= held["asked"]:
             break
@@ -135,7 +137,7 @@ def _tried(stored: Stored) -> Tried:
 def course(record: Record, stored: Stored) -> Found:
     """Ask again whether it was time to end after the last round, or to go on."""
     last = max((each["round"] for each in record["candidates"]), default=0)
-    if record["gave_up"] or not last:
+    if record["gave_up"] or not last or on_diet(record):
         return
     screen = next((each for each in record["screens"] if each["round"] == last), None)
     survivor = screen and screen["survivor"]
@@ -185,8 +187,11 @@ def _ending(record: Record) -> tuple[str, str]:
 def _decided(record: Record) -> endings.Ending | None:
     """Return the ending that the judge or a release brought; None if it was neither."""
     found, release = record["judge"], record["release"]
-    if found and drift.freezes(drift.of_json(found), record["asked_about"]):
-        return endings.frozen(drift.of_json(found).words())
+    judge = drift.of_json(found) if found else None
+    if judge and drift.freezes(judge, record["asked_about"], diet=on_diet(record)):
+        return endings.frozen(judge)
+    if on_diet(record) and record["candidates"] and not record["gates"]:
+        return endings.lean(record["candidates"])
     if not release:
         return None
     if release["void"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from db.healings import Cost, Healing
 from db.trials import Trial
-from optimizer.state import Case, Proposal, State
+from optimizer.state import Case, Proposal, State, on_diet
 
 
 def receipt(
@@ -35,7 +35,8 @@ def receipt(
     """
     ended = datetime.now(UTC)
     split = state.get("split")
-    healed = [*split["train"], *split["hold_out"]] if split and outcome == "promoted" else []
+    promoted = outcome == "promoted" and not on_diet(state)
+    healed = [*split["train"], *split["hold_out"]] if split and promoted else []
     return {
         "healing_id": str(healing.id),
         "selfheal": version("selfheal"),

@@ -1,6 +1,7 @@
 """What goes into the optimizer graph, what its nodes share, and what comes out: plain JSON."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from db.prompts import Agent
 from graph.state import Example
@@ -17,6 +18,9 @@ Outcome = Literal[
     "canary",
     "promoted",
 ]
+
+
+DIET: Final = "diet"  # what sets off a healing that is to shorten a prompt, and not to better it
 
 
 class Version(TypedDict):
@@ -84,20 +88,27 @@ class Findings(TypedDict):
 
 
 class Proposal(TypedDict):
-    """A candidate and what has become of it so far; `fate` is empty while it is in the race."""
+    """A candidate and what has become of it so far; `fate` is empty while it is in the race.
+
+    `without`: of a diet's, the places of the sentences that are left out, the least missed first.
+    """
 
     ordinal: int
     round: int
-    origin: Literal["last_good", "writer"]
+    origin: Literal["last_good", "writer", "diet"]
     version: int | None
     text: str
     rationale: str
     fate: Literal["", "lint", "screen", "gate", "accepted"]
     reason: str
+    without: NotRequired[list[int]]
 
 
 class Trigger(TypedDict):
-    """What a pass is asked to look at; without an agent, whichever is to blame."""
+    """What a pass is asked to look at; without an agent, whichever is to blame.
+
+    A pass whose `trigger` is `diet` names the agent.
+    """
 
     agent: NotRequired[Agent]
     trigger: NotRequired[str]
@@ -145,3 +156,8 @@ class Result(TypedDict):
     reason: NotRequired[str]
     healing_id: NotRequired[str]
     to_version: NotRequired[int | None]
+
+
+def on_diet(passing: Mapping[str, Any]) -> bool:
+    """Tell whether a pass, or the healing of a receipt, is a diet."""
+    return passing.get("trigger") == DIET

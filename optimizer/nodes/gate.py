@@ -10,6 +10,7 @@ from optimizer import gate as rules
 from optimizer.context import Given, doctor_of
 from optimizer.course import Course, report
 from optimizer.gate import Pair
+from optimizer.harmless import course_for
 from optimizer.state import Case, Proposal, State
 from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger, all_of
 
@@ -46,7 +47,8 @@ async def _run(ledger: Ledger, arm: int, state: State, width: int) -> tuple[Cour
     """
     split = state["split"]
     cases = {case["id"]: case for case in (*split["hold_out"], *split["regression"])}
-    course = Course(
+    course = course_for(
+        state,
         [case["id"] for case in split["hold_out"]],
         [case["id"] for case in split["regression"]],
         width,
