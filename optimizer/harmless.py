@@ -1,11 +1,11 @@
 """The gate of a diet: that a shorter prompt is no worse. Pure, as the other gate is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from optimizer.course import Course
-from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Decision, Pair, Verdict, counts, decide
+from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Decision, Pair, Verdict, counts, decide, undone
 from optimizer.state import on_diet
 from optimizer.statistics import MARGIN, more_losses, paired_difference
 
@@ -16,7 +16,8 @@ _HARM_AT: Final = 0.05
 
 @dataclass(slots=True)
 class DietCourse(Course):
-    """Hold-out, then regression, until there are 30 pairs: as many whatever they come to.
+    """Until there are 30 pairs, as many whatever they come to: first what was healed before, since
+    it is why sentences are there; then hold-out, then regression.
 
     Looking after every case and stopping where the bound looks well would let harm through.
     Stopping early because there is harm lets none through.
@@ -24,7 +25,7 @@ class DietCourse(Course):
 
     def next(self) -> list[str]:
         """Return the ids of the cases to run now, empty if it stops here."""
-        if harmful(self.pairs):
+        if harmful(self.pairs) or undone(self.pairs):
             return []
         missing = FEWEST_PAIRS - len(self.pairs)
         return self._order()[self.asked :][: min(missing, self.width)]
@@ -36,6 +37,8 @@ class DietCourse(Course):
 
     def why(self) -> str:
         """Say why it stopped, provided that `next` gives nothing."""
+        if lost := undone(self.pairs):
+            return lost
         if harmful(self.pairs):
             return "more is lost than by chance"
         enough = len(self.pairs) >= FEWEST_PAIRS
@@ -46,15 +49,27 @@ class DietCourse(Course):
         return decide_harmless(self.pairs)
 
     def _order(self) -> list[str]:
-        return [*self.hold_out, *self.regression][:MOST_CASES]
+        healed = self.healed()
+        others = [each for each in self.regression if each not in healed]
+        return [*healed, *self.hold_out, *others][:MOST_CASES]
 
 
 def course_for(
-    passing: Mapping[str, Any], hold_out: Sequence[str], regression: Sequence[str], width: int
+    passing: Mapping[str, Any],
+    sides: tuple[Sequence[str], Sequence[str]],
+    width: int,
+    pinned: Collection[str],
 ) -> Course:
-    """Return the course of a gate; `passing` is the pass or the receipt that it belongs to."""
+    """Return the course of a gate.
+
+    Args:
+        passing: the pass or the receipt that it belongs to.
+        sides: ids of the hold-out and of the regression cases.
+        width: how many cases are run at once.
+        pinned: ids of the cases that were healed before.
+    """
     kind = DietCourse if on_diet(passing) else Course
-    return kind(hold_out, regression, width)
+    return kind(*sides, width, pinned)
 
 
 def harmful(pairs: Sequence[Pair]) -> bool:
@@ -68,6 +83,8 @@ def decide_harmless(pairs: Sequence[Pair]) -> Decision:
     scores = [each.candidate_score - each.incumbent_score for each in pairs]
     lower = paired_difference(scores, CONFIDENCE).lower
     verdict, reason = _verdict(seen, harmful(pairs), lower)
+    if lost := undone(pairs):
+        verdict, reason = "rejected", lost
     rounded = round(lower, 4) if len(pairs) > 1 else lower
     return replace(seen, verdict=verdict, reason=reason, lower=rounded)
 

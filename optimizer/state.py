@@ -51,6 +51,7 @@ class Split(TypedDict):
     """Who may see what: train is shown to the diagnostician, the others never are.
 
     `looks`: how many earlier gates looked at a hold-out case, those never looked at left out.
+    `pinned`: ids of the cases in hold-out and regression that earlier healings healed.
     """
 
     train: list[Case]
@@ -58,6 +59,7 @@ class Split(TypedDict):
     regression: list[Case]
     fingerprint: str
     looks: dict[str, int]
+    pinned: list[str]
 
 
 class Evidence(TypedDict):

@@ -139,6 +139,7 @@ def _harmless(gate: Record) -> Iterator[str]:
     yield from ("", f"### Gate: {gate['verdict']}", "", f"{gate['reason'].capitalize()}.")
     yield f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses."
     yield from _figures(gate, "97.5 %")
+    yield from _healed(gate)
     lost = [each for each in gate["course"] if _counts(each) and each["incumbent_passed"]]
     yield from (f"- lost: `{each['case_id']}`" for each in lost)
 
@@ -173,12 +174,22 @@ def _gate(gate: Record) -> Iterator[str]:
     counted = f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses"
     yield f"{counted}; e-value {gate['e_value']:g}, accepted at 100."
     yield from _figures(gate, "95 %")
+    yield from _healed(gate)
     decisive = [each for each in enumerate(gate["course"], 1) if _counts(each[1])]
     if decisive:
         yield from ("", _EVIDENCE, "", "| pair | case | counts as | e-value |", "|---|---|---|---|")
     for place, each in decisive:
         what = "gain" if each["candidate_passed"] else "loss"
         yield f"| {place} | `{each['case_id']}` | {what} | {each['e_value']:g} |"
+
+
+def _healed(gate: Record) -> Iterator[str]:
+    """Tell of each case that was healed before and seemed lost."""
+    said = {True: "passed", False: "lost", None: "no verdict"}
+    for each in gate["course"]:
+        if each["again"]:
+            takes = ", ".join(said[passed] for passed in each["again"])
+            yield f"`{each['case_id']}` was healed before; lost, it was run again: {takes}."
 
 
 def _figures(gate: Record, confidence: str) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Ledger:
     healing_id: str
     agent: Agent
     texts: dict[int, str]
-    done: dict[tuple[Stage, int, str], Trial] = field(default_factory=dict)
+    done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -55,16 +55,22 @@ class Ledger:
         async with doctor.database.connection() as connection:
             trials = await store.trials(connection, hold.id)
             plans = await store.plans(connection, hold.id)
-        done = {(trial.stage, trial.arm, trial.case_id): trial for trial in trials}
+        done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
         return cls(doctor, healing_id, agent, texts, done, plans)
 
-    async def trial(self, stage: Stage, arm: int, case: Case) -> Trial | None:
+    async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt; None where it gave no verdict.
+
+        Args:
+            stage: what it is for.
+            arm: whose prompt.
+            case: what to run.
+            take: 0, or more to run the same again.
 
         Raises:
             BudgetSpentError: there is nothing left to pay it from.
         """
-        key = (stage, arm, case["id"])
+        key = (stage, arm, case["id"], take)
         if key not in self.done:
             plan = await self._plan(case) if self.agent == "worker" else None
             if plan is None and self.agent == "worker":
@@ -72,7 +78,7 @@ class Ledger:
             result, usage = await self._replayed(case, arm, plan)
             if not result.verdict:  # a fault that passes must not cost the case
                 result, usage = await self._replayed(case, arm, plan)
-            await self._store(stage, arm, case, result, usage)
+            await self._store(key, result, usage)
         trial = self.done[key]
         return trial if is_verdict(trial) else None
 
@@ -83,8 +89,9 @@ class Ledger:
         return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
 
     async def _store(
-        self, stage: Stage, arm: int, case: Case, result: Replayed, usage: Usage
+        self, key: tuple[Stage, int, str, int], result: Replayed, usage: Usage
     ) -> None:
+        stage, arm, case_id, take = key
         row = {
             "outcome": result.outcome,
             "passed": result.passed,
@@ -94,8 +101,8 @@ class Ledger:
         }
         hold = self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
-            self.done[stage, arm, case["id"]] = await store.add_trial(
-                connection, hold.id, stage=stage, arm=arm, case_id=case["id"], result=row
+            self.done[key] = await store.add_trial(
+                connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
 
     async def _plan(self, case: Case) -> dict[str, Any] | None:

@@ -80,12 +80,14 @@ def _stated(divided: Split) -> Split:
         [case for case in side if case["examples"]]
         for side in (divided["train"], divided["hold_out"], divided["regression"])
     )
+    kept = {case["id"] for case in (*hold_out, *regression)}
     return Split(
         train=train,
         hold_out=hold_out,
         regression=regression,
         fingerprint=fingerprint(train, hold_out, regression),
         looks=divided["looks"],
+        pinned=[each for each in divided["pinned"] if each in kept],
     )
 
 

@@ -12,7 +12,7 @@ from optimizer.passes import Optimizer
 from optimizer.state import DIET, Result, Trigger
 from tests.conftest import control
 from tests.integration.test_replay import agrees, disagreeing, tampered
-from tests.support.healing import Clinic, opened_clinic, passed
+from tests.support.healing import Clinic, defect, opened_clinic, passed
 from tests.support.processes import finished, selfheal
 
 FILLERS = (
@@ -98,6 +98,30 @@ async def test_what_the_screen_overlooks_the_gate_finds(
     assert [len(each["without"]) for each in await tried(clinic, result)] == [4, 2]
     assert max(each["pairs"] for each in gates) < 30
     await agrees(clinic, result, "gates: their candidates", "course", "candidate 7: fate")
+
+
+async def test_what_was_healed_before_may_not_be_lost(
+    clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run()
+    healed = await clinic.receipt(await clinic.heal())
+    pinned = {each["id"] for each in healed["healed_cases"]}
+    assert pinned
+    await clinic.put_live(LEAN)
+    monkeypatch.setattr(trimming, "_is_lost", lambda _: False)
+    monkeypatch.setattr(trimming, "_judged", lambda _: ("", "as the test says"))
+    result = await diet(clinic)
+    record = await clinic.receipt(result)
+    lost = next(each for each in record["gates"][0]["course"] if each["again"])
+    assert lost["case_id"] in set(record["split"]["pinned"]) & pinned
+    assert False in lost["again"]
+    reason = f"{lost['case_id']}, healed before, is lost in 2 of 3"
+    assert (result["outcome"], record["gates"][0]["reason"]) == ("rejected", reason)
+    assert {0, 1} <= {each["take"] for each in record["trials"]}
+    await agrees(clinic, result, "gate of candidate 6", "gates: their candidates")
+    await clinic.execute("UPDATE trials SET passed = true WHERE take > 0")
+    assert any(each.startswith("gate of") for each in await disagreeing(clinic, result))
 
 
 async def tried(clinic: Clinic, result: Result) -> list[dict[str, Any]]:
