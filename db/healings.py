@@ -13,7 +13,7 @@ from db.pool import Connection
 from db.prompts import Agent
 from db.text import json, storable
 
-Outcome = Literal["frozen", "rejected", "needs_approval", "canary", "promoted"]
+Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
 
 _SQL = queries.load("healings")
 
@@ -225,10 +225,16 @@ async def recent(connection: Connection, limit: int = 50) -> list[Healing]:
 
 
 async def of_version(connection: Connection, agent: Agent, version: int) -> list[Healing]:
-    """Return the closed healings of one incumbent, newest first."""
+    """Return the closed healings of one incumbent, newest first; a diet is none of these."""
     cursor = connection.cursor(row_factory=class_row(Healing))
     await cursor.execute(_SQL["of_version"], {"agent": agent, "version": version})
     return await cursor.fetchall()
+
+
+async def dieted(connection: Connection, agent: Agent, version: int) -> bool:
+    """Tell whether a version was on a diet before, or came of one."""
+    cursor = await connection.execute(_SQL["dieted"], {"agent": agent, "version": version})
+    return await cursor.fetchone() is not None
 
 
 async def healed_cases(connection: Connection, agent: Agent) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from db.pool import Connection
 from db.text import json, storable
 
 Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["last_good", "writer", "gepa"]
+Origin = Literal["last_good", "writer", "gepa", "diet"]
 
 _SQL = queries.load("trials")
 
@@ -32,7 +32,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One case run once under one prompt; `score` from 0 to 1."""
+    """One case run once under one prompt; `score` from 0 to 1.
+
+    `take` is 0, and counts up where the same case is run again under the same prompt.
+    """
 
     healing_id: UUID
     stage: Stage
@@ -43,6 +46,7 @@ class Trial:
     score: float
     executed: bool
     calls: int
+    take: int
     created_at: datetime
 
 
@@ -78,6 +82,7 @@ async def add_trial(
     stage: Stage,
     arm: int,
     case_id: str,
+    take: int = 0,
     result: dict[str, Any],
 ) -> Trial:
     """Store a trial; if it was stored before, that one stays. Return what is stored.
@@ -89,6 +94,7 @@ async def add_trial(
         "stage": stage,
         "arm": arm,
         "case_id": case_id,
+        "take": take,
         **{name: result[name] for name in ("outcome", "passed", "score", "executed", "calls")},
     }
     cursor = connection.cursor(row_factory=class_row(Trial))

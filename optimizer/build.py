@@ -11,6 +11,7 @@ from optimizer.nodes.blame import blame
 from optimizer.nodes.conclude import conclude
 from optimizer.nodes.detect import detect
 from optimizer.nodes.diagnose import diagnose
+from optimizer.nodes.diet import halve, trim
 from optimizer.nodes.gate import MOST_GATES, gate
 from optimizer.nodes.lint import lint
 from optimizer.nodes.propose import ROUNDS, propose
@@ -18,7 +19,8 @@ from optimizer.nodes.release import release
 from optimizer.nodes.sample import sample
 from optimizer.nodes.screen import screen
 from optimizer.nodes.triage import triage
-from optimizer.state import Result, State, Trigger
+from optimizer.state import Result, State, Trigger, on_diet
+from optimizer.trimming import half
 
 OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
 
@@ -27,7 +29,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     """Return the compiled optimizer; give it `context={"doctor": …}` with each invocation."""
     graph = StateGraph(State, context_schema=Given, input_schema=Trigger, output_schema=Result)
     finding = (detect, triage, sample, diagnose, blame)
-    for node in (*finding, propose, lint, screen, gate, release, conclude):
+    for node in (*finding, trim, halve, propose, lint, screen, gate, release, conclude):
         graph.add_node(node.__name__, node)
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
@@ -35,6 +37,8 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_conditional_edges("sample", after_sample)
     graph.add_conditional_edges("diagnose", after_diagnose)
     graph.add_conditional_edges("blame", after_blame)
+    graph.add_conditional_edges("trim", after_trim)
+    graph.add_edge("halve", "gate")
     graph.add_edge("propose", "lint")
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
@@ -56,13 +60,20 @@ def after_triage(state: State) -> str:
     return "conclude" if state.get("healing_id") else END
 
 
-def after_sample(state: State) -> Literal["diagnose", "propose"]:
+def after_sample(state: State) -> Literal["trim", "diagnose", "propose"]:
     """Diagnose, unless it is done: the findings are about this agent, by runs that stay the same.
 
     An evaluator's cases are others than the runs that brought the blame upon it.
     """
+    if on_diet(state):
+        return "trim"
     known = _diagnosed(state) and state["agent"] != "evaluator"
     return "propose" if known else "diagnose"
+
+
+def after_trim(state: State) -> Literal["gate", "conclude"]:
+    """Send to the gate what may go."""
+    return "conclude" if state.get("outcome") else "gate"
 
 
 def after_diagnose(state: State) -> Literal["blame", "propose"]:
@@ -94,13 +105,21 @@ def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
     return "gate" if state.get("survivor") else _again(state)
 
 
-def after_gate(state: State) -> Literal["release", "propose", "conclude"]:
+def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:
     """Release or stage what was not rejected; after a rejection try again, once."""
     last = state["gates"][-1]
     if last["verdict"] != "rejected":
         return "release"
     may_retry = len(state["gates"]) < MOST_GATES and not last["budget_spent"]
+    if on_diet(state):
+        return "halve" if may_retry and _has_half(state) else "conclude"
     return _again(state) if may_retry else "conclude"
+
+
+def _has_half(state: State) -> bool:
+    """Tell whether less could go than what the last gate rejected."""
+    live, last = state["incumbent"]["text"], state["gates"][-1]["ordinal"]
+    return half(state["agent"], live, state["proposals"], last) is not None
 
 
 def _again(state: State) -> Literal["propose", "conclude"]:

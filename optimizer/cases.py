@@ -119,12 +119,14 @@ def split(
             hold_out.append(case)
         else:
             regression.append(case)
+    kept = {case["id"] for case in (*hold_out, *regression)}
     return Split(
         train=train,
         hold_out=hold_out,
         regression=regression,
         fingerprint=fingerprint(train, hold_out, regression),
         looks={case["id"]: looks[case["id"]] for case in hold_out if looks.get(case["id"])},
+        pinned=[case["id"] for case in pinned if case["id"] in kept],
     )
 
 

@@ -14,6 +14,7 @@ from graph.context import Context, open_model, opened
 from graph.model import Model
 from graph.settings import ProposerName, Settings
 from optimizer.proposers.chosen import require
+from optimizer.purse import Purse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Doctor:
     model: Model
     rules: Rules
     holder: UUID = field(default_factory=uuid4)
+    purse: Purse = field(default_factory=Purse)
 
     def hold(self, healing_id: str) -> Hold:
         """Return this process's right to write to a healing."""

@@ -1,20 +1,24 @@
 """Which cases a gate asks about, in which order, and where it stops: pure, as gate.py is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from optimizer.gate import (
     FEWEST_PAIRS,
     MOST_CASES,
+    Decision,
     Pair,
     beyond_belief,
     beyond_hope,
     counts,
     decide,
     superior,
+    undone,
 )
 from optimizer.statistics import e_value
+
+MOST_HEALED: Final = 12
 
 
 @dataclass(slots=True)
@@ -22,12 +26,14 @@ class Course:
     """The cases that a gate asks about, in which order, and where it stops.
 
     Hold-out first, until the evidence decides; then, if it speaks for the candidate, regression
-    and what is left of hold-out, until there are enough pairs.
+    and what is left of hold-out, until there are enough pairs, and the cases healed before have
+    been asked about. One of these that is lost for good ends it.
 
     Attributes:
         hold_out: ids of the hold-out cases.
-        regression: ids of the regression cases.
+        regression: ids of the regression cases, those that were healed before first.
         width: how many cases are run at once.
+        pinned: ids of the cases that were healed before.
         pairs: those with verdicts on both sides, in order.
         asked: how many cases have been asked about, those without a verdict included.
     """
@@ -35,12 +41,15 @@ class Course:
     hold_out: Sequence[str]
     regression: Sequence[str]
     width: int
+    pinned: Collection[str] = ()
     pairs: list[Pair] = field(default_factory=list)
     asked: int = 0
     _others: int = 0
 
     def next(self) -> list[str]:
         """Return the ids of the cases to run now, empty if it stops here."""
+        if undone(self.pairs):
+            return []
         return list((self._rest() if self.proven else self._held())[: self.width])
 
     @property
@@ -54,8 +63,14 @@ class Course:
         self.asked += asked
         self.pairs += pairs
 
+    def decision(self) -> Decision:
+        """Decide by what was seen so far."""
+        return decide(self.pairs)
+
     def why(self) -> str:
         """Say why it stopped, provided that `next` gives nothing."""
+        if lost := undone(self.pairs):
+            return lost
         if self.proven:
             few = len(self.pairs) < FEWEST_PAIRS
             return "proven, but no cases are left" if few else "proven, over enough pairs"
@@ -66,6 +81,10 @@ class Course:
             return f"not even gains in all {left} hold-out cases left could prove it"
         return f"at the rate of gains seen, the {left} hold-out cases left will not prove it"
 
+    def healed(self) -> list[str]:
+        """Return the regression cases that were healed before and are asked about anyway."""
+        return [each for each in self.regression if each in self.pinned][:MOST_HEALED]
+
     def _held(self) -> Sequence[str]:
         """Return the hold-out cases left; none where they will not bring the evidence."""
         left = self.hold_out[:MOST_CASES][self.asked :]
@@ -74,7 +93,7 @@ class Course:
     def _rest(self) -> Sequence[str]:
         """Return what is left to show that nothing else is lost."""
         if len(self.pairs) >= FEWEST_PAIRS:
-            return []
+            return self.healed()[self._others :]
         seen = {pair.case_id for pair in self.pairs if pair.hold_out}
         held = [each for each in self.hold_out[:MOST_CASES] if each not in seen]
         return [*self.regression, *held][self._others :]
@@ -87,9 +106,10 @@ def report(course: Course, spent: str) -> dict[str, Any]:
         course: where it stopped.
         spent: the words for a budget that ended it before that; else empty.
     """
-    decision = decide(course.pairs)
-    if spent:
-        decision = replace(decision, reason=f"{decision.reason}; {spent}")
+    decision = course.decision()
+    if spent:  # a proof is whole only if nothing that was healed before is lost
+        verdict = "undecided" if decision.verdict == "accepted" else decision.verdict
+        decision = replace(decision, verdict=verdict, reason=f"{decision.reason}; {spent}")
     return {
         "budget_spent": bool(spent),
         **decision.as_json(),
@@ -108,6 +128,7 @@ def running(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
             "hold_out": pair.hold_out,
             "incumbent_passed": pair.incumbent_passed,
             "candidate_passed": pair.candidate_passed,
+            "again": list(pair.again),
             "e_value": round(e_value(*counts(pairs[: place + 1])), 4),
         }
         for place, pair in enumerate(pairs)

@@ -11,16 +11,17 @@ from optimizer import build, drift, endings, gate, screening
 from optimizer.course import Course, report
 from optimizer.gate import Pair
 from optimizer.ground import ground
+from optimizer.harmless import course_for
 from optimizer.lint import breaches
 from optimizer.receipt import difference
 from optimizer.release import Plan, plan
-from optimizer.state import WRITTEN, State
+from optimizer.state import WRITTEN, State, on_diet
 from optimizer.stored import Stored
 from optimizer.trials import INCUMBENT, is_verdict
 
 Record = dict[str, Any]
 Found = Iterator[tuple[str, Any, Any]]
-Tried = Mapping[tuple[Stage, int, str], Trial]
+Tried = Mapping[tuple[Stage, int, str, int], Trial]
 
 _OF_A_GATE: Final = {
     "pairs in order": ("pairs", "course"),
@@ -41,7 +42,8 @@ def candidates(record: Record, stored: Stored) -> Found:
         said = (each["round"], each["origin"], each["text"])
         yield f"{name}: its text", said, texts.get(ordinal)
         yield f"{name}: diff", each["diff"], difference(record, ordinal, each["text"])
-        yield f"{name}: fate", (each["fate"], each["reason"]), _fate(record, each)
+        if each["origin"] != "diet":  # see trims
+            yield f"{name}: fate", (each["fate"], each["reason"]), _fate(record, each)
 
 
 def _fate(record: Record, candidate: Record) -> tuple[str, str]:
@@ -78,7 +80,7 @@ def screens(record: Record, stored: Stored) -> Found:
         train = record["split"]["train"][: screening.CASES[agent]]
         results = {
             it["ordinal"]: [
-                trial for case in train if (trial := tried.get(("screen", it["ordinal"], case)))
+                trial for case in train if (trial := tried.get(("screen", it["ordinal"], case, 0)))
             ]
             for it in racing
         }
@@ -99,9 +101,7 @@ def gates(record: Record, stored: Stored) -> Found:
         name = f"gate of candidate {each['ordinal']}"
         walked = _walked(record, each, tried)
         if each["budget_spent"]:
-            left = [("gate", arm, case) for case in walked.next() for arm in (0, each["ordinal"])]
-            ran = {(it.stage, it.arm, it.case_id) for it in stored.trials}
-            yield f"{name}: cut short", True, any(key not in ran for key in left)
+            yield f"{name}: cut short", True, _cut_short(each, walked, stored)
         now = report(walked, each["stopped"] if each["budget_spent"] else "")
         for what, fields in _OF_A_GATE.items():
             before = {field: each[field] for field in fields}
@@ -111,24 +111,43 @@ def gates(record: Record, stored: Stored) -> Found:
 def _walked(record: Record, held: Record, tried: Tried) -> Course:
     """Return a gate's course by the trials; only the budget may end it before the evidence does."""
     split = record["split"]
-    walked = Course(split["hold_out"], split["regression"], held["width"])
+    sides = (split["hold_out"], split["regression"])
+    walked = course_for(record, sides, held["width"], split["pinned"])
     while batch := walked.next():
         if held["budget_spent"] and walked.asked >= held["asked"]:
             break
-        pairs = [_pair(tried, held["ordinal"], case, not walked.proven) for case in batch]
+        pairs = [_pair(tried, held["ordinal"], case, walked) for case in batch]
         walked.add(len(batch), [pair for pair in pairs if pair])
     return walked
 
 
-def _pair(tried: Tried, arm: int, case: str, hold_out: bool) -> Pair | None:
-    old, new = tried.get(("gate", INCUMBENT, case)), tried.get(("gate", arm, case))
-    return gate.paired(case, hold_out, old, new)
+def _cut_short(held: Record, walked: Course, stored: Stored) -> bool:
+    """Tell whether something is left of what was begun when the budget ended a gate."""
+    tried, arm = _tried(stored), held["ordinal"]
+    ran = {(it.stage, it.arm, it.case_id, it.take) for it in stored.trials}
+    left: list[tuple[Stage, int, str, int]] = []
+    for case in walked.next():
+        left += [("gate", INCUMBENT, case, 0), ("gate", arm, case, 0)]
+        pair = _pair(tried, arm, case, walked)
+        takes = len(pair.again) if pair else 0
+        left += [("gate", arm, case, take) for take in range(1, takes + 1)]
+    return any(key not in ran for key in left)
+
+
+def _pair(tried: Tried, arm: int, case: str, walked: Course) -> Pair | None:
+    old, new = tried.get(("gate", INCUMBENT, case, 0)), tried.get(("gate", arm, case, 0))
+    pair = gate.paired(case, not walked.proven, old, new)
+    while pair and gate.asks_again(pair, walked.pinned):
+        pair = gate.taken_again(pair, tried.get(("gate", arm, case, len(pair.again) + 1)))
+    return pair
 
 
 def _tried(stored: Stored) -> Tried:
     """Return the trials that are evidence."""
     return {
-        (each.stage, each.arm, each.case_id): each for each in stored.trials if is_verdict(each)
+        (each.stage, each.arm, each.case_id, each.take): each
+        for each in stored.trials
+        if is_verdict(each)
     }
 
 
@@ -137,7 +156,7 @@ def course(record: Record, stored: Stored) -> Found:
     # A round may have brought no candidate; receipts of before that was so do not count rounds.
     known = max((each["round"] for each in record["candidates"]), default=0)
     last = record.get("rounds", known)
-    if record["gave_up"] or not last:
+    if record["gave_up"] or not last or on_diet(record):
         return
     screen = next((each for each in record["screens"] if each["round"] == last), None)
     survivor = screen and screen["survivor"]
@@ -187,8 +206,11 @@ def _ending(record: Record) -> tuple[str, str]:
 def _decided(record: Record) -> endings.Ending | None:
     """Return the ending that the judge or a release brought; None if it was neither."""
     found, release = record["judge"], record["release"]
-    if found and drift.freezes(drift.of_json(found), record["asked_about"]):
-        return endings.frozen(drift.of_json(found).words())
+    judge = drift.of_json(found) if found else None
+    if judge and drift.freezes(judge, record["asked_about"], diet=on_diet(record)):
+        return endings.frozen(judge)
+    if on_diet(record) and record["candidates"] and not record["gates"]:
+        return endings.lean(record["candidates"])
     if not release:
         return None
     if release["void"]:

@@ -138,13 +138,16 @@ def of_json(plain: Mapping[str, Any]) -> Finding:
     return Finding(**plain)
 
 
-def freezes(finding: Finding, asked_about: Agent | None) -> bool:
+def freezes(finding: Finding, asked_about: Agent | None, *, diet: bool = False) -> bool:
     """Tell whether nothing may be healed by a judge; a broken prompt of its own is healed.
 
     Args:
         finding: what is found of the judge.
         asked_about: whose prompt the pass is about, if that was asked for.
+        diet: nothing seems to be missed where a judge cannot tell good from bad: it has to be well.
     """
+    if diet:
+        return finding.drifted or finding.low
     broken = finding.sound_version is not None and asked_about in (None, "evaluator")
     return finding.drifted and not broken
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from db.healings import Outcome
+from optimizer.drift import Finding
 from optimizer.release import Action, Plan
 from optimizer.state import Proposal
+from optimizer.trimming import nothing_goes
 
 _OUTCOMES: Final[Mapping[Action, Outcome]] = {
     "release": "promoted",
@@ -21,9 +23,15 @@ class Ending(NamedTuple):
     reason: str
 
 
-def frozen(judge: str) -> Ending:
-    """End without healing: `judge` says what was found of a judge that has drifted."""
-    return Ending("frozen", f"the judge has drifted: {judge}")
+def frozen(judge: Finding) -> Ending:
+    """End without healing, by what was found of a judge that has drifted, or never was sound."""
+    why = "the judge has drifted" if judge.drifted else "the judge is not to be relied on"
+    return Ending("frozen", f"{why}: {judge.words()}")
+
+
+def lean(proposals: Sequence[Proposal]) -> Ending:
+    """End a diet in which no sentence can go."""
+    return Ending("healthy", nothing_goes(proposals))
 
 
 def released(planned: Plan, gate_reason: str) -> Ending:

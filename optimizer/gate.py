@@ -1,7 +1,7 @@
 """What the gate decides from the pairs seen so far: pure, so that a receipt can be recomputed."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from db.trials import Trial
@@ -17,6 +17,7 @@ from optimizer.statistics import (
 
 MOST_CASES: Final = 60
 FEWEST_PAIRS: Final = 30
+MOST_TAKES: Final = 3
 DEAD_RATE: Final = 0.2
 
 Verdict = Literal["accepted", "rejected", "undecided"]
@@ -24,7 +25,11 @@ Verdict = Literal["accepted", "rejected", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case under both prompts. `hold_out` pairs count for superiority, all for the rest."""
+    """One case under both prompts. `hold_out` pairs count for superiority, all for the rest.
+
+    `again`: of a case that was healed before and seems lost, whether the candidate passed it when
+    it was run again; null where that gave no verdict.
+    """
 
     case_id: str
     hold_out: bool
@@ -32,6 +37,7 @@ class Pair:
     candidate_passed: bool
     incumbent_score: float
     candidate_score: float
+    again: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,34 @@ def paired(case_id: str, hold_out: bool, old: Trial | None, new: Trial | None) -
     if old is None or new is None:
         return None
     return Pair(case_id, hold_out, old.passed, new.passed, old.score, new.score)
+
+
+def asks_again(pair: Pair, pinned: Collection[str]) -> bool:
+    """Tell whether a case is to be run again under the candidate, before it counts as lost.
+
+    Args:
+        pair: what it came to so far.
+        pinned: ids of the cases that were healed before.
+    """
+    lost = pair.incumbent_passed and not pair.candidate_passed
+    undecided = len(pair.again) < MOST_TAKES - 1 and not lost_for_good(pair)
+    return lost and undecided and pair.case_id in pinned
+
+
+def lost_for_good(pair: Pair) -> bool:
+    """Tell whether a case that was healed before is lost in 2 of 3 takes, the first included."""
+    return any(passed is False for passed in pair.again)
+
+
+def taken_again(pair: Pair, trial: Trial | None) -> Pair:
+    """Return the pair with another take under the candidate."""
+    return replace(pair, again=(*pair.again, trial.passed if trial else None))
+
+
+def undone(pairs: Sequence[Pair]) -> str:
+    """Say that a case that was healed before is lost, if one is."""
+    lost = next((pair.case_id for pair in pairs if lost_for_good(pair)), "")
+    return f"{lost}, healed before, is lost in 2 of {MOST_TAKES}" if lost else ""
 
 
 def fate(verdict: Verdict) -> Literal["accepted", "gate"]:
@@ -96,6 +130,8 @@ def decide(pairs: Sequence[Pair]) -> Decision:
     evidence = e_value(gains, losses)
     difference = paired_difference([p.candidate_score - p.incumbent_score for p in pairs])
     verdict, reason = _verdict(evidence, gains, losses, len(pairs), difference.lower)
+    if lost := undone(pairs):
+        verdict, reason = "rejected", lost
     return Decision(
         verdict=verdict,
         reason=reason,

@@ -93,7 +93,7 @@ def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list
         *_borrowed(candidate, ground),
         *disguises(candidate, ground.known),
         *standing_orders(candidate, ground.known, ground.agent),
-        *_dropped(candidate, ground.incumbent),
+        *dropped(candidate, ground.incumbent),
     ]
 
 
@@ -143,7 +143,8 @@ def _borrowed(text: str, ground: Ground) -> Iterator[str]:
         yield f"it has words from the logs: {', '.join(odd[:3])}"
 
 
-def _dropped(candidate: str, incumbent: str) -> Iterator[str]:
+def dropped(candidate: str, incumbent: str) -> Iterator[str]:
+    """Yield what a prompt always has to keep and the candidate no longer has."""
     old, new = plain(incumbent), plain(candidate)
     for name, pattern in _KEPT.items():
         if pattern.search(old) and not pattern.search(new):

@@ -74,6 +74,7 @@ def split_marked(
         regression=regression,
         fingerprint=fingerprint(train, hold_out, regression),
         looks={case["id"]: looks[case["id"]] for case in hold_out if looks.get(case["id"])},
+        pinned=[],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from db.healings import Cost, Healing
 from db.trials import Trial
-from optimizer.state import Case, Proposal, State
+from optimizer.state import Case, Proposal, State, on_diet
 
 
 def receipt(
@@ -35,7 +35,9 @@ def receipt(
     """
     ended = datetime.now(UTC)
     split = state.get("split")
-    healed = [*split["train"], *split["hold_out"]] if split and outcome == "promoted" else []
+    # A canary is promoted later, or not: what is healed by then is asked of its row.
+    heals = state.get("to_version") is not None and not on_diet(state)
+    healed = [*split["train"], *split["hold_out"]] if split and heals else []
     return {
         "healing_id": str(healing.id),
         "selfheal": version("selfheal"),
@@ -94,7 +96,8 @@ def _split(state: State) -> dict[str, Any] | None:
         return None
     sides = ("train", "hold_out", "regression")
     ids = {side: [case["id"] for case in split[side]] for side in sides}  # type: ignore[literal-required]
-    return {**ids, "fingerprint": split["fingerprint"], "looks": split["looks"]}
+    others = {name: split[name] for name in ("fingerprint", "looks", "pinned")}
+    return {**ids, **others}
 
 
 def _healed(case: Case) -> dict[str, Any]:

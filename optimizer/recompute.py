@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from optimizer import decisions, origins
+from optimizer import decisions, origins, trims
 from optimizer.stored import Stored
 
 Record = dict[str, Any]
@@ -20,9 +20,11 @@ _SECTIONS: Final[tuple[Section, ...]] = (
     origins.blamed,
     origins.split,
     decisions.candidates,
+    trims.sentences,
     decisions.screens,
     decisions.gates,
     decisions.course,
+    trims.course,
     decisions.released,
     decisions.ended,
     origins.costs,

@@ -7,7 +7,9 @@ from db.prompts import Agent
 from optimizer.text import plain, stem, words
 from optimizer.vocabulary import NAMES, general
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n\s*\n|\n(?=\s*(?:[-*#\u2022]|\d+[.)])\s)|(?<=[.!?])\n")
+SENTENCE_END = re.compile(
+    r"(?<=[.!?])[\"')\]]*\s+|\n\s*\n|\n(?=\s*(?:[-*#\u2022]|\d+[.)])\s)|(?<=[.!?])\n"
+)
 # A sentence with one of these makes a case of something, or brings something in from outside.
 _CASE = re.compile(
     r"\b(?:if|when|whenever|unless|until|once|where|wherever|while|provided|upon|seeing|given"
@@ -94,7 +96,7 @@ _QUOTED = re.compile(
 def sentences(text: str) -> list[str]:
     """Return a text's sentences; a list belongs to the line that announces it by a colon."""
     found: list[str] = []
-    for each in filter(str.strip, _END.split(text)):
+    for each in filter(str.strip, SENTENCE_END.split(text)):
         if found and found[-1].rstrip().endswith((":", ",", ";")):
             found[-1] += f"\n{each}"
         else:

@@ -1,5 +1,6 @@
 """What goes into the optimizer graph, what its nodes share, and what comes out: plain JSON."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from db.prompts import Agent
@@ -22,6 +23,7 @@ Outcome = Literal[
 
 WRITTEN: Final[tuple[Origin, ...]] = ("writer", "gepa")
 """The origins of texts that a model wrote: lint reads them, and a writer hears of their fate."""
+DIET: Final = "diet"  # what sets off a healing that is to shorten a prompt, and not to better it
 
 
 class Version(TypedDict):
@@ -52,6 +54,7 @@ class Split(TypedDict):
     """Who may see what: train is shown to the diagnostician, the others never are.
 
     `looks`: how many earlier gates looked at a hold-out case, those never looked at left out.
+    `pinned`: ids of the cases in hold-out and regression that earlier healings healed.
     """
 
     train: list[Case]
@@ -59,6 +62,7 @@ class Split(TypedDict):
     regression: list[Case]
     fingerprint: str
     looks: dict[str, int]
+    pinned: list[str]
 
 
 class Evidence(TypedDict):
@@ -89,7 +93,10 @@ class Findings(TypedDict):
 
 
 class Proposal(TypedDict):
-    """A candidate and what has become of it so far; `fate` is empty while it is in the race."""
+    """A candidate and what has become of it so far; `fate` is empty while it is in the race.
+
+    `without`: of a diet's, the places of the sentences that are left out, the least missed first.
+    """
 
     ordinal: int
     round: int
@@ -99,10 +106,14 @@ class Proposal(TypedDict):
     rationale: str
     fate: Literal["", "lint", "screen", "gate", "accepted"]
     reason: str
+    without: NotRequired[list[int]]
 
 
 class Trigger(TypedDict):
-    """What a pass is asked to look at; without an agent, whichever is to blame."""
+    """What a pass is asked to look at; without an agent, whichever is to blame.
+
+    A pass whose `trigger` is `diet` names the agent.
+    """
 
     agent: NotRequired[Agent]
     trigger: NotRequired[str]
@@ -150,3 +161,8 @@ class Result(TypedDict):
     reason: NotRequired[str]
     healing_id: NotRequired[str]
     to_version: NotRequired[int | None]
+
+
+def on_diet(passing: Mapping[str, Any]) -> bool:
+    """Tell whether a pass, or the healing of a receipt, is a diet."""
+    return passing.get("trigger") == DIET

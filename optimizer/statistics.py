@@ -71,24 +71,28 @@ def futile(gains: int, losses: int, asked: int, left: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A mean paired difference of scores with its one-sided 95 % lower bound."""
+    """A mean paired difference of scores with its one-sided lower bound."""
 
     n: int
     mean: float
     lower: float
 
 
-def paired_difference(differences: Sequence[float]) -> Difference:
+def paired_difference(differences: Sequence[float], confidence: float = 0.95) -> Difference:
     """Return the mean difference, candidate minus incumbent, and its lower bound (Student's t).
 
     With fewer than two pairs nothing is known: the bound is minus infinity.
+
+    Args:
+        differences: of scores, in pairs.
+        confidence: how sure the bound is, one-sided, 0 to 1.
     """
     n = len(differences)
     if n < 2:
         return Difference(n, differences[0] if differences else 0.0, -math.inf)
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    margin = float(special.stdtrit(n - 1, 0.95)) * math.sqrt(variance / n)
+    margin = float(special.stdtrit(n - 1, confidence)) * math.sqrt(variance / n)
     return Difference(n, mean, mean - margin)
 
 
@@ -115,6 +119,11 @@ def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:
         of: of how many before; the rate is smoothed, since a perfect record forbids nothing.
     """
     return float(special.bdtr(agreed, asked, (usual + 1) / (of + 2)))
+
+
+def more_losses(gains: int, losses: int) -> float:
+    """Return how likely so many of the discordant pairs are losses, if each is a fair coin."""
+    return float(special.bdtrc(losses - 1, gains + losses, 0.5)) if losses else 1.0
 
 
 def share_interval(successes: int, of: int) -> tuple[float, float]:

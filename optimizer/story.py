@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from optimizer.state import on_diet
+
 Record = dict[str, Any]
 
 _MOST_RUNS = 8
@@ -13,6 +15,10 @@ _EVIDENCE = (
     "The hold-out pairs that only one side passed, and the evidence after each. Of a candidate that"
     " is no better each is a fair coin, and it reaches 100 at most once in a hundred:"
 )
+_TRIMMED = (
+    "Each was left out alone on a few train cases, the longest first; then all that nobody missed"
+    " together, on others. The most that may go went to a gate; if rejected, half of it did:"
+)
 
 
 def as_markdown(record: Record, then: str = "") -> str:
@@ -22,7 +28,8 @@ def as_markdown(record: Record, then: str = "") -> str:
         record: the receipt.
         then: what became of the healing later, if anything did.
     """
-    parts = (_head, _failures, _judge, _diagnosis, _cases, _candidates, _release, _cost)
+    tried = (_cases, _sentences, _release) if on_diet(record) else (_cases, _candidates, _release)
+    parts = (_head, _failures, _judge, _diagnosis, *tried, _cost)
     lines = [line for part in parts for line in part(record)]
     if then:
         lines += ["", f"Then: {then}."]
@@ -31,7 +38,8 @@ def as_markdown(record: Record, then: str = "") -> str:
 
 
 def _head(record: Record) -> Iterator[str]:
-    yield f"# Healing of the {record['agent']}: {record['outcome']}"
+    what = "Diet" if on_diet(record) else "Healing"
+    yield f"# {what} of the {record['agent']}: {record['outcome']}"
     yield from ("", record["reason"], "")
     opened = f"{record['opened_at'][:19]} UTC"
     yield f"- healing `{record['healing_id']}`, {record['trigger']}, {opened}"
@@ -39,6 +47,8 @@ def _head(record: Record) -> Iterator[str]:
 
 
 def _failures(record: Record) -> Iterator[str]:
+    if on_diet(record):
+        return
     yield from ("", "## What failed", "")
     errors = record["errors_counted_out"]
     yield (
@@ -108,6 +118,33 @@ def _candidates(record: Record) -> Iterator[str]:
                 yield from _gate(gate)
 
 
+def _sentences(record: Record) -> Iterator[str]:
+    """Tell a diet: what was tried without each sentence, and the gates of what was left."""
+    if record["candidates"]:
+        yield from ("", "## Sentences", "", _TRIMMED, "")
+        yield from ("| | the prompt without | |", "|---|---|---|")
+    gates = {each["ordinal"]: each for each in record["gates"]}
+    for each in record["candidates"]:
+        fates = {"": "may go", "accepted": "goes"}
+        why = f"{fates.get(each['fate'], 'stays')}: {each['reason']}"
+        sentence = _quoted(each["rationale"]).replace("|", "/")
+        yield f"| {each['ordinal']} | {sentence} | {why} |"
+    for each in record["candidates"]:
+        if gate := gates.get(each["ordinal"]):
+            yield from ("", f"## Without: {_quoted(each['rationale'], 400)}", "")
+            yield from (f"{_FENCE}diff", each["diff"].replace(_FENCE, "'" * 4), _FENCE)
+            yield from _harmless(gate)
+
+
+def _harmless(gate: Record) -> Iterator[str]:
+    yield from ("", f"### Gate: {gate['verdict']}", "", f"{gate['reason'].capitalize()}.")
+    yield f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses."
+    yield from _figures(gate, "97.5 %")
+    yield from _healed(gate)
+    lost = [each for each in gate["course"] if _counts(each) and each["incumbent_passed"]]
+    yield from (f"- lost: `{each['case_id']}`" for each in lost)
+
+
 def _candidate(each: Record) -> Iterator[str]:
     origin = _ORIGINS[each["origin"]]
     fates = {"accepted": "accepted", "": "not tried"}
@@ -134,21 +171,35 @@ def _rank(survivor: int | None, ordinal: int) -> str:
 
 
 def _gate(gate: Record) -> Iterator[str]:
-    lower = "unknown" if gate["lower"] is None else f"{gate['lower']:+.3f}"
     yield from ("", f"### Gate of candidate {gate['ordinal']}: {gate['verdict']}", "")
     counted = f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses"
     yield f"{counted}; e-value {gate['e_value']:g}, accepted at 100."
-    rates = f"incumbent {gate['incumbent_rate']:.0%}, candidate {gate['candidate_rate']:.0%}"
-    yield f"Passed: {rates}."
-    difference = f"Score difference {gate['difference']:+.3f}"
-    yield f"{difference}, 95 % lower bound {lower} (above -0.10)."
-    yield f"It stopped after {gate['asked']} cases: {gate['stopped']}."
+    yield from _figures(gate, "95 %")
+    yield from _healed(gate)
     decisive = [each for each in enumerate(gate["course"], 1) if _counts(each[1])]
     if decisive:
         yield from ("", _EVIDENCE, "", "| pair | case | counts as | e-value |", "|---|---|---|---|")
     for place, each in decisive:
         what = "gain" if each["candidate_passed"] else "loss"
         yield f"| {place} | `{each['case_id']}` | {what} | {each['e_value']:g} |"
+
+
+def _healed(gate: Record) -> Iterator[str]:
+    """Tell of each case that was healed before and seemed lost."""
+    said = {True: "passed", False: "lost", None: "no verdict"}
+    for each in gate["course"]:
+        if each["again"]:
+            takes = ", ".join(said[passed] for passed in each["again"])
+            yield f"`{each['case_id']}` was healed before; lost, it was run again: {takes}."
+
+
+def _figures(gate: Record, confidence: str) -> Iterator[str]:
+    rates = f"incumbent {gate['incumbent_rate']:.0%}, candidate {gate['candidate_rate']:.0%}"
+    yield f"Passed: {rates}."
+    lower = "unknown" if gate["lower"] is None else f"{gate['lower']:+.3f}"
+    difference = f"Score difference {gate['difference']:+.3f}"
+    yield f"{difference}, {confidence} lower bound {lower} (above -0.10)."
+    yield f"It stopped after {gate['asked']} cases: {gate['stopped']}."
 
 
 def _counts(pair: Record) -> bool:

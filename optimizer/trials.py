@@ -38,7 +38,7 @@ class Ledger:
     healing_id: str
     agent: Agent
     texts: dict[int, str]
-    done: dict[tuple[Stage, int, str], Trial] = field(default_factory=dict)
+    done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -56,21 +56,27 @@ class Ledger:
         async with doctor.database.connection() as connection:
             trials = await store.trials(connection, hold.id)
             plans = await store.plans(connection, hold.id)
-        done = {(trial.stage, trial.arm, trial.case_id): trial for trial in trials}
+        done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
         return cls(doctor, healing_id, agent, texts, done, plans)
 
-    async def trial(self, stage: Stage, arm: int, case: Case) -> Trial | None:
+    async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt; None where it gave no verdict.
+
+        Args:
+            stage: what it is for.
+            arm: whose prompt.
+            case: what to run.
+            take: 0, or more to run the same again.
 
         Raises:
             BudgetSpentError: there is nothing left to pay it from.
         """
-        key = (stage, arm, case["id"])
+        key = (stage, arm, case["id"], take)
         if key not in self.done:
             ran = await self._patiently(case, self.texts[arm])
             if ran is None:
                 return None
-            await self._store(stage, arm, case, *ran)
+            await self._store(key, *ran)
         trial = self.done[key]
         return trial if is_verdict(trial) else None
 
@@ -100,8 +106,9 @@ class Ledger:
         return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
 
     async def _store(
-        self, stage: Stage, arm: int, case: Case, result: Replayed, usage: Usage
+        self, key: tuple[Stage, int, str, int], result: Replayed, usage: Usage
     ) -> None:
+        stage, arm, case_id, take = key
         row = {
             "outcome": result.outcome,
             "passed": result.passed,
@@ -111,8 +118,8 @@ class Ledger:
         }
         hold = self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
-            self.done[stage, arm, case["id"]] = await store.add_trial(
-                connection, hold.id, stage=stage, arm=arm, case_id=case["id"], result=row
+            self.done[key] = await store.add_trial(
+                connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
 
     async def _plan(self, case: Case) -> dict[str, Any] | None:
@@ -160,16 +167,27 @@ async def pay(
                     input_tokens=usage["input_tokens"],
                     output_tokens=usage["output_tokens"],
                 )
+            await doctor.purse.settled(hold.id)
 
 
 async def _reserve(doctor: Doctor, hold: Hold, calls: int) -> None:
+    """Reserve calls; where others hold what they may not need, wait for them.
+
+    Raises:
+        BudgetSpentError: what is left does not suffice, and nothing more will come back.
+    """
     rules = doctor.rules
-    async with doctor.database.connection() as connection:
-        allowed = await healings.reserve(
-            connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
-        )
-    if not allowed:
-        raise BudgetSpentError
+    while True:
+        given_back = doctor.purse.given_back
+        async with doctor.database.connection() as connection:
+            allowed = await healings.reserve(
+                connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
+            )
+        if allowed:
+            doctor.purse.took(hold.id)
+            return
+        if not await doctor.purse.may_retry(hold.id, given_back):
+            raise BudgetSpentError
 
 
 def is_verdict(trial: Trial) -> bool:

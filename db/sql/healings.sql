@@ -88,7 +88,14 @@ SELECT * FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
 -- name: of_version
 -- What was tried for this incumbent, newest first: the cool-down counts from it.
 SELECT * FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
-  AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT 20;
+  AND closed_at IS NOT NULL AND trigger <> 'diet' ORDER BY closed_at DESC LIMIT 20;
+
+-- name: dieted
+-- Asked again and again, some diet would pass by luck (one cut short by the budget cannot); and of a diet after a diet the losses add up.
+SELECT 1 FROM healings
+WHERE agent = %(agent)s AND trigger = 'diet' AND NOT errored AND outcome <> 'frozen'
+  AND coalesce(receipt #>> '{gates,-1,budget_spent}', '') <> 'true'
+  AND (incumbent_version = %(version)s OR to_version = %(version)s) LIMIT 1;
 
 -- name: healed_cases
 -- The production cases of every healing that was released: they must stay healed.

@@ -15,14 +15,14 @@ ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin =
 SELECT * FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
 
 -- name: add_trial
-INSERT INTO trials (healing_id, stage, arm, case_id, outcome, passed, score, executed, calls)
-VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(outcome)s, %(passed)s, %(score)s,
-        %(executed)s, %(calls)s)
-ON CONFLICT (healing_id, stage, arm, case_id) DO UPDATE SET stage = trials.stage  -- the first stays
+INSERT INTO trials (healing_id, stage, arm, case_id, take, outcome, passed, score, executed, calls)
+VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(take)s, %(outcome)s, %(passed)s,
+        %(score)s, %(executed)s, %(calls)s)
+ON CONFLICT (healing_id, stage, arm, case_id, take) DO UPDATE SET stage = trials.stage  -- the first stays
 RETURNING *;
 
 -- name: trials
-SELECT * FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id;
+SELECT * FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id, take;
 
 -- name: add_plan
 INSERT INTO plans (healing_id, case_id, plan) VALUES (%(healing_id)s, %(case_id)s, %(plan)s)

@@ -13,7 +13,8 @@ from db.pool import Connection
 from db.prompts import Agent, Prompt
 from db.runs import Run
 from optimizer.context import Given, Rules, doctor_of
-from optimizer.state import State, Version
+from optimizer.pieces import pieces
+from optimizer.state import State, Version, on_diet
 from optimizer.statistics import DETECT_AT, surprise
 
 GOOD_RATE: Final = 0.8
@@ -59,6 +60,9 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             for agent in _WORKING
             if (good := last_good(situation.records[agent], numbers[agent]))
         ]
+        dieted = on_diet(state) and await healings.dieted(
+            connection, state["agent"], numbers[state["agent"]]
+        )
     found: dict[str, Any] = {
         "incumbents": _versions(live.values()),
         "last_goods": _versions(goods),
@@ -66,9 +70,31 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         "failed_run_ids": [str(run.id) for run in situation.failures],
         "errors": situation.errors,
     }
-    if not state.get("forced") and (verdict := judge(situation, doctor.rules)):
+    if on_diet(state):  # it looks at what is asked for, whether that failed or not
+        found["failed_run_ids"] = []
+        if refused := no_diet(live[state["agent"]], dieted, situation, doctor.rules):
+            found["outcome"], found["reason"] = refused
+    elif not state.get("forced") and (verdict := judge(situation, doctor.rules)):
         found["outcome"], found["reason"] = verdict
     return found
+
+
+def no_diet(
+    live: Prompt, dieted: bool, situation: Situation, rules: Rules
+) -> tuple[str, str] | None:
+    """Return why a version goes on no diet, as outcome and words; None if it may."""
+    name = f"the {live.agent}'s version {live.version}"
+    if len(pieces(live.text, 2)) < 2:
+        return "healthy", f"{name} is of one sentence"
+    if dieted:
+        return "cooling_down", f"{name} was on a diet before, or came of one: once is enough"
+    if situation.calls_today >= rules.daily_calls:
+        return "cooling_down", _spent(rules)
+    return None
+
+
+def _spent(rules: Rules) -> str:
+    return f"the day's {rules.daily_calls} model calls are spent"
 
 
 def _in_vain(healing: Healing) -> bool:
@@ -155,7 +181,7 @@ def cooling(situation: Situation, rules: Rules) -> str:
     After a rejection: an hour, doubling to a day, and so many new failures.
     """
     if situation.calls_today >= rules.daily_calls:
-        return f"the day's {rules.daily_calls} model calls are spent"
+        return _spent(rules)
     if not situation.tried:
         return ""
     last = situation.tried[0]

@@ -10,6 +10,7 @@ from optimizer import gate as rules
 from optimizer.context import Given, doctor_of
 from optimizer.course import Course, report
 from optimizer.gate import Pair
+from optimizer.harmless import course_for
 from optimizer.state import Case, Proposal, State
 from optimizer.together import all_of
 from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger
@@ -47,23 +48,38 @@ async def _run(ledger: Ledger, arm: int, state: State, width: int) -> tuple[Cour
     """
     split = state["split"]
     cases = {case["id"]: case for case in (*split["hold_out"], *split["regression"])}
-    course = Course(
-        [case["id"] for case in split["hold_out"]],
-        [case["id"] for case in split["regression"]],
+    course = course_for(
+        state,
+        (_ids(split["hold_out"]), _ids(split["regression"])),
         width,
+        split["pinned"],
     )
     try:
         while batch := course.next():
             held = not course.proven
-            found = await _pairs(ledger, arm, [cases[each] for each in batch], hold_out=held)
+            asked = [cases[each] for each in batch]
+            found = await _pairs(ledger, arm, asked, split["pinned"], hold_out=held)
             course.add(len(batch), found)
     except BudgetSpentError as error:
         return course, str(error)
     return course, ""
 
 
-async def _pairs(ledger: Ledger, arm: int, cases: Sequence[Case], *, hold_out: bool) -> list[Pair]:
-    found = await all_of(*(_pair(ledger, arm, case, hold_out) for case in cases))
+def _ids(cases: Sequence[Case]) -> list[str]:
+    return [case["id"] for case in cases]
+
+
+async def _pairs(
+    ledger: Ledger, arm: int, cases: Sequence[Case], pinned: Sequence[str], *, hold_out: bool
+) -> list[Pair]:
+    async def one(case: Case) -> Pair | None:
+        pair = await _pair(ledger, arm, case, hold_out)
+        while pair and rules.asks_again(pair, pinned):
+            take = len(pair.again) + 1
+            pair = rules.taken_again(pair, await ledger.trial("gate", arm, case, take))
+        return pair
+
+    found = await all_of(*map(one, cases))
     return [pair for pair in found if pair]
 
 

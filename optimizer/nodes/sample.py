@@ -11,7 +11,8 @@ from optimizer import evidence
 from optimizer.cases import case_of, distinct, fingerprint, golden_requests, split
 from optimizer.context import Given, doctor_of
 from optimizer.marked import golden_case, people_case, split_marked
-from optimizer.state import Case, Split, State
+from optimizer.state import Case, Split, State, on_diet
+from optimizer.trimming import Trimming, set_aside
 from optimizer.verdicts import golden_verdicts
 
 MOST_RUNS: Final = 200
@@ -45,10 +46,15 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
         looks=looks,
         order=state["healing_id"],
     )
+    if state["agent"] == "manager":
+        divided = _stated(divided)
+    if on_diet(state):  # nobody is shown a run
+        count = Trimming(state["agent"], state["incumbent"]["text"]).cases
+        return {"split": set_aside(divided, count), "evidence": []}
     train = {case["id"] for case in divided["train"]}
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
     return {
-        "split": _stated(divided) if state["agent"] == "manager" else divided,
+        "split": divided,
         "evidence": [evidence.of_run(run) for run in shown[: evidence.MOST]],
     }
 
@@ -74,12 +80,14 @@ def _stated(divided: Split) -> Split:
         [case for case in side if case["examples"]]
         for side in (divided["train"], divided["hold_out"], divided["regression"])
     )
+    kept = {case["id"] for case in (*hold_out, *regression)}
     return Split(
         train=train,
         hold_out=hold_out,
         regression=regression,
         fingerprint=fingerprint(train, hold_out, regression),
         looks=divided["looks"],
+        pinned=[each for each in divided["pinned"] if each in kept],
     )
 
 

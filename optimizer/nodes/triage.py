@@ -9,14 +9,14 @@ from db import healings, prompts
 from optimizer import drift, endings
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.patient import admit
-from optimizer.state import State, Version
+from optimizer.state import State, Version, on_diet
 
 
 async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Go on only with failures that a prompt may be to blame for, and only alone."""
     doctor = doctor_of(runtime)
     failures = len(state["failed_run_ids"])
-    if not state.get("forced") and failures < doctor.rules.failure_threshold:
+    if not (state.get("forced") or on_diet(state)) and failures < doctor.rules.failure_threshold:
         errors = state["errors"]
         return {
             "outcome": "not_the_prompt",
@@ -50,8 +50,8 @@ async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any
     """
     finding = await drift.examine(doctor, healing_id)
     found: dict[str, Any] = {"judge": finding.as_json(), "opinions": dict(finding.opinions)}
-    if drift.freezes(finding, state.get("agent")):
-        return {**found, **endings.frozen(finding.words())._asdict()}
+    if drift.freezes(finding, state.get("agent"), diet=on_diet(state)):
+        return {**found, **endings.frozen(finding)._asdict()}
     if not finding.drifted or finding.sound_version is None:
         return found
     async with doctor.database.connection() as connection:

@@ -13,7 +13,8 @@ from graph.data import open_data
 from graph.settings import read_settings
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer
-from optimizer.state import Trigger
+from optimizer.state import DIET, Trigger
+from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.tracing import tracing
 
@@ -25,9 +26,16 @@ from server.tracing import tracing
     help="Whose prompt to look at.  [default: whichever is to blame]",
 )
 @click.option("--force", is_flag=True, help="Heal even if failures are too few, or it is too soon.")
+@click.option(
+    "--diet",
+    is_flag=True,
+    help="Leave sentences out that nobody misses, of the worker's or the --agent manager's prompt."
+    " Asks for no failures, so it goes not with --force; once for a version.",
+)
 @run_async
-async def optimize(agent: Agent | None, force: bool) -> None:
+async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""
+    trigger = _trigger(agent, force=force, diet=diet)
     settings = read_settings()
     require_model(settings)
     console = Console(stderr=True)
@@ -42,9 +50,24 @@ async def optimize(agent: Agent | None, force: bool) -> None:
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):
-        trigger = Trigger(trigger="command", forced=force)
-        if agent:
-            trigger["agent"] = agent
         result = await Optimizer(doctor, watch).run(trigger)
     shown = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
     click.echo(json.dumps(shown))
+
+
+def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
+    """Return what the pass is asked to look at.
+
+    Raises:
+        Refused: there is no such pass.
+    """
+    if diet and force:
+        raise Refused("--diet goes not with --force: a diet waits for no failures")
+    if diet and agent == "evaluator":
+        raise Refused("the evaluator goes on no diet, since scores of two judges do not compare")
+    if diet:
+        return Trigger(trigger=DIET, agent=agent or "worker")
+    trigger = Trigger(trigger="command", forced=force)
+    if agent:
+        trigger["agent"] = agent
+    return trigger

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from optimizer.course import Course, report
 from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, superior
+from optimizer.harmless import DietCourse
 from optimizer.statistics import hopeless
 
 HOLD_OUT = [f"h{number}" for number in range(70)]
@@ -109,3 +110,41 @@ def test_whatever_happens_it_ends_and_never_counts_a_case_twice(
     assert sum(pair.hold_out for pair in course.pairs) <= MOST_CASES
     if not superior(course.pairs):
         assert all(pair.hold_out for pair in course.pairs)
+
+
+def lost(case: str, *again: bool | None) -> Pair:
+    return Pair(case, False, True, False, 1, 0, again)
+
+
+def proven(pinned: list[str]) -> Course:
+    """Return a course with its proof and enough pairs, but for what was healed before."""
+    course = Course(HOLD_OUT, REGRESSION, 4, pinned)
+    course.add(40, [Pair(each, True, False, True, 0, 1) for each in HOLD_OUT[:40]])
+    return course
+
+
+def test_what_was_healed_before_is_asked_about_though_there_are_enough_pairs() -> None:
+    healed = [f"r{number}" for number in range(15)]
+    course = proven(healed)
+    assert ask(course, BOTH) == healed[:12]
+    assert course.why() == "proven, over enough pairs"
+
+
+def test_a_proof_that_the_budget_cut_short_before_that_waits_for_a_person() -> None:
+    course = proven(REGRESSION[:5])
+    assert report(course, "")["verdict"] == "accepted"
+    assert report(course, "no more")["verdict"] == "undecided"
+
+
+def test_one_that_is_lost_for_good_ends_a_gate() -> None:
+    for course in (Course(HOLD_OUT, REGRESSION, 4), DietCourse(HOLD_OUT, REGRESSION, 4)):
+        course.add(4, [Pair("h1", True, False, True, 0, 1), lost("h0", True, False)])
+        assert course.next() == []
+        assert course.why() == "h0, healed before, is lost in 2 of 3"
+        assert (course.decision().verdict, course.decision().reason) == ("rejected", course.why())
+
+
+def test_a_diet_asks_first_about_what_was_healed_before() -> None:
+    course = DietCourse(HOLD_OUT, REGRESSION, 4, REGRESSION[2:4])
+    assert ask(course, BOTH)[:5] == ["r2", "r3", "h0", "h1", "h2"]
+    assert len(course.pairs) == FEWEST_PAIRS

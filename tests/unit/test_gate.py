@@ -1,6 +1,7 @@
 """What the gate decides from pairs, whatever their order."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from db.prompts import Agent
 from optimizer import gate
-from optimizer.gate import DEAD_RATE, FEWEST_PAIRS, Pair, decide
+from optimizer.gate import DEAD_RATE, FEWEST_PAIRS, Pair, asks_again, decide, lost_for_good
 from optimizer.release import plan
 from optimizer.statistics import ACCEPT_AT
 
@@ -131,3 +132,39 @@ def test_what_becomes_of_a_candidate(
     rollout: str, agent: Agent, verdict: str, rate: float, action: str
 ) -> None:
     assert plan(rollout, agent, verdict, rate).action == action
+
+
+@pytest.mark.parametrize(
+    ("takes", "gone"),
+    [
+        ([False], True),
+        ([True, False], True),
+        ([True, True], False),
+        ([None, False], True),
+        ([None, None], False),
+    ],
+)
+def test_a_case_that_was_healed_before_is_lost_in_two_of_three(
+    takes: list[bool | None], gone: bool
+) -> None:
+    lost = Pair("a", False, True, False, 1.0, 0.0)
+    assert not asks_again(lost, ["b"])
+    for passed in takes:
+        assert asks_again(lost, ["a"])
+        lost = replace(lost, again=(*lost.again, passed))
+    assert not asks_again(lost, ["a"])
+    assert lost_for_good(lost) is gone
+
+
+def test_a_case_that_was_healed_before_outweighs_a_proof() -> None:
+    proof = [pair(False, True) for _ in range(40)]
+    assert decide(proof).verdict == "accepted"
+    gone = Pair("run:1", True, True, False, 1.0, 0.0, (False,))
+    found = decide([*proof, gone])
+    assert (found.verdict, "run:1" in found.reason) == ("rejected", True)
+    assert decide([*proof, replace(gone, again=(True, True))]).verdict == "accepted"
+
+
+def test_only_what_the_incumbent_passes_can_be_lost() -> None:
+    assert not asks_again(Pair("a", False, False, False, 0, 0), ["a"])
+    assert not asks_again(Pair("a", False, True, True, 1, 1), ["a"])

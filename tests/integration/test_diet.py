@@ -1,0 +1,182 @@
+"""A diet: sentences that nobody misses go, and no others."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from db.pool import Database
+from optimizer import trimming
+from optimizer.passes import Optimizer
+from optimizer.state import DIET, Result, Trigger
+from tests.conftest import control
+from tests.integration.test_replay import agrees, disagreeing, tampered
+from tests.support.healing import Clinic, defect, opened_clinic, passed
+from tests.support.processes import finished, selfheal
+
+FILLERS = (
+    "Tea is best when it is hot, and so is a good idea on a grey morning.",
+    "The sky is wide and the days are long, and there is a time for everything.",
+    "Many people like the sea, and some of them live by it.",
+)
+# Of what the stand-in needs to write sound programs, each is said once.
+LEAN = (
+    "Define exactly the function in the plan's signature, with the same name and parameters."
+    " Use type hints and write a docstring for every public function."
+    " Before you answer, check your code against every example in the plan."
+    " Handle edge cases and invalid input: empty values, boundaries, wrong types."
+    " Answer with one ```python code block with the whole program."
+)
+UNSEEN = ("caesar_cipher", "add_months", "parse_size", "Stack", "fibonacci_up_to", "luhn_valid")
+
+
+@pytest.fixture
+async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
+    async with opened_clinic(database) as opened:
+        yield opened
+
+
+async def diet(clinic: Clinic, agent: str = "worker") -> Result:
+    return await Optimizer(clinic.doctor).run(Trigger(trigger=DIET, agent=agent))  # type: ignore[typeddict-item]
+
+
+async def fattened(clinic: Clinic) -> str:
+    text = (await clinic.live()).text.strip()
+    fat = f"{FILLERS[0]} {text} {FILLERS[1]} {FILLERS[2]}"
+    await clinic.put_live(fat)
+    return fat
+
+
+async def quality(clinic: Clinic) -> int:
+    """Return on how many unseen tasks the service does well."""
+    return sum(passed(each) for each in await clinic.run(*UNSEEN))
+
+
+async def test_fillers_go_and_nothing_that_is_needed(clinic: Clinic) -> None:
+    fat = await fattened(clinic)
+    before = await quality(clinic)
+    result = await diet(clinic)
+    assert result["outcome"] == "canary", await clinic.receipt(result)
+    await clinic.put_live((await clinic.versions())[0].text)  # as when the canary is promoted
+    thin = (await clinic.live()).text
+    assert any(each not in thin for each in FILLERS)
+    assert len(thin) < len(fat)
+    assert await quality(clinic) >= before - 1
+    healing = await clinic.healing(result)
+    assert healing.calls_used <= 400
+    record = await clinic.receipt(result)
+    assert (record["trigger"], record["healed_cases"]) == (DIET, [])
+    assert record["gates"][-1]["pairs"] == 30
+    await agrees(clinic, result, "diet: its sentences", "gates: their cand", "course", "release")
+
+
+async def test_a_prompt_without_a_needless_sentence_stays(clinic: Clinic) -> None:
+    await clinic.put_live(LEAN)
+    before = await clinic.log()
+    result = await diet(clinic)
+    assert result["outcome"] == "healthy", await clinic.receipt(result)
+    assert result["reason"].endswith("of 5 sentences, always kept: 1, missed: 4")
+    assert await clinic.log() == before
+    await agrees(clinic, result, "diet: its sentences", "candidate 1: fate", "outcome", "cost")
+    again = await diet(clinic)
+    assert (again["outcome"], "healing_id" in again) == ("cooling_down", False)
+
+
+async def test_what_the_screen_overlooks_the_gate_finds(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever train cases say, half is tried after all was too much, and then the prompt stays."""
+    monkeypatch.setattr(trimming, "_is_lost", lambda _: False)
+    monkeypatch.setattr(trimming, "_judged", lambda _: ("", "as the test says"))
+    await clinic.put_live(LEAN)
+    before = await clinic.log()
+    result = await diet(clinic)
+    assert (result["outcome"], await clinic.log()) == ("rejected", before)
+    assert "the sentences are missed" in result["reason"]
+    gates = (await clinic.receipt(result))["gates"]
+    assert [len(each["without"]) for each in await tried(clinic, result)] == [4, 2]
+    assert max(each["pairs"] for each in gates) < 30
+    await agrees(clinic, result, "gates: their candidates", "course", "candidate 7: fate")
+
+
+async def test_what_was_healed_before_may_not_be_lost(
+    clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run()
+    healed = await clinic.receipt(await clinic.heal())
+    pinned = {each["id"] for each in healed["healed_cases"]}
+    assert pinned
+    await clinic.put_live(LEAN)
+    monkeypatch.setattr(trimming, "_is_lost", lambda _: False)
+    monkeypatch.setattr(trimming, "_judged", lambda _: ("", "as the test says"))
+    result = await diet(clinic)
+    record = await clinic.receipt(result)
+    lost = next(each for each in record["gates"][0]["course"] if each["again"])
+    assert lost["case_id"] in set(record["split"]["pinned"]) & pinned
+    assert False in lost["again"]
+    reason = f"{lost['case_id']}, healed before, is lost in 2 of 3"
+    assert (result["outcome"], record["gates"][0]["reason"]) == ("rejected", reason)
+    assert {0, 1} <= {each["take"] for each in record["trials"]}
+    await agrees(clinic, result, "gate of candidate 6", "gates: their candidates")
+    await clinic.execute("UPDATE trials SET passed = true WHERE take > 0")
+    assert any(each.startswith("gate of") for each in await disagreeing(clinic, result))
+
+
+async def tried(clinic: Clinic, result: Result) -> list[dict[str, Any]]:
+    """Return what went to a gate."""
+    record = await clinic.receipt(result)
+    at = {each["ordinal"]: each for each in record["candidates"]}
+    return [at[each["ordinal"]] for each in record["gates"]]
+
+
+async def test_a_prompt_of_one_sentence_is_left_alone(clinic: Clinic) -> None:
+    await clinic.put_live("You write complete Python with type hints and docstrings.")
+    result = await diet(clinic)
+    assert (result["outcome"], "one sentence" in result["reason"]) == ("healthy", True)
+    assert await clinic.healings() == []
+
+
+async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
+    clinic: Clinic, gemini: str
+) -> None:
+    await fattened(clinic)
+    await control(gemini, scenario="judge-lenient")
+    result = await diet(clinic)
+    assert result["outcome"] == "frozen"
+    assert result["reason"].startswith("the judge is not to be relied on: ")
+    await agrees(clinic, result, "outcome")
+
+
+async def test_the_manager_goes_on_a_diet_too(clinic: Clinic) -> None:
+    result = await diet(clinic, "manager")
+    assert (result["agent"], result["outcome"]) == ("manager", "canary")
+    assert (await clinic.receipt(result))["gates"][-1]["pairs"] == 30
+    await agrees(clinic, result, "diet: its sentences", "gates: their candidates")
+
+
+async def test_a_tampered_sentence_shows(clinic: Clinic) -> None:
+    await clinic.put_live(LEAN)
+    result = await diet(clinic)
+    await tampered(clinic, "candidates", "0", "reason", value="nobody misses it")
+    assert await disagreeing(clinic, result) == {"candidate 1: fate"}
+
+
+async def test_the_command(clinic: Clinic, service_env: dict[str, str]) -> None:
+    for options in (("--agent", "evaluator"), ("--force",)):
+        code, out, err = await finished(*selfheal("optimize", "--diet", *options), env=service_env)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+    await fattened(clinic)
+    env = {**service_env, "SELFHEAL_ROLLOUT": "instant"}
+    code, out, err = await finished(*selfheal("optimize", "--diet"), env=env, seconds=120)
+    assert (code, err) == (0, "")
+    line = json.loads(out)
+    assert (line["agent"], line["outcome"], line["to_version"]) == ("worker", "promoted", 3)
+    show = selfheal("healings", "show", line["healing_id"])
+    code, story, _ = await finished(*show, "--markdown", env=env)
+    assert (code, story.startswith("# Diet of the worker: promoted\n")) == (0, True)
+    assert "| may go: lost none of" in story
+    assert FILLERS[0] in story
+    code, out, err = await finished(*show, "--replay", env=env)
+    assert (code, err, out.strip().endswith("agree.")) == (0, "", True), out

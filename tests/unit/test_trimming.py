@@ -1,0 +1,218 @@
+"""Which sentences a diet tries, what is left of the text, and what lets a shorter one pass."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.seed import first_prompts
+from optimizer.cases import golden_requests, split
+from optimizer.gate import Pair
+from optimizer.harmless import DietCourse, decide_harmless
+from optimizer.pieces import pieces, without
+from optimizer.trimming import (
+    MOST_GROUPS,
+    Trimming,
+    contender,
+    following,
+    half,
+    nothing_goes,
+    set_aside,
+)
+
+LIST = (
+    'You cook.\n\n- Wash it. Cut it.\n- Salt it, e.g. with sea salt. Say "done." Then go.\n\nServe.'
+)
+
+
+def texts(text: str) -> list[str]:
+    return [each.text for each in pieces(text, 20)]
+
+
+def gone(text: str, *wanted: str) -> str:
+    found = pieces(text, 20)
+    return without(found, {place for place, each in enumerate(found) if each.text in wanted})
+
+
+def test_a_prompt_is_cut_into_sentences() -> None:
+    last = ["- Salt it, e.g. with sea salt.", 'Say "done."', "Then go.", "Serve."]
+    assert texts(LIST) == ["You cook.", "- Wash it.", "Cut it.", *last]
+    assert texts("Give:\n- a name. And\n1. Read it. 2. Go.") == [
+        "Give:\n- a name.", "And", "1. Read it.", "2. Go."]  # fmt: skip
+
+
+def test_what_is_left_is_well_formed() -> None:
+    assert gone(LIST) == LIST
+    assert gone(LIST, "- Wash it.") == LIST.replace("Wash it. ", "")
+    assert gone(LIST, "- Wash it.", "Cut it.") == LIST.replace("- Wash it. Cut it.\n", "")
+    assert gone(LIST, "Cut it.") == LIST.replace(" Cut it.", "")
+    assert gone(LIST, "Then go.") == LIST.replace(" Then go.", "")
+    assert gone(LIST, "Serve.", "You cook.").startswith("- Wash it. Cut it.\n- Salt")
+
+
+@pytest.mark.parametrize("agent", ["manager", "worker"])
+def test_our_own_prompts_can_be_cut(agent: str) -> None:
+    text = first_prompts()[agent].strip()  # type: ignore[index]
+    found = pieces(text, 20)
+    assert 10 < len(found) <= 20
+    assert without(found, set()) == text
+    assert without(found, range(len(found))) == ""
+
+
+@given(st.text(alphabet="ab.!? \n-*1)\"'", max_size=200))
+def test_nothing_is_lost_by_cutting(text: str) -> None:
+    found = pieces(text, 20)
+    assert "".join(each.text + each.after for each in found) == text.strip()
+    assert len(found) <= 20
+
+
+def pair(old: float, new: float, case: str = "a", hold_out: bool = False) -> Pair:
+    return Pair(case, hold_out, old > 0.5, new > 0.5, old, new)
+
+
+Asked = Callable[[str], list[Pair]]
+
+
+def walked(text: str, asked: Asked) -> Trimming:
+    """Try a text; `asked` says what a shorter one comes to, two cases at a time."""
+    made = Trimming("worker", text)
+    trying = made.attempts()
+    attempt = next(trying, None)
+    while attempt:
+        attempt = following(trying, asked(attempt.proposal["text"]))
+    return made
+
+
+def missing(*missed: str) -> Asked:
+    """Lose a case without any of these sentences."""
+    return lambda text: [pair(1, 1), pair(1, all(each in text for each in missed))]
+
+
+def fates(made: Trimming) -> list[tuple[list[int], str]]:
+    return [(each["without"], each["fate"]) for each in made.proposals]
+
+
+def test_what_nobody_misses_goes_together_and_the_rest_stays() -> None:
+    made = walked("Be nice. Boil the eggs for long. Salt.", missing("Boil the eggs for long."))
+    assert fates(made) == [([1], "screen"), ([0], ""), ([2], ""), ([0, 2], "")]
+    assert made.proposals[0]["reason"] == "lost 1 of 2 cases"
+    found = contender(made.proposals)
+    assert found is not None
+    assert (found["ordinal"], found["text"]) == (4, "Boil the eggs for long.")
+
+
+def test_what_is_said_twice_goes_once() -> None:
+    made = walked("Boil it. Boil that. Go.", lambda text: [pair(1, "Boil" in text)] * 2)
+    assert fates(made)[3:] == [([0, 1, 2], "screen"), ([0, 1], "screen"), ([2], "")]
+    found = contender(made.proposals)
+    assert found is not None
+    assert found["text"] == "Boil it. Boil that."
+
+
+def test_a_single_one_goes_alone() -> None:
+    made = walked("Boil it. Go.", lambda text: [pair(1, text == "Go.")] * 2)
+    assert fates(made) == [([0], ""), ([1], "screen")]
+    assert contender(made.proposals) == made.proposals[0]
+
+
+def test_the_whole_prompt_never_goes_nor_what_always_has_to_stay() -> None:
+    made = walked("Use no network. Go on.", missing())
+    assert fates(made) == [([0], "lint"), ([1], "")]
+    assert "network" in made.proposals[0]["reason"]
+    both = walked("Go on. Stop.", missing())
+    assert fates(both)[2:] == [([0, 1], "screen"), ([0], "")]
+    assert fates(walked("Only this.", missing())) == [([0], "lint")]
+
+
+def test_cases_that_fail_anyway_show_nothing() -> None:
+    made = walked("Boil it. Go.", lambda _: [pair(0, 1), pair(0, 0)])
+    reason = "the live prompt passes only 0 of 6 cases"
+    assert {each["reason"] for each in made.proposals} == {reason}
+    assert contender(made.proposals) is None
+    assert nothing_goes(made.proposals).endswith("of 2 sentences, always kept: 0, missed: 2")
+
+
+def test_a_lower_score_counts_though_all_pass() -> None:
+    made = walked("Boil it. Go.", lambda _: [pair(1, 0.9)] * 2)
+    assert {each["reason"] for each in made.proposals} == {"scores lower by 0.10"}
+
+
+def test_trying_ends_at_the_first_loss_and_after_some_groups() -> None:
+    text = " ".join(f"Do this {number}." for number in range(20))
+    tries = []
+
+    def asked(shorter: str) -> list[Pair]:
+        tries.append(shorter)
+        return [pair(1, 1), pair(1, shorter.count("Do") == 19)]
+
+    made = walked(text, asked)
+    assert len(made.proposals) == 20 + MOST_GROUPS
+    # Of three cases each, two at a time; without all of it there is nothing to try.
+    assert len(tries) == 20 * 2 + MOST_GROUPS - 1
+    assert contender(made.proposals) is None
+    assert nothing_goes(made.proposals).endswith("missed: 0, the others together")
+
+
+def test_a_gate_that_rejects_is_followed_by_one_of_the_better_half() -> None:
+    text = "Boil it now. Go. Stop."
+    made = walked(text, missing("now"))
+    last = made.proposals[-1]
+    again = half("worker", text, made.proposals, last["ordinal"])
+    assert again is not None
+    assert (again["without"], again["text"]) == ([1], "Boil it now. Stop.")
+    assert again["ordinal"] == last["ordinal"] + 1
+    assert half("worker", text, [*made.proposals, again], again["ordinal"]) is None
+
+
+def test_golden_requests_fill_up_train_and_are_asked_by_no_gate() -> None:
+    before = split([], golden_requests())
+    after = set_aside(before, 5)
+    train = {case["id"] for case in after["train"]}
+    assert len(train) == 5
+    assert not train & {case["id"] for case in (*after["hold_out"], *after["regression"])}
+    assert after["fingerprint"] != before["fingerprint"]
+
+
+HOLD_OUT = [f"h{number}" for number in range(25)]
+REGRESSION = [f"r{number}" for number in range(20)]
+
+
+def gated(*scores: tuple[float, float]) -> DietCourse:
+    """Run a gate with these scores, one after another, then both at 1."""
+    course, left = DietCourse(HOLD_OUT, REGRESSION, 4), list(scores)
+    while batch := course.next():
+        pairs = [pair(*(left.pop(0) if left else (1, 1)), case, hold_out=True) for case in batch]
+        course.add(len(batch), pairs)
+    return course
+
+
+def test_a_gate_asks_about_thirty_pairs_and_does_not_stop_where_it_looks_well() -> None:
+    course = gated()
+    assert [each.case_id for each in course.pairs] == [*HOLD_OUT, *REGRESSION[:5]]
+    assert course.decision().verdict == "accepted"
+    assert course.why() == "there are enough pairs"
+
+
+def test_a_gate_stops_at_harm() -> None:
+    course = gated(*[(1, 0)] * 9)
+    assert len(course.pairs) == 8  # five losses and no gain are beyond chance; four at a time
+    assert (course.decision().verdict, course.why()) == ("rejected", "more is lost than by chance")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "why"),
+    [
+        ([pair(1, 1)] * 29, "only 29 of 30"),
+        ([pair(0, 0)] * 16 + [pair(1, 1)] * 14, "passes only 47%"),
+        ([pair(1, 0.88)] * 30, "lower by 0.12"),
+        ([pair(1, 0)] * 3 + [pair(1, 1)] * 27, "lower by 0.2"),
+    ],
+)
+def test_what_is_not_shown_to_be_harmless_is_rejected(pairs: list[Pair], why: str) -> None:
+    decided = decide_harmless(pairs)
+    assert (decided.verdict, why in decided.reason) == ("rejected", True), decided
+
+
+def test_an_empty_gate_is_rejected() -> None:
+    assert decide_harmless([]).verdict == "rejected"
