@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import sys
+import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from typing import Any
@@ -180,15 +183,39 @@ async def test_ranked_by_other_cases_it_trains_on_its_own() -> None:
     assert found.candidates > 1
 
 
-async def test_cancelled_it_ends_before_it_returns() -> None:
-    means = Bench()
+@dataclass
+class Slow(Bench):
+    """Means whose trials take long, and take their time to settle what they cost."""
+
+    settled: int = 0
+
+    async def tried(self, text: str, case: Case) -> Tried:
+        self.tries.append((text, case["id"]))
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.05)
+            self.settled += 1
+        return Tried(False, 0.0, evidence(case["id"]))
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_cancelled_it_ends_before_it_returns(again: bool) -> None:
+    means = Slow()
     search = asyncio.create_task(Gepa().propose(brief(means)))
-    while len(means.tries) < 6:
-        await asyncio.sleep(0)
+    while len(means.tries) < means.width:
+        await asyncio.sleep(0.001)
     search.cancel()
-    search.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await search
-    tried = len(means.tries)
-    await asyncio.sleep(0.1)
-    assert (len(means.tries), tried < METRIC_CALLS["worker"]) == (tried, True)
+    await asyncio.sleep(0.01)
+    if again:
+        search.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await search
+    assert (means.settled, len(means.tries)) == (means.width, means.width)
+    assert not [each for each in threading.enumerate() if inside(each, "_search")]
+
+
+def inside(thread: threading.Thread, function: str) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and function in {each.name for each in traceback.extract_stack(frame)}
