@@ -2,10 +2,9 @@
 
 import json
 import time
-from dataclasses import dataclass
-from typing import Any
 
 from bench.experiment.jobs import Job
+from bench.experiment.treated import Treated
 from db import prompts, runs
 from db.prompts import Agent
 from graph.fence import fence
@@ -18,19 +17,6 @@ from tests.support.healing import Clinic
 
 _SHOWN = 20
 _AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
-
-
-@dataclass(frozen=True, slots=True)
-class Treated:
-    """What a treatment came to: whom it blamed, what it cost in calls and tokens."""
-
-    outcome: str
-    blamed: str | None
-    calls: int
-    tokens: int
-    seconds: float
-    gates: tuple[dict[str, Any], ...] = ()
-    false_freeze: bool = False
 
 
 async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated:

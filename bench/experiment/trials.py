@@ -9,6 +9,8 @@ from typing import Any, Final
 from bench.experiment import arms
 from bench.experiment.jobs import Job, scenarios
 from bench.experiment.records import Record
+from bench.experiment.rival import gepa
+from bench.experiment.treated import Treated
 from bench.experiment.work import dealt, fail, tasks, unseen
 from bench.experiment.world import control, deployment
 from db import prompts
@@ -56,7 +58,7 @@ async def _treated(job: Job, url: str, gemini: str) -> Record:
             agent, job, damaged)],
         "words": len(text.split()),
         "treated": asdict(treated),
-        "after": asdict(after),
+        "after": {**asdict(after), "scores": []},
     }  # fmt: skip
 
 
@@ -134,7 +136,7 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
     return {"treated": asdict(treated), "released": released != 2}
 
 
-async def _only_judged(clinic: Clinic, job: Job) -> arms.Treated:
+async def _only_judged(clinic: Clinic, job: Job) -> Treated:
     """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
     rules = replace(clinic.doctor.rules, budget_calls=120)
     thrifty = replace(clinic, doctor=replace(clinic.doctor, rules=rules))
@@ -152,9 +154,10 @@ async def _speed(job: Job, url: str, gemini: str) -> Record:
         return {"treated": asdict(await arms.selfheal(clinic, job))}
 
 
-_ARMS: Final[dict[str, Callable[[Clinic, Job], Awaitable[arms.Treated]]]] = {
+_ARMS: Final[dict[str, Callable[[Clinic, Job], Awaitable[Treated]]]] = {
     "selfheal": arms.selfheal,
     "swap": arms.swap,
+    "gepa": gepa,
 }
 _TRIALS: Final[dict[str, Callable[[Job, str, str], Awaitable[Record]]]] = {
     "sound": _sound,

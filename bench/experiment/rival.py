@@ -1,0 +1,105 @@
+"""GEPA's own loop and acceptance, with our writer, our cases and our budget of calls."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bench.experiment.jobs import Job
+from bench.experiment.treated import Treated
+from db import prompts, runs
+from graph.fence import fence
+from graph.metering import metered
+from optimizer import evidence as shown
+from optimizer.cases import case_of, golden_requests, split
+from optimizer.instructions import load
+from optimizer.nodes.diagnose import Diagnosis
+from optimizer.proposers.contract import Brief, Shape, Tried
+from optimizer.proposers.gepa import evolve
+from optimizer.replay import make_plan, replay
+from optimizer.state import Case, Evidence, Findings
+from tests.support.healing import Clinic
+
+# A trial is a call of the worker and one or more of the judge: with the plans and the writing,
+# about as many calls as a healing may make.
+METRIC_CALLS: Final = 150
+VALIDATION: Final = 30  # as many as our gate wants pairs
+
+
+@dataclass
+class _Means:
+    """What the search may have done for it. It is stopped by trials, not by a budget."""
+
+    clinic: Clinic
+    width: int = 8
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def tried(self, text: str, case: Case) -> Tried:
+        """Run a case under a text."""
+        agent = self.clinic.doctor.agent
+        if "plan" not in case and case["id"] not in self.plans:
+            self.plans[case["id"]] = await make_plan(agent, case)
+        plan = case.get("plan") or self.plans[case["id"]]
+        result = await replay(agent, case, "worker", text, plan)
+        seen = shown.of_trial(case, result.outcome, result.seen)
+        return Tried(result.passed, result.score, seen)
+
+    async def diagnosed(self, text: str, evidence: Sequence[Evidence]) -> Findings:
+        """Say what is wrong with a text."""
+        lines = "\n".join(map(json.dumps, evidence))
+        asked = "\n\n".join(
+            (
+                fence("prompt:worker", text),
+                "It is known that the worker's prompt is to blame: say what is wrong in it.",
+                fence("failures", lines),
+            )
+        )
+        found = await self.fill(load("diagnose"), asked, Diagnosis)
+        return Findings(
+            patterns=[],
+            root_causes=found.root_causes,
+            blame="worker",
+            suggestions=found.suggestions,
+        )
+
+    async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
+        """Ask the optimizer's model for a shape."""
+        return (await self.clinic.doctor.model.fill(system, human, shape)).content
+
+    async def affordable(self) -> int:
+        """Return how many trials there may be."""
+        return METRIC_CALLS
+
+
+async def gepa(clinic: Clinic, job: Job) -> Treated:
+    """Search from the damaged prompt; what GEPA likes best goes live."""
+    async with clinic.database.connection() as connection:
+        live = await prompts.released(connection, "worker")
+        logged = await runs.recent(connection, limit=50)
+    failed = [case_of(run) for run in logged if run.outcome in ("failed", "output")]
+    divided = split(failed, golden_requests(), order=str(job.seed))
+    brief = Brief(
+        agent="worker",
+        incumbent=live.text,
+        findings=Findings(patterns=[], root_causes=[], blame="worker", suggestions=[]),
+        rejected=(),
+        cases=divided["train"],
+        evidence=(),
+        round=1,
+        means=_Means(clinic),
+    )
+    began = time.monotonic()
+    with metered() as usage:
+        found = await evolve(
+            brief,
+            divided["train"],
+            divided["hold_out"][:VALIDATION],
+            metric_calls=METRIC_CALLS,
+            seed=job.seed,
+        )
+    if found.improved:
+        await clinic.put_live(found.text)
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    outcome = "promoted" if found.improved else "rejected"
+    return Treated(outcome, "worker", usage["calls"], tokens, time.monotonic() - began)
