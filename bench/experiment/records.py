@@ -12,7 +12,7 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.rows: list[Record] = list(_read(path))
+        self.rows: list[Record] = _read(path)
         self._keys = {row["key"] for row in self.rows}
 
     def __contains__(self, key: str) -> bool:
@@ -33,7 +33,11 @@ class Records:
 
 
 def _read(path: Path) -> list[Record]:
+    """Return the rows of a file; a line over which a process died is cut off."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]  # the last may be cut off
+    told = path.read_bytes()
+    whole = told[: told.rfind(b"\n") + 1]
+    if whole != told:
+        path.write_bytes(whole)
+    return [json.loads(line) for line in whole.decode().splitlines()]
