@@ -145,7 +145,7 @@ async def reserve(
 
 
 async def reserved_today(connection: Connection) -> int:
-    """Return the model calls that the healings of the last 24 hours have reserved."""
+    """Return the model calls reserved in 24 hours, by healings and for asking the judge."""
     row = await (await connection.execute(_SQL["reserved_today"])).fetchone()
     return int(row["calls"]) if row else 0
 

@@ -1,6 +1,6 @@
 """What was found of the judge: how far it agrees with the golden verdicts."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row
@@ -22,6 +22,32 @@ class JudgeCheck:
     agreed: int
     drifted: bool
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right of one process to ask a judge in one hour, with the calls reserved for it."""
+
+    model: str
+    prompt_version: int
+    slot: int
+
+
+async def take_turn(
+    connection: Connection, *, model: str, prompt_version: int, calls: int, daily: int
+) -> Turn | None:
+    """Take the right to ask a judge; None if it was asked today, or is being asked.
+
+    None, too, if so many calls exceed the day's allowance.
+    """
+    values = {"model": model, "prompt_version": prompt_version, "calls": calls, "daily": daily}
+    cursor = connection.cursor(row_factory=class_row(Turn))
+    return await (await cursor.execute(_SQL["take_turn"], values)).fetchone()
+
+
+async def settle(connection: Connection, turn: Turn, calls: int) -> None:
+    """Give back what was reserved for a turn and not used."""
+    await connection.execute(_SQL["settle"], {**asdict(turn), "calls": calls})
 
 
 async def add(
@@ -54,7 +80,7 @@ async def get(connection: Connection, check_id: int) -> JudgeCheck | None:
 
 
 async def fresh(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
-    """Return today's newest check of this very judge at which it was well."""
+    """Return today's newest check of this very judge, if it was well."""
     cursor = connection.cursor(row_factory=class_row(JudgeCheck))
     values = {"model": model, "prompt_version": prompt_version}
     return await (await cursor.execute(_SQL["fresh"], values)).fetchone()

@@ -69,11 +69,15 @@ class Finding:
         )
 
 
-async def examine(doctor: Doctor, healing_id: str) -> Finding:
+async def examine(doctor: Doctor, healing_id: str | None) -> Finding:
     """Return what is known of the judge: as of today, or by asking it now.
 
     A third of the golden verdicts is asked about first, and the others only where these make the
     judge suspect, and leave a doubt. Without a record to compare with, this is the record.
+
+    Args:
+        doctor: asks, and pays.
+        healing_id: the healing that pays; none if it is paid for already.
 
     Raises:
         EvaluationError: the judge does not answer, so nothing is known.
@@ -198,10 +202,13 @@ def _halves(
 
 
 async def _ask(
-    doctor: Doctor, healing_id: str, prompt: Prompt, verdicts: list[GoldenVerdict]
+    doctor: Doctor, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
 ) -> list[Opinion]:
     work = ask(doctor.agent.evaluator.model, prompt.text, verdicts, doctor.rules.concurrency)
-    opinions, _ = await pay(doctor, healing_id, CALLS_AN_OPINION * len(verdicts), work)
+    if healing_id is None:
+        opinions = await work
+    else:
+        opinions, _ = await pay(doctor, healing_id, CALLS_AN_OPINION * len(verdicts), work)
     answered = sum(each.score is not None for each in opinions)
     if answered < LEAST_ANSWERED * len(opinions):
         raise EvaluationError(f"the judge answered {answered} of {len(opinions)} golden verdicts")

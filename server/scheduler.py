@@ -9,14 +9,18 @@ from typing import Any, Final
 
 from db.errors import DatabaseError
 from db.runs import Outcome
+from graph.errors import RunError
 from optimizer.advance import advance_all
 from optimizer.context import Doctor
+from optimizer.daily import ask_daily
 from optimizer.passes import Optimizer
 from optimizer.state import Result, Trigger
 
 logger = logging.getLogger(__name__)
 
 _CALM: Final = 1.0  # seconds between two passes that failures ask for
+_FIRST_ASKED: Final = 5.0  # seconds after the start: a record of the judge, before anything fails
+_ASKED_AGAIN: Final = 600.0  # seconds until it is seen again whether it is time
 _BETWEEN_LOOKS: Final = 0.2  # seconds; runs that end together are looked at together
 
 
@@ -53,6 +57,20 @@ class Scheduler:
             except Exception:
                 logger.exception("looking after releases broke")
             await asyncio.sleep(_BETWEEN_LOOKS)
+
+    async def ask_judge(self) -> None:
+        """Ask the judge once a day, by one process of all, until cancelled."""
+        if not self._every:
+            return
+        await asyncio.sleep(_FIRST_ASKED)
+        while True:
+            try:
+                await ask_daily(self._doctor)
+            except (DatabaseError, RunError) as error:
+                logger.warning("the judge could not be asked about golden verdicts: %s", error)
+            except Exception:
+                logger.exception("asking the judge broke")
+            await asyncio.sleep(_ASKED_AGAIN)
 
     async def run(self) -> None:
         """Make passes until cancelled."""
@@ -122,7 +140,8 @@ def _report(result: Result) -> None:
 async def scheduling(doctor: Doctor, every: float) -> AsyncIterator[Scheduler]:
     """Run a scheduler beside the body."""
     scheduler = Scheduler(doctor, every)
-    running = [asyncio.create_task(each) for each in (scheduler.run(), scheduler.advance())]
+    work = (scheduler.run(), scheduler.advance(), scheduler.ask_judge())
+    running = [asyncio.create_task(each) for each in work]
     try:
         yield scheduler
     finally:

@@ -40,11 +40,15 @@ WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL
   AND calls_reserved + %(calls)s <= %(budget)s
   AND (SELECT coalesce(sum(calls_reserved), 0) FROM healings
        WHERE opened_at > clock_timestamp() - interval '24 hours' AND id <> %(id)s)
+      + (SELECT coalesce(sum(calls), 0) FROM judge_turns
+         WHERE taken_at > clock_timestamp() - interval '24 hours')
       + calls_reserved + %(calls)s <= %(daily)s;
 
 -- name: reserved_today
-SELECT coalesce(sum(calls_reserved), 0) AS calls FROM healings
-WHERE opened_at > clock_timestamp() - interval '24 hours';
+SELECT (SELECT coalesce(sum(calls_reserved), 0) FROM healings
+        WHERE opened_at > clock_timestamp() - interval '24 hours')
+     + (SELECT coalesce(sum(calls), 0) FROM judge_turns
+        WHERE taken_at > clock_timestamp() - interval '24 hours') AS calls;
 
 -- name: settle
 -- What was reserved and not needed comes back; what was used is counted, and kept as a payment.

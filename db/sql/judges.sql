@@ -4,11 +4,38 @@ VALUES (%(model)s, %(prompt_version)s, %(asked)s, %(agreed)s, %(drifted)s)
 RETURNING *;
 
 -- name: fresh
--- What was found of this very judge today, if it was well.
-SELECT * FROM judge_checks
-WHERE model = %(model)s AND prompt_version = %(prompt_version)s AND NOT drifted
-  AND created_at > clock_timestamp() - interval '24 hours'
-ORDER BY id DESC LIMIT 1;
+-- What was found of this very judge today, if it was well the last time.
+SELECT * FROM (
+    SELECT * FROM judge_checks
+    WHERE model = %(model)s AND prompt_version = %(prompt_version)s
+      AND created_at > clock_timestamp() - interval '24 hours'
+    ORDER BY id DESC LIMIT 1) newest
+WHERE NOT drifted;
+
+-- name: take_turn
+-- Of processes that try in the same hour the key lets one through; a turn that was just taken in
+-- the hour before is still under way.
+INSERT INTO judge_turns (model, prompt_version, slot, calls)
+SELECT %(model)s, %(prompt_version)s, floor(extract(epoch FROM clock_timestamp()) / 3600), %(calls)s
+WHERE NOT EXISTS (
+    SELECT 1 FROM judge_checks
+    WHERE model = %(model)s AND prompt_version = %(prompt_version)s
+      AND created_at > clock_timestamp() - interval '24 hours')
+  AND NOT EXISTS (
+    SELECT 1 FROM judge_turns
+    WHERE model = %(model)s AND prompt_version = %(prompt_version)s
+      AND taken_at > clock_timestamp() - interval '10 minutes')
+  AND (SELECT coalesce(sum(calls_reserved), 0) FROM healings
+       WHERE opened_at > clock_timestamp() - interval '24 hours')
+      + (SELECT coalesce(sum(calls), 0) FROM judge_turns
+         WHERE taken_at > clock_timestamp() - interval '24 hours')
+      + %(calls)s <= %(daily)s
+ON CONFLICT DO NOTHING
+RETURNING model, prompt_version, slot;
+
+-- name: settle
+UPDATE judge_turns SET calls = %(calls)s
+WHERE model = %(model)s AND prompt_version = %(prompt_version)s AND slot = %(slot)s;
 
 -- name: sound
 -- The newest checks at which the judge was well, whichever it was.
