@@ -47,7 +47,7 @@ async def _treated(job: Job, url: str, gemini: str) -> Record:
         if job.agent != "evaluator":
             await _known_judge(clinic)
         damaged = await clinic.put_live(await defect(gemini, job.scenario), job.agent)
-        failed = await fail(clinic, known)
+        failed = await fail(clinic, job, known)
         treated = await _ARMS[job.arm](clinic, job)
         text = (await clinic.live(job.agent)).text  # type: ignore[arg-type]
         versions = await _live(clinic)
@@ -85,7 +85,7 @@ async def _null(job: Job, url: str, gemini: str) -> Record:
     """Force a pass where nothing is wrong; if something is released, let the watch see runs."""
     known, fresh = dealt(job)
     async with deployment(url, gemini, SELFHEAL_ROLLOUT="canary") as clinic:
-        await fail(clinic, known[:6])
+        await fail(clinic, job, known[:6])
         if job.arm == "swap":
             treated = await arms.swap(clinic, job)
         else:
@@ -108,7 +108,7 @@ async def _watched(clinic: Clinic, job: Job) -> Record:
 
         async def one(task: Any) -> None:
             async with places:
-                await fail(clinic, [task])
+                await fail(clinic, job, [task])
 
         await asyncio.gather(*map(one, batch))
         await advance_release(clinic.database, agent)
@@ -125,7 +125,7 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
     async with deployment(url, gemini) as clinic:
         await _known_judge(clinic)
         await clinic.put_live(await defect(gemini, "hello-world"))
-        await fail(clinic, known)
+        await fail(clinic, job, known)
         if job.scenario != "sound":
             await control(gemini, scenario=job.scenario)
             treated = await arms.selfheal(clinic, job)
@@ -149,7 +149,7 @@ async def _speed(job: Job, url: str, gemini: str) -> Record:
     settings = {"SELFHEAL_HEAL_CONCURRENCY": str(plan["concurrency"])}
     async with deployment(url, gemini, **settings) as clinic:
         await clinic.put_live(await defect(gemini, "hello-world"))
-        await fail(clinic, dealt(job)[0])
+        await fail(clinic, job, dealt(job)[0])
         await control(gemini, latency_seconds=plan["latency_seconds"])
         return {"treated": asdict(await arms.selfheal(clinic, job))}
 

@@ -15,7 +15,10 @@ from simulator.bank import Task, load_bank
 from tests.support.healing import Clinic, defect, passed
 
 AT_ONCE = 8
-HIDDEN = 1  # of a task's examples no request states: they tell what is true of a program
+# Of a task's examples a request states all but one, and that one tells what is true of a program.
+# To a judge's deployment it states only one, or facts alone would decide.
+STATED = {"evaluator": slice(0, 1)}
+ALL_BUT_ONE = slice(1, None)
 # Under it, half of the work that a judge sees is wrong.
 CARELESS = "no-edge-cases"
 
@@ -56,11 +59,11 @@ def dealt(job: Job) -> tuple[list[Task], list[Task]]:
     return drawn[: common["most_runs"]], drawn[common["most_runs"] :]
 
 
-async def fail(clinic: Clinic, known: list[Task]) -> int:
+async def fail(clinic: Clinic, job: Job, known: list[Task]) -> int:
     """Send requests until enough have failed, or there are none left; return how many failed."""
     failed = 0
     for task in known:
-        finished = await clinic.service.run(_request(task))
+        finished = await clinic.service.run(_request(task, job.agent))
         failed += not passed(finished)
         if failed >= scenarios()["common"]["failures"]:
             break
@@ -70,12 +73,12 @@ async def fail(clinic: Clinic, known: list[Task]) -> int:
 async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Unseen:
     """Send what nobody has seen. To a judge, half of it is what a careless worker has written."""
     if job.agent != "evaluator":
-        seen = await _all(clinic, work)
+        seen = await _all(clinic, job, work)
     else:
         half = len(work) // 2
-        seen = await _all(clinic, work[:half])
+        seen = await _all(clinic, job, work[:half])
         await clinic.put_live(await defect(gemini, CARELESS))
-        seen += await _all(clinic, work[half:])
+        seen += await _all(clinic, job, work[half:])
     return Unseen(
         len(seen),
         _share([each.passed for each in seen]),
@@ -85,17 +88,17 @@ async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Uns
     )
 
 
-def _request(task: Task) -> Request:
-    stated = task.examples[HIDDEN:]
+def _request(task: Task, agent: str) -> Request:
+    stated = task.examples[STATED.get(agent, ALL_BUT_ONE)]
     return Request(request=task.requests[0], examples=[*map(dict, stated)])  # type: ignore[list-item]
 
 
-async def _all(clinic: Clinic, work: list[Task]) -> list[_Seen]:
+async def _all(clinic: Clinic, job: Job, work: list[Task]) -> list[_Seen]:
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(task: Task) -> _Seen:
         async with places:
-            finished = await clinic.service.run(_request(task))
+            finished = await clinic.service.run(_request(task, job.agent))
             broke = isinstance(finished.result, Failed)
             score = 0.0 if broke else finished.result["evaluation"]["score"]  # type: ignore[index]
             return _Seen(passed(finished), await _holds(clinic, task, finished), score)
