@@ -117,7 +117,8 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
     made.subtract({"manager": 3, "worker": 3})  # the three runs that failed
     # Every trial's calls are on the receipt once; what is more, was in flight or is no trial's.
     tried = sum(row["calls"] for row in receipt["trials"])
-    overhead = made["diagnostician"] + made["writer"] + made["manager"]
+    checked = receipt["judge"]["asked"]  # golden verdicts, before the first trial
+    overhead = made["diagnostician"] + made["writer"] + made["manager"] + checked
     assert tried + overhead <= made.total() <= tried + overhead + IN_FLIGHT
     assert made["diagnostician"] <= 2
     assert made["writer"] <= 4 * max(each["round"] for each in receipt["candidates"])

@@ -15,7 +15,7 @@ import httpx
 from db import healings, prompts
 from db.healings import Healing
 from db.pool import Database
-from db.prompts import Agent, Prompt, Release
+from db.prompts import Prompt, Release
 from graph.context import open_parts
 from graph.settings import Settings, read_settings
 from graph.state import Request
@@ -67,23 +67,15 @@ class Clinic:
         """Run the requests of these tasks, one after another."""
         return [await self.service.run(ask(name)) for name in names or KNOWN]
 
-    async def heal(
-        self,
-        watch: Watch = lambda *_: None,
-        *,
-        forced: bool = False,
-        agent: Agent | None = None,
-    ) -> Result:
-        """Make one pass, for an agent or for whichever is to blame."""
-        trigger = Trigger(trigger="test", forced=forced)
-        if agent:
-            trigger["agent"] = agent
+    async def heal(self, watch: Watch = lambda *_: None, *, forced: bool = False) -> Result:
+        """Make one pass."""
+        trigger = Trigger(agent="worker", trigger="test", forced=forced)
         return await Optimizer(self.doctor, watch).run(trigger)
 
-    async def live(self, agent: Agent = "worker") -> Prompt:
-        """Return an agent's live prompt."""
+    async def live(self) -> Prompt:
+        """Return the worker's live prompt."""
         async with self.database.connection() as connection:
-            return await prompts.released(connection, agent)
+            return await prompts.released(connection, "worker")
 
     async def log(self) -> list[Release]:
         """Return the worker's release log, newest first."""

@@ -44,7 +44,7 @@ async def main() -> None:
         open_doctor(settings, database, context) as doctor,
     ):
         print("begun", flush=True)
-        result = await Optimizer(doctor, watch).run(Trigger(trigger="test"))
+        result = await Optimizer(doctor, watch).run(Trigger(agent="worker", trigger="test"))
     print(f"result {json.dumps(result)}", flush=True)
 
 
