@@ -12,7 +12,6 @@ ACCEPT_AT: Final = 100.0
 WORTH_A_LOOK: Final = 20.0
 MARGIN: Final = 0.10
 SEQUENCE_ALPHA: Final = 0.05
-TAKE_BACK_ALPHA: Final = 0.03  # scores are skewed: at 5 % more than 2 % of equals would go back
 _TUNED_FOR: Final = 50
 _RHO2: Final = (
     -2 * math.log(SEQUENCE_ALPHA) + math.log(1 - 2 * math.log(SEQUENCE_ALPHA))
@@ -145,20 +144,24 @@ class Bounds:
     upper: float
 
 
-def difference(new: Sample, old: Sample) -> Bounds:
+def difference(new: Sample, old: Sample, above: float = SEQUENCE_ALPHA) -> Bounds:
     """Return the difference of two means with a confidence sequence around it.
 
     The bounds hold at all looks together, so one may look after every run (an asymptotic
-    confidence sequence, Waudby-Smith et al., tuned for 50 runs an arm; below 5 %, above 3 %).
-    Variances are smoothed by half a run of the largest variance: a few equal scores are no
-    certainty.
+    confidence sequence, Waudby-Smith et al., tuned for 50 runs an arm; one-sided). Variances are
+    smoothed by half a run of the largest variance: a few equal scores are no certainty.
+
+    Args:
+        new: scores under the new version.
+        old: scores under the old one.
+        above: how often the upper bound may be wrong; the lower one is at 5 %.
     """
     n = min(new.runs, old.runs)
     mean = new.mean - old.mean
     if n == 0:
         return Bounds(mean, -math.inf, math.inf)
     v = n * (_variance(new) / new.runs + _variance(old) / old.runs)
-    lower, upper = (_radius(n, v, alpha) for alpha in (SEQUENCE_ALPHA, TAKE_BACK_ALPHA))
+    lower, upper = (_radius(n, v, alpha) for alpha in (SEQUENCE_ALPHA, above))
     return Bounds(mean, mean - lower, mean + upper)
 
 
