@@ -32,10 +32,12 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, finish what is under way, and return."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, finish what is under way, and return."""
     server = _server(app)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A closed terminal ends us too, unless we were started under nohup.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.serve(sockets=[listener])
 
 

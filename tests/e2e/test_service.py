@@ -179,15 +179,17 @@ async def test_a_lost_database_is_a_503_and_comes_back(service_env: dict[str, st
         assert (await client.post("/runs/wait", json=ASK)).status_code == 200
 
 
-async def test_sigterm_finishes_what_is_under_way(
-    service_env: dict[str, str], database_url: str
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_told_to_stop_it_finishes_what_is_under_way(
+    service_env: dict[str, str], database_url: str, number: int
 ) -> None:
+    """A closed terminal tells it too."""
     command = selfheal("serve", "--port", "0")
     async with started(*command, env=service_env, says=SAYS) as (process, url):
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             asking = asyncio.create_task(client.post("/runs/wait", json=ASK))
             await asyncio.sleep(0.1)
-            process.terminate()
+            process.send_signal(number)
             assert (await asking).status_code == 200
         assert await asyncio.wait_for(process.wait(), 20) == 0
     async with open_database(database_url) as database, database.connection() as connection:
