@@ -23,11 +23,19 @@ class ReleaseConflictError(DatabaseError):
     """Somebody else released a version of this agent first; read again, then decide again."""
 
 
+class ClaimLostError(DatabaseError):
+    """Another process executes this run now: what this one would write is refused."""
+
+
+_CLAIM_LOST = "SH001"  # hold_claim() raises it
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's errors into ours.
 
     Raises:
+        ClaimLostError: a run's claim does not hold any more.
         DatabaseUnavailableError: no connection, a lost one, or a server that is shutting down.
         DatabaseError: anything else that the driver raises.
     """
@@ -36,6 +44,8 @@ def translated() -> Iterator[None]:
     except (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed) as error:
         raise DatabaseUnavailableError(f"Postgres cannot be reached: {_line(error)}") from error
     except psycopg.Error as error:
+        if error.sqlstate == _CLAIM_LOST:
+            raise ClaimLostError(_line(error)) from error
         raise DatabaseError(f"Postgres refused: {_line(error)}") from error
 
 

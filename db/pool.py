@@ -30,6 +30,11 @@ class Database:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
+    @property
+    def url(self) -> str:
+        """The address, for those who need connections of their own: to listen, for one."""
+        return str(self.pool.conninfo)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection in autocommit.

@@ -1,7 +1,7 @@
 """The log of runs, their evaluations, and what people said of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from db.pool import Connection
 from db.prompts import Agent
 from db.text import json, storable
 
-Status = Literal["running", "success", "error", "interrupted"]
+Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
 Outcome = Literal["ok", "failed", "output", "infrastructure", "model", "evaluation", "request"]
 
 _SQL = queries.load("runs")
@@ -46,14 +46,25 @@ class Run:
     created_at: datetime
     finished_at: datetime | None
     evaluation: dict[str, Any] | None
+    tenant: str = "local"
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    multitask: str = "enqueue"
+    attempt: int = 0
+    output: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+    body_sha256: str | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """All that a finished run adds to its row."""
+    """All that a finished run adds to its row. `outcome` is null for one that was interrupted."""
 
-    outcome: Outcome
+    outcome: Outcome | None
     message: str = ""
+    timed_out: bool = False
+    output: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
     code: str | None = None
     explanation: str | None = None
@@ -63,6 +74,15 @@ class Finish:
     input_tokens: int = 0
     output_tokens: int = 0
     evaluation: dict[str, Any] | None = None
+
+    @property
+    def status(self) -> Status:
+        """The status that it leaves the run in."""
+        if self.outcome is None:
+            return "interrupted"
+        if self.timed_out:
+            return "timeout"
+        return "success" if self.outcome in ("ok", "failed") else "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +128,7 @@ async def finish(connection: Connection, run_id: UUID, result: Finish) -> bool:
         _SQL["finish"],
         {
             "id": run_id,
-            "status": "success" if result.outcome in ("ok", "failed") else "error",
+            "status": result.status,
             "outcome": result.outcome,
             "message": storable(result.message),
             "plan": json(result.plan),
@@ -121,6 +141,7 @@ async def finish(connection: Connection, run_id: UUID, result: Finish) -> bool:
             "model_calls": result.model_calls,
             "input_tokens": result.input_tokens,
             "output_tokens": result.output_tokens,
+            "output": json(result.output),
         },
     )
     if cursor.rowcount == 1 and result.evaluation is not None:
@@ -147,19 +168,19 @@ async def _record_evaluation(
 
 
 async def interrupt(connection: Connection, run_id: UUID, message: str) -> None:
-    """Log that a run was stopped before it had a result; no effect on a finished one."""
+    """Log that a run was stopped before anybody executed it; no effect on any other."""
     await connection.execute(_SQL["interrupt"], {"id": run_id, "message": message})
 
 
-async def get(connection: Connection, run_id: UUID) -> Run:
-    """Return one run with its evaluation.
+async def get(connection: Connection, run_id: UUID, tenant: str | None = None) -> Run:
+    """Return one run with its evaluation; of a tenant's own, if one is named.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none, or it is another's.
     """
     cursor = connection.cursor(row_factory=class_row(Run))
     row = await (await cursor.execute(_SQL["get"], {"id": run_id})).fetchone()
-    if row is None:
+    if row is None or tenant not in (None, row.tenant):
         raise NotFoundError(f"there is no run {run_id}")
     return row
 
@@ -167,14 +188,44 @@ async def get(connection: Connection, run_id: UUID) -> Run:
 async def recent(
     connection: Connection,
     *,
+    tenant: str | None = None,
     limit: int = 50,
     outcome: Outcome | None = None,
     before: datetime | None = None,
 ) -> list[Run]:
-    """Return the newest runs, newest first."""
+    """Return the newest runs, newest first; a tenant's own, if one is named."""
     cursor = connection.cursor(row_factory=class_row(Run))
-    await cursor.execute(_SQL["recent"], {"limit": limit, "outcome": outcome, "before": before})
+    values = {"tenant": tenant, "limit": limit, "outcome": outcome, "before": before}
+    await cursor.execute(_SQL["recent"], values)
     return await cursor.fetchall()
+
+
+async def of_thread(
+    connection: Connection,
+    thread_id: UUID,
+    tenant: str,
+    *,
+    status: Status | None = None,
+    limit: int = 10,
+    offset: int = 0,
+) -> list[Run]:
+    """Return a thread's runs, newest first."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    values = {"thread_id": thread_id, "tenant": tenant, "status": status}
+    await cursor.execute(_SQL["of_thread"], values | {"limit": limit, "offset": offset})
+    return await cursor.fetchall()
+
+
+async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:
+    """Return the run that a tenant asked for under an idempotency key."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    values = {"tenant": tenant, "idempotency_key": idempotency_key}
+    return await (await cursor.execute(_SQL["of_key"], values)).fetchone()
+
+
+async def delete(connection: Connection, run_id: UUID) -> None:
+    """Delete a run with its verdict, its events, and what people said of it."""
+    await connection.execute(_SQL["delete"], {"id": run_id})
 
 
 async def add_feedback(

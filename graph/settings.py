@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     heal_concurrency: int = Field(4, ge=1, le=100)
 
     max_concurrency: int = Field(16, ge=1, le=1000)
+    max_waiting: int = Field(1000, ge=1)
     run_timeout_seconds: float = Field(300.0, gt=0)
 
     @field_validator("fallback_models", mode="before")

@@ -10,12 +10,15 @@ UPDATE runs SET
     manager_version = %(manager_version)s, worker_version = %(worker_version)s,
     evaluator_version = %(evaluator_version)s, model = %(model)s,
     model_calls = %(model_calls)s, input_tokens = %(input_tokens)s,
-    output_tokens = %(output_tokens)s, finished_at = clock_timestamp()
+    output_tokens = %(output_tokens)s, output = %(output)s,
+    finished_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE id = %(id)s AND status = 'running';
 
 -- name: interrupt
-UPDATE runs SET status = 'interrupted', message = %(message)s, finished_at = clock_timestamp()
-WHERE id = %(id)s AND status = 'running';
+-- A run that nobody has begun to execute.
+UPDATE runs SET status = 'interrupted', message = %(message)s,
+    finished_at = clock_timestamp(), updated_at = clock_timestamp()
+WHERE id = %(id)s AND status = 'pending';
 
 -- name: evaluate
 INSERT INTO evaluations (run_id, score, rule_score, llm_score, passed, checks, reasons, execution)
@@ -27,12 +30,28 @@ FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE id = %(id)s;
 
 -- name: recent
--- Newest first, optionally of one outcome, before a moment for paging.
+-- Newest first, optionally a tenant's, of one outcome, before a moment for paging.
 SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
-WHERE (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
+  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
   AND (%(before)s::timestamptz IS NULL OR created_at < %(before)s)
 ORDER BY created_at DESC, id LIMIT %(limit)s;
+
+-- name: of_thread
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE thread_id = %(thread_id)s AND tenant = %(tenant)s
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: of_key
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE tenant = %(tenant)s AND idempotency_key = %(idempotency_key)s;
+
+-- name: delete
+DELETE FROM runs WHERE id = %(id)s;
 
 -- name: add_feedback
 INSERT INTO feedback (run_id, score, comment) VALUES (%(run_id)s, %(score)s, %(comment)s)

@@ -1,0 +1,144 @@
+"""Taking runs in: who may, what becomes of the thread's other runs, and how many may wait."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from db import claims, events, runs, threads
+from db.claims import CancelAction, Order
+from db.errors import NotFoundError
+from db.pool import Connection, Database
+from db.runs import Run
+from server.plain import dumps
+from server.queue import Queue
+from server.recording import let_next
+
+_CANCELLED: Final = "cancelled before it began"
+
+IfNotExists = Literal["create", "reject"]
+
+
+class QueueFullError(Exception):
+    """So many runs wait that another one would only wait in vain."""
+
+
+class ThreadBusyError(Exception):
+    """The thread has a run under way, and the caller wants no other beside it."""
+
+
+class IdempotencyError(Exception):
+    """The idempotency key was used for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run that a client asks for; `on_thread`: on a thread that stays."""
+
+    order: Order
+    on_thread: bool
+    if_not_exists: IfNotExists = "reject"
+
+
+class Taken(NamedTuple):
+    """A run that was taken in: now, or before under the same idempotency key."""
+
+    run_id: UUID
+    thread_id: UUID
+
+
+def body_sha256(body: Mapping[str, Any]) -> str:
+    """Return what tells whether two bodies ask for the same."""
+    return hashlib.sha256(dumps(dict(sorted(body.items()))).encode()).hexdigest()
+
+
+class Intake:
+    """Takes runs in and cancels them.
+
+    Args:
+        most_waiting: how many runs may wait for a process.
+    """
+
+    def __init__(self, database: Database, queue: Queue, most_waiting: int) -> None:
+        self._database = database
+        self._queue = queue
+        self._most_waiting = most_waiting
+
+    async def accept(self, *asked: Asked) -> list[Taken]:
+        """Take runs in, all or none. From here on they are never lost.
+
+        Raises:
+            NotFoundError: the tenant has no such thread.
+            ThreadBusyError: the thread is busy, and the run was not to wait.
+            IdempotencyError: the idempotency key was used for another request.
+            QueueFullError: too many runs wait already.
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        async with self._database.transaction() as connection:
+            if await claims.waiting(connection, self._most_waiting) >= self._most_waiting:
+                raise QueueFullError
+            return [await self._accept(connection, each) for each in asked]
+
+    async def _accept(self, connection: Connection, asked: Asked) -> Taken:
+        order = asked.order
+        if asked.on_thread:
+            await self._prepare_thread(connection, asked)
+        accepted = await claims.accept(connection, order)
+        if accepted is None:
+            return await _same(connection, order)
+        if not accepted.behind:
+            at = accepted.due_at if order.after_seconds else None
+            await self._queue.send(connection, order.id, at)
+        return Taken(order.id, order.thread_id)
+
+    async def _prepare_thread(self, connection: Connection, asked: Asked) -> None:
+        order = asked.order
+        if asked.if_not_exists == "create":
+            await threads.create(connection, order.thread_id, order.tenant, {})
+        await threads.lock(connection, order.thread_id, order.tenant)
+        # As LangGraph's server does, so that a thread can be searched for by its graph.
+        graph = {"graph_id": order.assistant}
+        await threads.annotate(connection, order.thread_id, order.tenant, graph)
+        live = await claims.live(connection, order.thread_id)
+        if live and order.multitask == "reject":
+            raise ThreadBusyError(f"thread {order.thread_id} is busy: wait, or enqueue the run")
+        if live and order.multitask in ("interrupt", "rollback"):
+            for each in live:
+                await self._cancel(connection, each, order.multitask)
+
+    async def cancel(self, run: Run, action: CancelAction) -> None:
+        """Cancel a run; no effect on one that has ended.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        async with self._database.transaction() as connection:
+            await self._cancel(connection, run.id, action)
+
+    async def _cancel(self, connection: Connection, run_id: UUID, action: CancelAction) -> None:
+        standing = await claims.ask_to_cancel(connection, run_id, action)
+        if standing == "running":
+            await events.tell_to_cancel(connection, run_id)
+        if standing == "waiting":
+            await runs.interrupt(connection, run_id, _CANCELLED)
+            await let_next(connection, self._queue, run_id)
+            if action == "rollback":
+                await runs.delete(connection, run_id)
+
+
+async def _same(connection: Connection, order: Order) -> Taken:
+    """Return the run that was asked for before under this idempotency key.
+
+    Raises:
+        IdempotencyError: it was asked for something else.
+    """
+    assert order.idempotency_key is not None  # noqa: S101 - only such a run can be there before
+    before = await runs.of_key(connection, order.tenant, order.idempotency_key)
+    if before is None:
+        raise NotFoundError("the run that was asked for under this key was deleted; ask again")
+    if not hmac.compare_digest(before.body_sha256 or "", order.body_sha256 or ""):
+        raise IdempotencyError("this Idempotency-Key was used for another request")
+    return Taken(before.id, before.thread_id)
+

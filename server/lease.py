@@ -1,0 +1,40 @@
+"""Believing in a claim as long as its process lives, and learning that it is to end."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final, Literal
+
+from db import claims
+from db.claims import Claim
+from db.errors import DatabaseError
+from db.pool import Database
+from server.news import CANCELS, News
+
+logger = logging.getLogger(__name__)
+
+_RENEWALS: Final = 4  # within a lease
+
+Reason = Literal["lost", "interrupt", "rollback"]
+
+
+async def keep(database: Database, news: News, claim: Claim, lease: float) -> Reason:
+    """Renew a claim until it is lost, or its run is to be cancelled; return which.
+
+    While Postgres is away nothing is known, so nothing is given up: what the run would write is
+    fenced anyway.
+    """
+    with news.of(CANCELS, claim.id) as asked:
+        while True:
+            try:
+                async with database.connection() as connection:
+                    action = await claims.renew(connection, claim, lease)
+                if action:
+                    return action
+            except LookupError:
+                return "lost"
+            except DatabaseError as error:
+                logger.warning("the lease of run %s was not renewed: %s", claim.id, error)
+            asked.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), lease / _RENEWALS)

@@ -1,0 +1,75 @@
+"""The end of a run: its one result, its thread, who is told, and who comes next; all or nothing."""
+
+from typing import Any
+from uuid import UUID
+
+from db import claims, events, runs, threads, webhooks
+from db.claims import Claim
+from db.pool import Connection, Database
+from db.runs import Finish
+from db.threads import Settled
+from server.agent_run import Ended
+from server.queue import Queue
+
+
+async def record(database: Database, queue: Queue, claim: Claim, ended: Ended) -> None:
+    """Record a run's result.
+
+    Raises:
+        ClaimLostError: the run is another's now; nothing was recorded.
+        DatabaseError: Postgres cannot be reached or refused; nothing was recorded.
+    """
+    async with database.transaction() as connection:
+        await claims.hold(connection, claim)
+        await runs.finish(connection, claim.id, ended.finish)
+        await _leave_thread(connection, claim, ended)
+        if url := claim.kwargs.get("webhook"):
+            await webhooks.add(connection, claim.id, url)
+        await let_next(connection, queue, claim.id)
+
+
+async def undo(database: Database, queue: Queue, claim: Claim) -> None:
+    """Take a run back: as if it had never been asked for.
+
+    Raises:
+        ClaimLostError: the run is another's now; nothing was taken back.
+        DatabaseError: Postgres cannot be reached or refused; nothing was taken back.
+    """
+    async with database.transaction() as connection:
+        await claims.hold(connection, claim)
+        await threads.undo(connection, claim.thread_id, claim.id)
+        await let_next(connection, queue, claim.id)
+        await runs.delete(connection, claim.id)
+
+
+async def let_next(connection: Connection, queue: Queue, run_id: UUID) -> None:
+    """Forget an ended run's claim, wake who waits for it, send somebody to the thread's next."""
+    if following := await claims.end(connection, run_id):
+        await queue.send(connection, following.run_id, following.due_at)
+    await events.tell(connection, run_id)
+
+
+async def _leave_thread(connection: Connection, claim: Claim, ended: Ended) -> None:
+    if claim.kwargs.get("temporary"):
+        await threads.forget_states(connection, [claim.thread_id])
+        return
+    await threads.settle(
+        connection,
+        claim.thread_id,
+        _settled(ended.finish),
+        values=ended.values,
+        error=failure(ended.finish),
+    )
+
+
+def _settled(finish: Finish) -> Settled:
+    if finish.status == "interrupted":
+        return "interrupted"
+    return "idle" if finish.status == "success" else "error"
+
+
+def failure(finish: Finish) -> dict[str, Any] | None:
+    """Return why a run has no verdict, as the wire tells it; None if it has one."""
+    if finish.status not in ("error", "timeout"):
+        return None
+    return {"error": finish.outcome, "message": finish.message}

@@ -1,0 +1,146 @@
+"""Executing runs: one claim, one executor, one recorded result."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final, Protocol
+from uuid import UUID, uuid4
+
+from db import claims
+from db.claims import CancelAction, Claim
+from db.errors import ClaimLostError, DatabaseError
+from db.pool import Database
+from db.runs import Finish, Outcome
+from server import lease
+from server.agent_run import Ended
+from server.news import News
+from server.queue import Queue
+from server.recording import record, undo
+from server.tape import Tape
+
+logger = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS: Final = 20  # a run that kills its process each time must end some day
+_HANDING_BACK: Final = 5.0  # seconds
+
+
+class Performer(Protocol):
+    """What runs a graph for a claim."""
+
+    async def perform(self, claim: Claim, tape: Tape) -> Ended:
+        """Bring the run to its end, telling of it on the tape."""
+        ...
+
+
+class Runner:
+    """Executes runs in this process.
+
+    Args:
+        performers: what runs each assistant's graph.
+        lease: seconds for which a claim is believed without a sign of life.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        news: News,
+        performers: dict[str, Performer],
+        lease: float,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._news = news
+        self._performers = performers
+        self._lease = lease
+        self._name = f"{socket.gethostname()}-{uuid4().hex[:8]}"
+        self._observers: list[Callable[[Outcome], None]] = []
+
+    def also_performs(self, assistant: str, performer: Performer) -> None:
+        """Execute another assistant's runs too."""
+        self._performers[assistant] = performer
+
+    def tell(self, observer: Callable[[Outcome], None]) -> None:
+        """Have `observer` told the outcome of every run, once it is recorded."""
+        self._observers.append(observer)
+
+    async def execute(self, run_id: UUID) -> None:
+        """Execute a run, unless it is another's or over.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached; the run will be sent to again.
+        """
+        async with self._database.connection() as connection:
+            claim = await claims.claim(connection, run_id, self._name, self._lease)
+        if claim is None:
+            return
+        try:
+            await self._supervise(claim)
+        except ClaimLostError:
+            logger.warning("run %s was taken over by another process", run_id)
+        except DatabaseError as error:
+            logger.warning("run %s must wait for Postgres: %s", run_id, error)
+            await self._hand_back(claim)
+
+    async def _supervise(self, claim: Claim) -> None:
+        """Let the run be performed until it ends, is cancelled, or is another's."""
+        work = asyncio.create_task(self._perform(claim))
+        keeping = asyncio.create_task(
+            lease.keep(self._database, self._news, claim, self._lease)
+        )
+        try:
+            await asyncio.wait({work, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return await work
+            await _stopped(work)
+            reason = keeping.result()
+            if reason == "lost":
+                raise ClaimLostError(f"run {claim.id} is another's now")
+            await self._cancelled(claim, reason)
+        except asyncio.CancelledError:
+            await _stopped(work)
+            await asyncio.shield(self._hand_back(claim))
+            raise
+        finally:
+            await _stopped(keeping)
+
+    async def _perform(self, claim: Claim) -> None:
+        if claim.attempt > _MOST_ATTEMPTS:
+            message = f"given up: {_MOST_ATTEMPTS} processes died or were stopped over it"
+            await self._record(claim, Ended(Finish("infrastructure", message)))
+            return
+        tape = Tape(self._database, claim, wanted=bool(claim.kwargs.get("stream_mode")))
+        tape.tell("metadata", {"run_id": str(claim.id), "attempt": claim.attempt})
+        try:
+            ended = await self._performers[claim.assistant].perform(claim, tape)
+        finally:
+            await tape.stop()
+        await self._record(claim, ended)
+
+    async def _cancelled(self, claim: Claim, action: CancelAction) -> None:
+        if action == "rollback":
+            await undo(self._database, self._queue, claim)
+        else:
+            await self._record(claim, Ended(Finish(None, "cancelled")))
+
+    async def _record(self, claim: Claim, ended: Ended) -> None:
+        await record(self._database, self._queue, claim, ended)
+        outcome = ended.finish.outcome
+        if outcome and claim.assistant == "agent":
+            for observer in self._observers:
+                observer(outcome)
+
+    async def _hand_back(self, claim: Claim) -> None:
+        """Give the run to whoever is next, at once if Postgres can be told."""
+        try:
+            async with asyncio.timeout(_HANDING_BACK), self._database.transaction() as connection:
+                if await claims.hand_back(connection, claim):
+                    await self._queue.send(connection, claim.id)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("run %s goes on when its lease has run out: %s", claim.id, error)
+
+
+async def _stopped(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,134 @@
+"""The agent as this process serves it: runs are taken in, followed, and executed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+from db import runs
+from db.errors import NotFoundError
+from db.pool import Database
+from db.runs import Run
+from graph.build import build_graph
+from graph.context import Context, open_parts, require_model
+from graph.data import open_data
+from graph.settings import Settings
+from server.agent_run import AgentRun
+from server.following import Follower
+from server.intake import Intake
+from server.news import listening
+from server.queue import Queue, open_queue
+from server.reaper import Reaper
+from server.runner import Performer, Runner
+from server.tracing import tracing
+
+_GRACE: Final = 25.0  # seconds that runs under way get when this process is told to stop
+
+Gone = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Do nothing when a caller is gone: the run goes on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What routes need: where runs are taken in, and where they are followed."""
+
+    settings: Settings
+    database: Database
+    context: Context
+    queue: Queue
+    intake: Intake
+    follower: Follower
+    runner: Runner
+
+    async def check(self) -> None:
+        """Do what every run needs.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or does not work.
+        """
+        async with self.database.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    async def run(self, run_id: UUID, tenant: str, thread_id: UUID | None = None) -> Run:
+        """Return a tenant's run, of a thread if one is named.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        async with self.database.connection() as connection:
+            found = await runs.get(connection, run_id, tenant)
+        if thread_id not in (None, found.thread_id):
+            raise NotFoundError(f"there is no run {run_id} on thread {thread_id}")
+        return found
+
+    def gone(self, then: Literal["cancel", "continue"], run_id: UUID) -> Gone:
+        """Return what is done when a run's caller goes away before its end."""
+        if then == "continue":
+            return nothing
+
+        async def cancel() -> None:
+            async with self.database.connection() as connection:
+                run = await runs.get(connection, run_id)
+            await self.intake.cancel(run, "interrupt")
+
+        return cancel
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open all that the service needs: database, schema, first prompts, model, sandbox, queue.
+
+    Raises:
+        SettingsError: no model can be called with these settings.
+        DatabaseError: Postgres cannot be reached, or has a newer schema.
+        EmbeddedPostgresError: the embedded Postgres does not start.
+        SandboxUnavailable: the sandbox that was asked for does not work here.
+    """
+    require_model(settings)
+    async with (
+        tracing(),
+        open_data(settings) as database,
+        open_parts(settings, database) as context,
+        serving_from(settings, database, context) as service,
+    ):
+        yield service
+
+
+@asynccontextmanager
+async def serving_from(
+    settings: Settings, database: Database, context: Context
+) -> AsyncIterator[Service]:
+    """Open the service on what is open already."""
+    async with open_queue(database.url) as queue, listening(database.url) as news:
+        performers: dict[str, Performer] = {
+            "agent": AgentRun(settings, database, context, build_graph())
+        }
+        runner = Runner(database, queue, news, performers, settings.lease_seconds)
+        intake = Intake(database, queue, settings.max_waiting)
+        follower = Follower(database, news)
+        yield Service(settings, database, context, queue, intake, follower, runner)
+
+
+@asynccontextmanager
+async def executing(service: Service) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Execute runs beside the body; yield what stops it, when all that is under way has ended."""
+    settings = service.settings
+    work = service.queue.work(service.runner.execute, settings.max_concurrency, _GRACE)
+    reaper = Reaper(service.database, service.queue, settings.lease_seconds)
+    tasks = [asyncio.create_task(work), asyncio.create_task(reaper.run())]
+
+    async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        service.follower.close()
+
+    try:
+        yield stop
+    finally:
+        await stop()

@@ -1,0 +1,160 @@
+"""Runs as LangGraph's wire asks for them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+
+from db.claims import Multitask
+from db.prompts import Agent
+from db.text import clean
+from server.events import StreamMode
+from server.intake import IfNotExists
+from server.wire.base import Body
+from server.wire.requests import RequestBody
+
+Node = Literal["manager", "worker", "evaluator"]
+
+
+class HealInput(Body):
+    """What the optimizer is asked for."""
+
+    agent: Agent | None = Field(None, description="Whose prompt; null: whichever is to blame")
+    force: bool = Field(default=False, description="Even if there are too few failures")
+
+
+class CheckpointBody(BaseModel):
+    """A place in a thread's history."""
+
+    checkpoint_id: str | None = Field(None, max_length=100, description="The checkpoint")
+
+
+class ConfigBody(BaseModel):
+    """Of LangChain's config, what a client may set. The rest is ignored."""
+
+    tags: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=50, description="Tags of the trace"
+    )
+    recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _everywhere(value: object) -> object:
+    return ["manager", "worker", "evaluator"] if value == "*" else value
+
+
+Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=20)]
+Nodes = Annotated[list[Node], BeforeValidator(_everywhere)]
+
+
+class RunCreate(BaseModel):
+    """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
+
+    assistant_id: str = Field(
+        max_length=100, description="Which graph to run, by name or id", examples=["agent"]
+    )
+    input: dict[str, Any] | None = Field(
+        None,
+        description="The graph's input; null to go on with the thread",
+        json_schema_extra={"anyOf": [RequestBody.model_json_schema(), {"type": "null"}]},
+    )
+    command: dict[str, Any] | None = Field(None, description="Only `resume`: go on where it stopped")
+    config: ConfigBody = Field(default_factory=ConfigBody, description="Settings of the run")
+    context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever you like to note")
+    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
+    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+    stream_mode: Modes | None = Field(None, description="What is streamed")
+    stream_resumable: bool = Field(default=False, description="Always so here")
+    interrupt_before: Nodes | None = Field(None, description="Nodes to stop before; * for all")
+    interrupt_after: Nodes | None = Field(None, description="Nodes to stop after; * for all")
+    multitask_strategy: Multitask | None = Field(
+        None, description="If the thread is busy: enqueue, reject, or end the others"
+    )
+    if_not_exists: IfNotExists = Field("reject", description="If there is no such thread")
+    on_disconnect: Literal["cancel", "continue"] = Field(
+        "continue", description="What becomes of the run when its caller is gone"
+    )
+    on_completion: Literal["delete", "keep"] = Field(
+        "delete", description="Without a thread: whether to keep its state as one"
+    )
+    durability: Literal["sync", "async", "exit"] | None = Field(
+        None, description="When checkpoints are written; exit: a run that dies begins anew"
+    )
+    after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
+    webhook: str | None = Field(None, max_length=2000, description="Who is told that it has ended")
+
+    @field_validator("on_disconnect", "on_completion", "if_not_exists", mode="before")
+    @classmethod
+    def _null_is_default(cls, value: object, info: Any) -> object:
+        return cls.model_fields[info.field_name].default if value is None else value
+
+    @field_validator("after_seconds", "metadata", "config", "stream_resumable", mode="before")
+    @classmethod
+    def _null_is_nothing(cls, value: object, info: Any) -> object:
+        if value is None:
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+        return value
+
+    @field_validator("command")
+    @classmethod
+    def _only_resume(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value and {key for key, part in value.items() if part is not None} - {"resume"}:
+            raise ValueError("may only hold 'resume': what nodes write is theirs alone")
+        return value
+
+    @field_validator("context")
+    @classmethod
+    def _no_context(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value:
+            raise ValueError("these graphs take no context: leave it out")
+        return value
+
+    def place(self) -> str | None:
+        """Return the checkpoint to begin at."""
+        return self.checkpoint_id or (self.checkpoint.checkpoint_id if self.checkpoint else None)
+
+
+def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a graph's input as the graph takes it.
+
+    Raises:
+        RequestValidationError: it is not what this graph takes.
+    """
+    if given is None:
+        return None
+    try:
+        if assistant == "agent":
+            return dict(RequestBody.model_validate(given).input())
+        return HealInput.model_validate(given).model_dump()
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", "input", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+class CancelBody(BaseModel):
+    """Which runs to cancel."""
+
+    status: Literal["pending", "running", "all"] | None = Field(None, description="All of these")
+    thread_id: UUID | None = Field(None, description="Or those of a thread")
+    run_ids: list[UUID] | None = Field(None, max_length=1000, description="by their ids")
+
+
+def storable_kwargs(body: RunCreate, given: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the executor needs to know of a run, as it is kept."""
+    kwargs: dict[str, Any] = {
+        "input": given,
+        "config": body.config.model_dump(),
+        "stream_mode": body.stream_mode if body.stream_mode is not None else ["values"],
+        "durability": body.durability,
+        "interrupt_before": body.interrupt_before,
+        "interrupt_after": body.interrupt_after,
+        "checkpoint_id": body.place(),
+        "webhook": body.webhook,
+        "on_completion": body.on_completion,
+    }
+    return dict(clean({key: value for key, value in kwargs.items() if value is not None}))

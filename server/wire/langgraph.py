@@ -1,0 +1,211 @@
+"""What LangGraph's wire answers: assistants, threads, states, runs."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from db.claims import Multitask
+from db.runs import Run, Status
+from db.threads import SortBy, Thread, ThreadStatus
+from server.assistants import Assistant, named
+from server.events import place
+from server.plain import loads
+from server.wire.base import Answer, Body
+
+
+class AssistantAnswer(Answer):
+    """A graph that runs can be asked of."""
+
+    assistant_id: UUID = Field(description="Its id; its name serves as well")
+    graph_id: str = Field(description="Its name")
+    name: str = Field(description="Its name")
+    description: str = Field(description="What it does")
+    config: dict[str, Any] = Field(default_factory=dict, description="Empty")
+    context: dict[str, Any] = Field(default_factory=dict, description="Empty")
+    metadata: dict[str, Any] = Field(description="Who made it")
+    version: int = Field(1, description="Always 1: prompts have versions here, graphs have not")
+    created_at: datetime = Field(description="When it was made")
+    updated_at: datetime = Field(description="The same")
+
+    @classmethod
+    def of(cls, assistant: Assistant) -> "AssistantAnswer":
+        """Return it as the wire has it."""
+        return cls(
+            assistant_id=assistant.id,
+            graph_id=assistant.name,
+            name=assistant.name,
+            description=assistant.description,
+            metadata={"created_by": "system"},
+            created_at=assistant.created_at,
+            updated_at=assistant.created_at,
+        )
+
+
+class AssistantSearch(Body):
+    """Which assistants."""
+
+    graph_id: str | None = Field(None, max_length=100, description="Of this graph")
+    name: str | None = Field(None, max_length=100, description="With this in their name")
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
+    sort_by: str | None = Field(None, description="Ignored: there are two")
+    sort_order: str | None = Field(None, description="Ignored")
+    select: list[str] | None = Field(None, description="Ignored: all fields are answered")
+
+
+class ThreadCreate(Body):
+    """A thread to be created."""
+
+    thread_id: UUID | None = Field(None, description="Its id; one is made if there is none")
+    metadata: dict[str, Any] | None = Field(None, description="Whatever you like to note")
+    if_exists: str | None = Field(
+        None, pattern="^(raise|do_nothing)$", description="If there is one of that id"
+    )
+
+
+class ThreadPatch(Body):
+    """What is added to a thread's metadata."""
+
+    metadata: dict[str, Any] = Field(description="Added to what is there")
+
+
+class ThreadSearch(Body):
+    """Which threads."""
+
+    ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    values: dict[str, Any] | None = Field(None, description="With this in their state")
+    status: ThreadStatus | None = Field(None, description="In this status")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
+    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
+    sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
+    select: list[str] | None = Field(None, max_length=20, description="Only these fields")
+    extract: dict[str, str] | None = Field(None, description="Not taken: leave it out")
+
+
+class ThreadCount(Body):
+    """Which threads to count."""
+
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    values: dict[str, Any] | None = Field(None, description="With this in their state")
+    status: ThreadStatus | None = Field(None, description="In this status")
+
+
+class ThreadAnswer(Answer):
+    """A thread."""
+
+    thread_id: UUID = Field(description="The thread")
+    created_at: datetime = Field(description="When it was created")
+    updated_at: datetime = Field(description="When it was changed last")
+    metadata: dict[str, Any] = Field(description="What was noted")
+    status: ThreadStatus = Field(description="idle, busy, interrupted or error")
+    config: dict[str, Any] = Field(default_factory=dict, description="Empty")
+    values: dict[str, Any] | None = Field(description="Its state, as its last run left it")
+    interrupts: dict[str, Any] = Field(default_factory=dict, description="What it waits for")
+    error: dict[str, Any] | None = Field(description="Why its last run failed")
+
+    @classmethod
+    def of(cls, thread: Thread) -> "ThreadAnswer":
+        """Return it as the wire has it."""
+        return cls(
+            thread_id=thread.id,
+            created_at=thread.created_at,
+            updated_at=thread.updated_at,
+            metadata=thread.metadata,
+            status=thread.status,
+            values=thread.values,
+            error=thread.error,
+        )
+
+
+class StateUpdate(Body):
+    """What is added to a thread's state: the input's fields alone."""
+
+    values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
+    as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
+    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+
+
+class StateAt(Body):
+    """Which state."""
+
+    checkpoint: dict[str, Any] = Field(description="Where on the thread")
+    subgraphs: bool = Field(default=False, description="There are none")
+
+
+class HistoryBody(Body):
+    """Which states."""
+
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    before: dict[str, Any] | str | None = Field(None, description="Only older ones")
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+
+
+class RunWire(Answer):
+    """A run, as LangGraph's wire has it. GET /runs/{run_id} tells more."""
+
+    run_id: UUID = Field(description="The run")
+    thread_id: UUID = Field(description="Its thread")
+    assistant_id: UUID = Field(description="The graph that runs")
+    created_at: datetime = Field(description="When it was accepted")
+    updated_at: datetime = Field(description="When it changed last")
+    status: Status = Field(description="pending, running, success, error, timeout, interrupted")
+    metadata: dict[str, Any] = Field(description="What was noted")
+    kwargs: dict[str, Any] = Field(description="What was asked for")
+    multitask_strategy: Multitask = Field(description="What it does if its thread is busy")
+
+    @classmethod
+    def of(cls, run: Run) -> "RunWire":
+        """Return it as the wire has it."""
+        return cls(
+            run_id=run.id,
+            thread_id=run.thread_id,
+            assistant_id=named(run.assistant).id,
+            created_at=run.created_at,
+            updated_at=run.updated_at or run.created_at,
+            status=run.status,
+            metadata=run.metadata,
+            kwargs=run.kwargs,
+            multitask_strategy=run.multitask,  # type: ignore[arg-type]
+        )
+
+
+def state_of(snapshot: Any) -> dict[str, Any]:
+    """Return a state as the wire has it."""
+    at = place(snapshot.config)
+    before = place(snapshot.parent_config)
+    tasks = [_task(each) for each in snapshot.tasks]
+    state: dict[str, Any] = loads(
+        {
+            "values": snapshot.values,
+            "next": snapshot.next,
+            "tasks": tasks,
+            "metadata": snapshot.metadata or {},
+            "created_at": snapshot.created_at,
+            "checkpoint": at,
+            "parent_checkpoint": before,
+            "interrupts": snapshot.interrupts,
+            "checkpoint_id": at and at["checkpoint_id"],
+            "parent_checkpoint_id": before and before["checkpoint_id"],
+        }
+    )
+    return state
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "name": task.name,
+        "path": task.path,
+        "error": str(task.error) if task.error else None,
+        "interrupts": task.interrupts,
+        "checkpoint": None,
+        "state": None,
+        "result": task.result,
+    }
