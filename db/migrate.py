@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from procrastinate.schema import SchemaManager
 
 from db.errors import DatabaseError
 from db.pool import Connection, Database
@@ -48,9 +49,23 @@ async def migrate(database: Database) -> list[str]:
         try:
             applied = await _apply(connection)
             await AsyncPostgresSaver(connection).setup()
+            await _make_queue(connection)
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
     return applied
+
+
+async def _make_queue(connection: Connection) -> None:
+    """Make the queue's tables, if they are not there.
+
+    procrastinate's schema has not changed since 3.4; when a version of it brings changes, they
+    belong into a migration of ours, so that old and new processes can share a database.
+    """
+    cursor = await connection.execute("SELECT to_regclass('procrastinate_jobs') AS found")
+    row = await cursor.fetchone()
+    if row and row["found"] is None:
+        async with connection.transaction():
+            await connection.execute(SchemaManager.get_schema(), prepare=False)
 
 
 async def _lock(connection: Connection) -> None:

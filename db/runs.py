@@ -216,6 +216,16 @@ async def of_thread(
     return await cursor.fetchall()
 
 
+async def live(
+    connection: Connection, tenant: str, status: Literal["pending", "running", "all"]
+) -> list[Run]:
+    """Return a tenant's runs that have not ended."""
+    cursor = connection.cursor(row_factory=class_row(Run))
+    return await (
+        await cursor.execute(_SQL["live"], {"tenant": tenant, "status": status})
+    ).fetchall()
+
+
 async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:
     """Return the run that a tenant asked for under an idempotency key."""
     cursor = connection.cursor(row_factory=class_row(Run))

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol
 from uuid import UUID
 
 from langgraph.runtime import Runtime
 from pydantic import SecretStr
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
 from db import prompts
 from db.pool import Database

@@ -4,9 +4,10 @@ Plain JSON values only: a checkpoint must stay readable when the code has moved 
 """
 
 import operator
-from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from langgraph.types import Overwrite
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
 
 class Example(TypedDict):

@@ -1,7 +1,9 @@
 """What goes into the optimizer graph, what its nodes share, and what comes out: plain JSON."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
 from db.prompts import Agent
 from db.trials import Origin

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
 
 from db.checkpoints import FencedSaver
 from db.claims import Claim
@@ -14,9 +15,9 @@ from db.pool import Database
 from db.runs import Finish
 from graph.build import AgentGraph
 from graph.context import Context, ReleasedPrompts
-from graph.errors import InfrastructureError, RequestError, RunError
+from graph.errors import ErrorClass, RequestError, RunError
 from graph.settings import Settings
-from graph.state import Result, Usage, merge
+from graph.state import Evaluation, Result, Usage
 from server.events import Teller, follow
 from server.plain import loads
 from server.tape import Tape
@@ -25,41 +26,11 @@ from server.tracing import traced_run
 logger = logging.getLogger(__name__)
 
 _RECURSION: Final = 25
-_OUTPUT: Final = tuple(Result.__annotations__)
-_GIVEN_BY: Final = {"worker": ("code", "explanation"), "evaluator": ("evaluation",)}
-
-
-@dataclass
-class Seen:
-    """What a run has given so far, as the log needs it."""
-
-    state: dict[str, Any] = field(default_factory=lambda: {"prompt_versions": {}, "usage": {}})
-    output: dict[str, Any] | None = None
-    interrupted: bool = False
-
-    def go_on_from(self, values: dict[str, Any]) -> None:
-        """Start from a thread's state, without what an earlier run has left in it.
-
-        The manager begins the record of prompt versions anew, so an agent that is not in it has
-        not had its turn yet.
-        """
-        had_their_turn = values.get("prompt_versions", {}).keys()
-        stale = {key for agent, keys in _GIVEN_BY.items() if agent not in had_their_turn for key in keys}
-        kept = {key: value for key, value in values.items() if key not in stale}
-        self.state = {"prompt_versions": {}, "usage": {}} | kept
-        self.output = {key: kept[key] for key in _OUTPUT if key in kept}
-
-    def take(self, mode: str, chunk: Any) -> None:
-        """Take in one thing that the graph said."""
-        if mode == "values":
-            self.output = chunk
-        if mode != "updates":
-            return
-        for node, update in chunk.items():
-            if node == "__interrupt__":
-                self.interrupted = True
-            elif isinstance(update, dict):
-                merge(self.state, update)
+_MADE_BY: Final = {
+    "manager": ("plan", "model", "prompt_versions", "usage"),
+    "worker": ("code", "explanation"),
+    "evaluator": ("evaluation",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,42 +61,41 @@ class AgentRun:
         """
         saver = FencedSaver(self._database.pool, claim)
         graph = self._graph.copy(update={"checkpointer": saver})
-        config, seen = config_of(claim), Seen()
-        given = claim.kwargs.get("input")
-        with traced_run(claim.id, claim.thread_id, given or {}) as metadata:
-            failure = await self._follow(graph, claim, config, seen, tape)
-            finish = _finish(seen, failure)
-            metadata["prompt_versions"] = seen.state["prompt_versions"]
+        config = config_of(claim)
+        given = claim.kwargs.get("input") or {}
+        with traced_run(claim.id, claim.thread_id, given) as metadata:
+            failure = await self._follow(graph, claim, config, tape)
+            await tape.flush()
+            left = await graph.aget_state(_head(claim))
+            finish = _finish(left, failure)
+            metadata["prompt_versions"] = finish.prompt_versions
             metadata["error_class"] = finish.outcome
-        await tape.flush()
-        values = (await graph.aget_state(config)).values or None
-        return Ended(finish, loads(values))
+        return Ended(finish, loads(left.values) or None)
 
     async def _follow(
-        self, graph: AgentGraph, claim: Claim, config: RunnableConfig, seen: Seen, tape: Tape
+        self, graph: AgentGraph, claim: Claim, config: RunnableConfig, tape: Tape
     ) -> "_Failed | None":
         """Run the graph; return how it failed, if so."""
-        teller = Teller(claim.kwargs.get("stream_mode") or ())
+        modes = claim.kwargs.get("stream_mode") or ()
+        teller = Teller(modes)
         try:
             async with asyncio.timeout(self._settings.run_timeout_seconds):
-                start, something_left = await _start(graph, claim, config, seen)
-                if not something_left:
-                    return None
-                async for mode, chunk in follow(graph, start, config, **self._options(claim)):
-                    seen.take(mode, chunk)
-                    for event in teller.events(mode, chunk):
-                        tape.tell(*event)
+                start, something_left = await _start(graph, claim, config)
+                if something_left:
+                    stream = follow(graph, start, config, modes, **self._options(claim))
+                    async for mode, chunk in stream:
+                        for event in teller.events(mode, chunk):
+                            tape.tell(*event)
         except RunError as error:
-            seen.state["prompt_versions"] |= error.prompt_versions
-            return _Failed(error, str(error))
+            return _Failed(error.error_class, str(error), error.prompt_versions)
         except TimeoutError:
             seconds = self._settings.run_timeout_seconds
-            return _Failed(InfrastructureError(""), f"the run took over {seconds:g} s", True)
+            return _Failed("infrastructure", f"the run took over {seconds:g} s", timed_out=True)
         except DatabaseError:
             raise
         except Exception:
             logger.exception("run %s broke", claim.id)
-            return _Failed(InfrastructureError(""), "an internal error; the log has it")
+            return _Failed("infrastructure", "an internal error; the log has it")
         return None
 
     def _options(self, claim: Claim) -> dict[str, Any]:
@@ -133,7 +103,7 @@ class AgentRun:
         kwargs = claim.kwargs
         prompts = ReleasedPrompts(self._database, claim.thread_id)
         return {
-            "modes": kwargs.get("stream_mode") or (),
+            "output_keys": self._graph.output_channels,
             "context": {"context": replace(self._context, prompts=prompts)},
             "interrupt_before": kwargs.get("interrupt_before"),
             "interrupt_after": kwargs.get("interrupt_after"),
@@ -143,8 +113,9 @@ class AgentRun:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    error: RunError
+    error_class: ErrorClass
     message: str
+    prompt_versions: dict[str, int] = field(default_factory=dict)
     timed_out: bool = False
 
 
@@ -162,9 +133,12 @@ def config_of(claim: Claim) -> RunnableConfig:
     )
 
 
-async def _start(
-    graph: AgentGraph, claim: Claim, config: RunnableConfig, seen: Seen
-) -> tuple[Any, bool]:
+def _head(claim: Claim) -> RunnableConfig:
+    """Return where a thread's newest state is."""
+    return RunnableConfig(configurable={"thread_id": str(claim.thread_id)})
+
+
+async def _start(graph: AgentGraph, claim: Claim, config: RunnableConfig) -> tuple[Any, bool]:
     """Return what the graph is given, and whether there is anything left to run.
 
     A run that somebody else began goes on behind its own last checkpoint; killed behind its last
@@ -172,40 +146,52 @@ async def _start(
     """
     given = claim.kwargs.get("input")
     if claim.attempt > 1:
-        head = RunnableConfig(configurable={"thread_id": str(claim.thread_id)})
-        state = await graph.aget_state(head)
+        state = await graph.aget_state(_head(claim))
         if (state.metadata or {}).get("run_id") == str(claim.id):
             config["configurable"].pop("checkpoint_id", None)
-            seen.go_on_from(state.values)
             return None, bool(state.next)
     if given is not None:
         return given, True
     state = await graph.aget_state(config)
     if not state.values:
         raise RequestError("there is nothing to go on with: give the thread an input")
-    seen.go_on_from(state.values)
     return None, bool(state.next)
 
 
-def _finish(seen: Seen, failure: _Failed | None) -> Finish:
-    state = seen.state
+def _own(left: StateSnapshot) -> dict[str, Any]:
+    """Return of a thread's state what this run made: not what an earlier one has left there.
+
+    Nodes come one after another, so those from the next one on have not had their turn.
+    """
+    turn = list(_MADE_BY).index(left.next[0]) if left.next else len(_MADE_BY)
+    others = {key for keys in list(_MADE_BY.values())[turn:] for key in keys}
+    return {key: value for key, value in left.values.items() if key not in others}
+
+
+def _finish(left: StateSnapshot, failure: _Failed | None) -> Finish:
+    state = _own(left)
     evaluation = state.get("evaluation")
-    usages: list[Usage] = list(state["usage"].values())
-    passed = "ok" if evaluation and evaluation["passed"] else "failed"
-    interrupted = failure is None and (seen.interrupted or not evaluation)
-    outcome = failure.error.error_class if failure else None if interrupted else passed
+    usages: list[Usage] = list(state.get("usage", {}).values())
+    versions = {**state.get("prompt_versions", {}), **(failure.prompt_versions if failure else {})}
     return Finish(
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=failure.error_class if failure else _verdict(evaluation),
         message=failure.message if failure else "",
         timed_out=bool(failure and failure.timed_out),
-        output=None if failure else loads(seen.output),
+        output={key: state[key] for key in Result.__annotations__ if key in state},
         plan=state.get("plan"),
         code=state.get("code"),
         explanation=state.get("explanation"),
-        prompt_versions=state["prompt_versions"],
+        prompt_versions=versions,
         model=state.get("model"),
         model_calls=sum(usage["calls"] for usage in usages),
         input_tokens=sum(usage["input_tokens"] for usage in usages),
         output_tokens=sum(usage["output_tokens"] for usage in usages),
-        evaluation=evaluation if not interrupted and not failure else None,
+        evaluation=None if failure else evaluation,
     )
+
+
+def _verdict(evaluation: Evaluation | None) -> Literal["ok", "failed"] | None:
+    """Return the class of a run that nothing went wrong with; None if it was stopped before."""
+    if evaluation is None:
+        return None
+    return "ok" if evaluation["passed"] else "failed"

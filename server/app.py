@@ -8,10 +8,21 @@ from fastapi import FastAPI
 from graph.evaluation import Evaluator
 from server import errors
 from server.evaluating import Evaluating
-from server.execution import Service
 from server.limits import BodyLimit
-from server.routes import evaluate, healings, health, prompts, runs
+from server.routes import (
+    assistants,
+    evaluate,
+    healings,
+    health,
+    meta,
+    prompts,
+    runs,
+    thread_runs,
+    threads,
+    unbuilt,
+)
 from server.scheduler import Scheduler
+from server.service import Service
 
 _DESCRIPTION = """An agent that writes Python on request, judges it, and repairs its own prompts.
 
@@ -21,7 +32,9 @@ Every error is answered as `{"detail", "field"}`: what is wrong, and which field
 
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """Return the application that serves what is open; closing it is the caller's."""
-    app = _application(service.check, runs, prompts, healings)
+    app = _application(
+        service.check, assistants, threads, thread_runs, unbuilt, runs, prompts, healings, meta
+    )
     app.state.service = service
     app.state.scheduler = scheduler
     return app

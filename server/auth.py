@@ -27,6 +27,12 @@ class Caller:
 
     tenant: str
     scopes: frozenset[Scope]
+    key_id: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """What a release's log says of who made it."""
+        return f"key {self.key_id}" if self.key_id else "api"
 
     def require(self, scope: Scope) -> None:
         """Let pass who has a scope; `admin` has all.
@@ -59,7 +65,7 @@ async def identify(database: Database, secret: str | None) -> Caller:
             )
     if key is None:
         return LOCAL
-    return Caller(key.tenant, frozenset(key.scopes))
+    return Caller(key.tenant, frozenset(key.scopes), key.id)
 
 
 def secret_of(request: Request) -> str | None:
@@ -79,7 +85,9 @@ def _may(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
     return caller
 
 
-Reader = Annotated[Caller, Depends(_may("runs:read"))]
+READER: Final = Depends(_may("runs:read"))
+AUTHOR: Final = Depends(_may("prompts:write"))
+ADMIN: Final = Depends(_may("admin"))
+Reader = Annotated[Caller, READER]
 Writer = Annotated[Caller, Depends(_may("runs:write"))]
-Author = Annotated[Caller, Depends(_may("prompts:write"))]
-Admin = Annotated[Caller, Depends(_may("admin"))]
+Author = Annotated[Caller, AUTHOR]

@@ -16,6 +16,9 @@ from db.errors import (
     ReleaseConflictError,
 )
 from graph.errors import EvaluationError
+from server.assistants import UnknownAssistantError
+from server.auth import NotAllowedError, NotAuthenticatedError
+from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
 from server.wire.base import Problem
 
 logger = logging.getLogger(__name__)
@@ -23,19 +26,26 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS = "5"
 
 
-class UnknownAssistantError(Exception):
-    """A run names a graph that this server does not have."""
+class StillLiveError(Exception):
+    """Something is in the way of what was asked for, and will not always be."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no assistant {name!r}; there is 'agent'")
+
+class NotBuiltError(Exception):
+    """LangGraph's wire has this; this server has not."""
 
 
 def install(app: FastAPI) -> None:
     """Answer every error as documented."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnknownAssistantError, _unknown_assistant)
+    app.add_exception_handler(NotAuthenticatedError, _not_authenticated)
+    app.add_exception_handler(NotAllowedError, _not_allowed)
     app.add_exception_handler(NotFoundError, _not_found)
-    app.add_exception_handler(ReleaseConflictError, _conflict)
+    for conflict in (ReleaseConflictError, StillLiveError, ThreadBusyError):
+        app.add_exception_handler(conflict, _conflict)
+    app.add_exception_handler(IdempotencyError, _other_request)
+    app.add_exception_handler(QueueFullError, _queue_full)
+    app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(EvaluationError, _incomplete)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
@@ -43,21 +53,34 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _broken)
 
 
-def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer with these codes."""
+def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer with these codes.
+
+    Args:
+        stream: its good answer is a stream of events.
+    """
     words = {
+        401: "No key, or none that is valid",
+        403: "The key's scopes do not allow this",
         404: "There is no such thing",
         409: "Somebody else changed it first",
         413: "The body is too long",
         422: "A field is wrong",
+        429: "Too many runs wait, or too many requests came; retry after the seconds given",
+        501: "LangGraph's wire has this, this server has not",
         503: "The database, the sandbox or the judge is out of reach now; retry after the"
         " seconds given",
     }
-    return {code: {"model": Problem, "description": words[code]} for code in (*codes, 503)}
+    answers: dict[int | str, dict[str, Any]] = {
+        code: {"model": Problem, "description": words[code]} for code in (*codes, 503)
+    }
+    if stream:
+        answers[200] = {"description": "Events", "content": {"text/event-stream": {}}}
+    return answers
 
 
 def _answer(code: int, detail: str, field: str | None = None) -> JSONResponse:
-    headers = {"Retry-After": _RETRY_SECONDS} if code == 503 else None
+    headers = {"Retry-After": _RETRY_SECONDS} if code in (429, 503) else None
     return JSONResponse(Problem(detail=detail, field=field).model_dump(), code, headers)
 
 
@@ -80,6 +103,28 @@ def _path(location: Sequence[object]) -> str:
 
 async def _unknown_assistant(_: Request, error: Exception) -> JSONResponse:
     return _answer(404, f"assistant_id: {error}", "assistant_id")
+
+
+async def _not_authenticated(_: Request, error: Exception) -> JSONResponse:
+    answer = _answer(401, str(error))
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+async def _not_allowed(_: Request, error: Exception) -> JSONResponse:
+    return _answer(403, str(error))
+
+
+async def _other_request(_: Request, error: Exception) -> JSONResponse:
+    return _answer(422, f"Idempotency-Key: {error}", "Idempotency-Key")
+
+
+async def _queue_full(_: Request, error: Exception) -> JSONResponse:
+    return _answer(429, "too many runs wait already; try again later")
+
+
+async def _not_built(_: Request, error: Exception) -> JSONResponse:
+    return _answer(501, str(error))
 
 
 async def _not_found(_: Request, error: Exception) -> JSONResponse:

@@ -19,7 +19,6 @@ StreamMode = Literal[
     "custom",
 ]
 STREAM_MODES: Final = get_args(StreamMode)
-FOLLOWED: Final = frozenset({"values", "updates"})  # what the run log itself needs
 
 Said = tuple[str, Any]
 
@@ -27,21 +26,19 @@ Said = tuple[str, Any]
 def asked_of_the_graph(modes: Sequence[str]) -> list[str]:
     """Return the modes that a graph is asked for, so that a client gets those it asked for."""
     named = {"messages" if each == "messages-tuple" else each for each in modes}
-    return sorted((named - {"events"}) | FOLLOWED)
+    return sorted((named - {"events"}) | {"updates"})  # interruptions are told as updates
 
 
 async def follow(
     graph: Any, start: Any, config: RunnableConfig, modes: Sequence[str], **options: Any
 ) -> AsyncIterator[Said]:
-    """Run a graph; yield (mode, chunk) for what its log needs and the client asked for.
+    """Run a graph; yield (mode, chunk) for what the client asked for.
 
     What a mode is called here is what the graph calls it; `events` are LangChain's own.
     """
     wanted = asked_of_the_graph(modes)
     if "events" not in modes:
-        async with aclosing(
-            graph.astream(start, config, stream_mode=wanted, **options)
-        ) as stream:
+        async with aclosing(graph.astream(start, config, stream_mode=wanted, **options)) as stream:
             async for mode, chunk in stream:
                 yield mode, chunk
         return

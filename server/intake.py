@@ -141,4 +141,3 @@ async def _same(connection: Connection, order: Order) -> Taken:
     if not hmac.compare_digest(before.body_sha256 or "", order.body_sha256 or ""):
         raise IdempotencyError("this Idempotency-Key was used for another request")
     return Taken(before.id, before.thread_id)
-

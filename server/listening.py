@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -31,14 +31,34 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, finish what is under way, and return."""
+async def serve_until_told(
+    app: FastAPI, listener: socket.socket, stop: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP, finish what is under way, and return.
+
+    Args:
+        stop: ends what works beside the server, while the last callers get their answers.
+    """
     server = _server(app)
+    told = asyncio.Event()
+
+    def tell() -> None:
+        server.stop()
+        told.set()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A closed terminal ends us too, unless we were started under nohup.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+            asyncio.get_running_loop().add_signal_handler(number, tell)
+    stopping = asyncio.create_task(_after(told, stop))
     await server.serve(sockets=[listener])
+    stopping.cancel()
+
+
+async def _after(told: asyncio.Event, stop: Callable[[], Awaitable[None]] | None) -> None:
+    await told.wait()
+    if stop is not None:
+        await stop()
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ class Queue:
     def __init__(self, app: procrastinate.App) -> None:
         self._app = app
         self._execute: Execute | None = None
-        self._task = app.task(self._job, name="selfheal.execute", queue=_NAME)
+        self._task = app.task(name="selfheal.execute", queue=_NAME)(self._job)
 
     async def _job(self, run_id: str) -> None:
         assert self._execute is not None  # noqa: S101 - work() has set it
@@ -46,9 +46,7 @@ class Queue:
         Raises:
             DatabaseUnavailableError: Postgres cannot be reached.
         """
-        job = self._task.configure(
-            connection=connection, queueing_lock=str(run_id), schedule_at=at
-        )
+        job = self._task.configure(connection=connection, queueing_lock=str(run_id), schedule_at=at)
         try:
             async with connection.transaction():
                 await job.defer_async(run_id=str(run_id))
@@ -100,8 +98,6 @@ class Queue:
 async def open_queue(url: str) -> AsyncIterator[Queue]:
     """Open the queue on connections of its own: one of them listens, and may not be a pooler's."""
     settings: dict[str, Any] = {"min_size": 1, "max_size": 4, "kwargs": {"connect_timeout": 5}}
-    app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, **settings)
-    )
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, **settings))
     async with app.open_async():
         yield Queue(app)

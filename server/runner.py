@@ -86,9 +86,7 @@ class Runner:
     async def _supervise(self, claim: Claim) -> None:
         """Let the run be performed until it ends, is cancelled, or is another's."""
         work = asyncio.create_task(self._perform(claim))
-        keeping = asyncio.create_task(
-            lease.keep(self._database, self._news, claim, self._lease)
-        )
+        keeping = asyncio.create_task(lease.keep(self._database, self._news, claim, self._lease))
         try:
             await asyncio.wait({work, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():

@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
 from langsmith import run_trees, utils
 from langsmith.run_helpers import trace
-
-from graph.state import Request
 
 _DRAIN_SECONDS = 2.0
 
@@ -36,7 +34,9 @@ def _close() -> None:
 
 
 @contextmanager
-def traced_run(run_id: UUID, thread_id: UUID, request: Request) -> Iterator[dict[str, Any]]:
+def traced_run(
+    run_id: UUID, thread_id: UUID, request: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Trace what happens inside as the run `run_id`.
 
     Yields a dict: what the caller puts there becomes metadata of the trace when it ends.

@@ -10,7 +10,7 @@ from bench.experiment.jobs import Job, scenarios
 from graph.rules.facts import establish
 from graph.state import Request
 from optimizer.cases import golden_requests
-from server.execution import Failed, Finished
+from tests.support.served import Failed, Finished
 from simulator.bank import Task, load_bank
 from tests.support.healing import Clinic, defect, passed
 

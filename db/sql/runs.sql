@@ -45,6 +45,11 @@ WHERE thread_id = %(thread_id)s AND tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
 ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s;
 
+-- name: live
+SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs JOIN claims ON claims.run_id = runs.id LEFT JOIN evaluations ON evaluations.run_id = id
+WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
+
 -- name: of_key
 SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id

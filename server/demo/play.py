@@ -19,9 +19,9 @@ from optimizer.passes import Optimizer
 from optimizer.state import Result, Trigger
 from server.app import create_app
 from server.demo.measure import Answered, Measured, broken_prompt, measure, requests
-from server.execution import Service
 from server.listening import serving
 from server.scheduler import Scheduler
+from server.service import executing, serving_from
 
 SIMULATED = "SIMULATED"
 _TIMEOUT = httpx.Timeout(600.0)
@@ -117,10 +117,13 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
 
 async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
     _need_sandbox(doctor.agent)
-    service = Service(settings, doctor.database, doctor.agent)
-    app = create_app(service, Scheduler(doctor, every=0))
     known = requests("known") * cycles
-    async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client:
+    async with (
+        serving_from(settings, doctor.database, doctor.agent) as service,
+        executing(service),
+        serving(create_app(service, Scheduler(doctor, every=0))) as url,
+        httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client,
+    ):
         before = await measure(client, known, teller.phase("before", len(known)))
         trigger = Trigger(agent="worker", trigger="demo")
         result = await Optimizer(doctor, teller.state).run(trigger)

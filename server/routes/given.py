@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from db.pool import Connection
-from server.execution import Service
+from server.service import Service
 
 
 def _service(request: Request) -> Service:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from db import healings
 from optimizer.state import Trigger
+from server.auth import ADMIN
 from server.errors import documented
 from server.routes.given import GivenConnection
 from server.scheduler import Scheduler
@@ -15,7 +16,7 @@ from server.wire.healings import HealBody, HealingAnswer, HealingDetail, PassAns
 router = APIRouter(tags=["healings"])
 
 
-@router.get("/healings", responses=documented(422))
+@router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))
 async def list_healings(
     connection: GivenConnection,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
@@ -25,7 +26,9 @@ async def list_healings(
     return [HealingAnswer.model_validate(row) for row in rows]
 
 
-@router.get("/healings/{healing_id}", responses=documented(404, 422))
+@router.get(
+    "/healings/{healing_id}", dependencies=[ADMIN], responses=documented(401, 403, 404, 422)
+)
 async def get_healing(
     healing_id: Annotated[UUID, Path(description="The healing")], connection: GivenConnection
 ) -> HealingDetail:
@@ -33,7 +36,12 @@ async def get_healing(
     return HealingDetail.model_validate(await healings.get(connection, healing_id))
 
 
-@router.post("/healings", status_code=202, responses=documented(422))
+@router.post(
+    "/healings",
+    status_code=202,
+    dependencies=[ADMIN],
+    responses=documented(401, 403, 413, 422),
+)
 async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
     """Ask for a pass. Answers as soon as its healing is open, or it ended without one."""
     scheduler: Scheduler = request.app.state.scheduler

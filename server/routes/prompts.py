@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from db import prompts
 from db.prompts import Agent
+from server.auth import READER, Author
 from server.diffs import unified
 from server.errors import documented
 from server.routes.given import GivenConnection
@@ -24,7 +25,7 @@ AgentName = Annotated[Agent, Path(description="Whose prompt: manager, worker or 
 Version = Annotated[int, Query(ge=1, le=2**31 - 1)]
 
 
-@router.get("/prompts", responses=documented())
+@router.get("/prompts", dependencies=[READER], responses=documented(401, 403))
 async def list_prompts(connection: GivenConnection) -> list[PromptAnswer]:
     """Show the live prompt of each agent."""
     return [
@@ -33,38 +34,42 @@ async def list_prompts(connection: GivenConnection) -> list[PromptAnswer]:
     ]
 
 
-@router.get("/prompts/{agent}", responses=documented(422))
+@router.get("/prompts/{agent}", dependencies=[READER], responses=documented(401, 403, 422))
 async def get_prompt(agent: AgentName, connection: GivenConnection) -> PromptAnswer:
     """Show an agent's live prompt."""
     return PromptAnswer.model_validate(await prompts.released(connection, agent))
 
 
-@router.get("/prompts/{agent}/versions", responses=documented(422))
+@router.get("/prompts/{agent}/versions", dependencies=[READER], responses=documented(401, 403, 422))
 async def list_versions(agent: AgentName, connection: GivenConnection) -> list[PromptAnswer]:
     """List an agent's versions, newest first."""
     rows = await prompts.versions(connection, agent)
     return [PromptAnswer.model_validate(row) for row in rows]
 
 
-@router.post("/prompts/{agent}/versions", status_code=201, responses=documented(404, 409, 422))
+@router.post(
+    "/prompts/{agent}/versions", status_code=201, responses=documented(401, 403, 404, 409, 422, 413)
+)
 async def add_version(
-    agent: AgentName, body: PromptBody, connection: GivenConnection
+    agent: AgentName, body: PromptBody, caller: Author, connection: GivenConnection
 ) -> PromptAnswer:
     """Store a new version. It is not live until it is activated."""
     row = await prompts.add(
-        connection, agent, body.text, author="api", parent=body.parent, note=body.note
+        connection, agent, body.text, author=caller.actor, parent=body.parent, note=body.note
     )
     return PromptAnswer.model_validate(row)
 
 
-@router.get("/prompts/{agent}/releases", responses=documented(422))
+@router.get("/prompts/{agent}/releases", dependencies=[READER], responses=documented(401, 403, 422))
 async def list_releases(agent: AgentName, connection: GivenConnection) -> list[ReleaseAnswer]:
     """List an agent's releases, newest first: what was live, since when, and why."""
     rows = await prompts.releases(connection, agent)
     return [ReleaseAnswer.model_validate(row) for row in rows]
 
 
-@router.get("/prompts/{agent}/diff", responses=documented(404, 422))
+@router.get(
+    "/prompts/{agent}/diff", dependencies=[READER], responses=documented(401, 403, 404, 422)
+)
 async def diff_versions(
     agent: AgentName,
     connection: GivenConnection,
@@ -82,9 +87,9 @@ async def diff_versions(
     )
 
 
-@router.post("/prompts/{agent}/activate", responses=documented(404, 409, 422))
+@router.post("/prompts/{agent}/activate", responses=documented(401, 403, 404, 409, 422, 413))
 async def activate(
-    agent: AgentName, body: ActivateBody, connection: GivenConnection
+    agent: AgentName, body: ActivateBody, caller: Author, connection: GivenConnection
 ) -> ReleaseAnswer:
     """Make a version live. The next run uses it; runs under way keep theirs.
 
@@ -97,17 +102,17 @@ async def activate(
         body.version,
         after=head,
         action="activate",
-        actor="api",
+        actor=caller.actor,
         note=body.note,
         terms=prompts.Terms(pinned=body.pin),
     )
     return ReleaseAnswer.model_validate(row)
 
 
-@router.post("/prompts/{agent}/rollback", responses=documented(404, 409, 422))
+@router.post("/prompts/{agent}/rollback", responses=documented(401, 403, 404, 409, 422, 413))
 async def rollback(
-    agent: AgentName, body: RollbackBody, connection: GivenConnection
+    agent: AgentName, body: RollbackBody, caller: Author, connection: GivenConnection
 ) -> ReleaseAnswer:
     """Make the version live that was live before the present one."""
-    row = await prompts.rollback(connection, agent, actor="api", note=body.note)
+    row = await prompts.rollback(connection, agent, actor=caller.actor, note=body.note)
     return ReleaseAnswer.model_validate(row)

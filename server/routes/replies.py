@@ -16,6 +16,7 @@ from server.service import Gone, nothing
 
 _HEARTBEAT: Final = 5.0  # seconds
 
+
 def waiting(
     follower: Follower, run_id: UUID, thread_id: UUID, gone: Gone = nothing
 ) -> StreamingResponse:
@@ -67,7 +68,7 @@ def streaming(
 async def _with_heartbeats(follower: Follower, run_id: UUID, after: int) -> AsyncIterator[str]:
     last = after
     events = follower.events_of(run_id, after)
-    coming: asyncio.Task[Any] = asyncio.create_task(anext(events, None))  # type: ignore[arg-type]
+    coming: asyncio.Task[Any] = asyncio.create_task(anext(events, None))
     try:
         while True:
             if not (await asyncio.wait({coming}, timeout=_HEARTBEAT))[0]:
@@ -78,7 +79,7 @@ async def _with_heartbeats(follower: Follower, run_id: UUID, after: int) -> Asyn
                 break
             last = event.seq
             yield _event(event.event, event.data, last)
-            coming = asyncio.create_task(anext(events, None))  # type: ignore[arg-type]
+            coming = asyncio.create_task(anext(events, None))
     finally:
         coming.cancel()
     run = await follower.end_of(run_id)

@@ -1,17 +1,21 @@
-"""Runs: create one and wait, read the log, say what you think of one."""
+"""Runs: ask for one without a thread, read the log, say what you think of one."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
+from starlette.responses import StreamingResponse
 
 from db import runs
 from db.runs import Outcome
-from server.errors import UnknownAssistantError, documented
-from server.execution import Failed, Finished
+from server.auth import Reader, Writer
+from server.errors import documented
+from server.routes.asking import IdempotencyKey, asked_for
 from server.routes.given import GivenConnection, GivenService
-from server.wire.requests import RunBody
+from server.routes.replies import streaming, waiting
+from server.wire.create import CancelBody, RunCreate
+from server.wire.langgraph import RunWire
 from server.wire.runs import (
     FailedAnswer,
     FeedbackAnswer,
@@ -19,36 +23,93 @@ from server.wire.runs import (
     ResultAnswer,
     RunAnswer,
     RunDetail,
-    RunFailure,
 )
 
 router = APIRouter(tags=["runs"])
 
 RunId = Annotated[UUID, Path(description="The run")]
+_ASKING = (401, 403, 404, 413, 422, 429)
+_MOST_AT_ONCE = 100
 
 
-@router.post("/runs/wait", responses=documented(404, 422))
+@router.post("/runs", responses=documented(*_ASKING))
+async def create_run(
+    body: RunCreate,
+    caller: Writer,
+    service: GivenService,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> RunWire:
+    """Take a run in and answer at once."""
+    (taken,) = await service.intake.accept(asked_for(body, caller, key=key))
+    response.headers["Content-Location"] = f"/threads/{taken.thread_id}/runs/{taken.run_id}"
+    return RunWire.of(await service.run(taken.run_id, caller.tenant))
+
+
+@router.post(
+    "/runs/wait", responses=documented(*_ASKING), response_model=ResultAnswer | FailedAnswer
+)
 async def create_run_and_wait(
-    body: RunBody, service: GivenService, response: Response
-) -> ResultAnswer | FailedAnswer:
-    """Run the agent and answer with its result: the code and its verdict, or why there is none."""
-    if body.assistant_id != "agent":
-        raise UnknownAssistantError(body.assistant_id)
-    finished = await service.run(body.input.input())
-    response.headers["Content-Location"] = f"/threads/{finished.thread_id}/runs/{finished.run_id}"
-    return _answer(finished)
+    body: RunCreate, caller: Writer, service: GivenService, key: IdempotencyKey = None
+) -> StreamingResponse:
+    """Run a graph and answer with its result: the code and its verdict, or why there is none."""
+    (taken,) = await service.intake.accept(asked_for(body, caller, key=key, streamed=False))
+    return waiting(service.follower, *taken, service.gone(body.on_disconnect, taken.run_id))
 
 
-def _answer(finished: Finished) -> ResultAnswer | FailedAnswer:
-    result = finished.result
-    if isinstance(result, Failed):
-        failure = RunFailure(error=result.error_class, message=result.message)
-        return FailedAnswer(run_id=finished.run_id, error=failure)
-    return ResultAnswer.model_validate({"run_id": finished.run_id, **result})
+@router.post(
+    "/runs/stream",
+    responses=documented(*_ASKING, stream=True),
+    response_class=StreamingResponse,
+)
+async def create_run_and_stream(
+    body: RunCreate, caller: Writer, service: GivenService, key: IdempotencyKey = None
+) -> StreamingResponse:
+    """Run a graph and answer with its events as they happen."""
+    (taken,) = await service.intake.accept(asked_for(body, caller, key=key))
+    gone = service.gone(body.on_disconnect, taken.run_id)
+    return streaming(service.follower, *taken, after=0, gone=gone)
 
 
-@router.get("/runs", responses=documented(422))
+@router.post("/runs/batch", responses=documented(*_ASKING))
+async def create_runs(
+    body: Annotated[list[RunCreate], Body(min_length=1, max_length=_MOST_AT_ONCE)],
+    caller: Writer,
+    service: GivenService,
+) -> list[RunWire]:
+    """Take several runs in, all or none."""
+    taken = await service.intake.accept(*(asked_for(each, caller) for each in body))
+    return [RunWire.of(await service.run(each.run_id, caller.tenant)) for each in taken]
+
+
+@router.post(
+    "/runs/cancel",
+    status_code=204,
+    responses=documented(401, 403, 404, 413, 422),
+    response_model=None,
+)
+async def cancel_runs(
+    body: CancelBody,
+    caller: Writer,
+    service: GivenService,
+    action: Annotated[
+        Literal["interrupt", "rollback"], Query(description="Keep what they did, or undo it")
+    ] = "interrupt",
+) -> None:
+    """Cancel several runs: some of a thread, or all of yours in a status."""
+    async with service.database.connection() as connection:
+        if body.status:
+            found = await runs.live(connection, caller.tenant, body.status)
+        else:
+            found = [await runs.get(connection, each, caller.tenant) for each in body.run_ids or ()]
+    for run in found:
+        if body.thread_id in (None, run.thread_id):
+            await service.intake.cancel(run, action)
+
+
+@router.get("/runs", responses=documented(401, 403, 422))
 async def list_runs(
+    caller: Reader,
     connection: GivenConnection,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
     outcome: Annotated[Outcome | None, Query(description="Only runs of this class")] = None,
@@ -56,24 +117,29 @@ async def list_runs(
         datetime | None, Query(description="Only older ones: the last one's created_at")
     ] = None,
 ) -> list[RunAnswer]:
-    """List the run log, newest first."""
-    rows = await runs.recent(connection, limit=limit, outcome=outcome, before=before)
+    """List your runs, newest first."""
+    rows = await runs.recent(
+        connection, tenant=caller.tenant, limit=limit, outcome=outcome, before=before
+    )
     return [RunAnswer.model_validate(row) for row in rows]
 
 
-@router.get("/runs/{run_id}", responses=documented(404, 422))
-async def get_run(run_id: RunId, connection: GivenConnection) -> RunDetail:
+@router.get("/runs/{run_id}", responses=documented(401, 403, 404, 422))
+async def get_run(run_id: RunId, caller: Reader, connection: GivenConnection) -> RunDetail:
     """Show one run with its verdict and what people said of it."""
-    detail = RunDetail.model_validate(await runs.get(connection, run_id))
+    detail = RunDetail.model_validate(await runs.get(connection, run_id, caller.tenant))
     said = await runs.feedback(connection, run_id)
     detail.feedback = [FeedbackAnswer.model_validate(each) for each in said]
     return detail
 
 
-@router.post("/runs/{run_id}/feedback", status_code=201, responses=documented(404, 422))
+@router.post(
+    "/runs/{run_id}/feedback", status_code=201, responses=documented(401, 403, 404, 413, 422)
+)
 async def add_feedback(
-    run_id: RunId, body: FeedbackBody, connection: GivenConnection
+    run_id: RunId, body: FeedbackBody, caller: Writer, connection: GivenConnection
 ) -> FeedbackAnswer:
     """Say what you think of a run."""
+    await runs.get(connection, run_id, caller.tenant)
     row = await runs.add_feedback(connection, run_id, score=body.as_score(), comment=body.comment)
     return FeedbackAnswer.model_validate(row)

@@ -150,7 +150,7 @@ async def join_stream(
     return streaming(service.follower, run_id, thread_id, after, gone)
 
 
-def _gone(caller: Caller, service: Service, run: Run, cancel: bool) -> Gone:  # noqa: FBT001
+def _gone(caller: Caller, service: Service, run: Run, cancel: bool) -> Gone:
     if cancel:
         caller.require("runs:write")
     return service.gone("cancel" if cancel else "continue", run.id)

@@ -62,7 +62,9 @@ class RunCreate(BaseModel):
         description="The graph's input; null to go on with the thread",
         json_schema_extra={"anyOf": [RequestBody.model_json_schema(), {"type": "null"}]},
     )
-    command: dict[str, Any] | None = Field(None, description="Only `resume`: go on where it stopped")
+    command: dict[str, Any] | None = Field(
+        None, description="Only `resume`: go on where it stopped"
+    )
     config: ConfigBody = Field(default_factory=ConfigBody, description="Settings of the run")
     context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever you like to note")

@@ -147,7 +147,7 @@ class HistoryBody(Body):
     checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
 
 
-class RunWire(Answer):
+class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over `kwargs`
     """A run, as LangGraph's wire has it. GET /runs/{run_id} tells more."""
 
     run_id: UUID = Field(description="The run")
@@ -172,7 +172,7 @@ class RunWire(Answer):
             status=run.status,
             metadata=run.metadata,
             kwargs=run.kwargs,
-            multitask_strategy=run.multitask,  # type: ignore[arg-type]
+            multitask_strategy=run.multitask,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from db.text import clean
 from graph.expressions import is_expression, is_literal
@@ -96,10 +96,3 @@ class RequestBody(Body):
         examples = [each.example() for each in self.examples]
         given: Request = clean(Request(request=self.request, examples=examples))
         return given
-
-
-class RunBody(BaseModel):
-    """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
-
-    assistant_id: str = Field(description="Which graph to run", examples=["agent"])
-    input: RequestBody = Field(description="The graph's input")

@@ -100,7 +100,7 @@ class RunAnswer(Answer):
     id: UUID = Field(description="The run")
     thread_id: UUID = Field(description="The thread that it ran on")
     assistant: str = Field(description="The graph that ran")
-    status: Status = Field(description="running, success, error or interrupted")
+    status: Status = Field(description="pending, running, success, error, timeout or interrupted")
     outcome: Outcome | None = Field(description="Its class; null until it has ended")
     message: str = Field(description="What went wrong, if something did")
     request: str = Field(description="What was asked")

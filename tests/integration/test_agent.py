@@ -12,7 +12,7 @@ from db.runs import Run
 from graph.context import open_parts
 from graph.settings import read_settings
 from graph.state import Example, Request
-from server.execution import Failed, Finished, Service
+from tests.support.served import Failed, Finished, Served, served
 from server.wire.requests import RequestBody
 from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 
@@ -27,7 +27,7 @@ async def serve(
     """Return a function that opens the service on a scripted model."""
     async with AsyncExitStack() as stack:
 
-        async def opened(reply: Callable[[Asked], Any], **env: str) -> tuple[Service, StandIn]:
+        async def opened(reply: Callable[[Asked], Any], **env: str) -> tuple[Served, StandIn]:
             server = await stack.enter_async_context(standing_in(reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
@@ -35,12 +35,13 @@ async def serve(
                 monkeypatch.setenv(name, value)
             settings = read_settings()
             context = await stack.enter_async_context(open_parts(settings, database))
-            return Service(settings, database, context), server
+            opened = served(settings, database, context)
+            return await stack.enter_async_context(opened), server
 
         yield opened
 
 
-async def logged(service: Service, finished: Finished) -> Run:
+async def logged(service: Served, finished: Finished) -> Run:
     async with service.database.connection() as connection:
         return await runs.get(connection, finished.run_id)
 

@@ -12,7 +12,7 @@ from db.healings import Hold
 from db.pool import Database
 from optimizer.statistics import ACCEPT_AT, e_value
 from optimizer.story import as_markdown
-from server.execution import Failed
+from tests.support.served import Failed
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, ask, calls, defect, opened_clinic, passed
 

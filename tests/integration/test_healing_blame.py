@@ -12,7 +12,7 @@ from db.pool import Database
 from db.prompts import Agent
 from optimizer.verdicts import Agreement, agreement, golden_verdicts
 from optimizer.verdicts import ask as ask_judge
-from server.execution import Failed
+from tests.support.served import Failed
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
 

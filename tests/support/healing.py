@@ -22,7 +22,7 @@ from graph.state import Request
 from optimizer.context import Doctor, open_doctor
 from optimizer.passes import Optimizer, Watch
 from optimizer.state import Result, Trigger
-from server.execution import Failed, Finished, Service
+from tests.support.served import Failed, Finished, Served, served
 
 _BANK = Path(__file__).parents[2] / "simulator" / "bank"
 KNOWN = ("slugify", "is_leap_year", "days_between", "ordinal", "group_by_key")
@@ -45,7 +45,7 @@ class Clinic:
 
     settings: Settings
     database: Database
-    service: Service
+    service: Served
     doctor: Doctor
 
     async def put_live(self, text: str, agent: str = "worker") -> int:
@@ -124,8 +124,9 @@ async def opened_clinic(database: Database) -> AsyncIterator[Clinic]:
     async with (
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
+        served(settings, database, context) as service,
     ):
-        yield Clinic(settings, database, Service(settings, database, context), doctor)
+        yield Clinic(settings, database, service, doctor)
 
 
 def passed(finished: Finished) -> bool:

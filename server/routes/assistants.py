@@ -1,0 +1,83 @@
+"""The graphs that this server has, as LangGraph's wire has them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from server.assistants import ASSISTANTS, graph_of, named, schemas_of
+from server.auth import Reader
+from server.errors import NotBuiltError, documented
+from server.wire.langgraph import AssistantAnswer, AssistantSearch
+
+router = APIRouter(tags=["assistants"])
+
+AssistantId = Annotated[str, Path(max_length=100, description="Its name or id")]
+_FIXED = "assistants are the graphs of langgraph.json: they are not made or changed over HTTP"
+
+
+@router.post("/assistants/search", responses=documented(401, 403, 413, 422))
+async def search_assistants(body: AssistantSearch, caller: Reader) -> list[AssistantAnswer]:
+    """List assistants."""
+    return _found(body)[body.offset :][: body.limit]
+
+
+@router.post("/assistants/count", responses=documented(401, 403, 413, 422))
+async def count_assistants(body: AssistantSearch, caller: Reader) -> int:
+    """Count assistants."""
+    return len(_found(body))
+
+
+def _found(wanted: AssistantSearch) -> list[AssistantAnswer]:
+    every = [AssistantAnswer.of(each) for each in ASSISTANTS.values()]
+    return [
+        each
+        for each in every
+        if wanted.graph_id in (None, each.graph_id)
+        and (wanted.name or "").lower() in each.name
+        and (wanted.metadata or {}).items() <= each.metadata.items()
+    ]
+
+
+@router.get("/assistants/{assistant_id}", responses=documented(401, 403, 404, 422))
+async def get_assistant(assistant_id: AssistantId, caller: Reader) -> AssistantAnswer:
+    """Show an assistant."""
+    return AssistantAnswer.of(named(assistant_id))
+
+
+@router.get("/assistants/{assistant_id}/graph", responses=documented(401, 403, 404, 422))
+async def get_graph(
+    assistant_id: AssistantId,
+    caller: Reader,
+    xray: Annotated[str | None, Query(max_length=10, description="There are no subgraphs")] = None,
+) -> dict[str, Any]:
+    """Show an assistant's nodes and edges."""
+    drawn: dict[str, Any] = graph_of(named(assistant_id).name).get_graph().to_json()
+    return drawn
+
+
+@router.get("/assistants/{assistant_id}/schemas", responses=documented(401, 403, 404, 422))
+async def get_schemas(assistant_id: AssistantId, caller: Reader) -> dict[str, Any]:
+    """Show what goes into an assistant, and what comes out."""
+    return schemas_of(named(assistant_id).name)
+
+
+@router.get("/assistants/{assistant_id}/subgraphs", responses=documented(401, 403, 404, 422))
+async def get_subgraphs(assistant_id: AssistantId, caller: Reader) -> dict[str, Any]:
+    """Show an assistant's subgraphs: none."""
+    named(assistant_id)
+    return {}
+
+
+@router.post("/assistants/{assistant_id}/versions", responses=documented(401, 403, 404, 422))
+async def list_versions(assistant_id: AssistantId, caller: Reader) -> list[AssistantAnswer]:
+    """List an assistant's versions: one."""
+    return [AssistantAnswer.of(named(assistant_id))]
+
+
+@router.post("/assistants", responses=documented(401, 403, 501))
+@router.patch("/assistants/{assistant_id}", responses=documented(401, 403, 501))
+@router.delete("/assistants/{assistant_id}", responses=documented(401, 403, 501))
+@router.post("/assistants/{assistant_id}/latest", responses=documented(401, 403, 501))
+async def change_assistant(caller: Reader) -> None:
+    """Refuse: assistants are what langgraph.json names."""
+    raise NotBuiltError(_FIXED)

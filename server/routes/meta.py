@@ -1,0 +1,20 @@
+"""What LangGraph's clients ask of any server."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/ok")
+async def ok() -> dict[str, bool]:
+    """Answer as long as the process can answer at all."""
+    return {"ok": True}
+
+
+@router.get("/info")
+async def info() -> dict[str, Any]:
+    """Tell what this server can do of LangGraph's wire."""
+    flags = {"assistants": True, "crons": False, "langsmith": False, "store": False}
+    return {"version": "0.1.0", "flags": flags, "metadata": {}}
