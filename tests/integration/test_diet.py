@@ -152,6 +152,7 @@ async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
     await agrees(clinic, result, "outcome")
 
 
+@pytest.mark.chaos
 async def test_the_manager_goes_on_a_diet_too(clinic: Clinic) -> None:
     result = await diet(clinic, "manager")
     assert (result["agent"], result["outcome"]) == ("manager", "canary")
