@@ -17,15 +17,12 @@ from db.trials import Candidate, add_candidate, candidates
 from optimizer.recompute import recompute
 from optimizer.stored import read
 from tests.conftest import control
+from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
 COMMAND = (sys.executable, "-m", "tests.support.one_pass")
-STATES = ("diagnose", "propose", "gate", "release")
-AND_THESE = ("sample", "blame", "lint", "screen")
-
-
-def chaotic(*states: str) -> list[Any]:
-    return [pytest.param(each, marks=pytest.mark.chaos) for each in states]
+STATES = ("gate", "release")
+AND_THESE = ("sample", "diagnose", "blame", "propose", "lint", "screen")
 
 
 # What one process may have been in the middle of: 4 pairs of 2 trials of 3 calls, or 2 proposals.
@@ -146,7 +143,7 @@ async def test_killed_after_any_state(
     await ends_well(clinic, env, gemini)
 
 
-@pytest.mark.parametrize("state", ["propose", "release", *chaotic("triage", "screen")])
+@pytest.mark.parametrize("state", ["release", *chaotic("triage", "propose", "screen")])
 async def test_killed_between_the_work_and_its_checkpoint(
     clinic: Clinic, env: dict[str, str], gemini: str, state: str
 ) -> None:
@@ -173,7 +170,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", ["early in the gate", *chaotic("diagnosing", "late in the gate")]
+)
 async def test_killed_in_the_middle_of_a_state(
     clinic: Clinic, env: dict[str, str], gemini: str, moment: str
 ) -> None:
@@ -181,6 +180,7 @@ async def test_killed_in_the_middle_of_a_state(
     await ends_well(clinic, env, gemini)
 
 
+@pytest.mark.chaos
 async def test_killed_again_and_again(clinic: Clinic, env: dict[str, str], gemini: str) -> None:
     for count in (3, 12, 30):
         query = f"SELECT count(*) > {count} FROM trials"

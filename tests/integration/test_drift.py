@@ -7,6 +7,7 @@ from optimizer import drift
 from optimizer.drift import suspect
 from optimizer.verdicts import Agreement, agreement, ask, golden_verdicts
 from tests.conftest import control
+from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 from tests.support.stand_in import agent_reply, standing_in
 
@@ -21,7 +22,7 @@ async def sick_and_known(clinic: Clinic, gemini: str) -> None:
     await clinic.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
 
 
-@pytest.mark.parametrize("scenario", ["judge-lenient", "judge-harsh", "judge-random"])
+@pytest.mark.parametrize("scenario", ["judge-lenient", *chaotic("judge-harsh", "judge-random")])
 async def test_a_judge_that_has_drifted_freezes_healing(
     database: Database, gemini: str, scenario: str
 ) -> None:

@@ -14,6 +14,7 @@ from optimizer.verdicts import Agreement, agreement, golden_verdicts
 from optimizer.verdicts import ask as ask_judge
 from tests.support.served import Failed
 from tests.conftest import control
+from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
 
 SOUND_SHARE = 0.8
@@ -54,7 +55,7 @@ async def because(clinic: Clinic, result: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["renaming-manager", "short-signature-manager"])
+@pytest.mark.parametrize("name", ["renaming-manager", *chaotic("short-signature-manager")])
 async def test_a_broken_manager_heals(clinic: Clinic, gemini: str, name: str) -> None:
     await clinic.put_live(await defect(gemini, name), "manager")
     assert sum(await run(clinic, *KNOWN)) <= 1
@@ -84,7 +85,7 @@ async def test_a_manager_edited_in_a_hurry_is_reverted(clinic: Clinic, gemini: s
     assert stages == {"blame", "screen", "gate"}
 
 
-@pytest.mark.parametrize("name", ["harsh-evaluator", "length-evaluator"])
+@pytest.mark.parametrize("name", ["harsh-evaluator", *chaotic("length-evaluator")])
 async def test_a_broken_evaluator_heals(clinic: Clinic, gemini: str, name: str) -> None:
     await clinic.put_live(await defect(gemini, name), "evaluator")
     await clinic.run()
@@ -99,7 +100,9 @@ async def test_a_broken_evaluator_heals(clinic: Clinic, gemini: str, name: str) 
     assert (await agreed(clinic)).share >= SOUND_SHARE > before.share
 
 
-@pytest.mark.parametrize("name", ["harsh-evaluator", "lenient-evaluator", "style-evaluator"])
+@pytest.mark.parametrize(
+    "name", ["lenient-evaluator", *chaotic("harsh-evaluator", "style-evaluator")]
+)
 async def test_an_evaluator_edited_in_a_hurry_is_reverted(
     clinic: Clinic, gemini: str, name: str
 ) -> None:
@@ -125,7 +128,7 @@ async def test_asked_for_the_worker_an_unsound_evaluator_freezes(
     assert (await clinic.live("evaluator")).version == 2
 
 
-@pytest.mark.parametrize("name", ["hello-world", "print-only", "trusting"])
+@pytest.mark.parametrize("name", ["hello-world", *chaotic("print-only", "trusting")])
 async def test_a_broken_worker_is_still_to_blame(clinic: Clinic, gemini: str, name: str) -> None:
     await clinic.put_live(await defect(gemini, name))
     await run(clinic, *KNOWN)

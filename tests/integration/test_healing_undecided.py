@@ -4,10 +4,11 @@ import pytest
 
 from db.pool import Database
 from tests.conftest import control
+from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, defect, opened_clinic
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *chaotic(2)])
 async def test_where_nothing_is_wrong_nothing_is_released(
     database: Database, gemini: str, seed: int
 ) -> None:
@@ -20,7 +21,7 @@ async def test_where_nothing_is_wrong_nothing_is_released(
         assert [each.version for each in await clinic.log()] == [1]
 
 
-@pytest.mark.parametrize("rollout", ["canary", "instant"])
+@pytest.mark.parametrize("rollout", ["canary", *chaotic("instant")])
 async def test_an_incumbent_that_still_does_some_good_is_not_replaced_at_once(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, rollout: str
 ) -> None:

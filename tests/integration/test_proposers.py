@@ -225,6 +225,7 @@ async def test_a_broken_evaluator_heals_too(clinic: Clinic, gemini: str, tries: 
     await replays(clinic, result)
 
 
+@pytest.mark.chaos
 async def test_a_broken_manager_heals_too(clinic: Clinic, gemini: str) -> None:
     await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
     await clinic.run()
