@@ -18,33 +18,15 @@ _POSTGRES_AGAIN: Final = 0.5
 _LIVE: Final = ("pending", "running")
 
 
-class DrainingError(Exception):
-    """This process is about to end: the caller must come back, and will find another one."""
-
-
 class Follower:
     """Follows runs by what Postgres holds of them."""
 
     def __init__(self, database: Database, news: News) -> None:
         self._database = database
         self._news = news
-        self._closed = False
-
-    def close(self) -> None:
-        """Let nobody wait any longer."""
-        self._closed = True
-        self._news.wake_all()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise DrainingError
 
     async def end_of(self, run_id: UUID) -> Run | None:
-        """Wait until a run has ended; None if it was taken back or deleted.
-
-        Raises:
-            DrainingError: this process ends before.
-        """
+        """Wait until a run has ended; None if it was taken back or deleted."""
         with self._news.of(RUNS, run_id) as news:
             while True:
                 news.clear()
@@ -52,15 +34,10 @@ class Follower:
                     run = await self._run(run_id)
                     if run is None or run.status not in _LIVE:
                         return run
-                self._check_open()
                 await _next(news)
 
     async def events_of(self, run_id: UUID, after: int) -> AsyncIterator[Event]:
-        """Yield a run's events behind number `after` until it has ended.
-
-        Raises:
-            DrainingError: this process ends before.
-        """
+        """Yield a run's events behind number `after` until it has ended."""
         with self._news.of(RUNS, run_id) as news:
             while True:
                 news.clear()
@@ -75,7 +52,6 @@ class Follower:
                 if not found:
                     if ended:
                         return
-                    self._check_open()
                     await _next(news)
 
     async def _look(self, run_id: UUID, after: int) -> tuple[list[Event], bool]:

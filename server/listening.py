@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
 from server.binding import listen
 
-_DRAIN_SECONDS = 30
+_DRAIN_SECONDS = 15
 
 
 class _Server(uvicorn.Server):
@@ -31,34 +31,18 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve_until_told(
-    app: FastAPI, listener: socket.socket, stop: Callable[[], Awaitable[None]] | None = None
-) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, finish what is under way, and return.
+async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP, give the last callers their answers, and return.
 
-    Args:
-        stop: ends what works beside the server, while the last callers get their answers.
+    What executes their runs must go on meanwhile. Who waits for longer is cut off, and asks the
+    next process.
     """
     server = _server(app)
-    told = asyncio.Event()
-
-    def tell() -> None:
-        server.stop()
-        told.set()
-
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A closed terminal ends us too, unless we were started under nohup.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, tell)
-    stopping = asyncio.create_task(_after(told, stop))
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.serve(sockets=[listener])
-    stopping.cancel()
-
-
-async def _after(told: asyncio.Event, stop: Callable[[], Awaitable[None]] | None) -> None:
-    await told.wait()
-    if stop is not None:
-        await stop()
 
 
 @contextlib.asynccontextmanager

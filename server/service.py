@@ -24,7 +24,7 @@ from server.reaper import Reaper
 from server.runner import Performer, Runner
 from server.tracing import tracing
 
-_GRACE: Final = 25.0  # seconds that runs under way get when this process is told to stop
+_FOR_RUNS: Final = 12.0  # seconds that runs under way get to end when we are told to stop
 
 Gone = Callable[[], Awaitable[None]]
 
@@ -115,20 +115,15 @@ async def serving_from(
 
 
 @asynccontextmanager
-async def executing(service: Service) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Execute runs beside the body; yield what stops it, when all that is under way has ended."""
+async def executing(service: Service) -> AsyncIterator[None]:
+    """Execute runs beside the body; then let those under way end, or hand them back."""
     settings = service.settings
-    work = service.queue.work(service.runner.execute, settings.max_concurrency, _GRACE)
+    work = service.queue.work(service.runner.execute, settings.max_concurrency, _FOR_RUNS)
     reaper = Reaper(service.database, service.queue, settings.lease_seconds)
     tasks = [asyncio.create_task(work), asyncio.create_task(reaper.run())]
-
-    async def stop() -> None:
+    try:
+        yield
+    finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        service.follower.close()
-
-    try:
-        yield stop
-    finally:
-        await stop()

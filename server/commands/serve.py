@@ -53,14 +53,14 @@ async def _serve_all(settings: Settings, host: str, listener: socket.socket) -> 
         async with (
             open_doctor(settings, service.database, service.context) as doctor,
             scheduling(doctor, settings.optimize_every_seconds) as scheduler,
-            executing(service) as stop,
+            executing(service),
         ):
             service.runner.tell(scheduler.observe)
             service.runner.also_performs("optimizer", OptimizerRun(doctor))
             sandbox = service.context.evaluator.sandbox.name
             what = f"role all, model {settings.model}, sandbox {sandbox}"
             _announce(listener, what, guarded=guarded)
-            await serve_until_told(create_app(service, scheduler), listener, stop)
+            await serve_until_told(create_app(service, scheduler), listener)
 
 
 async def _serve_evaluator(settings: Settings, listener: socket.socket) -> None:
