@@ -12,8 +12,8 @@ from db.runs import Run
 from graph.context import open_parts
 from graph.settings import read_settings
 from graph.state import Example, Request
-from tests.support.served import Failed, Finished, Served, served
 from server.wire.requests import RequestBody
+from tests.support.served import Failed, Finished, Served, served
 from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 
 ADD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'

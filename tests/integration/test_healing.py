@@ -12,10 +12,10 @@ from db.healings import Hold
 from db.pool import Database
 from optimizer.statistics import ACCEPT_AT, e_value
 from optimizer.story import as_markdown
-from tests.support.served import Failed
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, calls, defect, opened_clinic, passed
+from tests.support.served import Failed
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from db.pool import Database
 from db.prompts import Agent
 from optimizer.verdicts import Agreement, agreement, golden_verdicts
 from optimizer.verdicts import ask as ask_judge
-from tests.support.served import Failed
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
+from tests.support.served import Failed
 
 SOUND_SHARE = 0.8
 

@@ -50,9 +50,7 @@ class Served:
     def context(self) -> Context:
         return self.service.context
 
-    async def run(
-        self, request: Request, thread_id: UUID | None = None, **kwargs: Any
-    ) -> Finished:
+    async def run(self, request: Request, thread_id: UUID | None = None, **kwargs: Any) -> Finished:
         """Run the agent, on a thread if one is named."""
         run = await self.row(request, thread_id, **kwargs)
         if run.status in ("error", "timeout"):
@@ -80,9 +78,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(
-    settings: Settings, database: Database, context: Context
-) -> AsyncIterator[Served]:
+async def served(settings: Settings, database: Database, context: Context) -> AsyncIterator[Served]:
     """Open a service that executes what it is asked for at once."""
     async with serving_from(settings, database, context) as service:
         yield Served(service)

@@ -1,6 +1,7 @@
 """Another stand-in for Gemini, scripted by a test: it says just what the test wants it to say."""
 
 import asyncio
+import inspect
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +34,7 @@ class Asked:
 
 @dataclass
 class StandIn:
-    """Answers by calling `reply`: a text, a dict for a shape, or (status, body)."""
+    """Answers by calling `reply`: a text, a dict for a shape, or (status, body), or a promise."""
 
     reply: Callable[[Asked], str | dict[str, Any] | tuple[int, dict[str, Any]]]
     url: str = ""
@@ -50,7 +51,9 @@ class StandIn:
             key=request.headers.get("x-goog-api-key", ""),
         )
         self.asked.append(asked)
-        reply = self.reply(asked)
+        reply: Any = self.reply(asked)
+        if inspect.isawaitable(reply):
+            reply = await reply
         if isinstance(reply, tuple):
             return _json(reply[1], reply[0])
         text = reply if isinstance(reply, str) else json.dumps(reply)
