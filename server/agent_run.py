@@ -147,7 +147,9 @@ async def _start(graph: AgentGraph, claim: Claim, config: RunnableConfig) -> tup
     given = claim.kwargs.get("input")
     if claim.attempt > 1:
         state = await graph.aget_state(_head(claim))
-        if (state.metadata or {}).get("run_id") == str(claim.id):
+        metadata = state.metadata or {}
+        # Behind the checkpoint of its input alone, what the input led to may not be written yet.
+        if metadata.get("run_id") == str(claim.id) and metadata.get("source") != "input":
             config["configurable"].pop("checkpoint_id", None)
             return None, bool(state.next)
     if given is not None:

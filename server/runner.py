@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -54,7 +55,7 @@ class Runner:
         self._news = news
         self._performers = performers
         self._lease = lease
-        self._name = f"{socket.gethostname()}-{uuid4().hex[:8]}"
+        self._name = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
         self._observers: list[Callable[[Outcome], None]] = []
 
     def also_performs(self, assistant: str, performer: Performer) -> None:

@@ -99,6 +99,7 @@ class RunAnswer(Answer):
 
     id: UUID = Field(description="The run")
     thread_id: UUID = Field(description="The thread that it ran on")
+    attempt: int = Field(description="How often a process began or resumed it")
     assistant: str = Field(description="The graph that ran")
     status: Status = Field(description="pending, running, success, error, timeout or interrupted")
     outcome: Outcome | None = Field(description="Its class; null until it has ended")

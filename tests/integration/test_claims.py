@@ -359,3 +359,41 @@ async def test_what_was_streamed_is_kept_in_order_and_told_from_any_point(serve:
     assert rest == told[3:]
     async with service.database.connection() as connection:
         assert await events.last(connection, run_id) == len(told)
+
+
+@pytest.mark.parametrize("with_writes", [True, False])
+async def test_killed_at_any_checkpoint_it_comes_to_the_same_end(
+    serve: Any, database: Database, *, with_writes: bool
+) -> None:
+    """Cut the thread off behind each of its checkpoints, with what was written there or without."""
+    service, server = await serve(agent_reply(ADD))
+    for kept in range(1, 6):
+        run_id = await accepted(service)
+        claim = await claimed(database, run_id)
+        performer = service.service.runner._performers["agent"]
+        await performer.perform(claim, Tape(database, claim, wanted=False))
+        await cut_behind(database, claim.thread_id, kept, with_writes=with_writes)
+        await lapse(database, run_id)
+        calls = len(server.asked)
+        await service.service.runner.execute(run_id)
+        run = await row(service, run_id)
+        assert (run.outcome, run.attempt, run.code) == ("ok", 2, ADD), (kept, run)
+        assert (run.output or {}).keys() >= {"code", "evaluation"}
+        assert len(server.asked) - calls <= 3
+    assert len(server.asked) - calls == 0, "behind the last one nothing is asked again"
+
+
+async def cut_behind(database: Database, thread: UUID, kept: int, *, with_writes: bool) -> None:
+    operator = ">" if with_writes else ">="
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT checkpoint_id FROM checkpoints WHERE thread_id = %s ORDER BY 1", (str(thread),)
+        )
+        ids = [each["checkpoint_id"] for each in await cursor.fetchall()]
+        assert len(ids) == 5
+        last = ids[kept - 1]
+        for query in (
+            "DELETE FROM checkpoints WHERE thread_id = %s AND checkpoint_id > %s",
+            f"DELETE FROM checkpoint_writes WHERE thread_id = %s AND checkpoint_id {operator} %s",
+        ):
+            await connection.execute(query.encode(), (str(thread), last))
