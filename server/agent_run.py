@@ -1,6 +1,7 @@
 """One claimed run of the agent: from its first checkpoint or its last one, to what is recorded."""
 
 import asyncio
+import itertools
 import logging
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -141,6 +142,8 @@ def _head(claim: Claim) -> RunnableConfig:
 async def _start(graph: AgentGraph, claim: Claim, config: RunnableConfig) -> tuple[Any, bool]:
     """Return what the graph is given, and whether there is anything left to run.
 
+    Told by the pending tasks: `next` leaves out those that have ended and are not applied yet.
+
     A run that somebody else began goes on behind its own last checkpoint; killed behind its last
     node, it only lacks its result. One that was asked for without input goes on with its thread.
     """
@@ -151,22 +154,24 @@ async def _start(graph: AgentGraph, claim: Claim, config: RunnableConfig) -> tup
         # Behind the checkpoint of its input alone, what the input led to may not be written yet.
         if metadata.get("run_id") == str(claim.id) and metadata.get("source") != "input":
             config["configurable"].pop("checkpoint_id", None)
-            return None, bool(state.next)
+            return None, bool(state.tasks)
     if given is not None:
         return given, True
     state = await graph.aget_state(config)
     if not state.values:
         raise RequestError("there is nothing to go on with: give the thread an input")
-    return None, bool(state.next)
+    return None, bool(state.tasks)
 
 
 def _own(left: StateSnapshot) -> dict[str, Any]:
     """Return of a thread's state what this run made: not what an earlier one has left there.
 
-    Nodes come one after another, so those from the next one on have not had their turn.
+    Nodes come one after another, so those from the pending one on have not had their turn.
     """
-    turn = list(_MADE_BY).index(left.next[0]) if left.next else len(_MADE_BY)
-    others = {key for keys in list(_MADE_BY.values())[turn:] for key in keys}
+    pending = {task.name for task in left.tasks}
+    turns = list(itertools.dropwhile(lambda agent: agent not in pending, _MADE_BY))
+    waiting = _MADE_BY if "__start__" in pending else turns
+    others = {key for agent in waiting for key in _MADE_BY[agent]}
     return {key: value for key, value in left.values.items() if key not in others}
 
 
