@@ -103,16 +103,34 @@ async def test_keda_asks_for_what_waits(rendered: Manifests, database_url: str) 
     objects = rendered["overlays/keda"]
     [scaled] = of_kind(objects, "ScaledObject")
     [access] = of_kind(objects, "TriggerAuthentication")
-    [trigger] = scaled["spec"]["triggers"]
-    assert trigger["type"] == "postgresql"
-    assert trigger["authenticationRef"]["name"] == access["metadata"]["name"]
     [secret] = access["spec"]["secretTargetRef"]
     assert secret == {"parameter": "connection", "name": "selfheal", "key": "DATABASE_URL"}
+    waiting, under_way = scaled["spec"]["triggers"]
     most = Settings.model_fields["max_concurrency"].default
-    assert trigger["metadata"]["targetQueryValue"] == str(most)
+    assert under_way["metadata"]["targetQueryValue"] == str(most)
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
-        row = await (await connection.execute(trigger["metadata"]["query"])).fetchone()
-    assert row == (0,)
+        await _claims(connection)
+        for trigger, count in ((waiting, 1), (under_way, 2)):
+            assert trigger["type"] == "postgresql"
+            assert trigger["authenticationRef"]["name"] == access["metadata"]["name"]
+            row = await (await connection.execute(trigger["metadata"]["query"])).fetchone()
+            assert row == (count,)
+
+
+async def _claims(connection: psycopg.AsyncConnection) -> None:
+    """Let one run wait, one be under way, and one be due later."""
+    for taken, after in ((False, 0), (True, 0), (False, 3600)):
+        run = await connection.execute(
+            "INSERT INTO runs (id, thread_id, assistant, status, request)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), 'agent', 'pending', 'x')"
+            " RETURNING id, thread_id"
+        )
+        await connection.execute(
+            "INSERT INTO claims (run_id, thread_id, token, due_at) VALUES (%s, %s,"
+            " CASE WHEN %s THEN gen_random_uuid() END,"
+            " clock_timestamp() + make_interval(secs => %s))",
+            (*(await run.fetchone() or ()), taken, after),
+        )
 
 
 @pytest.mark.parametrize("complaint", BREAKAGES)
