@@ -1,0 +1,53 @@
+# One image for every role: `selfheal serve --role …`, `selfheal migrate`, `selfheal optimize`.
+# Set PYTHON to a digest where builds must be repeatable: what stands here is a tag, and moves.
+ARG PYTHON=python:3.13-slim-trixie
+
+FROM ${PYTHON} AS build
+WORKDIR /source
+
+RUN python -m venv --without-pip /opt/selfheal
+COPY requirements.lock ./
+RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --require-hashes \
+    --only-binary :all: -r requirements.lock
+
+# What builds the wheel comes by its hashes too, so pip may not fetch it by itself.
+COPY requirements-dev.lock ./
+RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
+      requirements-dev.lock > build.lock \
+    && pip install --no-cache-dir --require-hashes --only-binary :all: -r build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY graph ./graph
+COPY optimizer ./optimizer
+COPY server ./server
+COPY db ./db
+COPY simulator ./simulator
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
+    && pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --no-index /wheel/*.whl
+
+FROM ${PYTHON}
+# Two of the sandboxes: bubblewrap where user namespaces are allowed, else Landlock with seccomp.
+# tini buries what a sandbox that was killed leaves behind, which process 1 must do.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends bubblewrap libseccomp2 tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 selfheal \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data selfheal \
+    && install -d -o 10001 -g 10001 /data
+COPY --from=build /opt/selfheal /opt/selfheal
+
+# All that is ever written goes to /data and /tmp, so the root file system may be read-only.
+ENV PATH=/opt/selfheal/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/data \
+    SELFHEAL_DATA_DIR=/data
+VOLUME ["/data", "/tmp"]
+# By number: Kubernetes can tell that it is not root.
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# For `docker run`; compose.yaml and Kubernetes ask each role on its own port.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+ENTRYPOINT ["tini", "--", "selfheal"]
+CMD ["serve", "--host", "0.0.0.0"]

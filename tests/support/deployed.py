@@ -1,0 +1,30 @@
+"""The settings that deployments may name, and which of them are secrets."""
+
+from graph.settings import Settings
+
+# Read by code that is on its way.
+_COMING = {
+    "SELFHEAL_WORKER_URL",
+    "SELFHEAL_EVALUATOR_URL",
+    "SELFHEAL_ROLE_KEY",
+    "SELFHEAL_METRICS_PORT",
+    "SELFHEAL_DIRECT_DATABASE_URL",
+}
+
+
+def _names() -> dict[str, bool]:
+    """Return each setting's variable, and whether it is a secret."""
+    return {
+        str(field.validation_alias or f"SELFHEAL_{name.upper()}"): "SecretStr"
+        in str(field.annotation)
+        for name, field in Settings.model_fields.items()
+    }
+
+
+KNOWN = _names().keys() | _COMING
+SECRETS = {name for name, secret in _names().items() if secret} | {
+    "SELFHEAL_ROLE_KEY",
+    "SELFHEAL_DIRECT_DATABASE_URL",
+    "POSTGRES_PASSWORD",
+    "PGPASSWORD",
+}
