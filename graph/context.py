@@ -1,7 +1,7 @@
 """What one run is given beside its input, and where it comes from."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -16,6 +16,7 @@ from db.prompts import Agent, Prompt
 from graph.data import open_data
 from graph.evaluation import Evaluator
 from graph.model import Model
+from graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
 from graph.sandbox.select import open_sandbox
 from graph.settings import Settings, SettingsError, read_settings
 from graph.verdict import Grading
@@ -48,11 +49,16 @@ class ReleasedPrompts:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that the nodes need and that is no input: built once a process, shared by its runs."""
+    """All that the nodes need and that is no input: built once a process, shared by its runs.
+
+    `worker` is its role's service, where one is set; else code is written in this process.
+    """
 
     prompts: PromptStore
     model: Model
     evaluator: Evaluator
+    worker: RemoteWorker | None = None
+    thread_id: UUID | None = None
 
 
 class Given(TypedDict, total=False):
@@ -112,11 +118,31 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Co
         SettingsError: no model can be called with these settings.
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(open_model(settings, settings.model))
+        opening = _remote_evaluator if settings.evaluator_url else open_evaluator
+        evaluator = await stack.enter_async_context(opening(settings))
+        worker = None
+        if settings.worker_url:
+            client = calling(settings.worker_url, settings.role_key, _timeout(settings))
+            worker = RemoteWorker("worker", await stack.enter_async_context(client))
+        yield Context(ReleasedPrompts(database), model, evaluator, worker)
+
+
+@asynccontextmanager
+async def _remote_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
+    assert settings.evaluator_url is not None  # noqa: S101 - that is why we are called
     async with (
-        open_model(settings, settings.model) as model,
-        open_evaluator(settings) as evaluator,
+        calling(settings.evaluator_url, settings.role_key, _timeout(settings)) as client,
+        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
     ):
-        yield Context(ReleasedPrompts(database), model, evaluator)
+        grading = Grading(settings.rule_weight, settings.pass_threshold)
+        yield RemoteEvaluator(ElsewhereSandbox(), judge, grading, Role("evaluator", client))
+
+
+def _timeout(settings: Settings) -> float:
+    """Return the seconds that a role gets: its model calls, and what it does beside them."""
+    return settings.run_timeout_seconds
 
 
 @asynccontextmanager

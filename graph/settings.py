@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(10.0, ge=1)
     heal_concurrency: int = Field(4, ge=1, le=100)
 
+    worker_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    evaluator_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    role_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+
     max_concurrency: int = Field(16, ge=1, le=1000)
     max_waiting: int = Field(1000, ge=1)
     run_timeout_seconds: float = Field(300.0, gt=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 from uuid import UUID, uuid4
 
@@ -80,7 +80,9 @@ async def open_doctor(
     """
     require(settings.proposer)
     async with open_model(settings, settings.optimizes_by) as model:
-        yield Doctor(database, agent, model, Rules.of(settings))
+        # Candidates are no versions yet, so their trials are made here, not by the worker's role.
+        own = replace(agent, worker=None)
+        yield Doctor(database, own, model, Rules.of(settings))
 
 
 def doctor_of(runtime: Runtime[Given]) -> Doctor:

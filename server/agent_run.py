@@ -103,9 +103,10 @@ class AgentRun:
         """Return how the graph is run: the prompts live for the thread, and what was asked for."""
         kwargs = claim.kwargs
         prompts = ReleasedPrompts(self._database, claim.thread_id)
+        context = replace(self._context, prompts=prompts, thread_id=claim.thread_id)
         return {
             "output_keys": self._graph.output_channels,
-            "context": {"context": replace(self._context, prompts=prompts)},
+            "context": {"context": context},
             "interrupt_before": kwargs.get("interrupt_before"),
             "interrupt_after": kwargs.get("interrupt_after"),
             "durability": kwargs.get("durability") or "async",

@@ -4,7 +4,7 @@ import asyncio
 
 from graph.evaluation import Evaluator, Work
 from graph.seed import first_prompts
-from graph.state import Evaluation
+from graph.state import Evaluation, Usage
 
 
 class Evaluating:
@@ -15,12 +15,11 @@ class Evaluating:
         self._own_prompt = first_prompts()["evaluator"]
         self._places = asyncio.Semaphore(most_at_once)
 
-    async def evaluate(self, work: Work, prompt: str | None = None) -> Evaluation:
-        """Return the verdict under a judge's prompt, or under the one that selfheal comes with.
+    async def evaluate(self, work: Work, prompt: str | None = None) -> tuple[Evaluation, Usage]:
+        """Return the verdict and its cost, under a judge's prompt or the one that selfheal has.
 
         Raises:
             EvaluationError: the sandbox or the judge could not do its part.
         """
         async with self._places:
-            evaluation, _ = await self._evaluator.evaluate(work, prompt or self._own_prompt)
-            return evaluation
+            return await self._evaluator.evaluate(work, prompt or self._own_prompt)

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from langgraph.runtime import Runtime
 
@@ -9,6 +10,7 @@ from graph.context import Given, context_of
 from graph.errors import under
 from graph.extraction import extract
 from graph.fence import fence
+from graph.remote import RemoteWorker
 from graph.state import State
 
 
@@ -19,6 +21,8 @@ async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         OutputError: the answer holds no code.
     """
     context = context_of(runtime)
+    if context.worker is not None:
+        return await _elsewhere(context.worker, state, context.thread_id)
     prompt = await context.prompts.released("worker")
     with under("worker", prompt.version):
         answer = await context.model.write(prompt.text, _message(state))
@@ -29,6 +33,18 @@ async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         "model": answer.model,
         "prompt_versions": {"worker": prompt.version},
         "usage": {"worker": answer.usage},
+    }
+
+
+async def _elsewhere(worker: RemoteWorker, state: State, thread_id: UUID | None) -> dict[str, Any]:
+    """Have the worker's role write the code."""
+    written = await worker.execute(state, str(thread_id) if thread_id else None)
+    return {
+        "code": written.code,
+        "explanation": written.explanation,
+        "model": written.model,
+        "prompt_versions": {"worker": written.prompt_version},
+        "usage": {"worker": written.usage},
     }
 
 

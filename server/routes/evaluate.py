@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.errors import documented
 from server.evaluating import Evaluating
+from server.roles import RoleOnly, tell_cost
 from server.wire.evaluate import EvaluateBody
 from server.wire.runs import EvaluationAnswer
 
@@ -17,9 +18,12 @@ def _evaluating(request: Request) -> Evaluating:
     return evaluating
 
 
-@router.post("/evaluate", responses=documented(413, 422))
+@router.post("/evaluate", responses=documented(401, 413, 422))
 async def evaluate(
-    body: EvaluateBody, evaluating: Annotated[Evaluating, Depends(_evaluating)]
+    body: EvaluateBody,
+    role: RoleOnly,
+    evaluating: Annotated[Evaluating, Depends(_evaluating)],
+    response: Response,
 ) -> EvaluationAnswer:
     """Run a program in the sandbox and judge it.
 
@@ -27,5 +31,6 @@ async def evaluate(
     a fail.
     """
     prompt = body.judge_prompt.text if body.judge_prompt else None
-    verdict = await evaluating.evaluate(body.work(), prompt)
+    verdict, usage = await evaluating.evaluate(body.work(), prompt)
+    tell_cost(response, usage)
     return EvaluationAnswer.model_validate(verdict)

@@ -1,0 +1,35 @@
+"""Between roles: who may call, and what is told beside the answer."""
+
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from pydantic import SecretStr
+
+from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
+from graph.state import Usage
+from server.auth import NotAuthenticatedError, secret_of
+
+
+async def _role_only(request: Request) -> None:
+    """Let roles pass. Where no key is set for them, only this machine can call at all.
+
+    Raises:
+        NotAuthenticatedError: the caller is none.
+    """
+    key: SecretStr | None = request.app.state.role_key
+    given = secret_of(request) or ""
+    if key and not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
+        raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
+
+
+RoleOnly = Annotated[None, Depends(_role_only)]
+
+
+def tell_cost(response: Response, usage: Usage, model: str = "") -> None:
+    """Tell the caller what its answer cost."""
+    response.headers[CALLS] = str(usage["calls"])
+    response.headers[INPUT_TOKENS] = str(usage["input_tokens"])
+    response.headers[OUTPUT_TOKENS] = str(usage["output_tokens"])
+    if model:
+        response.headers[MODEL] = model.encode("ascii", "replace").decode()

@@ -1,0 +1,36 @@
+"""Programs on request: the worker's role."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from server.errors import documented
+from server.roles import RoleOnly, tell_cost
+from server.wire.execute import ExecuteAnswer, ExecuteBody
+from server.writing import Writing
+
+router = APIRouter(tags=["worker"])
+
+
+def _writing(request: Request) -> Writing:
+    writing: Writing = request.app.state.writing
+    return writing
+
+
+@router.post("/execute", responses=documented(401, 404, 413, 422, 502))
+async def execute(
+    body: ExecuteBody,
+    role: RoleOnly,
+    writing: Annotated[Writing, Depends(_writing)],
+    response: Response,
+) -> ExecuteAnswer:
+    """Write a program under the prompt that is live, or under the version that is named.
+
+    Answered with 502 where the model could not do its part; the class of it is told.
+    """
+    given = await writing.write(body.state(), body.assignment_key, body.prompt_version)
+    tell_cost(response, given["usage"]["worker"], given["model"])
+    version = given["prompt_versions"]["worker"]
+    return ExecuteAnswer(
+        code=given["code"], explanation=given["explanation"], prompt_version=version
+    )
