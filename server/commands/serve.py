@@ -1,6 +1,5 @@
 """`selfheal serve`: the service on this machine, or one of its roles."""
 
-import ipaddress
 import socket
 
 import click
@@ -15,7 +14,9 @@ from server.binding import listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.listening import serve_until_told
+from server.loopback import is_loopback
 from server.optimizer_run import OptimizerRun
+from server.request_ids import log_with_request_ids
 from server.scheduler import scheduling
 from server.service import executing, open_service
 from server.tracing import tracing
@@ -39,6 +40,7 @@ _PORTS = {"all": 8000, "evaluator": 8002}
 async def serve(role: str, host: str, port: int | None) -> None:
     """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
     settings = read_settings()
+    log_with_request_ids()
     with listen(host, _PORTS[role] if port is None else port) as listener:
         if role == "evaluator":
             _only_loopback(host)
@@ -97,11 +99,7 @@ def _announce(listener: socket.socket, what: str, *, guarded: bool) -> None:
 
 def _only_loopback(host: str) -> None:
     """Refuse to serve strangers: there are no keys that could tell them apart."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
         raise Refused(
             f"--host {host}: without keys only a loopback address such as 127.0.0.1;"
             " make a key with `selfheal keys create`, or set SELFHEAL_BOOTSTRAP_KEY"

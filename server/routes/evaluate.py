@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from server.errors import documented
 from server.evaluating import Evaluating
+from server.loopback import neighbours_only
 from server.wire.evaluate import EvaluateBody
 from server.wire.runs import EvaluationAnswer
 
@@ -17,7 +18,11 @@ def _evaluating(request: Request) -> Evaluating:
     return evaluating
 
 
-@router.post("/evaluate", responses=documented(413, 422))
+@router.post(
+    "/evaluate",
+    dependencies=[Depends(neighbours_only)],
+    responses=documented(403, 413, 421, 422),
+)
 async def evaluate(
     body: EvaluateBody, evaluating: Annotated[Evaluating, Depends(_evaluating)]
 ) -> EvaluationAnswer:

@@ -1,5 +1,6 @@
 """Threads and their states, as LangGraph's wire has them."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from langsmith import uuid7
 
 from db import claims, threads
 from db.checkpoints import PoolSaver
+from db.errors import NotFoundError
 from db.text import clean
 from db.threads import Wanted
 from graph.build import AgentGraph
@@ -46,9 +48,10 @@ async def create_thread(
     """Create a thread."""
     thread_id = body.thread_id or uuid7()
     made = await threads.create(connection, thread_id, caller.tenant, body.metadata or {})
-    if not made and body.if_exists != "do_nothing":
-        raise StillLiveError(f"there is a thread {thread_id} already")
-    return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
+    if made or body.if_exists == "do_nothing":
+        with contextlib.suppress(NotFoundError):  # it is another's, which nobody is told
+            return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
+    raise StillLiveError(f"there is a thread {thread_id} already")
 
 
 @router.post("/threads/search", responses=documented(401, 403, 413, 422))
@@ -86,7 +89,7 @@ async def get_thread(
     return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
 
 
-@router.patch("/threads/{thread_id}", responses=documented(*_READING))
+@router.patch("/threads/{thread_id}", responses=documented(*_READING, 413))
 async def patch_thread(
     thread_id: ThreadId, body: ThreadPatch, caller: Writer, connection: GivenConnection
 ) -> ThreadAnswer:

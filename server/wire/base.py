@@ -22,6 +22,7 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
+    request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 
 class Health(Answer):
