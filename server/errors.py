@@ -187,8 +187,9 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Answer what FastAPI and our limits refuse: no such route or method, too long a body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    if error.status_code == 400:  # FastAPI's word for bytes that are no UTF-8, or nested too deep
-        return _answer(422, "body: is no valid JSON", "body")
+    if error.status_code == 400:  # FastAPI has it that a body could not be read
+        why = "is no JSON of UTF-8 with finite numbers, nested at most 100 deep"
+        return _answer(422, f"body: {why}", "body")
     field = "body" if error.status_code == 413 else None
     return _answer(error.status_code, error.detail, field, error.headers)
 

@@ -32,21 +32,22 @@ class RequestIds:
         request_id = given if _HARMLESS.fullmatch(given) else uuid4().hex
         current.set(request_id)
 
-        async def named(message: Message) -> None:
+        async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        await self._app(scope, receive, named)
+        await self._app(scope, receive, send_named)
 
 
 def log_with_request_ids() -> None:
     """Log to standard error, each line with the request that it is about, or `-`."""
     handler = logging.StreamHandler()
-    handler.addFilter(_named)
+    handler.addFilter(named)
     logging.basicConfig(handlers=[handler], format=_LINE, level=logging.WARNING)
 
 
-def _named(record: logging.LogRecord) -> bool:
+def named(record: logging.LogRecord) -> bool:
+    """Note on a line of the log which request it is about; let it through."""
     record.request_id = current.get()
     return True

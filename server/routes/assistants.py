@@ -7,9 +7,10 @@ from fastapi import APIRouter, Path, Query
 from server.assistants import ASSISTANTS, graph_of, named, schemas_of
 from server.auth import Reader
 from server.errors import NotBuiltError, documented
+from server.routes.strict import StrictRoute
 from server.wire.langgraph import AssistantAnswer, AssistantSearch
 
-router = APIRouter(tags=["assistants"])
+router = APIRouter(tags=["assistants"], route_class=StrictRoute)
 
 AssistantId = Annotated[str, Path(max_length=100, description="Its name or id")]
 _NO = documented(401, 403, 422, 501)

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Request
 from server.errors import documented
 from server.evaluating import Evaluating
 from server.loopback import neighbours_only
+from server.routes.strict import StrictRoute
 from server.wire.evaluate import EvaluateBody
 from server.wire.runs import EvaluationAnswer
 
-router = APIRouter(tags=["evaluator"])
+router = APIRouter(tags=["evaluator"], route_class=StrictRoute)
 
 
 def _evaluating(request: Request) -> Evaluating:

@@ -13,7 +13,7 @@ from langsmith import uuid7
 from db import claims, threads
 from db.checkpoints import PoolSaver
 from db.errors import NotFoundError
-from db.text import clean
+from db.text import clean, storable
 from db.threads import Wanted
 from graph.build import AgentGraph
 from server.assistants import graph_of
@@ -21,6 +21,7 @@ from server.auth import Reader, Writer
 from server.errors import StillLiveError, documented
 from server.events import place
 from server.routes.given import GivenConnection, GivenService
+from server.routes.strict import StrictRoute
 from server.service import Service
 from server.wire.langgraph import (
     HistoryBody,
@@ -35,7 +36,7 @@ from server.wire.langgraph import (
 )
 from server.wire.state import input_fields
 
-router = APIRouter(tags=["threads"])
+router = APIRouter(tags=["threads"], route_class=StrictRoute)
 
 ThreadId = Annotated[UUID, Path(description="The thread")]
 _READING = (401, 403, 404, 422)
@@ -218,7 +219,7 @@ def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:
     """Return where a state is looked for: the thread's newest, unless one is named."""
     found = {"thread_id": str(thread_id), "checkpoint_ns": ""}
     if checkpoint_id:
-        found["checkpoint_id"] = str(checkpoint_id).replace("\0", "")
+        found["checkpoint_id"] = storable(str(checkpoint_id))
     return RunnableConfig(configurable=found)
 
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path
 
 from server.auth import Reader
 from server.errors import NotBuiltError, documented
+from server.routes.strict import StrictRoute
 
-router = APIRouter(tags=["not built"])
+router = APIRouter(tags=["not built"], route_class=StrictRoute)
 
 Named = Annotated[str, Path(description="Of no consequence: this is refused for all")]
 

@@ -1,8 +1,19 @@
 """What all bodies have in common, and the answers that belong to no resource."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from db.text import storable
+
+
+def _as_it_is(text: str) -> str:
+    if storable(text) != text:
+        raise ValueError("may hold neither NUL nor halves of surrogate pairs")
+    return text
+
+
+Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
 
 
 class Body(BaseModel):

@@ -51,6 +51,13 @@ Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=2
 Nodes = Annotated[list[Node], BeforeValidator(_everywhere)]
 
 
+def _request_schema() -> dict[str, Any]:
+    """Return the agent's input with nothing that is described elsewhere."""
+    schema = RequestBody.model_json_schema()
+    schema["properties"]["examples"]["items"] = schema.pop("$defs")["ExampleBody"]
+    return schema
+
+
 class RunCreate(BaseModel):
     """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
 
@@ -60,7 +67,7 @@ class RunCreate(BaseModel):
     input: dict[str, Any] | None = Field(
         None,
         description="The graph's input; null to go on with the thread",
-        json_schema_extra={"anyOf": [RequestBody.model_json_schema(), {"type": "null"}]},
+        json_schema_extra={"anyOf": [_request_schema(), {"type": "null"}]},
     )
     command: dict[str, Any] | None = Field(
         None, description="Only `resume`: go on where it stopped"
