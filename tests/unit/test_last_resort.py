@@ -1,6 +1,7 @@
 """What breaks in a way that nobody foresaw: the log says how, the answer does not."""
 
 import logging
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ def client() -> httpx.AsyncClient:
 
     @app.get("/cut")
     async def cut() -> StreamingResponse:
-        async def body():  # type: ignore[no-untyped-def]
+        async def body() -> AsyncIterator[str]:
             yield "half"
             raise RuntimeError("the password is swordfish")
 
