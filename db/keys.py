@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from db import queries
 from db.errors import NotFoundError
 from db.pool import Connection
+from db.text import storable
 
 Scope = Literal["runs:read", "runs:write", "prompts:write", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -54,7 +55,7 @@ async def create(
     values = {
         "id": key_id,
         "tenant": tenant or key_id,
-        "name": name,
+        "name": storable(name),
         "sha256": _hash(secret),
         "scopes": sorted(scopes),
         "days": days,
@@ -95,7 +96,7 @@ async def revoke(connection: Connection, key_id: str) -> None:
     Raises:
         NotFoundError: there is no such key.
     """
-    if (await connection.execute(_SQL["revoke"], {"id": key_id})).rowcount != 1:
+    if (await connection.execute(_SQL["revoke"], {"id": storable(key_id)})).rowcount != 1:
         raise NotFoundError(f"there is no key {key_id}")
 
 

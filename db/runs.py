@@ -227,9 +227,13 @@ async def live(
 
 
 async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:
-    """Return the run that a tenant asked for under an idempotency key."""
+    """Return the run that a tenant asked for under an idempotency key.
+
+    Call it in a transaction: until that ends, others who look for the same key wait.
+    """
     cursor = connection.cursor(row_factory=class_row(Run))
     values = {"tenant": tenant, "idempotency_key": idempotency_key}
+    await connection.execute(_SQL["hold_key"], values)
     return await (await cursor.execute(_SQL["of_key"], values)).fetchone()
 
 

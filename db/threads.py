@@ -59,7 +59,7 @@ class Wanted:
 async def create(
     connection: Connection, thread_id: UUID, tenant: str, metadata: Mapping[str, Any]
 ) -> bool:
-    """Create a thread; False if there is one of that id, whoever's."""
+    """Create a thread; False if something of that id is there, whoever's."""
     values = {"id": thread_id, "tenant": tenant, "metadata": json(metadata)}
     return (await connection.execute(_SQL["create"], values)).rowcount == 1
 

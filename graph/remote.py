@@ -175,12 +175,12 @@ def usage_of(answer: httpx.Response) -> Usage:
 
 @asynccontextmanager
 async def calling(
-    url: str, key: SecretStr | None, timeout: float
+    url: str, key: SecretStr | None, seconds: float
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a client of a role's service; `timeout` in seconds, for a whole answer."""
+    """Open a client of a role's service, which gets so many seconds for an answer."""
     headers = {"x-api-key": key.get_secret_value()} if key else {}
     transport = httpx.AsyncHTTPTransport(retries=_CONNECTS)
-    limits = httpx.Timeout(timeout, connect=5.0)
+    limits = httpx.Timeout(seconds, connect=5.0)
     async with httpx.AsyncClient(
         base_url=url, headers=headers, transport=transport, timeout=limits
     ) as client:

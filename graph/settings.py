@@ -1,5 +1,6 @@
 """The one reader of the environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,9 +55,11 @@ class Settings(BaseSettings):
 
     max_concurrency: int = Field(16, ge=1, le=1000)
     max_waiting: int = Field(1000, ge=1)
+    rate_per_minute: int = Field(600, ge=0)
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     run_timeout_seconds: float = Field(300.0, gt=0)
 
-    @field_validator("fallback_models", mode="before")
+    @field_validator("fallback_models", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Read a comma-separated list."""
@@ -72,6 +75,14 @@ class Settings(BaseSettings):
             provider, _, model = name.partition(":")
             if not provider or not model:
                 raise ValueError(f"'{name}' is not of the form provider:model")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/*\s]+", origin):
+                raise ValueError(f"'{origin}' is not of the form https://host or https://host:port")
         return value
 
     @property

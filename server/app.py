@@ -1,17 +1,23 @@
 """The HTTP application."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
+from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from graph.evaluation import Evaluator
+from graph.settings import Settings
 from server import errors
 from server.evaluating import Evaluating
 from server.limits import BodyLimit
+from server.rates import Rates
+from server.request_ids import RequestIds
 from server.routes import (
     assistants,
     evaluate,
+    execute,
     healings,
     health,
     meta,
@@ -23,37 +29,74 @@ from server.routes import (
 )
 from server.scheduler import Scheduler
 from server.service import Service
+from server.writing import Writing
 
 _DESCRIPTION = """An agent that writes Python on request, judges it, and repairs its own prompts.
 
-Every error is answered as `{"detail", "field"}`: what is wrong, and which field if one is.
+Every error is answered as `{"detail", "field", "request_id"}`: what is wrong, which field if one
+is, and the name under which the log has the request.
 """
+
+_BROWSERS: Final[dict[str, Any]] = {
+    "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
+    "allow_headers": (
+        "x-api-key",
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "last-event-id",
+        "x-request-id",
+    ),
+    "expose_headers": ("content-location", "location", "x-request-id", "retry-after"),
+}
 
 
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """Return the application that serves what is open; closing it is the caller's."""
-    app = _application(
-        service.check, assistants, threads, thread_runs, unbuilt, runs, prompts, healings, meta
-    )
+    settings = service.settings
+    routes = (assistants, threads, thread_runs, unbuilt, runs, prompts, healings, meta)
+    app = _application(service.check, *routes, origins=settings.cors_origins)
     app.state.service = service
+    app.state.rates = Rates(settings.rate_per_minute)
     app.state.scheduler = scheduler
     return app
 
 
-def create_evaluator_app(evaluator: Evaluator, most_at_once: int) -> FastAPI:
+def create_evaluator_app(evaluator: Evaluator, settings: Settings) -> FastAPI:
     """Return the application of the evaluator's role: programs in, verdicts out."""
     app = _application(_always_ready, evaluate)
-    app.state.evaluating = Evaluating(evaluator, most_at_once)
+    app.state.evaluating = Evaluating(evaluator, settings.max_concurrency)
+    app.state.role_key = settings.role_key
     return app
 
 
-def _application(check: Callable[[], Awaitable[None]], *routes: ModuleType) -> FastAPI:
+def create_worker_app(writing: Writing, settings: Settings) -> FastAPI:
+    """Return the application of the worker's role: plans in, programs out."""
+    app = _application(writing.check, execute)
+    app.state.writing = writing
+    app.state.role_key = settings.role_key
+    return app
+
+
+def create_runner_app(service: Service) -> FastAPI:
+    """Return the application of the runner's role: whether it lives, and nothing else."""
+    return _application(service.check)
+
+
+def _application(
+    check: Callable[[], Awaitable[None]], *routes: ModuleType, origins: Sequence[str] = ()
+) -> FastAPI:
     app = FastAPI(title="selfheal", version="0.1.0", description=_DESCRIPTION)
     app.state.check = check
     for each in (*routes, health):
         app.include_router(each.router)
-    app.add_middleware(BodyLimit)
     errors.install(app)
+    # The last one that is added is the first one that a request meets.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(errors.LastResort)
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **_BROWSERS)
+    app.add_middleware(RequestIds)
     return app
 
 

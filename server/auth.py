@@ -1,14 +1,20 @@
 """Who calls, and what they may."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
-from fastapi import Depends, Request
+from fastapi import Request, Security
+from fastapi.security import (
+    APIKeyHeader,
+    HTTPAuthorizationCredentials,
+    HTTPBearer,
+    SecurityScopes,
+)
 
 from db import keys
 from db.keys import SCOPES, Scope
 from db.pool import Database
+from server.loopback import refuse_strangers
 
 _LOCAL: Final = "local"
 
@@ -68,26 +74,42 @@ async def identify(database: Database, secret: str | None) -> Caller:
     return Caller(key.tenant, frozenset(key.scopes), key.id)
 
 
-def secret_of(request: Request) -> str | None:
-    """Return the key that a request carries, as `x-api-key` or as a bearer's."""
-    if given := request.headers.get("x-api-key"):
-        return given
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+HEADER: Final = APIKeyHeader(
+    name="x-api-key", auto_error=False, description="A key of `selfheal keys create`"
+)
+BEARER: Final = HTTPBearer(auto_error=False, description="The same key as a bearer's")
 
 
-def _may(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    async def caller(request: Request) -> Caller:
-        found = await identify(request.app.state.service.database, secret_of(request))
-        found.require(scope)
-        return found
+async def _caller(
+    request: Request,
+    needed: SecurityScopes,
+    key: Annotated[str | None, Security(HEADER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+) -> Caller:
+    """Return who calls, if they may call this now.
 
-    return caller
+    Raises:
+        NotAuthenticatedError: no key was given where one is needed, or none that is valid.
+        NotAllowedError: the key lacks a scope.
+        TooManyRequestsError: the key was used too often.
+        WrongHostError, CrossSiteError: there are no keys, and it comes from elsewhere.
+    """
+    state = request.app.state
+    secret = key or (bearer.credentials if bearer else None)
+    found = await identify(state.service.database, secret)
+    if found.key_id is None:
+        refuse_strangers(request, state.service.settings.cors_origins)
+    else:
+        await state.rates.count(found.key_id)
+    for scope in needed.scopes:
+        found.require(cast("Scope", scope))
+    return found
 
 
-READER: Final = Depends(_may("runs:read"))
-AUTHOR: Final = Depends(_may("prompts:write"))
-ADMIN: Final = Depends(_may("admin"))
+READER: Final = Security(_caller, scopes=["runs:read"])
+WRITER: Final = Security(_caller, scopes=["runs:write"])
+AUTHOR: Final = Security(_caller, scopes=["prompts:write"])
+ADMIN: Final = Security(_caller, scopes=["admin"])
 Reader = Annotated[Caller, READER]
-Writer = Annotated[Caller, Depends(_may("runs:write"))]
+Writer = Annotated[Caller, WRITER]
 Author = Annotated[Caller, AUTHOR]

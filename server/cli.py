@@ -19,6 +19,7 @@ _COMMANDS: Final = (
     "runs",
     "healings",
     "golden",
+    "keys",
     "migrate",
     "doctor",
 )

@@ -1,13 +1,14 @@
 """Where errors become HTTP, and nowhere else."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.errors import (
     DatabaseError,
@@ -15,10 +16,13 @@ from db.errors import (
     NotFoundError,
     ReleaseConflictError,
 )
-from graph.errors import EvaluationError
+from graph.errors import ErrorClass, EvaluationError, RunError
+from server import request_ids
 from server.assistants import UnknownAssistantError
 from server.auth import NotAllowedError, NotAuthenticatedError
 from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
+from server.loopback import CrossSiteError, WrongHostError
+from server.rates import TooManyRequestsError
 from server.wire.base import Problem
 
 logger = logging.getLogger(__name__)
@@ -39,18 +43,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnknownAssistantError, _unknown_assistant)
     app.add_exception_handler(NotAuthenticatedError, _not_authenticated)
-    app.add_exception_handler(NotAllowedError, _not_allowed)
+    for refusal in (NotAllowedError, CrossSiteError):
+        app.add_exception_handler(refusal, _not_allowed)
+    app.add_exception_handler(WrongHostError, _misdirected)
     app.add_exception_handler(NotFoundError, _not_found)
     for conflict in (ReleaseConflictError, StillLiveError, ThreadBusyError):
         app.add_exception_handler(conflict, _conflict)
     app.add_exception_handler(IdempotencyError, _other_request)
     app.add_exception_handler(QueueFullError, _queue_full)
+    app.add_exception_handler(TooManyRequestsError, _too_many)
     app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(EvaluationError, _incomplete)
+    app.add_exception_handler(RunError, _failed)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
     app.add_exception_handler(DatabaseError, _broken)
-    app.add_exception_handler(Exception, _broken)
 
 
 def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
@@ -58,6 +65,8 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
 
     Args:
         stream: its good answer is a stream of events.
+
+    Whatever needs a key (401) may also be asked too often, or by a stranger's page.
     """
     words = {
         401: "No key, or none that is valid",
@@ -65,23 +74,62 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         404: "There is no such thing",
         409: "Somebody else changed it first",
         413: "The body is too long",
+        421: "There are no keys yet, and the Host is not this machine",
         422: "A field is wrong",
         429: "Too many runs wait, or too many requests came; retry after the seconds given",
         501: "LangGraph's wire has this, this server has not",
+        502: "The model could not do its part",
         503: "The database, the sandbox or the judge is out of reach now; retry after the"
         " seconds given",
     }
+    common = (421, 429, 503) if 401 in codes else (503,)
     answers: dict[int | str, dict[str, Any]] = {
-        code: {"model": Problem, "description": words[code]} for code in (*codes, 503)
+        code: {"model": Problem, "description": words[code]} for code in (*codes, *common)
     }
     if stream:
         answers[200] = {"description": "Events", "content": {"text/event-stream": {}}}
     return answers
 
 
-def _answer(code: int, detail: str, field: str | None = None) -> JSONResponse:
-    headers = {"Retry-After": _RETRY_SECONDS} if code in (429, 503) else None
-    return JSONResponse(Problem(detail=detail, field=field).model_dump(), code, headers)
+class LastResort:
+    """Answers what broke in no way that we know of, in our words and not in its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; if that fails before an answer has begun, give one."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise
+            await (await _broken(Request(scope), error))(scope, receive, send)
+
+
+def _answer(
+    code: int,
+    detail: str,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    error_class: ErrorClass | None = None,
+) -> JSONResponse:
+    if headers is None and code in (429, 503):
+        headers = {"Retry-After": _RETRY_SECONDS}
+    problem = Problem(
+        detail=detail,
+        field=field,
+        error_class=error_class,
+        request_id=request_ids.current.get(),
+    )
+    return JSONResponse(problem.model_dump(), code, headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -106,9 +154,7 @@ async def _unknown_assistant(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_authenticated(_: Request, error: Exception) -> JSONResponse:
-    answer = _answer(401, str(error))
-    answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+    return _answer(401, str(error), headers={"WWW-Authenticate": "Bearer"})
 
 
 async def _not_allowed(_: Request, error: Exception) -> JSONResponse:
@@ -121,6 +167,15 @@ async def _other_request(_: Request, error: Exception) -> JSONResponse:
 
 async def _queue_full(_: Request, error: Exception) -> JSONResponse:
     return _answer(429, "too many runs wait already; try again later")
+
+
+async def _too_many(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooManyRequestsError)  # noqa: S101 - registered for it alone
+    return _answer(429, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
+async def _misdirected(_: Request, error: Exception) -> JSONResponse:
+    return _answer(421, f"Host: {error}", "Host")
 
 
 async def _not_built(_: Request, error: Exception) -> JSONResponse:
@@ -143,14 +198,32 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Answer what FastAPI and our limits refuse: no such route or method, too long a body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return _answer(error.status_code, error.detail, "body" if error.status_code == 413 else None)
+    if error.status_code == 400:  # FastAPI has it that a body could not be read
+        why = "is no JSON of UTF-8 with finite numbers, nested at most 100 deep"
+        return _answer(422, f"body: {why}", "body")
+    field = "body" if error.status_code == 413 else None
+    return _answer(error.status_code, error.detail, field, error.headers)
 
 
 async def _incomplete(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RunError)  # noqa: S101 - registered for it alone
     logger.warning("%s", error)
-    return _answer(503, str(error))
+    return _class_of(error, 503)
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    """Answer a role's caller: what went wrong, of which class, under which prompt version."""
+    assert isinstance(error, RunError)  # noqa: S101 - registered for it alone
+    return _class_of(error, 502)
+
+
+def _class_of(error: RunError, code: int) -> JSONResponse:
+    answer = _answer(code, str(error), error_class=error.error_class)
+    for version in error.prompt_versions.values():
+        answer.headers["x-prompt-version"] = str(version)
+    return answer
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %s broke", request.method, request.url.path, exc_info=error)
+    logger.error("%s %r broke", request.method, request.url.path, exc_info=error)
     return _answer(status.HTTP_500_INTERNAL_SERVER_ERROR, "an internal error; the log has it")

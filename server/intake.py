@@ -9,7 +9,6 @@ from uuid import UUID
 
 from db import claims, events, runs, threads
 from db.claims import CancelAction, Order
-from db.errors import NotFoundError
 from db.pool import Connection, Database
 from db.runs import Run
 from server.plain import dumps
@@ -83,11 +82,14 @@ class Intake:
 
     async def _accept(self, connection: Connection, asked: Asked) -> Taken:
         order = asked.order
+        # Before anything else: a request that comes again must neither end the thread's runs, of
+        # which the one it asks for may be one, nor make a thread.
+        if order.idempotency_key and (before := await _same(connection, order)):
+            return before
         if asked.on_thread:
             await self._prepare_thread(connection, asked)
         accepted = await claims.accept(connection, order)
-        if accepted is None:
-            return await _same(connection, order)
+        assert accepted is not None  # noqa: S101 - nobody else asks under this key now
         if not accepted.behind:
             at = accepted.due_at if order.after_seconds else None
             await self._queue.send(connection, order.id, at)
@@ -128,16 +130,18 @@ class Intake:
                 await runs.delete(connection, run_id)
 
 
-async def _same(connection: Connection, order: Order) -> Taken:
+async def _same(connection: Connection, order: Order) -> Taken | None:
     """Return the run that was asked for before under this idempotency key.
+
+    Others who ask under it wait until the transaction ends.
 
     Raises:
         IdempotencyError: it was asked for something else.
     """
-    assert order.idempotency_key is not None  # noqa: S101 - only such a run can be there before
+    assert order.idempotency_key is not None  # noqa: S101 - the caller has looked
     before = await runs.of_key(connection, order.tenant, order.idempotency_key)
     if before is None:
-        raise NotFoundError("the run that was asked for under this key was deleted; ask again")
+        return None
     if not hmac.compare_digest(before.body_sha256 or "", order.body_sha256 or ""):
         raise IdempotencyError("this Idempotency-Key was used for another request")
     return Taken(before.id, before.thread_id)

@@ -61,6 +61,10 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
 def _server(app: FastAPI) -> _Server:
     return _Server(
         uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=_DRAIN_SECONDS, lifespan="off"
+            app,
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            lifespan="off",
         )
     )

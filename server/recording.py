@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from db import claims, events, runs, threads, webhooks
+from db import claims, events, runs, threads
 from db.claims import Claim
 from db.pool import Connection, Database
 from db.runs import Finish
@@ -23,8 +23,6 @@ async def record(database: Database, queue: Queue, claim: Claim, ended: Ended) -
         await claims.hold(connection, claim)
         await runs.finish(connection, claim.id, ended.finish)
         await _leave_thread(connection, claim, ended)
-        if url := claim.kwargs.get("webhook"):
-            await webhooks.add(connection, claim.id, url)
         await let_next(connection, queue, claim.id)
 
 

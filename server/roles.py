@@ -3,23 +3,33 @@
 import hmac
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import SecretStr
 
 from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
-from server.auth import NotAuthenticatedError, secret_of
+from server.auth import BEARER, HEADER, NotAuthenticatedError
+from server.loopback import refuse_strangers
 
 
-async def _role_only(request: Request) -> None:
+async def _role_only(
+    request: Request,
+    header: Annotated[str | None, Security(HEADER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+) -> None:
     """Let roles pass. Where no key is set for them, only this machine can call at all.
 
     Raises:
         NotAuthenticatedError: the caller is none.
+        WrongHostError, CrossSiteError: it is a page of another site.
     """
     key: SecretStr | None = request.app.state.role_key
-    given = secret_of(request) or ""
-    if key and not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
+    if key is None:
+        refuse_strangers(request)
+        return
+    given = header or (bearer.credentials if bearer else "")
+    if not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
         raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
 
 

@@ -134,6 +134,21 @@ async def control(url: str, **wanted: object) -> dict[str, object]:
         return shown
 
 
+@pytest.fixture(scope="module")
+async def module_env(
+    postgres: str, _simulator: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, str]]:
+    """Yield what `service_env` is, for a service that all tests of a module share."""
+    await control(_simulator, reset=True, scenario="sound", seed=0, faults=[], noise=0)
+    async with AsyncExitStack() as stack:
+        yield clean_environment(
+            DATABASE_URL=await _database(stack, postgres, _TEMPLATE),
+            GOOGLE_API_KEY="simulated",
+            GOOGLE_GEMINI_BASE_URL=_simulator,
+            SELFHEAL_DATA_DIR=str(tmp_path_factory.mktemp("data")),
+        )
+
+
 @pytest.fixture
 def service_env(database_url: str, gemini: str, tmp_path: Path) -> dict[str, str]:
     """Return the environment of a process of ours that uses the test's database and Gemini."""

@@ -10,9 +10,9 @@ from bench.experiment.jobs import Job, scenarios
 from graph.rules.facts import establish
 from graph.state import Request
 from optimizer.cases import golden_requests
-from tests.support.served import Failed, Finished
 from simulator.bank import Task, load_bank
 from tests.support.healing import Clinic, defect, passed
+from tests.support.served import Failed, Finished
 
 AT_ONCE = 8
 # Of a task's examples a request states all but one, and that one tells what is true of a program.

@@ -72,16 +72,6 @@ CREATE TABLE run_events (
     PRIMARY KEY (run_id, seq)
 );
 
--- What somebody is to be told when a run has ended; a row is deleted once it was told.
-CREATE TABLE webhooks (
-    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    run_id     uuid        NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    url        text        NOT NULL,
-    attempts   integer     NOT NULL DEFAULT 0,
-    due_at     timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-CREATE INDEX webhooks_due ON webhooks (due_at);
-
 -- Only a key's hash is kept.
 CREATE TABLE keys (
     id         text        PRIMARY KEY,

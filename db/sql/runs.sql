@@ -50,6 +50,9 @@ SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs JOIN claims ON claims.run_id = runs.id LEFT JOIN evaluations ON evaluations.run_id = id
 WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
 
+-- name: hold_key
+SELECT pg_advisory_xact_lock(hashtextextended(%(tenant)s || '/' || %(idempotency_key)s, 0));
+
 -- name: of_key
 SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id

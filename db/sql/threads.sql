@@ -1,5 +1,11 @@
 -- name: create
-INSERT INTO threads (id, tenant, metadata) VALUES (%(id)s, %(tenant)s, %(metadata)s)
+-- An id under which something is kept already is not given away: neither that of another tenant's
+-- run without a thread, nor that of a healing, whose id is under its release for all to read.
+INSERT INTO threads (id, tenant, metadata)
+SELECT %(id)s, %(tenant)s, %(metadata)s
+WHERE NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = %(id)s AND tenant <> %(tenant)s)
+  AND NOT EXISTS (SELECT 1 FROM healings WHERE id = %(id)s)
+  AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = %(id)s::text)
 ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- name: lock

@@ -6,10 +6,12 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
+from db.prompts import Prompt
 from graph.context import Given, context_of
 from graph.errors import under
 from graph.extraction import extract
 from graph.fence import fence
+from graph.model import Model
 from graph.remote import RemoteWorker
 from graph.state import State
 
@@ -23,9 +25,17 @@ async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     context = context_of(runtime)
     if context.worker is not None:
         return await _elsewhere(context.worker, state, context.thread_id)
-    prompt = await context.prompts.released("worker")
+    return await write(context.model, await context.prompts.released("worker"), state)
+
+
+async def write(model: Model, prompt: Prompt, state: State) -> dict[str, Any]:
+    """Write the code under a prompt.
+
+    Raises:
+        OutputError: the answer holds no code.
+    """
     with under("worker", prompt.version):
-        answer = await context.model.write(prompt.text, _message(state))
+        answer = await model.write(prompt.text, _message(state))
         code, explanation = extract(answer.content)
     return {
         "code": code,

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Path, Query
 from server.assistants import ASSISTANTS, graph_of, named, schemas_of
 from server.auth import Reader
 from server.errors import NotBuiltError, documented
+from server.routes.strict import StrictRoute
 from server.wire.langgraph import AssistantAnswer, AssistantSearch
 
-router = APIRouter(tags=["assistants"])
+router = APIRouter(tags=["assistants"], route_class=StrictRoute)
 
 AssistantId = Annotated[str, Path(max_length=100, description="Its name or id")]
+_NO = documented(401, 403, 422, 501)
 _FIXED = "assistants are the graphs of langgraph.json: they are not made or changed over HTTP"
 
 
@@ -74,10 +76,15 @@ async def list_versions(assistant_id: AssistantId, caller: Reader) -> list[Assis
     return [AssistantAnswer.of(named(assistant_id))]
 
 
-@router.post("/assistants", responses=documented(401, 403, 501))
-@router.patch("/assistants/{assistant_id}", responses=documented(401, 403, 501))
-@router.delete("/assistants/{assistant_id}", responses=documented(401, 403, 501))
-@router.post("/assistants/{assistant_id}/latest", responses=documented(401, 403, 501))
-async def change_assistant(caller: Reader) -> None:
+@router.post("/assistants", responses=_NO)
+async def add_assistant(caller: Reader) -> None:
+    """Refuse: assistants are what langgraph.json names."""
+    raise NotBuiltError(_FIXED)
+
+
+@router.patch("/assistants/{assistant_id}", responses=_NO)
+@router.delete("/assistants/{assistant_id}", responses=_NO)
+@router.post("/assistants/{assistant_id}/latest", responses=_NO)
+async def change_assistant(assistant_id: AssistantId, caller: Reader) -> None:
     """Refuse: assistants are what langgraph.json names."""
     raise NotBuiltError(_FIXED)

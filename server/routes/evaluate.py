@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from server.errors import documented
 from server.evaluating import Evaluating
 from server.roles import RoleOnly, tell_cost
+from server.routes.strict import StrictRoute
 from server.wire.evaluate import EvaluateBody
 from server.wire.runs import EvaluationAnswer
 
-router = APIRouter(tags=["evaluator"])
+router = APIRouter(tags=["evaluator"], route_class=StrictRoute)
 
 
 def _evaluating(request: Request) -> Evaluating:
@@ -18,7 +19,7 @@ def _evaluating(request: Request) -> Evaluating:
     return evaluating
 
 
-@router.post("/evaluate", responses=documented(401, 413, 422))
+@router.post("/evaluate", responses=documented(401, 403, 413, 421, 422))
 async def evaluate(
     body: EvaluateBody,
     role: RoleOnly,

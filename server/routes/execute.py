@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from server.errors import documented
 from server.roles import RoleOnly, tell_cost
+from server.routes.strict import StrictRoute
 from server.wire.execute import ExecuteAnswer, ExecuteBody
 from server.writing import Writing
 
-router = APIRouter(tags=["worker"])
+router = APIRouter(tags=["worker"], route_class=StrictRoute)
 
 
 def _writing(request: Request) -> Writing:
@@ -17,7 +18,7 @@ def _writing(request: Request) -> Writing:
     return writing
 
 
-@router.post("/execute", responses=documented(401, 404, 413, 422, 502))
+@router.post("/execute", responses=documented(401, 403, 404, 413, 421, 422, 502))
 async def execute(
     body: ExecuteBody,
     role: RoleOnly,

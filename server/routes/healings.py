@@ -10,10 +10,11 @@ from optimizer.state import Trigger
 from server.auth import ADMIN
 from server.errors import documented
 from server.routes.given import GivenConnection
+from server.routes.strict import StrictRoute
 from server.scheduler import Scheduler
 from server.wire.healings import HealBody, HealingAnswer, HealingDetail, PassAnswer
 
-router = APIRouter(tags=["healings"])
+router = APIRouter(tags=["healings"], route_class=StrictRoute)
 
 
 @router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))

@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from db.errors import DatabaseError
 from server.errors import documented
+from server.routes.strict import StrictRoute
 from server.wire.base import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
 @router.get("/health/live")

@@ -4,7 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-router = APIRouter(tags=["health"])
+from server.routes.strict import StrictRoute
+
+router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
 @router.get("/ok")

@@ -10,6 +10,7 @@ from server.auth import READER, Author
 from server.diffs import unified
 from server.errors import documented
 from server.routes.given import GivenConnection
+from server.routes.strict import StrictRoute
 from server.wire.prompts import (
     ActivateBody,
     DiffAnswer,
@@ -19,7 +20,7 @@ from server.wire.prompts import (
     RollbackBody,
 )
 
-router = APIRouter(tags=["prompts"])
+router = APIRouter(tags=["prompts"], route_class=StrictRoute)
 
 AgentName = Annotated[Agent, Path(description="Whose prompt: manager, worker or evaluator")]
 Version = Annotated[int, Query(ge=1, le=2**31 - 1)]

@@ -14,6 +14,7 @@ from server.errors import documented
 from server.routes.asking import IdempotencyKey, asked_for
 from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, waiting
+from server.routes.strict import StrictRoute
 from server.wire.create import CancelBody, RunCreate
 from server.wire.langgraph import RunWire
 from server.wire.runs import (
@@ -25,7 +26,7 @@ from server.wire.runs import (
     RunDetail,
 )
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
 RunId = Annotated[UUID, Path(description="The run")]
 _ASKING = (401, 403, 404, 413, 422, 429)

@@ -13,12 +13,13 @@ from server.errors import StillLiveError, documented
 from server.routes.asking import IdempotencyKey, asked_for
 from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, waiting
+from server.routes.strict import StrictRoute
 from server.service import Gone, Service
 from server.wire.create import RunCreate
 from server.wire.langgraph import RunWire
 from server.wire.runs import FailedAnswer, ResultAnswer
 
-router = APIRouter(tags=["runs on threads"])
+router = APIRouter(tags=["runs on threads"], route_class=StrictRoute)
 
 ThreadId = Annotated[UUID, Path(description="The thread")]
 RunId = Annotated[UUID, Path(description="The run")]

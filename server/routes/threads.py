@@ -1,5 +1,6 @@
 """Threads and their states, as LangGraph's wire has them."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from langsmith import uuid7
 
 from db import claims, threads
 from db.checkpoints import PoolSaver
-from db.text import clean
+from db.errors import NotFoundError
+from db.text import clean, storable
 from db.threads import Wanted
 from graph.build import AgentGraph
 from server.assistants import graph_of
@@ -19,6 +21,7 @@ from server.auth import Reader, Writer
 from server.errors import StillLiveError, documented
 from server.events import place
 from server.routes.given import GivenConnection, GivenService
+from server.routes.strict import StrictRoute
 from server.service import Service
 from server.wire.langgraph import (
     HistoryBody,
@@ -33,7 +36,7 @@ from server.wire.langgraph import (
 )
 from server.wire.state import input_fields
 
-router = APIRouter(tags=["threads"])
+router = APIRouter(tags=["threads"], route_class=StrictRoute)
 
 ThreadId = Annotated[UUID, Path(description="The thread")]
 _READING = (401, 403, 404, 422)
@@ -46,9 +49,10 @@ async def create_thread(
     """Create a thread."""
     thread_id = body.thread_id or uuid7()
     made = await threads.create(connection, thread_id, caller.tenant, body.metadata or {})
-    if not made and body.if_exists != "do_nothing":
-        raise StillLiveError(f"there is a thread {thread_id} already")
-    return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
+    if made or body.if_exists == "do_nothing":
+        with contextlib.suppress(NotFoundError):  # it is another's, which nobody is told
+            return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
+    raise StillLiveError(f"there is a thread {thread_id} already")
 
 
 @router.post("/threads/search", responses=documented(401, 403, 413, 422))
@@ -86,7 +90,7 @@ async def get_thread(
     return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
 
 
-@router.patch("/threads/{thread_id}", responses=documented(*_READING))
+@router.patch("/threads/{thread_id}", responses=documented(*_READING, 413))
 async def patch_thread(
     thread_id: ThreadId, body: ThreadPatch, caller: Writer, connection: GivenConnection
 ) -> ThreadAnswer:
@@ -215,7 +219,7 @@ def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:
     """Return where a state is looked for: the thread's newest, unless one is named."""
     found = {"thread_id": str(thread_id), "checkpoint_ns": ""}
     if checkpoint_id:
-        found["checkpoint_id"] = str(checkpoint_id).replace("\0", "")
+        found["checkpoint_id"] = storable(str(checkpoint_id))
     return RunnableConfig(configurable=found)
 
 

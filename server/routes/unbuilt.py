@@ -1,13 +1,18 @@
 """What LangGraph's wire has and this server has not: said clearly, not with a 404."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 
 from server.auth import Reader
 from server.errors import NotBuiltError, documented
+from server.routes.strict import StrictRoute
 
-router = APIRouter(tags=["not built"])
+router = APIRouter(tags=["not built"], route_class=StrictRoute)
 
-_NO = documented(401, 403, 501)
+Named = Annotated[str, Path(description="Of no consequence: this is refused for all")]
+
+_NO = documented(401, 403, 422, 501)
 
 
 @router.put("/store/items", responses=_NO)
@@ -21,18 +26,32 @@ async def use_store(caller: Reader) -> None:
 
 
 @router.post("/runs/crons", responses=_NO)
-@router.post("/threads/{thread_id}/runs/crons", responses=_NO)
 @router.post("/runs/crons/search", responses=_NO)
 @router.post("/runs/crons/count", responses=_NO)
+async def use_crons(caller: Reader) -> None:
+    """Refuse: runs are not repeated by this server."""
+    raise _no_crons()
+
+
 @router.get("/runs/crons/{cron_id}", responses=_NO)
 @router.patch("/runs/crons/{cron_id}", responses=_NO)
 @router.delete("/runs/crons/{cron_id}", responses=_NO)
-async def use_crons(caller: Reader) -> None:
+async def use_cron(cron_id: Named, caller: Reader) -> None:
     """Refuse: runs are not repeated by this server."""
-    raise NotBuiltError("there are no crons: use your platform's, such as Kubernetes' CronJob")
+    raise _no_crons()
+
+
+@router.post("/threads/{thread_id}/runs/crons", responses=_NO)
+async def repeat_on_thread(thread_id: Named, caller: Reader) -> None:
+    """Refuse: runs are not repeated by this server."""
+    raise _no_crons()
+
+
+def _no_crons() -> NotBuiltError:
+    return NotBuiltError("there are no crons: use your platform's, such as Kubernetes' CronJob")
 
 
 @router.get("/threads/{thread_id}/stream", responses=_NO)
-async def follow_thread(caller: Reader) -> None:
+async def follow_thread(thread_id: Named, caller: Reader) -> None:
     """Refuse: follow a thread's runs."""
     raise NotBuiltError("a thread cannot be followed as such: join the stream of its run")

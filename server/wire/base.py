@@ -1,8 +1,20 @@
 """What all bodies have in common, and the answers that belong to no resource."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from db.text import storable
+from graph.errors import ErrorClass
+
+
+def _as_it_is(text: str) -> str:
+    if storable(text) != text:
+        raise ValueError("may hold neither NUL nor halves of surrogate pairs")
+    return text
+
+
+Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
 
 
 class Body(BaseModel):
@@ -22,6 +34,8 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
+    error_class: ErrorClass | None = Field(None, description="The class, if a run would have it")
+    request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 
 class Health(Answer):

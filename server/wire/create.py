@@ -51,6 +51,13 @@ Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=2
 Nodes = Annotated[list[Node], BeforeValidator(_everywhere)]
 
 
+def _request_schema() -> dict[str, Any]:
+    """Return the agent's input with nothing that is described elsewhere."""
+    schema = RequestBody.model_json_schema()
+    schema["properties"]["examples"]["items"] = schema.pop("$defs")["ExampleBody"]
+    return schema
+
+
 class RunCreate(BaseModel):
     """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
 
@@ -60,7 +67,7 @@ class RunCreate(BaseModel):
     input: dict[str, Any] | None = Field(
         None,
         description="The graph's input; null to go on with the thread",
-        json_schema_extra={"anyOf": [RequestBody.model_json_schema(), {"type": "null"}]},
+        json_schema_extra={"anyOf": [_request_schema(), {"type": "null"}]},
     )
     command: dict[str, Any] | None = Field(
         None, description="Only `resume`: go on where it stopped"
@@ -88,7 +95,7 @@ class RunCreate(BaseModel):
         None, description="When checkpoints are written; exit: a run that dies begins anew"
     )
     after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
-    webhook: str | None = Field(None, max_length=2000, description="Who is told that it has ended")
+    webhook: None = Field(None, description="Not sent yet: wait, join or stream instead")
 
     @field_validator("on_disconnect", "on_completion", "if_not_exists", mode="before")
     @classmethod
@@ -156,7 +163,6 @@ def storable_kwargs(body: RunCreate, given: dict[str, Any] | None) -> dict[str, 
         "interrupt_before": body.interrupt_before,
         "interrupt_after": body.interrupt_after,
         "checkpoint_id": body.place(),
-        "webhook": body.webhook,
         "on_completion": body.on_completion,
     }
     return dict(clean({key: value for key, value in kwargs.items() if value is not None}))

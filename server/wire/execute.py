@@ -22,7 +22,13 @@ class ExecuteBody(RequestBody):
 
     def state(self) -> State:
         """Return the state as the worker's node takes it."""
-        state: State = {**self.input(), "prompt_versions": {}, "usage": {}}
+        given = self.input()
+        state = State(
+            request=given["request"],
+            examples=given.get("examples", []),
+            prompt_versions={},
+            usage={},
+        )
         if self.plan:
             planned: list[PlannedExample] = [each.planned() for each in self.plan.examples]
             state["plan"] = clean({**self.plan.model_dump(), "examples": planned})

@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import Field, field_validator
 
 from db.prompts import Action, Agent
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, Literally
 
 PromptText = Annotated[
-    str, Field(min_length=1, max_length=40_000, description="Literal text, never a template")
+    Literally, Field(min_length=1, max_length=40_000, description="Literal text, never a template")
 ]
 
 
@@ -19,7 +19,7 @@ class PromptBody(Body):
 
     text: PromptText
     parent: int | None = Field(None, ge=1, le=2**31 - 1, description="The version it descends from")
-    note: str = Field("", max_length=1000, description="Why it was written")
+    note: Literally = Field("", max_length=1000, description="Why it was written")
 
     @field_validator("text")
     @classmethod
@@ -34,13 +34,13 @@ class ActivateBody(Body):
 
     version: int = Field(ge=1, le=2**31 - 1, description="The version to make live")
     pin: bool = Field(default=False, description="Never take it back by itself")
-    note: str = Field("", max_length=1000, description="Why")
+    note: Literally = Field("", max_length=1000, description="Why")
 
 
 class RollbackBody(Body):
     """Go back to what was live before."""
 
-    note: str = Field("", max_length=1000, description="Why")
+    note: Literally = Field("", max_length=1000, description="Why")
 
 
 class PromptAnswer(Answer):

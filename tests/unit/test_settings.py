@@ -21,6 +21,9 @@ def test_defaults_are_the_documented_ones() -> None:
         ("SELFHEAL_MODEL", "gemini"),
         ("SELFHEAL_MAX_CONCURRENCY", "many"),
         ("SELFHEAL_FALLBACK_MODELS", "google_genai:a,b"),
+        ("SELFHEAL_RATE_PER_MINUTE", "-1"),
+        ("SELFHEAL_CORS_ORIGINS", "https://app.example,*"),
+        ("SELFHEAL_CORS_ORIGINS", "https://app.example/"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,55 @@
+"""What breaks in a way that nobody foresaw: the log says how, the answer does not."""
+
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from server import errors, request_ids
+from server.request_ids import RequestIds
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    app = FastAPI()
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the password is swordfish")
+
+    @app.get("/cut")
+    async def cut() -> StreamingResponse:
+        async def body() -> AsyncIterator[str]:
+            yield "half"
+            raise RuntimeError("the password is swordfish")
+
+        return StreamingResponse(body())
+
+    app.add_middleware(errors.LastResort)
+    app.add_middleware(RequestIds)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+async def test_an_unknown_error_is_named_and_not_shown(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.addFilter(request_ids.named)
+    answer = await client.get("/broken", headers={"x-request-id": "mine"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "mine"
+    assert answer.json() == {
+        "detail": "an internal error; the log has it",
+        "field": None,
+        "request_id": "mine",
+    }
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.request_id == "mine"  # type: ignore[attr-defined]
+    assert "swordfish" in caplog.text
+
+
+async def test_an_answer_that_has_begun_is_cut_off(client: httpx.AsyncClient) -> None:
+    with pytest.raises(RuntimeError):
+        await client.get("/cut")
