@@ -27,13 +27,14 @@ class Database:
     `pool` is there for LangGraph's saver, which takes a psycopg pool.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, url: str) -> None:
         self.pool = pool
+        self._url = url
 
     @property
     def url(self) -> str:
-        """The address, for those who need connections of their own: to listen, for one."""
-        return str(self.pool.conninfo)
+        """The server's own address, for who needs connections of their own: to listen, for one."""
+        return self._url
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -55,25 +56,30 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, size: int = 16, wait: float = 10.0) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, *, direct_url: str | None = None, size: int = 16, wait: float = 10.0
+) -> AsyncIterator[Database]:
     """Open the pool of a process.
 
     Args:
         url: a libpq URL or conninfo.
+        direct_url: the same server's, where `url` goes through a pooler such as PgBouncer: a
+            pooler's connections can neither listen nor keep prepared statements.
         size: connections at most.
         wait: seconds to wait for the first connection, and for one to come free later.
 
     Raises:
         DatabaseUnavailableError: no connection within `wait` seconds.
     """
+    settings = _CONNECT | {"prepare_threshold": None} if direct_url else _CONNECT
     pool: Pool = AsyncConnectionPool(
-        url, kwargs=_CONNECT, min_size=1, max_size=size, timeout=wait, open=False
+        url, kwargs=settings, min_size=1, max_size=size, timeout=wait, open=False
     )
     with translated():
         await probe(url)
         await pool.open(wait=True, timeout=wait)
     try:
-        yield Database(pool)
+        yield Database(pool, direct_url or url)
     finally:
         await pool.close()
 

@@ -15,8 +15,15 @@ from graph.settings import Settings
 @asynccontextmanager
 async def open_data(settings: Settings) -> AsyncIterator[Database]:
     """Open the database of the settings, its schema and first prompts in place."""
-    async with database_url(settings) as url, open_database(url) as database:
-        await prepare(database, first_prompts())
+    direct = settings.direct_database_url
+    direct_url = direct.get_secret_value() if direct else None
+    async with (
+        database_url(settings) as url,
+        open_database(url, direct_url=direct_url) as database,
+    ):
+        # Not through a pooler: the schema's lock belongs to a session.
+        async with open_database(database.url, size=2) as straight:
+            await prepare(straight, first_prompts())
         yield database
 
 

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     google_api_key: SecretStr | None = Field(None, validation_alias="GOOGLE_API_KEY")
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    direct_database_url: SecretStr | None = None
     bootstrap_key: Annotated[SecretStr, Field(min_length=32)] | None = None
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("selfheal"))
 

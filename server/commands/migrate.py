@@ -1,5 +1,7 @@
 """`selfheal migrate`: the schema."""
 
+from contextlib import AsyncExitStack
+
 import click
 
 from db import migrate as schema
@@ -13,7 +15,15 @@ from server.commands.opened import run_async
 @run_async
 async def migrate() -> None:
     """Bring the database's schema up to this version. Safe to run again, and side by side."""
-    async with database_url(read_settings()) as url, open_database(url) as database:
+    settings = read_settings()
+    direct = settings.direct_database_url  # the schema's lock belongs to a session
+    async with AsyncExitStack() as stack:
+        url = (
+            direct.get_secret_value()
+            if direct
+            else await stack.enter_async_context(database_url(settings))
+        )
+        database = await stack.enter_async_context(open_database(url))
         applied = await schema.migrate(database)
     for name in applied:
         click.echo(f"applied {name}")

@@ -4,11 +4,7 @@ from graph.settings import Settings
 
 # Read by code that is on its way.
 _COMING = {
-    "SELFHEAL_WORKER_URL",
-    "SELFHEAL_EVALUATOR_URL",
-    "SELFHEAL_ROLE_KEY",
     "SELFHEAL_METRICS_PORT",
-    "SELFHEAL_DIRECT_DATABASE_URL",
 }
 
 
@@ -23,8 +19,6 @@ def _names() -> dict[str, bool]:
 
 KNOWN = _names().keys() | _COMING
 SECRETS = {name for name, secret in _names().items() if secret} | {
-    "SELFHEAL_ROLE_KEY",
-    "SELFHEAL_DIRECT_DATABASE_URL",
     "POSTGRES_PASSWORD",
     "PGPASSWORD",
 }
