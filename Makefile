@@ -16,9 +16,9 @@ BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .
 demo: .venv/runtime
 	@$(BIN)/selfheal demo
 
-# Three at once on two cores: much of it waits for processes to start and leases to run out.
+# Four at once on two cores: much of it waits for processes to start and leases to run out.
 test: .venv/dev
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal
 
 lint: .venv/dev
 	$(BIN)/ruff check .

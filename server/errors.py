@@ -129,7 +129,8 @@ def _answer(
         error_class=error_class,
         request_id=request_ids.current.get(),
     )
-    return JSONResponse(problem.model_dump(), code, headers)
+    left_out = None if error_class else {"error_class"}
+    return JSONResponse(problem.model_dump(exclude=left_out), code, headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

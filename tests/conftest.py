@@ -49,11 +49,23 @@ async def postgres(shared_folder: Path) -> AsyncIterator[str]:
         yield url
 
 
+async def _trust_the_machine(connection: psycopg.AsyncConnection) -> None:
+    """Let the tests' server wait for no disk: nobody reads its data after a crash of the machine.
+
+    Crashes of the server itself lose nothing by that.
+    """
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        statement = sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name))
+        await connection.execute(statement)
+    await connection.execute("SELECT pg_reload_conf()")
+
+
 async def _make_template(url: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         query = "SELECT 1 FROM pg_database WHERE datname = %s"
         if await (await connection.execute(query, (_TEMPLATE,))).fetchone():
             return
+        await _trust_the_machine(connection)
         await connection.execute(sql.SQL("CREATE DATABASE selfheal_making"))
         async with open_database(make_conninfo(url, dbname="selfheal_making")) as database:
             await migrate(database)

@@ -34,7 +34,7 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
-    error_class: ErrorClass | None = Field(None, description="The class, if a run would have it")
+    error_class: ErrorClass | None = Field(None, description="For a role's caller: the class of it")
     request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 

@@ -108,6 +108,7 @@ async def executor(group: Fleet, database_url: str) -> Member:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.chaos
 async def test_a_killed_process_is_followed_by_another_soon(
     env: dict[str, str], gemini: str, database_url: str
 ) -> None:

@@ -18,7 +18,7 @@ async def test_facts_agree_with_humaneval(report: select.BackendReport) -> None:
         pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
     async with select.open_sandbox(report.name) as sandbox:
         # The slower ones are asked about fewer: `python -m bench.humaneval` asks about all.
-        judged = await judge_all(sandbox, lambda _: None, every=2 if report.name == "bwrap" else 6)
+        judged = await judge_all(sandbox, lambda _: None, every=4 if report.name == "bwrap" else 12)
     assert sum(each.agrees for each in judged) / len(judged) >= 0.995
     assert [
         each.sample for each in judged if each.held and not each.sample.passed and not each.excused
