@@ -171,6 +171,16 @@ async def test_a_body_without_a_stated_length_is_counted_as_it_comes(evaluator: 
     assert answer.status_code == 413
 
 
+async def test_pages_of_other_sites_get_no_verdict(evaluator: Evaluator) -> None:
+    for header, value, status in (
+        ("host", "evil.example", 421),
+        ("origin", "https://evil.example", 403),
+        ("origin", "http://localhost:3000", 422),
+    ):
+        answer = await evaluator[1].post("/evaluate", json={}, headers={header: value})
+        assert (answer.status_code, bool(answer.json()["request_id"])) == (status, True)
+
+
 async def test_without_a_judge_there_is_no_verdict(evaluator: Evaluator, gemini: str) -> None:
     _, client = evaluator
     await control(gemini, scenario="retired-model")
