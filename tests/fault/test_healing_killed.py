@@ -154,6 +154,7 @@ async def test_killed_between_the_work_and_its_checkpoint(
     await ends_well(clinic, env, gemini)
 
 
+@pytest.mark.chaos
 async def test_killed_when_all_is_done(clinic: Clinic, env: dict[str, str]) -> None:
     async with process({**env, "DIE_IN": "conclude"}) as first:
         await first.wait()
@@ -202,6 +203,7 @@ async def test_two_at_once_heal_once(clinic: Clinic, env: dict[str, str]) -> Non
     assert len(await clinic.versions()) == 3
 
 
+@pytest.mark.chaos
 async def test_a_living_process_keeps_its_healing(
     clinic: Clinic, env: dict[str, str], gemini: str
 ) -> None:

@@ -217,6 +217,7 @@ async def test_a_person_approves_or_refuses_and_pauses(
         assert (await clinic.heal())["outcome"] == "healthy"
 
 
+@pytest.mark.chaos
 async def test_a_refused_candidate_is_not_live(
     database: Database, staged: tuple[str, str], service_env: dict[str, str]
 ) -> None:

@@ -86,6 +86,7 @@ async def test_a_prompt_without_a_needless_sentence_stays(clinic: Clinic) -> Non
     assert (again["outcome"], "healing_id" in again) == ("cooling_down", False)
 
 
+@pytest.mark.chaos
 async def test_what_the_screen_overlooks_the_gate_finds(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ async def test_what_the_screen_overlooks_the_gate_finds(
     await agrees(clinic, result, "gates: their candidates", "course", "candidate 7: fate")
 
 
+@pytest.mark.chaos
 async def test_what_was_healed_before_may_not_be_lost(
     clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

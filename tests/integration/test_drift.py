@@ -41,6 +41,7 @@ async def test_a_judge_that_has_drifted_freezes_healing(
         assert (await clinic.heal(forced=True))["outcome"] == "promoted"
 
 
+@pytest.mark.chaos
 async def test_a_sound_judge_is_asked_once_a_day(database: Database, gemini: str) -> None:
     async with opened_clinic(database) as clinic:
         await sick_and_known(clinic, gemini)
@@ -81,6 +82,7 @@ def test_drift_is_less_agreement_than_chance_explains(
     assert suspect(found, (30, 34)) is drifted
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("scenario", "kind"), [("judge-lenient", 1), ("judge-harsh", -1), ("sound", 0)]
 )

@@ -108,6 +108,7 @@ async def test_a_hurried_edit_is_best_reverted(clinic: Clinic, gemini: str) -> N
     assert len(await clinic.versions()) == 2
 
 
+@pytest.mark.chaos
 async def test_manual_stages_and_leaves_the_incumbent_live(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +268,7 @@ async def test_a_process_that_lost_its_lease_leaves_the_healing_to_the_other(
         assert [str(each.id) for each in await clinic.healings()] == [result["healing_id"]]
 
 
+@pytest.mark.chaos
 async def test_a_healing_whose_checkpoints_are_gone_is_closed(sick: Clinic) -> None:
     """Or every pass to come would find it open, take it over, and stumble over it."""
     await sick.execute(
@@ -330,6 +332,7 @@ async def test_a_doctor_without_a_model_leaves_the_incumbent_and_says_why(
     assert (await sick.heal())["outcome"] == "cooling_down"
 
 
+@pytest.mark.chaos
 async def test_a_doctor_that_failed_tries_again_soon(sick: Clinic, gemini: str) -> None:
     await control(gemini, faults=[{"kind": "empty", "persona": "diagnostician"}])
     assert (await sick.heal())["outcome"] == "rejected"

@@ -72,6 +72,7 @@ async def test_a_broken_manager_heals(clinic: Clinic, gemini: str, name: str) ->
     assert sum(await run(clinic, *KNOWN)) >= 4
 
 
+@pytest.mark.chaos
 async def test_a_manager_edited_in_a_hurry_is_reverted(clinic: Clinic, gemini: str) -> None:
     assert all(await run(clinic, *KNOWN))
     await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
@@ -137,6 +138,7 @@ async def test_a_broken_worker_is_still_to_blame(clinic: Clinic, gemini: str, na
     assert (await clinic.healing(result)).calls_used <= 200
 
 
+@pytest.mark.chaos
 async def test_a_worker_is_told_from_a_manager_by_what_helps(clinic: Clinic, gemini: str) -> None:
     """Both were edited, and only one of the edits did harm."""
     assert all(await run(clinic, *KNOWN))
@@ -148,6 +150,7 @@ async def test_a_worker_is_told_from_a_manager_by_what_helps(clinic: Clinic, gem
     assert (result["agent"], result["outcome"], result["to_version"]) == ("worker", "promoted", 1)
 
 
+@pytest.mark.chaos
 async def test_an_agent_can_be_asked_for(clinic: Clinic, gemini: str) -> None:
     await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
     await run(clinic, *KNOWN[:3])
@@ -217,6 +220,7 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
     assert await fail() == 1
 
 
+@pytest.mark.chaos
 async def test_a_killed_healing_of_the_evaluator_is_resumed(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

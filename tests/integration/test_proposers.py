@@ -189,6 +189,7 @@ async def test_a_writer_that_babbles_ends_it_at_once(sick: Clinic, gemini: str) 
     assert (await calls(gemini) - before)["writer"] == 2
 
 
+@pytest.mark.chaos
 async def test_a_cancelled_pass_spends_nothing_more(
     sick: Clinic, gemini: str, tries: Tries, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -216,6 +217,7 @@ def searching() -> bool:
     return any(frame.name == "_search" for stack in stacks for frame in stack)
 
 
+@pytest.mark.chaos
 async def test_a_broken_evaluator_heals_too(clinic: Clinic, gemini: str, tries: Tries) -> None:
     await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
     await clinic.run()
@@ -234,6 +236,7 @@ async def test_a_broken_manager_heals_too(clinic: Clinic, gemini: str) -> None:
     await replays(clinic, result)
 
 
+@pytest.mark.chaos
 async def test_its_loop_can_be_run_with_cases_to_validate_on(
     sick: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ async def test_a_promotion_replays(sick: Clinic) -> None:
     await agrees(sick, result, *ALL)
 
 
+@pytest.mark.chaos
 async def test_a_revert_to_the_last_good_version_replays(clinic: Clinic, gemini: str) -> None:
     await clinic.run(*KNOWN)
     await clinic.put_live(await defect(gemini, "hello-world"))
@@ -107,6 +108,7 @@ async def test_a_rejection_at_the_screen_replays(sick: Clinic, gemini: str, writ
     await agrees(sick, result, "screen of round 1", "screen of round 2", "course")
 
 
+@pytest.mark.chaos
 async def test_a_rejection_at_the_gate_replays(clinic: Clinic, writes: Any) -> None:
     await clinic.run(*KNOWN)
     sound = (await clinic.live()).text
@@ -132,6 +134,7 @@ async def test_one_that_waits_for_a_person_replays(
         await agrees(clinic, result, *ALL)
 
 
+@pytest.mark.chaos
 async def test_a_frozen_one_replays(sick: Clinic, gemini: str) -> None:
     first = await sick.heal()
     await sick.put_live(await defect(gemini, "hello-world"))
@@ -147,6 +150,7 @@ async def test_a_frozen_one_replays(sick: Clinic, gemini: str) -> None:
     await agrees(sick, first)
 
 
+@pytest.mark.chaos
 async def test_one_by_a_judge_that_was_asked_today_replays(sick: Clinic, gemini: str) -> None:
     await sick.heal()
     await sick.put_live(await defect(gemini, "hello-world"))
@@ -190,6 +194,7 @@ async def test_one_that_gave_up_replays(sick: Clinic, gemini: str, fault: str) -
     await agrees(sick, result, "outcome")
 
 
+@pytest.mark.chaos
 async def test_faults_in_the_gate_replay(sick: Clinic, gemini: str) -> None:
     """Cases without a verdict, or without a plan, are no pairs now either."""
     faults = [{"kind": "babble", "persona": each} for each in ("judge", "manager")]
@@ -197,6 +202,7 @@ async def test_faults_in_the_gate_replay(sick: Clinic, gemini: str) -> None:
     await agrees(sick, await sick.heal(), "gate of candidate")
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("agent", ["harsh-evaluator", *chaotic("renaming-manager")])
 async def test_healings_of_other_agents_replay(clinic: Clinic, gemini: str, agent: str) -> None:
     await clinic.put_live(await defect(gemini, agent), agent.partition("-")[2])
@@ -237,6 +243,7 @@ async def test_a_tampered_trial_shows(healed: tuple[Clinic, Result, str]) -> Non
     assert {each.partition(":")[0] for each in await disagreeing(clinic, result)} == {gate}
 
 
+@pytest.mark.chaos
 async def test_a_tampered_score_shows(healed: tuple[Clinic, Result, str]) -> None:
     clinic, result, gate = healed
     await clinic.execute("UPDATE trials SET score = score - 0.004 WHERE stage = 'gate' AND arm > 0")
@@ -245,6 +252,7 @@ async def test_a_tampered_score_shows(healed: tuple[Clinic, Result, str]) -> Non
     assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
 
 
+@pytest.mark.chaos
 async def test_a_tampered_screen_shows(healed: tuple[Clinic, Result, str]) -> None:
     clinic, result, _ = healed
     await clinic.execute("UPDATE trials SET score = score / 2 WHERE stage = 'screen'")
@@ -308,6 +316,7 @@ async def restored(clinic: Clinic, whole: dict[str, Any]) -> None:
     await clinic.execute("UPDATE healings SET receipt = %(whole)s", whole=Jsonb(whole))
 
 
+@pytest.mark.chaos
 async def test_a_case_that_is_moved_to_another_side_shows(
     healed: tuple[Clinic, Result, str],
 ) -> None:

@@ -102,6 +102,7 @@ def test_healed_is_as_good_as_undamaged(tmp_path: Path, passed: float, healed: b
     assert {each.healed for each in found} == {healed}
 
 
+@pytest.mark.chaos
 def test_the_tables_and_the_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text("".join(json.dumps(each) + "\n" for each in results()))
