@@ -58,6 +58,7 @@ async def test_without_a_sandbox_the_demo_says_how_to_mend_it(
     assert "no sandbox works here" in err
 
 
+@pytest.mark.chaos
 async def test_a_heal_that_does_not_happen_is_no_success(
     newcomer: dict[str, str], tmp_path: Path
 ) -> None:

@@ -193,6 +193,7 @@ async def test_killed_again_and_again(clinic: Clinic, env: dict[str, str], gemin
     assert [each.action for each in await clinic.log()] == ["heal", "activate", "seed"]
 
 
+@pytest.mark.chaos
 async def test_two_at_once_heal_once(clinic: Clinic, env: dict[str, str]) -> None:
     async with process(env) as one, process(env) as other:
         results = await asyncio.gather(result_of(one), result_of(other))

@@ -169,6 +169,7 @@ async def test_a_tampered_sentence_shows(clinic: Clinic) -> None:
     assert await disagreeing(clinic, result) == {"candidate 1: fate"}
 
 
+@pytest.mark.chaos
 async def test_the_command(clinic: Clinic, service_env: dict[str, str]) -> None:
     for options in (("--agent", "evaluator"), ("--force",)):
         code, out, err = await finished(*selfheal("optimize", "--diet", *options), env=service_env)
