@@ -3,51 +3,129 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from importlib import import_module
+from time import monotonic
+from typing import Any, Final
 from uuid import UUID
 
-from langsmith import run_trees, utils
-from langsmith.run_helpers import trace
+from langsmith import RunTree, run_trees, utils
+from langsmith.run_helpers import trace, tracing_context
 
-_DRAIN_SECONDS = 2.0
+from db.runs import Finish
+from graph.settings import SettingsError
+from server.traces import Traces
+
+_DRAIN_SECONDS: Final = 2.0
+_BOUNDS: Final = {
+    "LANGSMITH_USE_DAEMON": "true",
+    "LANGSMITH_TRACING_QUEUE_MAX_SIZE": "200",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "5",
+}
+_PLACE: Final = "langsmith-trace"
 
 
 @asynccontextmanager
-async def tracing() -> AsyncIterator[None]:
+async def tracing() -> AsyncIterator[Traces]:
     """Bound what tracing may hold in memory, and how it may delay the exit.
 
     Enter it before the first run: the client reads these settings once.
+
+    Raises:
+        SettingsError: a collector is to get the traces, and what sends them is not installed.
     """
-    os.environ.setdefault("LANGSMITH_USE_DAEMON", "true")
-    os.environ.setdefault("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "200")
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(_close)
-
-
-def _close() -> None:
-    """Send what is left, for two seconds at most: a dead endpoint must not hang the exit."""
+    for name, value in _BOUNDS.items():
+        os.environ.setdefault(name, value)
+    traces = Traces()
     if utils.tracing_is_enabled():
-        run_trees.get_cached_client().close(timeout=_DRAIN_SECONDS)
+        mode = _mode()
+        if mode != "langsmith":
+            _require_otel()
+        if mode != "otel":  # else there is no LangSmith that could be asked or told
+            traces.open()
+    try:
+        yield traces
+    finally:
+        await asyncio.to_thread(_close, traces)
+
+
+def _mode() -> str:
+    """Return where traces go as LangSmith's client has it: `langsmith`, `otel`, or `hybrid`."""
+    if mode := utils.get_env_var("TRACING_MODE"):
+        return mode.lower()
+    if utils.is_env_var_truish("OTEL_ONLY"):
+        return "otel"
+    return "hybrid" if utils.is_env_var_truish("OTEL_ENABLED") else "langsmith"
+
+
+def _require_otel() -> None:
+    """Refuse to begin without the packages: the client would send all to LangSmith instead.
+
+    Raises:
+        SettingsError: they are not installed.
+    """
+    try:
+        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ImportError:
+        raise SettingsError(
+            "LANGSMITH_TRACING_MODE: sending to a collector needs pip install 'selfheal[otel]'"
+        ) from None
+
+
+def _close(traces: Traces) -> None:
+    """Send what is left, for two seconds at most: a dead endpoint must not hang the exit.
+
+    Traces come first: the project to which scores belong may be there only with them.
+    """
+    if utils.tracing_is_enabled():
+        end = monotonic() + _DRAIN_SECONDS
+        client = run_trees.get_cached_client()
+        client.flush(timeout=_DRAIN_SECONDS / 2)
+        traces.close(max(end - monotonic(), 0))
+        client.close(timeout=max(end - monotonic(), 0))
+
+
+class RunTrace:
+    """The trace of a run, while it lasts."""
+
+    def __init__(self, tree: RunTree) -> None:
+        self._tree = tree
+
+    def ended(self, finish: Finish, arms: Mapping[str, str]) -> None:
+        """Tell how the run has ended, and on which arm of a canary it was."""
+        known = {"prompt_versions": finish.prompt_versions, "error_class": finish.outcome}
+        self._tree.add_metadata({**known, **({"arms": dict(arms)} if arms else {})})
+        self._tree.end(outputs=finish.output, error=finish.message or None)
 
 
 @contextmanager
 def traced_run(
-    run_id: UUID, thread_id: UUID, request: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """Trace what happens inside as the run `run_id`.
+    run_id: UUID, thread_id: UUID, request: Mapping[str, Any], public_url: str | None
+) -> Iterator[RunTrace | None]:
+    """Trace what happens inside as the run `run_id`; yield its trace, None if nothing is traced.
 
-    Yields a dict: what the caller puts there becomes metadata of the trace when it ends.
+    Args:
+        public_url: the service's, under which the trace names the run's own address.
     """
-    known_at_the_end: dict[str, Any] = {}
     if not utils.tracing_is_enabled():
-        yield known_at_the_end
+        yield None
         return
     metadata = {"run_id": str(run_id), "thread_id": str(thread_id)}
+    if public_url:
+        metadata["run_url"] = f"{public_url}/runs/{run_id}"
     with trace("agent run", run_id=run_id, inputs=dict(request), metadata=metadata) as tree:
-        try:
-            yield known_at_the_end
-        finally:
-            tree.add_metadata(known_at_the_end)
+        yield RunTrace(tree)
+
+
+def traced_below(headers: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Trace what happens inside as a part of the caller's trace, if it names one.
+
+    Its place in the trace is read and nothing else: the baggage beside it could name another
+    destination.
+    """
+    place: dict[str | bytes, str | bytes] = {_PLACE: headers[_PLACE]} if _PLACE in headers else {}
+    try:
+        parent = RunTree.from_headers(place) if place and utils.tracing_is_enabled() else None
+    except ValueError:
+        parent = None
+    return tracing_context(parent=parent) if parent else nullcontext()

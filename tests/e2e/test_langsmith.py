@@ -1,93 +1,174 @@
 """Traces on LangSmith's wire, read by a small server of our own."""
 
 import asyncio
-import gzip
 import json
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+import pytest
 
-from tests.support.processes import selfheal, started
+from db import keys, prompts
+from db.pool import Database
+from db.prompts import Terms
+from tests.support.healing import KNOWN, defect, opened_clinic
+from tests.support.langsmith_wire import PROJECT, WORKSPACE, langsmith
+from tests.support.processes import finished, selfheal, started
 
+SAYS = r"serving on (http://\S+)"
+SERVE = selfheal("serve", "--port", "0")
 ASK = {"assistant_id": "agent", "input": {"request": "Write is_leap_year(year)."}}
+ONE_PASS = (sys.executable, "-m", "tests.support.one_pass")
 
 
-@asynccontextmanager
-async def langsmith() -> AsyncIterator[tuple[str, dict[str, bytes]]]:
-    """Serve; yield the address and the parts that came, by their names."""
-    parts: dict[str, bytes] = {}
+async def canary(database: Database) -> None:
+    """Give a second version of the worker's prompt to half of the threads."""
+    async with database.connection() as connection:
+        head = await prompts.head(connection, "worker")
+        text = (await prompts.get(connection, "worker", 1)).text
+        await prompts.add(connection, "worker", text + " Think twice.", author="test")
+        terms = Terms(percent=50)
+        await prompts.release(
+            connection, "worker", 2, after=head, action="canary", actor="test", terms=terms
+        )
 
-    async def info(_: Request) -> JSONResponse:
-        batches = {
-            "use_multipart_endpoint": True,
-            "scale_up_qsize_trigger": 1000,
-            "scale_up_nthreads_limit": 16,
-            "scale_down_nempty_trigger": 4,
-            "size_limit": 100,
-            "size_limit_bytes": 20_971_520,
+
+async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
+    service_env: dict[str, str], database: Database
+) -> None:
+    await canary(database)
+    async with database.connection() as connection:
+        made = await keys.create(connection, tenant="a-tenant-s-name", scopes=("admin",))
+    async with langsmith() as told:
+        public = {"SELFHEAL_PUBLIC_URL": "https://heal.example"}
+        env = {**service_env, **told.env, **public}
+        serving = started(*SERVE, env=env, says=SAYS)
+        async with (
+            serving as (_, url),
+            httpx.AsyncClient(base_url=url, timeout=60, headers={"x-api-key": made[1]}) as client,
+        ):
+            result = (await client.post("/runs/wait", json=ASK)).json()
+            run_id = result["run_id"]
+            said = {"score": 0.25, "comment": "too long"}
+            assert (await client.post(f"/runs/{run_id}/feedback", json=said)).status_code == 201
+            shown = (await client.get(f"/runs/{run_id}")).json()["trace_url"]
+            async with asyncio.timeout(10):
+                while shown is None:
+                    await asyncio.sleep(0.1)
+                    shown = (await client.get(f"/runs/{run_id}")).json()["trace_url"]
+    assert shown.endswith(f"/o/{WORKSPACE}/projects/p/{PROJECT}/r/{run_id}")
+    metadata, versions = told.metadata(run_id), result["prompt_versions"]
+    assert metadata["run_id"] == run_id
+    assert metadata["prompt_versions"] == versions
+    assert metadata["arms"] == {"worker": "canary" if versions["worker"] == 2 else "base"}
+    assert metadata["error_class"] in ("ok", "failed")
+    assert metadata["run_url"] == f"https://heal.example/runs/{run_id}"
+    assert told.runs()[run_id]["outputs"]["evaluation"]["score"] > 0
+    scores, evaluation = told.feedback(run_id), result["evaluation"]
+    for key in ("score", "rule_score", "llm_score", "passed"):
+        assert scores[key]["score"] == round(float(evaluation[key]), 4)
+        assert scores[key]["feedback_source"]["type"] == "model"
+    assert (scores["user_score"]["score"], scores["user_score"]["comment"]) == (0.25, "too long")
+    assert scores["user_score"]["feedback_source"]["type"] == "api"
+    for secret in (b"langsmith-secret", b'"simulated"', b"a-tenant-s-name", made[1].encode()):
+        assert secret not in told.all
+
+
+async def test_a_langsmith_that_never_answers_is_in_nobodys_way(
+    service_env: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        log = tmp_path / "log"
+        env = {**service_env, "LANGSMITH_TRACING": "true", "LANGSMITH_API_KEY": "a-secret"}
+        env |= {
+            "LANGSMITH_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "LOG": str(log),
         }
-        return JSONResponse({"version": "test", "batch_ingest_config": batches})
-
-    async def runs(request: Request) -> JSONResponse:
-        body = await request.body()
-        if body[:2] == b"\x1f\x8b":
-            body = gzip.decompress(body)
-        boundary = request.headers["content-type"].partition("boundary=")[2].strip('"').encode()
-        for part in body.split(b"--" + boundary):
-            if b'name="' in part:
-                name = part.partition(b'name="')[2].partition(b'"')[0].decode()
-                parts[name] = part.partition(b"\r\n\r\n")[2].strip()
-        return JSONResponse({}, 202)
-
-    app = Starlette(routes=[Route("/info", info), Route("/runs/multipart", runs, methods=["POST"])])
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", parts
-    finally:
-        server.should_exit = True
-        await serving
-        listener.close()
+        command = ("sh", "-c", 'exec "$@" 2> "$LOG"', "sh", *SERVE)
+        async with started(*command, env=env, says=SAYS) as (process, url):
+            async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+                run_id = (await client.post("/runs/wait", json=ASK)).json()["run_id"]
+                at, said = f"/runs/{run_id}/feedback", {"passed": True}
+                began = time.monotonic()
+                answers = [client.post(at, json=said) for _ in range(220)]  # more than may wait
+                assert {each.status_code for each in await asyncio.gather(*answers)} == {201}
+                assert (await client.get(f"/runs/{run_id}")).json()["trace_url"] is None
+                assert time.monotonic() - began < 20
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+            assert time.monotonic() - began < 15  # minutes, if it were waited for
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sum("told of no more" in line["message"] for line in lines) == 1, "not for each of them"
+    assert any("was not told of 200 scores" in line["message"] for line in lines)
 
 
-def extra_of(parts: dict[str, bytes], run_id: str) -> dict[str, Any]:
-    """Return a trace's newest `extra`."""
-    merged: dict[str, Any] = {}
-    for name, value in parts.items():
-        if run_id in name and name.endswith(".extra"):
-            merged |= json.loads(value).get("metadata", {})
-    return merged
-
-
-async def test_a_trace_knows_its_run_its_prompts_and_its_class(
+async def test_what_other_roles_do_is_a_part_of_the_runs_trace(
     service_env: dict[str, str],
 ) -> None:
-    async with langsmith() as (endpoint, parts):
+    async with langsmith() as told_to, AsyncExitStack() as stack:
         env = {
             **service_env,
-            "LANGSMITH_TRACING": "true",
-            "LANGSMITH_API_KEY": "langsmith-secret",
-            "LANGSMITH_ENDPOINT": endpoint,
-            "LANGSMITH_DISABLE_RUN_COMPRESSION": "true",
+            **told_to.env,
+            "SELFHEAL_ROLE_KEY": "a role key that nobody guesses",
         }
-        serving = started(
-            *selfheal("serve", "--port", "0"), env=env, says=r"serving on (http://\S+)"
-        )
-        async with serving as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def start(role: str, **more: str) -> str:
+            command = selfheal("serve", "--role", role, "--port", "0")
+            serving = started(*command, env={**env, **more}, says=r"serving on (http://\S+)")
+            return (await stack.enter_async_context(serving))[1]
+
+        worker = await start("worker")
+        evaluator = await start("evaluator", SELFHEAL_JUDGE_API_KEY=env["GOOGLE_API_KEY"])
+        there = {"SELFHEAL_WORKER_URL": worker, "SELFHEAL_EVALUATOR_URL": evaluator}
+        url = await start("manager", **there)
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             run_id = (await client.post("/runs/wait", json=ASK)).json()["run_id"]
-    metadata = extra_of(parts, run_id)
-    assert metadata["run_id"] == run_id
-    assert metadata["prompt_versions"] == {"manager": 1, "worker": 1, "evaluator": 1}
-    assert metadata["error_class"] in ("ok", "failed")
-    assert b"langsmith-secret" not in b"".join(parts.values())
-    assert b'"simulated"' not in b"".join(parts.values())
+        wrong = {"x-api-key": "a role key that nobody guesses", "langsmith-trace": "nonsense"}
+        body = {"request": "Write f().", "code": "def f(): pass"}
+        async with httpx.AsyncClient(base_url=evaluator, timeout=60, headers=wrong) as client:
+            assert (await client.post("/evaluate", json=body)).status_code == 200
+        await stack.aclose()
+    runs = told_to.runs().items()
+    traces = {name: run["trace_id"] for name, run in runs if run.get("run_type") == "llm"}
+    assert list(traces.values()).count(run_id) == 3, "manager, worker, judge"
+    assert len(traces) == 4, "and one asked for by nobody's trace"
+
+
+@pytest.mark.chaos
+async def test_a_healing_that_changes_hands_is_one_trace(
+    service_env: dict[str, str], database: Database, gemini: str
+) -> None:
+    async with opened_clinic(database) as clinic:
+        await clinic.put_live(await defect(gemini, "hello-world"))
+        await clinic.run(*KNOWN[:3])
+    async with langsmith() as told:
+        env = {**service_env, **told.env, "SELFHEAL_LEASE_SECONDS": "1"}
+        env["SELFHEAL_PUBLIC_URL"] = "https://heal.example"
+        code, _, _ = await finished(*ONE_PASS, env={**env, "DIE_IN": "gate"})
+        assert code == -signal.SIGKILL
+        code, out, err = await finished(*ONE_PASS, env=env)
+        assert code == 0, err
+    result = json.loads(out.partition("result ")[2])
+    healing_id, runs = result["healing_id"], told.runs()
+    root = runs[healing_id]
+    assert (root["name"], root["posts"], root["trace_id"]) == ("healing", 1, healing_id)
+    assert root["outputs"]["outcome"] == "promoted"
+    metadata = root["extra"]["metadata"]
+    assert metadata["healing_url"] == f"https://heal.example/healings/{healing_id}"
+    wanted = {"agent": "worker", "trigger": "test", "outcome": "promoted", "from_version": 2}
+    assert wanted.items() <= metadata.items()
+    assert {run["trace_id"] for run in runs.values()} == {healing_id}
+    begins = {run["dotted_order"].partition(".")[0] for run in runs.values()}
+    assert begins == {root["dotted_order"]}, "all of it hangs on the same root"
+    trials = [run for run in runs.values() if run["name"].startswith("gate arm 0 ")]
+    below = {run["parent_run_id"] for run in runs.values() if run.get("run_type") == "llm"}
+    assert len(trials) >= 30
+    assert sum(each["id"] in below for each in trials) >= 30, "their model calls hang on them"
+    states = [run["name"] for run in runs.values()]
+    assert states.count("diagnose") == 1
+    assert states.count("gate") == 2, "the one that was killed, and its successor's"

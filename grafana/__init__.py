@@ -1,0 +1,1 @@
+"""Dashboards, made by `python -m grafana`; provisioning; the role that reads Postgres."""

@@ -1,0 +1,136 @@
+"""LangSmith's wire, as far as its client speaks it, served by a test."""
+
+import asyncio
+import gzip
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+PROJECT = UUID(int=7)
+WORKSPACE = UUID(int=8)
+_BATCHES = {
+    "use_multipart_endpoint": True,
+    "scale_up_qsize_trigger": 1000,
+    "scale_up_nthreads_limit": 16,
+    "scale_down_nempty_trigger": 4,
+    "size_limit": 100,
+    "size_limit_bytes": 20_971_520,
+}
+
+
+@dataclass
+class LangSmith:
+    """What came, part by part: `post.<run>`, `patch.<run>`, `feedback.<id>`, with `.inputs` …"""
+
+    url: str = ""
+    parts: list[tuple[str, bytes]] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a process needs to trace here."""
+        return {
+            "LANGSMITH_TRACING": "true",
+            "LANGSMITH_API_KEY": "langsmith-secret",
+            "LANGSMITH_ENDPOINT": self.url,
+            "LANGSMITH_DISABLE_RUN_COMPRESSION": "true",
+        }
+
+    @property
+    def all(self) -> bytes:
+        """Everything, to search in."""
+        return b"".join(value for _, value in self.parts)
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Return each run as LangSmith would show it, by its id: later parts over earlier ones."""
+        runs: dict[str, dict[str, Any]] = {}
+        for name, value in self.parts:
+            kind, run_id, *rest = name.split(".")
+            if kind in ("post", "patch"):
+                told = json.loads(value)
+                run = runs.setdefault(run_id, {"posts": 0})
+                run["posts"] += kind == "post" and not rest
+                run.update({rest[0]: told} if rest else told)
+        return runs
+
+    def metadata(self, run_id: str) -> dict[str, Any]:
+        """Return a run's newest metadata."""
+        found: dict[str, Any] = self.runs()[run_id]["extra"]["metadata"]
+        return found
+
+    def feedback(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return a run's scores by their keys."""
+        told = [json.loads(value) for name, value in self.parts if name.startswith("feedback.")]
+        return {each["key"]: each for each in told if each["run_id"] == run_id}
+
+    async def _info(self, _: Request) -> JSONResponse:
+        return JSONResponse({"version": "0.13.0", "batch_ingest_config": _BATCHES})
+
+    async def _sessions(self, request: Request) -> JSONResponse:
+        """Answer that the project is there as soon as a trace has come."""
+        project = {
+            "id": str(PROJECT),
+            "tenant_id": str(WORKSPACE),
+            "name": request.query_params["name"],
+            "reference_dataset_id": None,
+        }
+        return JSONResponse([project] if self.parts else [])
+
+    async def _runs(self, request: Request) -> JSONResponse:
+        body = await request.body()
+        if body[:2] == b"\x1f\x8b":
+            body = gzip.decompress(body)
+        boundary = request.headers["content-type"].partition("boundary=")[2].strip('"').encode()
+        for part in body.split(b"--" + boundary):
+            if b'name="' in part:
+                name = part.partition(b'name="')[2].partition(b'"')[0].decode()
+                self.parts.append((name, part.partition(b"\r\n\r\n")[2].strip()))
+        return JSONResponse({}, 202)
+
+    async def _feedback(self, request: Request) -> JSONResponse:
+        """Take a score by itself, as a client sends it that exports spans too."""
+        told = await request.body()
+        self.parts.append((f"feedback.{json.loads(told)['id']}", told))
+        return JSONResponse({})
+
+    def app(self) -> Starlette:
+        """Return the application."""
+        routes = [
+            Route("/info", self._info),
+            Route("/sessions", self._sessions),
+            Route("/feedback", self._feedback, methods=["POST"]),
+            Route("/runs/multipart", self._runs, methods=["POST"]),
+        ]
+        return Starlette(routes=routes)
+
+
+@asynccontextmanager
+async def serving(app: Starlette) -> AsyncIterator[str]:
+    """Serve on a free port of this machine; yield the address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+@asynccontextmanager
+async def langsmith() -> AsyncIterator[LangSmith]:
+    """Serve LangSmith."""
+    told = LangSmith()
+    async with serving(told.app()) as told.url:
+        yield told
