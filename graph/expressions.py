@@ -4,15 +4,21 @@ import ast
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 
 
+# Two threads that parse at once break each other's count of depth (SystemError, up to Python 3.12),
+# and the filters of warnings are the whole process's.
+_ALONE = RLock()
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Read a stranger's code without repeating Python's warnings about it."""
-    with warnings.catch_warnings():
+    """Read a stranger's code alone, without repeating Python's warnings about it."""
+    with _ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 

@@ -93,9 +93,9 @@ async def opinion(model: Model, system: str, human: str) -> Answer[Marks]:
     """
     try:
         try:
-            return await model.fill(system, human, Marks)
+            return await model.fill(system, human, Marks, "evaluator")
         except OutputError:
-            return await model.fill(system, human, Marks)
+            return await model.fill(system, human, Marks, "evaluator")
     except RunError as error:
         raise EvaluationError(f"the judge could not answer: {error}") from error
 

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from db.golden import GoldenRequest
 from db.runs import Run
 from graph.state import Example
 from optimizer.state import Case, Split
@@ -31,6 +32,14 @@ def golden_requests() -> tuple[Case, ...]:
             examples=each["examples"],
         )
         for each in map(json.loads, lines.splitlines())
+    )
+
+
+def own_case(kept: GoldenRequest) -> Case:
+    """Make a case of a golden request of the operator's own."""
+    examples = [_example(each) for each in kept.examples]
+    return Case(
+        id=f"golden:own:{kept.id}", source="golden", request=kept.request, examples=examples
     )
 
 

@@ -49,7 +49,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """All that the nodes of a pass need: built once a process."""
+    """All that the nodes of a pass need: built once a process. `public_url` is the service's."""
 
     database: Database
     agent: Context
@@ -57,6 +57,7 @@ class Doctor:
     rules: Rules
     holder: UUID = field(default_factory=uuid4)
     purse: Purse = field(default_factory=Purse)
+    public_url: str | None = None
 
     def hold(self, healing_id: str) -> Hold:
         """Return this process's right to write to a healing."""
@@ -82,7 +83,7 @@ async def open_doctor(
     async with open_model(settings, settings.optimizes_by) as model:
         # Candidates are no versions yet, so their trials are made here, not by the worker's role.
         own = replace(agent, worker=None)
-        yield Doctor(database, own, model, Rules.of(settings))
+        yield Doctor(database, own, model, Rules.of(settings), public_url=settings.public_url)
 
 
 def doctor_of(runtime: Runtime[Given]) -> Doctor:

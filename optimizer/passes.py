@@ -6,12 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langsmith import uuid7
 
-from db import healings, trials
+from db import healings, observing, trials
 from db.errors import DatabaseError
 from db.healings import Closing, Healing
 from db.prompts import Agent
@@ -23,6 +24,7 @@ from optimizer.nodes.conclude import ending
 from optimizer.receipt import receipt
 from optimizer.standing_by import standing_by
 from optimizer.state import Result, State, Trigger
+from optimizer.tracing import HealingTrace
 from optimizer.trials import BudgetSpentError
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,23 @@ class Optimizer:
         Raises:
             DatabaseError: Postgres cannot be reached or refused; the incumbent stays live.
         """
+        try:
+            result = await self._pass(trigger)
+        except Exception:
+            await self._note("error")
+            raise
+        await self._note("error" if "errored" in result else result["outcome"])
+        return result
+
+    async def _note(self, outcome: str) -> None:
+        """Leave what the pass came to where it is told from: a CronJob cannot be asked."""
+        try:
+            async with self._doctor.database.connection() as connection:
+                await observing.note_pass(connection, outcome)
+        except DatabaseError as error:
+            logger.warning("a pass (%s) could not be counted: %s", outcome, error)
+
+    async def _pass(self, trigger: Trigger) -> Result:
         if abandoned := await self._take_over():
             return await self._heal(abandoned, None, abandoned.agent)
         if waiting := await standing_by(self._doctor.database):
@@ -86,17 +105,36 @@ class Optimizer:
     async def _heal(
         self, taken: Healing | None, trigger: Trigger | None, agent: Agent | None
     ) -> Result:
-        thread = str(taken.id if taken else uuid4())
+        thread = str(taken.id if taken else uuid7())
+        traced = HealingTrace(UUID(thread), trigger or {})
         config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
         saver = AsyncPostgresSaver(self._doctor.database.pool)
         graph = build_graph(saver)
         given = None if taken else trigger
         try:
-            await self._through(graph, taken, given, config)
+            with traced.followed(resumed=taken is not None):
+                well = await self._through(graph, taken, given, config)
         except LeaseLostError as error:
             return Result(agent=agent, outcome="busy", reason=str(error), healing_id=thread)
-        result = _result((await graph.aget_state(config)).values, agent)
+        values = (await graph.aget_state(config)).values
+        result = _result(values, agent)
+        if not well:
+            result["errored"] = True
+        traced.end(result, **self._facts(values, result))
         return await self._settled(saver, thread, result)
+
+    def _facts(self, values: dict[str, Any], result: Result) -> dict[str, Any]:
+        """Return what a trace is found by: healing, agent, trigger, outcome, versions, address."""
+        healing_id, base = result.get("healing_id"), self._doctor.public_url
+        return {
+            "healing_id": healing_id,
+            "agent": result["agent"],
+            "trigger": values.get("trigger"),
+            "outcome": result["outcome"],
+            "from_version": values.get("incumbent", {}).get("version"),
+            "to_version": result.get("to_version"),
+            "healing_url": f"{base}/healings/{healing_id}" if base and healing_id else None,
+        }
 
     async def _through(
         self,
@@ -104,8 +142,8 @@ class Optimizer:
         taken: Healing | None,
         given: Trigger | None,
         config: RunnableConfig,
-    ) -> None:
-        """Bring a pass to its end: by its states, or by giving up.
+    ) -> bool:
+        """Bring a pass to its end: by its states, or by giving up; False if a fault ended it.
 
         Raises:
             LeaseLostError: another process is at it now.
@@ -114,16 +152,19 @@ class Optimizer:
         try:
             if taken and not (await graph.aget_state(config)).next:
                 await self._give_up(graph, config, "its checkpoints do not say how to go on")
-                return
+                return False
             async with self._leased(thread):
                 await self._follow(graph, given, config)
         except (RunError, BudgetSpentError) as error:
             await self._give_up(graph, config, _words(error))
+            return isinstance(error, BudgetSpentError)
         except (asyncio.CancelledError, DatabaseError, LeaseLostError):
             raise  # the lease runs out, and the next pass goes on from here
         except Exception:
             logger.exception("healing %s broke", thread)
             await self._give_up(graph, config, "an internal error; the log has it")
+            return False
+        return True
 
     async def _follow(
         self, graph: OptimizerGraph, given: Trigger | None, config: RunnableConfig

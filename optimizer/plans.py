@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from graph.expressions import quietly
 from graph.rules.syntax import asked_name
 
 _CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
@@ -42,7 +43,9 @@ def _stated_calls(plan: Mapping[str, Any]) -> Iterator[ast.AST]:
     for each in plan.get("examples") or []:
         if each.get("origin") == "stated":
             try:
-                yield ast.parse(str(each.get("call", "")).strip(), mode="eval")
+                with quietly():
+                    tree = ast.parse(str(each.get("call", "")).strip(), mode="eval")
+                yield tree
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
 
@@ -70,7 +73,8 @@ def _room(signature: str, name: str) -> int | None:
     if found is None or re.search(r"\bclass\s", signature):
         return None
     try:
-        (entry,) = ast.parse(f"def {found[0]}: ...").body
+        with quietly():
+            (entry,) = ast.parse(f"def {found[0]}: ...").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if not isinstance(entry, ast.FunctionDef) or entry.args.vararg or entry.args.kwarg:

@@ -155,7 +155,8 @@ class State(Trigger):
 class Result(TypedDict):
     """How a pass ended; `healing_id` is missing where none had to be opened.
 
-    `agent` is null where nobody in particular was asked about, and nobody was blamed.
+    `agent` is null where nobody in particular was asked about, and nobody was blamed. `errored`
+    is there where a fault of the optimizer's own ended it.
     """
 
     agent: Agent | None
@@ -163,6 +164,7 @@ class Result(TypedDict):
     reason: NotRequired[str]
     healing_id: NotRequired[str]
     to_version: NotRequired[int | None]
+    errored: NotRequired[bool]
 
 
 def on_diet(passing: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from graph.state import Usage
 from optimizer.context import Doctor
 from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
 from optimizer.state import Case
+from optimizer.tracing import traced_trial
 
 PLAN_CALLS = 1
 INCUMBENT = 0
@@ -73,7 +74,10 @@ class Ledger:
         """
         key = (stage, arm, case["id"], take)
         if key not in self.done:
-            ran = await self._patiently(case, self.texts[arm])
+            name = f"{stage} arm {arm} {case['id']}"
+            with traced_trial(name, stage=stage, arm=arm, case_id=case["id"], take=take) as told:
+                ran = await self._patiently(case, self.texts[arm])
+                told.update(_told(ran))
             if ran is None:
                 return None
             await self._store(key, *ran)
@@ -88,7 +92,9 @@ class Ledger:
         Raises:
             BudgetSpentError: there is nothing left to pay it from.
         """
-        ran = await self._patiently(case, text)
+        with traced_trial(f"rehearse {case['id']}", stage="propose", case_id=case["id"]) as told:
+            ran = await self._patiently(case, text)
+            told.update(_told(ran))
         return ran[0] if ran else None
 
     async def _patiently(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
@@ -138,6 +144,14 @@ class Ledger:
                     hold = self.doctor.hold(self.healing_id)
                     await store.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
+
+
+def _told(ran: tuple[Replayed, Usage] | None) -> dict[str, Any]:
+    """Return what a trace says of a trial."""
+    if ran is None:
+        return {"outcome": "no plan"}
+    result, usage = ran
+    return {"outcome": result.outcome, "score": result.score, "calls": usage["calls"]}
 
 
 async def pay(

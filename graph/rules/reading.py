@@ -9,10 +9,12 @@ import ast
 import re
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Quietly = Callable[[], AbstractContextManager[object]]
 # A rule's name, its score from 0 to 1, words, and whether it forbids a pass.
 Observation = tuple[str, float, str, bool]
 
@@ -23,15 +25,18 @@ _UNFINISHED = re.compile(
 )
 
 
-def observations(code: str, wanted: str | None) -> list[Observation]:
+def observations(
+    code: str, wanted: str | None, quietly: Quietly = warnings.catch_warnings
+) -> list[Observation]:
     """Return what every rule of reading sees.
 
     Args:
         code: the program.
         wanted: the name that it must define, if one is known.
+        quietly: makes what a text is parsed in, where there are other threads.
     """
     try:
-        with warnings.catch_warnings():
+        with quietly():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
     except SyntaxError as error:

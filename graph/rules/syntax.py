@@ -5,6 +5,7 @@ import re
 from importlib.resources import files
 from typing import Any, Final
 
+from graph.expressions import quietly
 from graph.rules.reading import observations
 from graph.rules.table import Finding
 from graph.sandbox.contract import Execution, Program, Sandbox
@@ -36,7 +37,7 @@ async def read(code: str, signature: str, sandbox: Sandbox) -> tuple[Finding, ..
         execution = await sandbox.run(Program(_READER, (call,)))
         if execution.status != "not_run":
             return _findings(_answer(execution))
-    return _findings(await asyncio.to_thread(observations, code, wanted))
+    return _findings(await asyncio.to_thread(observations, code, wanted, quietly))
 
 
 def _answer(execution: Execution) -> Any:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from langgraph.runtime import Runtime
 
 from db import healings, prompts, runs
 from db.healings import Healing
 from db.pool import Connection
-from db.prompts import Agent, Prompt
+from db.prompts import AGENTS, Agent, Prompt
 from db.runs import Run
 from optimizer.context import Given, Rules, doctor_of
 from optimizer.pieces import pieces
@@ -22,7 +22,6 @@ ENOUGH_RUNS: Final = 5
 FIRST_WAIT: Final = timedelta(hours=1)
 LONGEST_WAIT: Final = timedelta(hours=24)
 WAIT_AFTER_ERROR: Final = timedelta(minutes=10)
-_AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 _WORKING: Final[tuple[Agent, ...]] = ("manager", "worker")
 
 
@@ -52,7 +51,7 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     """Look at the failure window of what is live: of all three agents together."""
     doctor = doctor_of(runtime)
     async with doctor.database.connection() as connection:
-        live = {agent: await prompts.released(connection, agent) for agent in _AGENTS}
+        live = {agent: await prompts.released(connection, agent) for agent in AGENTS}
         numbers = {agent: prompt.version for agent, prompt in live.items()}
         situation = await _look(connection, numbers, doctor.rules)
         goods = [

@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
 from db import healings
-from db.prompts import Agent
+from db.prompts import AGENTS, Agent
 from graph.fence import RULE, fence
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.ground import ground_of
@@ -16,7 +16,6 @@ from optimizer.lint import Ground, tainted
 from optimizer.spending import fill
 from optimizer.state import Findings, State
 
-_AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
 _MOST, _LONGEST = 12, 500  # findings of a kind, and characters of one
 
 
@@ -59,13 +58,13 @@ async def diagnosed(doctor: Doctor, state: State) -> Findings:
     """
     asked = _message(state)
     diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), asked, Diagnosis)
-    agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else _AGENTS
+    agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
     ground = await ground_of(doctor, state, *agents)
     return _findings(diagnosis, state, ground)
 
 
 def _message(state: State) -> str:
-    live = [(agent, state["incumbents"][agent]["text"]) for agent in _AGENTS]
+    live = [(agent, state["incumbents"][agent]["text"]) for agent in AGENTS]
     lines = "\n".join(json.dumps(each) for each in state["evidence"])
     return "\n\n".join(
         (

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from db import healings, runs, trials
+from db import golden, healings, runs, trials
 from db.pool import Connection
 from optimizer import evidence
-from optimizer.cases import case_of, distinct, fingerprint, golden_requests, split
+from optimizer.cases import case_of, distinct, fingerprint, golden_requests, own_case, split
 from optimizer.context import Given, doctor_of
+from optimizer.fairness import fair
 from optimizer.marked import golden_case, people_case, split_marked
 from optimizer.state import Case, Split, State, on_diet
 from optimizer.trimming import Trimming, set_aside
@@ -31,17 +32,19 @@ async def sample(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
 
 async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     """Divide what failed, topped up with golden requests."""
-    ids = [UUID(each) for each in state["failed_run_ids"][:MOST_RUNS]]
-    failed = await runs.of_ids(connection, ids)
+    ids = [UUID(each) for each in state["failed_run_ids"]]
+    failed = fair((await runs.of_ids(connection, ids))[::-1], MOST_RUNS)[::-1]
     if not failed:  # a forced pass over a healthy version: there is still something to read
-        failed = await runs.recent(connection, limit=evidence.MOST)
+        failed = fair(await runs.recent(connection, limit=MOST_RUNS), evidence.MOST)
     cases = [case_of(run) for run in failed]
     production = distinct(cases)
-    known = [case["id"] for case in (*production, *golden_requests())]
+    own = [own_case(each) for each in await golden.every(connection)]
+    proof = (*golden_requests(), *own)
+    known = [case["id"] for case in (*production, *proof)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
     divided = split(
         production,
-        golden_requests(),
+        proof,
         pinned=_cases(await healings.healed_cases(connection, state["agent"])),
         looks=looks,
         order=state["healing_id"],
@@ -61,13 +64,14 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
 
 async def _marked(connection: Connection, state: State) -> dict[str, Any]:
     """Divide programs with known marks. No run is a case by what this judge said of it."""
-    marks = await runs.marked(connection, MOST_MARKED)
-    judged = await runs.of_ids(connection, list(marks))
-    golden = [golden_case(each) for each in golden_verdicts()]
+    marks = await runs.marked(connection, MOST_MARKED * 10)
+    by_id = {run.id: run for run in await runs.of_ids(connection, list(marks))}
+    judged = fair([by_id[each] for each in marks], MOST_MARKED)
+    verdicts = [golden_case(each) for each in golden_verdicts()]
     people = [people_case(run, marks[run.id]) for run in judged]
-    known = [case["id"] for case in (*golden, *people)]
+    known = [case["id"] for case in (*verdicts, *people)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
-    divided = split_marked(golden, people, looks)
+    divided = split_marked(verdicts, people, looks)
     return {
         "split": divided,
         "evidence": evidence.of_marked(divided["train"], state.get("opinions", {})),

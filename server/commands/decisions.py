@@ -1,19 +1,18 @@
 """`selfheal healings approve|reject|pause|resume`: a person's word."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import click
 
-from db import arms, healings, prompts
-from db.healings import Healing
-from db.pool import Connection
-from db.prompts import Terms
+from db import arms
 from graph.settings import read_settings
+from optimizer import approval
+from optimizer.approval import NothingToDecideError
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
 from server.commands.prompts import note_option
-
-_STAGED = "needs_approval"
 
 
 @click.command()
@@ -23,33 +22,13 @@ _STAGED = "needs_approval"
 @run_async
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
-    settings = read_settings()
-    share = settings.canary_percent if settings.rollout == "canary" and not at_once else 100
+    percent = approval.share(read_settings(), at_once=at_once)
     async with opened_database() as database, database.transaction() as connection:
-        healing = await _staged(connection, healing_id)
-        version = healing.to_version
-        assert version is not None  # noqa: S101 - see _staged
-        head = await prompts.head(connection, healing.agent)
-        if head.version != healing.incumbent_version:
-            raise Refused(
-                f"the {healing.agent}'s version {head.version} went live since: the proof against"
-                f" version {healing.incumbent_version} is void"
+        with _decided():
+            row = await approval.approve(
+                connection, healing_id, percent=percent, actor="cli", note=note
             )
-        if healing.agent == "evaluator":
-            share = 100  # scores of two judges do not compare
-        await prompts.release(
-            connection,
-            healing.agent,
-            version,
-            after=head,
-            action="canary" if share < 100 else "heal",
-            actor="cli",
-            note=note,
-            terms=Terms(share, healing.id),
-        )
-        outcome: healings.Outcome = "canary" if share < 100 else "promoted"
-        await healings.follow_up(connection, healing.id, outcome, "approved by a person")
-    click.echo(f"{healing.agent}: version {version} goes to {share} % of the threads")
+    click.echo(f"{row.agent}: version {row.version} goes to {row.percent} % of the threads")
 
 
 @click.command()
@@ -58,8 +37,8 @@ async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
 async def reject(healing_id: UUID) -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
     async with opened_database() as database, database.transaction() as connection:
-        healing = await _staged(connection, healing_id)
-        await healings.follow_up(connection, healing.id, "rejected", "refused by a person")
+        with _decided():
+            healing = await approval.reject(connection, healing_id)
     click.echo(f"{healing.agent}: version {healing.to_version} is refused")
 
 
@@ -83,14 +62,14 @@ async def resume(reason: str) -> None:
     click.echo("healing goes on")
 
 
-async def _staged(connection: Connection, healing_id: UUID) -> Healing:
-    """Return a healing whose candidate waits for a person.
+@contextmanager
+def _decided() -> Iterator[None]:
+    """Turn what cannot be decided into one line.
 
     Raises:
-        Refused: it does not.
-        NotFoundError: there is no such healing.
+        Refused: there is nothing to decide.
     """
-    healing = await healings.get(connection, healing_id)
-    if healing.outcome != _STAGED or healing.to_version is None:
-        raise Refused(f"healing {healing_id} has nothing to decide: {healing.outcome or 'open'}")
-    return healing
+    try:
+        yield
+    except NothingToDecideError as error:
+        raise Refused(str(error)) from error

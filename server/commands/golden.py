@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
+from db import golden as store
 from db import prompts
 from graph.context import open_evaluator, require_judge
 from graph.data import open_data
@@ -15,7 +16,8 @@ from optimizer import drift
 from optimizer.cases import golden_requests
 from optimizer.verdicts import Agreement, Opinion, agreement, ask, golden_verdicts
 from server.commands.failures import Refused
-from server.commands.opened import run_async
+from server.commands.golden_own import add, remove
+from server.commands.opened import opened_database, run_async
 from server.commands.shown import as_json, print_json, print_table
 from server.tracing import tracing
 
@@ -27,9 +29,15 @@ def golden() -> None:
 
 @golden.command("list")
 @as_json
-def list_(as_json: bool) -> None:
-    """List the golden requests and verdicts that selfheal comes with."""
+@run_async
+async def list_(as_json: bool) -> None:
+    """List the golden requests and verdicts: your own, and those that selfheal comes with."""
+    async with opened_database() as database, database.connection() as connection:
+        own = await store.every(connection)
     rows: list[tuple[str, str, object, str]] = [
+        ("your request", each.id, len(each.examples), each.request) for each in own
+    ]
+    rows += [
         ("request", each["id"].removeprefix("golden:"), len(each["examples"]), each["request"])
         for each in golden_requests()
     ]
@@ -130,3 +138,7 @@ def _show(report: dict[str, Any]) -> None:
     )
     if report["unanswered"]:
         click.echo(f"{report['unanswered']} were not answered")
+
+
+for command in (add, remove):
+    golden.add_command(command)

@@ -16,6 +16,7 @@ from optimizer.passes import Optimizer
 from optimizer.state import DIET, Trigger
 from server.commands.failures import Refused
 from server.commands.opened import run_async
+from server.logs import log_to_stderr
 from server.tracing import tracing
 
 
@@ -37,6 +38,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""
     trigger = _trigger(agent, force=force, diet=diet)
     settings = read_settings()
+    log_to_stderr(settings)
     require_model(settings)
     console = Console(stderr=True)
 

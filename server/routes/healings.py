@@ -1,20 +1,33 @@
-"""Healings: read their receipts, and ask for one."""
+"""Healings: read their receipts, ask for one, and say a person's word on it."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 
-from db import healings
+from db import arms, healings
+from db.pool import Connection
+from optimizer import approval
 from optimizer.state import Trigger
-from server.auth import ADMIN
+from server.auth import ADMIN, Admin, Caller
 from server.errors import documented
-from server.routes.given import GivenConnection
+from server.routes.given import GivenConnection, GivenService
 from server.routes.strict import StrictRoute
 from server.scheduler import Scheduler
-from server.wire.healings import HealBody, HealingAnswer, HealingDetail, PassAnswer
+from server.wire.healings import (
+    ApproveBody,
+    HealBody,
+    HealingAnswer,
+    HealingDetail,
+    PassAnswer,
+    PauseAnswer,
+    PauseBody,
+)
+from server.wire.prompts import ReleaseAnswer
 
 router = APIRouter(tags=["healings"], route_class=StrictRoute)
+
+HealingId = Annotated[UUID, Path(description="The healing")]
 
 
 @router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))
@@ -31,10 +44,12 @@ async def list_healings(
     "/healings/{healing_id}", dependencies=[ADMIN], responses=documented(401, 403, 404, 422)
 )
 async def get_healing(
-    healing_id: Annotated[UUID, Path(description="The healing")], connection: GivenConnection
+    healing_id: HealingId, connection: GivenConnection, service: GivenService
 ) -> HealingDetail:
     """Show one healing with its receipt."""
-    return HealingDetail.model_validate(await healings.get(connection, healing_id))
+    detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
+    detail.trace_url = service.traces.address(healing_id)
+    return detail
 
 
 @router.post(
@@ -50,3 +65,49 @@ async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
     if body.agent:
         trigger["agent"] = body.agent
     return PassAnswer.model_validate(await scheduler.ask(trigger))
+
+
+@router.post("/healings/pause", responses=documented(401, 403, 413, 422))
+async def pause(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+    """Put healing on hold. Releases are watched on, and taken back where they do harm."""
+    return await _hold(connection, caller, body, paused=True)
+
+
+@router.post("/healings/resume", responses=documented(401, 403, 413, 422))
+async def resume(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+    """Let healing go on."""
+    return await _hold(connection, caller, body, paused=False)
+
+
+@router.post("/healings/{healing_id}/approve", responses=documented(401, 403, 404, 409, 413, 422))
+async def approve(
+    healing_id: HealingId,
+    body: ApproveBody,
+    caller: Admin,
+    service: GivenService,
+    connection: GivenConnection,
+) -> ReleaseAnswer:
+    """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
+    percent = approval.share(service.settings, at_once=body.at_once)
+    row = await approval.approve(
+        connection, healing_id, percent=percent, actor=caller.actor, note=body.note
+    )
+    return ReleaseAnswer.model_validate(row)
+
+
+@router.post(
+    "/healings/{healing_id}/reject",
+    dependencies=[ADMIN],
+    responses=documented(401, 403, 404, 409, 413, 422),
+)
+async def reject(healing_id: HealingId, connection: GivenConnection) -> HealingAnswer:
+    """Refuse a staged candidate. Its version stays in the list and is not live."""
+    await approval.reject(connection, healing_id)
+    return HealingAnswer.model_validate(await healings.get(connection, healing_id))
+
+
+async def _hold(
+    connection: Connection, caller: Caller, body: PauseBody, *, paused: bool
+) -> PauseAnswer:
+    row = await arms.pause(connection, paused=paused, reason=body.reason, actor=caller.actor)
+    return PauseAnswer.model_validate(row)

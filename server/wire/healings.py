@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from db.prompts import Agent
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, Literally
 
 
 class HealBody(Body):
@@ -19,6 +19,28 @@ class HealBody(Body):
     force: bool = Field(
         default=False, description="Heal even if there are too few failures, or too soon"
     )
+
+
+class ApproveBody(Body):
+    """Release a staged candidate."""
+
+    at_once: bool = Field(default=False, description="To all threads, without a canary")
+    note: Literally = Field("", max_length=1000, description="Why")
+
+
+class PauseBody(Body):
+    """Put healing on hold, or let it go on."""
+
+    reason: Literally = Field("a person's word", max_length=1000, description="Why")
+
+
+class PauseAnswer(Answer):
+    """Whether healing is on hold."""
+
+    paused: bool = Field(description="Whether it is")
+    reason: str = Field(description="Why, in words")
+    actor: str = Field(description="Who said so")
+    created_at: datetime = Field(description="When")
 
 
 class PassAnswer(Answer):
@@ -55,4 +77,7 @@ class HealingDetail(HealingAnswer):
 
     receipt: dict[str, Any] | None = Field(
         description="All that was seen, tried, decided and done; null while it is under way"
+    )
+    trace_url: str | None = Field(
+        None, description="Where LangSmith shows its trace; null where healings are not traced"
     )

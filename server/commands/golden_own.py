@@ -1,0 +1,85 @@
+"""`selfheal golden add|remove`: golden requests of the operator's own."""
+
+import json
+from collections.abc import Sequence
+from typing import IO, Any
+
+import click
+from pydantic import Field, ValidationError
+
+from db import golden as store
+from db.pool import Connection
+from graph.state import Request
+from optimizer.cases import alike, golden_requests, own_case
+from optimizer.state import Case
+from server.commands.failures import Refused
+from server.commands.opened import opened_database, run_async
+from server.wire.requests import ExampleBody, RequestBody
+
+
+class OwnRequest(RequestBody):
+    """A line of the file."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    examples: list[ExampleBody] = Field(min_length=2, max_length=50)
+
+
+@click.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@run_async
+async def add(file: IO[str]) -> None:
+    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none.
+
+    A line: {"id": "vat", "request": "Write vat(net) …", "examples": [{"call": "vat(100)",
+    "returns": "19.0"}, {"call": "vat(-1)", "raises": "ValueError"}]}. Candidates are proven by
+    them, and no model is shown them before.
+    """
+    given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    async with opened_database() as database, database.transaction() as connection:
+        known = [*golden_requests(), *map(own_case, await store.every(connection))]
+        for each in given:
+            known.append(await _keep(connection, each, known))
+    click.echo(f"{len(given)} golden requests were added")
+
+
+@click.command()
+@click.argument("name")
+@run_async
+async def remove(name: str) -> None:
+    """Remove a golden request of your own."""
+    async with opened_database() as database, database.connection() as connection:
+        await store.remove(connection, name)
+    click.echo(f"golden request {name} is removed")
+
+
+def _read(number: int, line: str) -> OwnRequest:
+    """Return a line's request.
+
+    Raises:
+        Refused: the line is none.
+    """
+    try:
+        value: Any = json.loads(line)
+        return OwnRequest.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(each) for each in first["loc"]) or "the line"
+        raise Refused(f"line {number}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise Refused(f"line {number}: not JSON: {error}") from error
+
+
+async def _keep(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
+    """Store one and return its case.
+
+    Raises:
+        Refused: its id is taken, or it is too much like another to be evidence of its own.
+    """
+    given: Request = own.input()
+    kept = store.GoldenRequest(own.id, given["request"], [dict(each) for each in given["examples"]])  # type: ignore[arg-type]
+    case = own_case(kept)
+    if twin := next((each["id"] for each in known if alike(case, each)), None):
+        raise Refused(f"{own.id} is too much like {twin}: it would be the same evidence twice")
+    if not await store.add(connection, kept.id, request=kept.request, examples=kept.examples):
+        raise Refused(f"there is a golden request {own.id} already")
+    return case
