@@ -1,13 +1,17 @@
 """How versions do against each other, and whether healing is on hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from psycopg.rows import class_row
 
 from db import queries
 from db.pool import Connection
 from db.prompts import Agent
+
+Side = Literal["canary", "base"]
 
 _SQL = queries.load("arms")
 
@@ -60,6 +64,20 @@ async def arm(
     row = await (await cursor.execute(_SQL["arm"], values)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has always a row
     return row
+
+
+async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, Side]:
+    """Return for each agent that has a canary under way on which side of it a version is.
+
+    Args:
+        versions: each agent's version; one that the canary does not know is left out.
+    """
+    found: dict[str, Side] = {}
+    for row in await (await connection.execute(_SQL["canaries"])).fetchall():
+        version = versions.get(row["agent"])
+        if version in (row["version"], row["base_version"]):
+            found[row["agent"]] = "canary" if version == row["version"] else "base"
+    return found
 
 
 async def pause(connection: Connection, *, paused: bool, reason: str, actor: str) -> Pause:

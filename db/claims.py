@@ -165,12 +165,15 @@ async def live(connection: Connection, thread_id: UUID) -> list[UUID]:
 async def ask_to_cancel(
     connection: Connection, run_id: UUID, action: CancelAction
 ) -> Literal["waiting", "running", "over"]:
-    """Note that a run is to be cancelled; return how it stands. Call it in a transaction."""
+    """Note that a run is to be cancelled; return how it stands. Call it in a transaction.
+
+    One that was begun and handed back is `running`: whoever takes it over takes back what it did.
+    """
     values = {"id": run_id, "action": action}
     row = await (await connection.execute(_SQL["ask_to_cancel"], values)).fetchone()
     if row is None:
         return "over"
-    return "running" if row["token"] else "waiting"
+    return "running" if row["begun"] else "waiting"
 
 
 async def forsaken(connection: Connection, lease: float, limit: int = 100) -> list[Forsaken]:

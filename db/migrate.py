@@ -1,19 +1,26 @@
 """Bring a database's schema up to this version of the program."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
+from psycopg.errors import LockNotAvailable
 
 from db.errors import DatabaseError
 from db.pool import Connection, Database
 
-_LOCK = 7_350_113_901  # any number of our own: advisory locks share one space per database
-_FILE = re.compile(r"^(?P<number>\d{4})_\w+\.sql$")
+logger = logging.getLogger(__name__)
+
+_LOCK: Final = 7_350_113_901  # a number of our own: advisory locks share one space per database
+_FILE: Final = re.compile(r"^(?P<number>\d{4})_\w+(\.breaking)?\.sql$")
+_BREAKING: Final = ".breaking.sql"
+_TRIES: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +46,12 @@ def _read() -> Iterator[Migration]:
 async def migrate(database: Database) -> list[str]:
     """Apply what is missing, the checkpointer's tables too; return the names of what was applied.
 
-    Safe to call from several processes at once: one works, the others wait.
+    Safe to call from several processes at once: one works, the others wait. A schema of a newer
+    version is left as it is: processes of the version before share it, unless a step that they do
+    not know says by its name that they cannot.
 
     Raises:
-        DatabaseError: the database was made by a newer version of this program.
+        DatabaseError: this version cannot work with the schema, or other transactions hold a table.
     """
     async with database.connection() as connection:
         await _lock(connection)
@@ -87,20 +96,44 @@ async def _apply(connection: Connection) -> list[str]:
         "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT"
         " NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     )
-    cursor = await connection.execute("SELECT number FROM schema_migrations")
-    done = {row["number"] for row in await cursor.fetchall()}
+    cursor = await connection.execute("SELECT number, name FROM schema_migrations")
+    done = {row["number"]: row["name"] for row in await cursor.fetchall()}
     known = migrations()
-    if ahead := done - {migration.number for migration in known}:
-        raise DatabaseError(
-            f"this database has schema {max(ahead):04d}, which this version of selfheal does not"
-            " know: install the version that made it, or a newer one"
-        )
+    _check_newer({n: name for n, name in done.items() if n > max(each.number for each in known)})
     missing = [migration for migration in known if migration.number not in done]
     for migration in missing:
-        async with connection.transaction():
-            await connection.execute(migration.sql, prepare=False)
-            await connection.execute(
-                "INSERT INTO schema_migrations (number, name) VALUES (%s, %s)",
-                (migration.number, migration.name),
-            )
+        await _step(connection, migration)
     return [migration.name for migration in missing]
+
+
+def _check_newer(ahead: dict[int, str]) -> None:
+    """Refuse a schema that a newer version made, if that version says so."""
+    if any(name.endswith(_BREAKING) for name in ahead.values()):
+        raise DatabaseError(
+            f"this database has schema {max(ahead):04d}, which this version of selfheal cannot"
+            " work with: install the version that made it, or a newer one"
+        )
+    if ahead:
+        logger.warning("the schema is of a newer version: %s", ahead[max(ahead)])
+
+
+async def _step(connection: Connection, migration: Migration) -> None:
+    """Apply one step, never queueing for a table's lock for long: all others would queue behind."""
+    for _ in range(_TRIES):
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                await connection.execute(migration.sql, prepare=False)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (number, name) VALUES (%s, %s)",
+                    (migration.number, migration.name),
+                )
+        except LockNotAvailable:
+            logger.warning("%s waits for a table that others hold", migration.name)
+            await asyncio.sleep(1)
+        else:
+            return
+    raise DatabaseError(
+        f"{migration.name} could not be applied: another transaction held a table for a minute;"
+        " see pg_stat_activity, then try again"
+    )

@@ -1,12 +1,14 @@
 """The connections of one process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.abc import ACT
 
 from db.errors import translated
 
@@ -21,6 +23,30 @@ _CONNECT: dict[str, Any] = {
 }
 
 
+# The pool's own patience doubles the time between two attempts, up to minutes: a Postgres that is
+# back would go unused. It gives up soon instead, and begins anew with the next who asks.
+RECONNECT_SECONDS: Final = 2.0
+_WHILE_AWAY: Final = 1.0
+
+
+class CancellablePool(AsyncConnectionPool[ACT]):
+    """A pool at which a cancellation is not lost.
+
+    `asyncio.wait_for`, by which psycopg waits for a connection, swallows on Python 3.11 a
+    cancellation that comes together with the connection: what was told to stop would go on.
+    """
+
+    async def getconn(self, timeout: float | None = None) -> ACT:  # noqa: ASYNC109 - its
+        """Take a connection out of the pool."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > before:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
 class Database:
     """A pool of connections whose errors are ours.
 
@@ -30,11 +56,16 @@ class Database:
     def __init__(self, pool: Pool, url: str) -> None:
         self.pool = pool
         self._url = url
+        self._away = False
 
     @property
     def url(self) -> str:
         """The server's own address, for who needs connections of their own: to listen, for one."""
         return self._url
+
+    async def lost(self) -> None:
+        """Learn that Postgres cannot be reached: who asks from now on waits for a second only."""
+        self._away = True
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -45,7 +76,8 @@ class Database:
             DatabaseError: a statement was refused.
         """
         with translated():
-            async with self.pool.connection() as connection:
+            async with self.pool.connection(_WHILE_AWAY if self._away else None) as connection:
+                self._away = False
                 yield connection
 
     @asynccontextmanager
@@ -72,14 +104,22 @@ async def open_database(
         DatabaseUnavailableError: no connection within `wait` seconds.
     """
     settings = _CONNECT | {"prepare_threshold": None} if direct_url else _CONNECT
-    pool: Pool = AsyncConnectionPool(
-        url, kwargs=settings, min_size=1, max_size=size, timeout=wait, open=False
+    pool: Pool = CancellablePool(
+        url,
+        kwargs=settings,
+        min_size=1,
+        max_size=size,
+        timeout=wait,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=lambda _: database.lost(),
+        open=False,
     )
+    database: Database = Database(pool, direct_url or url)
     with translated():
         await probe(url)
         await pool.open(wait=True, timeout=wait)
     try:
-        yield Database(pool, direct_url or url)
+        yield database
     finally:
         await pool.close()
 

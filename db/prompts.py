@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 from uuid import UUID
 
 import psycopg
@@ -15,6 +15,7 @@ from db.errors import NotFoundError, ReleaseConflictError
 from db.pool import Connection
 
 Agent = Literal["manager", "worker", "evaluator"]
+AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
 
 Row = TypeVar("Row")

@@ -17,6 +17,7 @@ from graph.data import open_data
 from graph.evaluation import Evaluator
 from graph.model import Model
 from graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
+from graph.sandbox.counted import Counted
 from graph.sandbox.select import open_sandbox
 from graph.settings import Settings, SettingsError, read_settings
 from graph.verdict import Grading
@@ -158,7 +159,7 @@ async def open_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
         open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
-        yield Evaluator(sandbox, judge, grading)
+        yield Evaluator(Counted(sandbox), judge, grading)
 
 
 def require_model(settings: Settings) -> None:

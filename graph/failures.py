@@ -17,6 +17,7 @@ from langchain_core.exceptions import (
 )
 
 from graph.errors import InfrastructureError, ModelUnavailableError, RequestError, RunError
+from graph.metrics import CallOutcome
 
 _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
@@ -25,10 +26,12 @@ _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 class Failure:
     """A failed call: our error, whether it may pass by itself, the wait asked for in seconds.
 
-    `worked` tells that the server may have worked on it, and so will charge for it.
+    `worked` tells that the server may have worked on it, and so will charge for it; `kind` is
+    what it is counted as.
     """
 
     error: RunError
+    kind: CallOutcome
     passing: bool = False
     wait: float = 0.0
     worked: bool = False
@@ -40,15 +43,16 @@ def classify(error: Exception, model: str) -> Failure:
     No message repeats the client's own text: it may carry addresses, headers or keys.
     """
     if isinstance(error, ContextOverflowError):
-        return Failure(RequestError(f"the request is too long for {model}"))
+        return Failure(RequestError(f"the request is too long for {model}"), "refused")
     if isinstance(error, ModelNotFoundError) or _status(error) == 404:
-        return Failure(ModelUnavailableError(f"{model} does not exist or was retired"))
+        return Failure(ModelUnavailableError(f"{model} does not exist or was retired"), "retired")
     if isinstance(error, ModelAuthenticationError | ModelPermissionDeniedError):
-        return Failure(ModelUnavailableError(f"the key may not use {model}"))
+        return Failure(ModelUnavailableError(f"the key may not use {model}"), "denied")
     if isinstance(error, ModelInvalidRequestError):
-        return Failure(_refused(error, model))
+        return _refused(error, model)
     if isinstance(error, ModelRateLimitError) or _status(error) == 429:
-        return Failure(InfrastructureError(f"{model}: rate limit"), True, _asked_wait(error))
+        limit = InfrastructureError(f"{model}: rate limit")
+        return Failure(limit, "limited", True, _asked_wait(error))
     return _of_the_server(error, model)
 
 
@@ -56,25 +60,28 @@ def _of_the_server(error: Exception, model: str) -> Failure:
     """Return the failures that are nobody's choice: all may pass but a client error."""
     if isinstance(error, json.JSONDecodeError):
         garbled = InfrastructureError(f"{model}: the server answered with no JSON")
-        return Failure(garbled, True, worked=True)
+        return Failure(garbled, "error", True, worked=True)
     if isinstance(error, TimeoutError):
-        return Failure(InfrastructureError(f"{model} gave no answer in time"), True, worked=True)
+        late = InfrastructureError(f"{model} gave no answer in time")
+        return Failure(late, "timeout", True, worked=True)
     if _unreachable(error):
         cut = not isinstance(error, httpx.ConnectError | ConnectionRefusedError)
-        return Failure(InfrastructureError(f"{model} cannot be reached"), True, worked=cut)
+        away = InfrastructureError(f"{model} cannot be reached")
+        return Failure(away, "away", True, worked=cut)
     status = _status(error)
     return Failure(
         InfrastructureError(f"{model}: the call failed ({status or type(error).__name__})"),
+        "error",
         passing=status is None or status >= 500,
         wait=_asked_wait(error),
     )
 
 
-def _refused(error: Exception, model: str) -> RunError:
+def _refused(error: Exception, model: str) -> Failure:
     """Tell a bad key, which Gemini reports as a bad request, from a bad request."""
     if "API_KEY" in str(error) or "API key" in str(error):
-        return ModelUnavailableError(f"the key may not use {model}")
-    return ModelUnavailableError(f"{model} refused the call as invalid")
+        return Failure(ModelUnavailableError(f"the key may not use {model}"), "denied")
+    return Failure(ModelUnavailableError(f"{model} refused the call as invalid"), "refused")
 
 
 def _unreachable(error: Exception) -> bool:

@@ -23,6 +23,7 @@ from db.text import clean, storable
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
 from graph.metering import count
+from graph.metrics import MODEL_CALLS, MODEL_FALLBACKS, MODEL_TOKENS, Caller
 from graph.state import Usage
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -56,34 +57,39 @@ class Model:
     ) -> None:
         self.name = names[0]
         self._clients = [(name, _client(name, api_key, timeout)) for name in names]
+        self._shaped: dict[tuple[str, type[BaseModel]], Runnable[Any, Any]] = {}
         self._timeout = timeout
 
-    async def write(self, system: str, human: str) -> Answer[str]:
-        """Return an answer in free text.
+    async def write(self, system: str, human: str, caller: Caller = "optimizer") -> Answer[str]:
+        """Return an answer in free text; the call is counted as its caller's.
 
         Raises:
             OutputError: the answer is cut off, blocked or empty.
             InfrastructureError: no answer within the time-out.
             ModelUnavailableError: neither the model nor a fall-back can be used.
         """
-        message = await self._call(system, human, None)
+        message = await self._call(system, human, None, caller)
         text = storable(message.text)
         if not text.strip():
             raise OutputError("the model answered with nothing")
         return Answer(text, _name(message), _usage(message))
 
-    async def fill(self, system: str, human: str, shape: type[Shape]) -> Answer[Shape]:
-        """Return an answer that fills `shape`.
+    async def fill(
+        self, system: str, human: str, shape: type[Shape], caller: Caller = "optimizer"
+    ) -> Answer[Shape]:
+        """Return an answer that fills `shape`; the call is counted as its caller's.
 
         Raises:
             OutputError: cut off, blocked, or does not fit the shape.
             InfrastructureError: no answer within the time-out.
             ModelUnavailableError: neither the model nor a fall-back can be used.
         """
-        message = await self._call(system, human, shape)
+        message = await self._call(system, human, shape, caller)
         return Answer(_parse(message, shape), _name(message), _usage(message))
 
-    async def _call(self, system: str, human: str, shape: type[BaseModel] | None) -> AIMessage:
+    async def _call(
+        self, system: str, human: str, shape: type[BaseModel] | None, caller: Caller
+    ) -> AIMessage:
         """Try the model, then its fall-backs: when one is retired, or stays unavailable.
 
         Each has an equal share of the time that is left, so that a dead model leaves some.
@@ -92,13 +98,25 @@ class Model:
         failure: RunError = ModelUnavailableError("no model is configured")
         end = monotonic() + self._timeout
         for position, (name, client) in enumerate(self._clients):
-            bound = client.with_structured_output(shape, include_raw=True) if shape else client
+            bound = self._shape(name, client, shape) if shape else client
             share = (end - monotonic()) / (len(self._clients) - position)
             try:
-                return _finished(await _patiently(name, bound, messages, share))
+                message = await _patiently(name, bound, messages, share, caller)
             except (ModelUnavailableError, InfrastructureError) as error:
                 failure = error
+            else:
+                MODEL_FALLBACKS.inc(int(position > 0))
+                return _finished(message)
         raise failure
+
+    def _shape(
+        self, name: str, client: BaseChatModel, shape: type[BaseModel]
+    ) -> Runnable[Any, Any]:
+        """Return the client that fills a shape; its schemas cost 6 ms, so it is made once."""
+        if (name, shape) not in self._shaped:
+            bound = client.with_structured_output(shape, include_raw=True)
+            self._shaped[name, shape] = bound
+        return self._shaped[name, shape]
 
     async def aclose(self) -> None:
         """Close the connections of all clients that can be closed."""
@@ -122,18 +140,19 @@ def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatMod
 
 
 async def _patiently(
-    name: str, client: Runnable[Any, Any], messages: list[Any], seconds: float
+    name: str, client: Runnable[Any, Any], messages: list[Any], seconds: float, caller: Caller
 ) -> AIMessage:
     """Call until there is an answer, or waiting cannot mend the failure, or not in time."""
     end = monotonic() + seconds
     for attempt in itertools.count():
         try:
             async with asyncio.timeout(end - monotonic()):
-                return await _counted(client, messages)
+                return await _counted(client, messages, caller)
         except RunError:
             raise
         except Exception as error:
             failure = classify(error, name)
+            MODEL_CALLS.labels(caller, failure.kind).inc()
             if not failure.worked:
                 count(calls=-1)
             wait = _wait(failure, attempt)
@@ -144,7 +163,7 @@ async def _patiently(
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-async def _counted(client: Runnable[Any, Any], messages: list[Any]) -> AIMessage:
+async def _counted(client: Runnable[Any, Any], messages: list[Any], caller: Caller) -> AIMessage:
     """Make one call and count it; a structured one wraps its message in a dict."""
     count(calls=1)
     answer = await client.ainvoke(messages)
@@ -153,6 +172,9 @@ async def _counted(client: Runnable[Any, Any], messages: list[Any]) -> AIMessage
         raise OutputError("the model's answer is no message")
     cost = _usage(raw)
     count(input_tokens=cost["input_tokens"], output_tokens=cost["output_tokens"])
+    MODEL_CALLS.labels(caller, "ok").inc()
+    MODEL_TOKENS.labels(caller, "input").inc(cost["input_tokens"])
+    MODEL_TOKENS.labels(caller, "output").inc(cost["output_tokens"])
     return raw
 
 

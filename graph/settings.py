@@ -1,5 +1,7 @@
 """The one reader of the environment."""
 
+import base64
+import binascii
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -59,6 +61,19 @@ class Settings(BaseSettings):
     rate_per_minute: int = Field(600, ge=0)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     run_timeout_seconds: float = Field(300.0, gt=0)
+    retention_days: int = Field(90, ge=0)
+    state_retention_days: int = Field(7, ge=0)
+    webhook_secret: SecretStr | None = None
+    webhook_allow_private: bool = False
+
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    public_url: str | None = Field(None, pattern=r"^https?://[^\s?#]*[^\s?#/]$")
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _in_small(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("fallback_models", "cors_origins", mode="before")
     @classmethod
@@ -86,6 +101,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{origin}' is not of the form https://host or https://host:port")
         return value
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and any(not 24 <= len(each) <= 64 for each in _signing_keys(value)):
+            raise ValueError("must be whsec_ and base64 of 24 to 64 random bytes")
+        return value
+
+    @property
+    def webhook_keys(self) -> tuple[bytes, ...]:
+        """What webhooks are signed with: each secret of a comma-separated list; empty if unset."""
+        return _signing_keys(self.webhook_secret) if self.webhook_secret else ()
+
     @property
     def judges_by(self) -> str:
         """The judge's model."""
@@ -95,6 +122,19 @@ class Settings(BaseSettings):
     def optimizes_by(self) -> str:
         """The model of the diagnostician and of the writer of prompts."""
         return self.optimizer_model or self.model
+
+
+def _signing_keys(secrets: SecretStr) -> tuple[bytes, ...]:
+    """Return the keys of `whsec_…,whsec_…`; an empty one for what is none."""
+    return tuple(_signing_key(each.strip()) for each in secrets.get_secret_value().split(","))
+
+
+def _signing_key(text: str) -> bytes:
+    prefix, _, encoded = text.partition("_")
+    try:
+        return base64.b64decode(encoded, validate=True) if prefix == "whsec" else b""
+    except binascii.Error:
+        return b""
 
 
 def read_settings() -> Settings:

@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
+from db import arms
 from db.checkpoints import FencedSaver
 from db.claims import Claim
 from db.errors import DatabaseError
@@ -22,6 +24,7 @@ from graph.state import Evaluation, Result, Usage
 from server.events import Teller, follow
 from server.plain import loads
 from server.tape import Tape
+from server.traces import Traces
 from server.tracing import traced_run
 
 logger = logging.getLogger(__name__)
@@ -46,12 +49,18 @@ class AgentRun:
     """Runs the agent for a claim. The claim, not this process, decides whether it counts."""
 
     def __init__(
-        self, settings: Settings, database: Database, context: Context, graph: AgentGraph
+        self,
+        settings: Settings,
+        database: Database,
+        context: Context,
+        graph: AgentGraph,
+        traces: Traces,
     ) -> None:
         self._settings = settings
         self._database = database
         self._context = context
         self._graph = graph
+        self._traces = traces
 
     async def perform(self, claim: Claim, tape: Tape) -> Ended:
         """Bring the run to its end, telling of it on the tape.
@@ -64,14 +73,22 @@ class AgentRun:
         graph = self._graph.copy(update={"checkpointer": saver})
         config = config_of(claim)
         given = claim.kwargs.get("input") or {}
-        with traced_run(claim.id, claim.thread_id, given) as metadata:
+        public_url = self._settings.public_url
+        with traced_run(claim.id, claim.thread_id, given, public_url) as traced:
             failure = await self._follow(graph, claim, config, tape)
             await tape.flush()
             left = await graph.aget_state(_head(claim))
             finish = _finish(left, failure)
-            metadata["prompt_versions"] = finish.prompt_versions
-            metadata["error_class"] = finish.outcome
+            if traced:
+                traced.ended(finish, await self._arms(finish.prompt_versions or {}))
+        if finish.evaluation:
+            self._traces.evaluated(claim.id, finish.evaluation)
         return Ended(finish, loads(left.values) or None)
+
+    async def _arms(self, versions: Mapping[str, int]) -> dict[str, arms.Side]:
+        """Return on which arm the run was, of each agent that has a canary under way now."""
+        async with self._database.connection() as connection:
+            return await arms.of(connection, versions)
 
     async def _follow(
         self, graph: AgentGraph, claim: Claim, config: RunnableConfig, tape: Tape
@@ -95,7 +112,7 @@ class AgentRun:
         except DatabaseError:
             raise
         except Exception:
-            logger.exception("run %s broke", claim.id)
+            logger.exception("run %s broke", claim.id, extra={"error_class": "infrastructure"})
             return _Failed("infrastructure", "an internal error; the log has it")
         return None
 

@@ -16,6 +16,7 @@ from server.rates import Rates
 from server.request_ids import RequestIds
 from server.routes import (
     assistants,
+    crons,
     evaluate,
     execute,
     healings,
@@ -54,7 +55,7 @@ _BROWSERS: Final[dict[str, Any]] = {
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """Return the application that serves what is open; closing it is the caller's."""
     settings = service.settings
-    routes = (assistants, threads, thread_runs, unbuilt, runs, prompts, healings, meta)
+    routes = (assistants, threads, thread_runs, crons, unbuilt, runs, prompts, healings, meta)
     app = _application(service.check, *routes, origins=settings.cors_origins)
     app.state.service = service
     app.state.rates = Rates(settings.rate_per_minute)

@@ -113,3 +113,4 @@ ADMIN: Final = Security(_caller, scopes=["admin"])
 Reader = Annotated[Caller, READER]
 Writer = Annotated[Caller, WRITER]
 Author = Annotated[Caller, AUTHOR]
+Admin = Annotated[Caller, ADMIN]

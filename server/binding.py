@@ -7,7 +7,7 @@ class CannotListenError(Exception):
     """The port is taken, or the address is none of this machine's."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Bind an address, before anything else is opened: a taken port then costs nothing.
 
     Raises:
@@ -22,6 +22,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CannotListenError(
-            f"cannot listen on {host}:{port}: {error.strerror}; try --port"
+            f"cannot listen on {host}:{port}: {error.strerror}; try {option}"
         ) from error
     return listener

@@ -22,6 +22,7 @@ _COMMANDS: Final = (
     "keys",
     "migrate",
     "doctor",
+    "prune",
 )
 
 

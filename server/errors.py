@@ -17,12 +17,14 @@ from db.errors import (
     ReleaseConflictError,
 )
 from graph.errors import ErrorClass, EvaluationError, RunError
+from optimizer.approval import NothingToDecideError
 from server import request_ids
 from server.assistants import UnknownAssistantError
 from server.auth import NotAllowedError, NotAuthenticatedError
 from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
 from server.loopback import CrossSiteError, WrongHostError
 from server.rates import TooManyRequestsError
+from server.webhooks.policy import WebhookError
 from server.wire.base import Problem
 
 logger = logging.getLogger(__name__)
@@ -47,9 +49,15 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(refusal, _not_allowed)
     app.add_exception_handler(WrongHostError, _misdirected)
     app.add_exception_handler(NotFoundError, _not_found)
-    for conflict in (ReleaseConflictError, StillLiveError, ThreadBusyError):
+    for conflict in (
+        NothingToDecideError,
+        ReleaseConflictError,
+        StillLiveError,
+        ThreadBusyError,
+    ):
         app.add_exception_handler(conflict, _conflict)
     app.add_exception_handler(IdempotencyError, _other_request)
+    app.add_exception_handler(WebhookError, _no_webhook)
     app.add_exception_handler(QueueFullError, _queue_full)
     app.add_exception_handler(TooManyRequestsError, _too_many)
     app.add_exception_handler(NotBuiltError, _not_built)
@@ -166,6 +174,10 @@ async def _other_request(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, f"Idempotency-Key: {error}", "Idempotency-Key")
 
 
+async def _no_webhook(_: Request, error: Exception) -> JSONResponse:
+    return _answer(422, f"webhook: {error}", "webhook")
+
+
 async def _queue_full(_: Request, error: Exception) -> JSONResponse:
     return _answer(429, "too many runs wait already; try again later")
 
@@ -208,7 +220,7 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _incomplete(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RunError)  # noqa: S101 - registered for it alone
-    logger.warning("%s", error)
+    logger.warning("%s", error, extra={"error_class": error.error_class})
     return _class_of(error, 503)
 
 

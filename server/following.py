@@ -77,4 +77,5 @@ class Follower:
 
 async def _next(news: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(news.wait(), _LOOK_AGAIN)
+        async with asyncio.timeout(_LOOK_AGAIN):
+            await news.wait()

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from db import claims, events, runs, threads
+from db import claims, events, outbox, runs, threads
 from db.claims import CancelAction, Order
 from db.pool import Connection, Database
 from db.runs import Run
+from server.here import Here, Slot
 from server.plain import dumps
 from server.queue import Queue
 from server.recording import let_next
+from server.webhooks.policy import Policy
 
 _CANCELLED: Final = "cancelled before it began"
 
@@ -57,30 +59,46 @@ class Intake:
     """Takes runs in and cancels them.
 
     Args:
+        here: may execute in this process what it takes in.
         most_waiting: how many runs may wait for a process.
+        webhooks: which addresses may be told of runs.
     """
 
-    def __init__(self, database: Database, queue: Queue, most_waiting: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        here: Here,
+        most_waiting: int,
+        webhooks: Policy,
+    ) -> None:
         self._database = database
         self._queue = queue
+        self._here = here
         self._most_waiting = most_waiting
+        self.webhooks = webhooks
 
     async def accept(self, *asked: Asked) -> list[Taken]:
         """Take runs in, all or none. From here on they are never lost.
 
         Raises:
+            WebhookError: nobody may be told at the address that one names.
             NotFoundError: the tenant has no such thread.
             ThreadBusyError: the thread is busy, and the run was not to wait.
             IdempotencyError: the idempotency key was used for another request.
             QueueFullError: too many runs wait already.
             DatabaseError: Postgres cannot be reached or refused.
         """
-        async with self._database.transaction() as connection:
-            if await claims.waiting(connection, self._most_waiting) >= self._most_waiting:
+        for each in asked:
+            self.webhooks.check(each.order.kwargs.get("webhook"))
+        async with self._here.slot() as slot, self._database.transaction() as connection:
+            waiting = await claims.waiting(connection, self._most_waiting)
+            if waiting >= self._most_waiting:
                 raise QueueFullError
-            return [await self._accept(connection, each) for each in asked]
+            own = None if waiting else slot  # those that wait come first
+            return [await self._accept(connection, each, own) for each in asked]
 
-    async def _accept(self, connection: Connection, asked: Asked) -> Taken:
+    async def _accept(self, connection: Connection, asked: Asked, slot: Slot | None) -> Taken:
         order = asked.order
         # Before anything else: a request that comes again must neither end the thread's runs, of
         # which the one it asks for may be one, nor make a thread.
@@ -92,7 +110,8 @@ class Intake:
         assert accepted is not None  # noqa: S101 - nobody else asks under this key now
         if not accepted.behind:
             at = accepted.due_at if order.after_seconds else None
-            await self._queue.send(connection, order.id, at)
+            if at or slot is None or not await slot.take(connection, order.id):
+                await self._queue.send(connection, order.id, at)
         return Taken(order.id, order.thread_id)
 
     async def _prepare_thread(self, connection: Connection, asked: Asked) -> None:
@@ -124,6 +143,7 @@ class Intake:
         if standing == "running":
             await events.tell_to_cancel(connection, run_id)
         if standing == "waiting":
+            await outbox.put(connection, run_id)
             await runs.interrupt(connection, run_id, _CANCELLED)
             await let_next(connection, self._queue, run_id)
             if action == "rollback":

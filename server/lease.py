@@ -14,6 +14,7 @@ from server.news import CANCELS, News
 logger = logging.getLogger(__name__)
 
 _RENEWALS: Final = 4  # within a lease
+_FIRST: Final = 0.25  # seconds; a cancellation may have come before we listened
 
 Reason = Literal["lost", "interrupt", "rollback"]
 
@@ -24,8 +25,14 @@ async def keep(database: Database, news: News, claim: Claim, lease: float) -> Re
     While Postgres is away nothing is known, so nothing is given up: what the run would write is
     fenced anyway.
     """
+    patience = min(_FIRST, lease / _RENEWALS)
     with news.of(CANCELS, claim.id) as asked:
         while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await asked.wait()
+            asked.clear()
+            patience = lease / _RENEWALS
             try:
                 async with database.connection() as connection:
                     action = await claims.renew(connection, claim, lease)
@@ -35,6 +42,3 @@ async def keep(database: Database, news: News, claim: Claim, lease: float) -> Re
                 return "lost"
             except DatabaseError as error:
                 logger.warning("the lease of run %s was not renewed: %s", claim.id, error)
-            asked.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), lease / _RENEWALS)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -31,17 +31,23 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:
+async def serve_until_told(
+    app: FastAPI, listener: socket.socket, announce: Callable[[], None]
+) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP, give the last callers their answers, and return.
 
     What executes their runs must go on meanwhile. Who waits for longer is cut off, and asks the
     next process.
+
+    Args:
+        announce: told when it can be told to stop: whoever hears of it may do so at once.
     """
     server = _server(app)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A closed terminal ends us too, unless we were started under nohup.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    announce()
     await server.serve(sockets=[listener])
 
 
@@ -49,13 +55,20 @@ async def serve_until_told(app: FastAPI, listener: socket.socket) -> None:
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve on a free port of this machine beside the body; yield the address."""
     with listen("127.0.0.1", 0) as listener:
-        server = _server(app)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
+        async with beside(app, listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.stop()
-            await running
+
+
+@contextlib.asynccontextmanager
+async def beside(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve beside the body."""
+    server = _server(app)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.stop()
+        await running
 
 
 def _server(app: FastAPI) -> _Server:
@@ -64,6 +77,7 @@ def _server(app: FastAPI) -> _Server:
             app,
             log_config=None,
             log_level="warning",
+            access_log=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             lifespan="off",
         )

@@ -10,6 +10,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from server.stopping import stop
+
 logger = logging.getLogger(__name__)
 
 RUNS: Final = "selfheal_runs"
@@ -73,5 +75,4 @@ async def listening(url: str) -> AsyncIterator[News]:
     try:
         yield news
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stop(task)

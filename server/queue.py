@@ -17,7 +17,7 @@ import procrastinate
 from procrastinate import exceptions
 
 from db.errors import DatabaseError, DatabaseUnavailableError
-from db.pool import Connection
+from db.pool import RECONNECT_SECONDS, CancellablePool, Connection
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Queue:
                 logger.warning("the queue cannot be reached: %s", error)
             except Exception:
                 logger.exception("the queue's worker broke")
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError  # its farewell failed, and the error hid this one
             await asyncio.sleep(_AGAIN)
 
     async def sweep(self, silent_for: float) -> None:
@@ -97,7 +99,17 @@ class Queue:
 @asynccontextmanager
 async def open_queue(url: str) -> AsyncIterator[Queue]:
     """Open the queue on connections of its own: one of them listens, and may not be a pooler's."""
-    settings: dict[str, Any] = {"min_size": 1, "max_size": 4, "kwargs": {"connect_timeout": 5}}
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, **settings))
+    settings: dict[str, Any] = {
+        "min_size": 1,
+        "max_size": 4,
+        # Who waits for longer than the pool tries is served by nobody.
+        "timeout": RECONNECT_SECONDS,
+        "reconnect_timeout": RECONNECT_SECONDS,
+        "kwargs": {"connect_timeout": 5},
+    }
+    connector = procrastinate.PsycopgConnector(
+        conninfo=url, pool_factory=CancellablePool, **settings
+    )
+    app = procrastinate.App(connector=connector)
     async with app.open_async():
         yield Queue(app)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from db import claims, events, runs, threads
+from db import claims, events, outbox, runs, threads
 from db.claims import Claim
 from db.pool import Connection, Database
 from db.runs import Finish
@@ -21,6 +21,8 @@ async def record(database: Database, queue: Queue, claim: Claim, ended: Ended) -
     """
     async with database.transaction() as connection:
         await claims.hold(connection, claim)
+        if claim.kwargs.get("webhook"):
+            await outbox.put(connection, claim.id, ended.values)
         await runs.finish(connection, claim.id, ended.finish)
         await _leave_thread(connection, claim, ended)
         await let_next(connection, queue, claim.id)

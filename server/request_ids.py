@@ -1,6 +1,5 @@
 """A name for each request: in its answer, in an error's body, and in every line of the log."""
 
-import logging
 import re
 from contextvars import ContextVar
 from typing import Final
@@ -12,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HEADER: Final = "x-request-id"
 
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_LINE: Final = "%(levelname)s [%(request_id)s] %(name)s: %(message)s"
 
 current: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -38,16 +36,3 @@ class RequestIds:
             await send(message)
 
         await self._app(scope, receive, send_named)
-
-
-def log_with_request_ids() -> None:
-    """Log to standard error, each line with the request that it is about, or `-`."""
-    handler = logging.StreamHandler()
-    handler.addFilter(named)
-    logging.basicConfig(handlers=[handler], format=_LINE, level=logging.WARNING)
-
-
-def named(record: logging.LogRecord) -> bool:
-    """Note on a line of the log which request it is about; let it through."""
-    record.request_id = current.get()
-    return True

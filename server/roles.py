@@ -1,6 +1,7 @@
 """Between roles: who may call, and what is told beside the answer."""
 
 import hmac
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request, Response, Security
@@ -11,14 +12,17 @@ from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
 from server.auth import BEARER, HEADER, NotAuthenticatedError
 from server.loopback import refuse_strangers
+from server.tracing import traced_below
 
 
 async def _role_only(
     request: Request,
     header: Annotated[str | None, Security(HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-) -> None:
-    """Let roles pass. Where no key is set for them, only this machine can call at all.
+) -> AsyncIterator[None]:
+    """Let roles pass, and trace what they ask for as a part of their trace.
+
+    Where no key is set for them, only this machine can call at all.
 
     Raises:
         NotAuthenticatedError: the caller is none.
@@ -27,10 +31,14 @@ async def _role_only(
     key: SecretStr | None = request.app.state.role_key
     if key is None:
         refuse_strangers(request)
-        return
-    given = header or (bearer.credentials if bearer else "")
-    if not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
+    elif not _is(key, header or (bearer.credentials if bearer else "")):
         raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
+    with traced_below(request.headers):
+        yield
+
+
+def _is(key: SecretStr, given: str) -> bool:
+    return hmac.compare_digest(given.encode(), key.get_secret_value().encode())
 
 
 RoleOnly = Annotated[None, Depends(_role_only)]

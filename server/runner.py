@@ -11,13 +11,15 @@ from uuid import UUID, uuid4
 from db import claims
 from db.claims import CancelAction, Claim
 from db.errors import ClaimLostError, DatabaseError
-from db.pool import Database
+from db.pool import Connection, Database
 from db.runs import Finish, Outcome
-from server import lease
+from server import lease, logs
 from server.agent_run import Ended
-from server.news import News
+from server.metrics.runs import observe, recovered
+from server.news import RUNS, News
 from server.queue import Queue
 from server.recording import record, undo
+from server.stopping import stop
 from server.tape import Tape
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Runner:
     Args:
         performers: what runs each assistant's graph.
         lease: seconds for which a claim is believed without a sign of life.
+        concurrency: how many runs at once.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Runner:
         news: News,
         performers: dict[str, Performer],
         lease: float,
+        concurrency: int,
     ) -> None:
+        self.slots = asyncio.Semaphore(concurrency)
         self._database = database
         self._queue = queue
         self._news = news
@@ -67,52 +72,74 @@ class Runner:
         self._observers.append(observer)
 
     async def execute(self, run_id: UUID) -> None:
-        """Execute a run, unless it is another's or over.
+        """Execute a run when a slot is free, unless it is another's or over.
 
         Raises:
             DatabaseError: Postgres cannot be reached; the run will be sent to again.
         """
-        async with self._database.connection() as connection:
-            claim = await claims.claim(connection, run_id, self._name, self._lease)
-        if claim is None:
-            return
-        try:
-            await self._supervise(claim)
-        except ClaimLostError:
-            logger.warning("run %s was taken over by another process", run_id)
-        except DatabaseError as error:
-            logger.warning("run %s must wait for Postgres: %s", run_id, error)
-            await self._hand_back(claim)
+        async with self.slots:
+            async with self._database.connection() as connection:
+                claim = await self.claim(connection, run_id)
+            if claim is not None:
+                await self.perform(claim)
+
+    async def claim(self, connection: Connection, run_id: UUID) -> Claim | None:
+        """Take a run for this process; None if it is another's, not its turn, or over.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        return await claims.claim(connection, run_id, self._name, self._lease)
+
+    async def perform(self, claim: Claim) -> None:
+        """Bring a claimed run to its end, or leave it to whoever takes it over."""
+        with logs.about(claim):
+            try:
+                await self._supervise(claim)
+            except ClaimLostError:
+                logger.warning("run %s was taken over by another process", claim.id)
+            except DatabaseError as error:
+                logger.warning("run %s must wait for Postgres: %s", claim.id, error)
+                await self._hand_back(claim)
 
     async def _supervise(self, claim: Claim) -> None:
         """Let the run be performed until it ends, is cancelled, or is another's."""
+        if claim.cancel:  # while nobody had it
+            return await self._cancelled(claim, claim.cancel)
         work = asyncio.create_task(self._perform(claim))
         keeping = asyncio.create_task(lease.keep(self._database, self._news, claim, self._lease))
         try:
             await asyncio.wait({work, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return await work
-            await _stopped(work)
+            await stop(work)
             reason = keeping.result()
             if reason == "lost":
                 raise ClaimLostError(f"run {claim.id} is another's now")
             await self._cancelled(claim, reason)
         except asyncio.CancelledError:
-            await _stopped(work)
+            await stop(work)
             await asyncio.shield(self._hand_back(claim))
             raise
         finally:
-            await _stopped(keeping)
+            await stop(keeping)
 
     async def _perform(self, claim: Claim) -> None:
         if claim.attempt > _MOST_ATTEMPTS:
             message = f"given up: {_MOST_ATTEMPTS} processes died or were stopped over it"
             await self._record(claim, Ended(Finish("infrastructure", message)))
             return
+        if claim.attempt > 1:
+            recovered()
         tape = Tape(self._database, claim, wanted=bool(claim.kwargs.get("stream_mode")))
         tape.tell("metadata", {"run_id": str(claim.id), "attempt": claim.attempt})
         try:
             ended = await self._performers[claim.assistant].perform(claim, tape)
+        except (ClaimLostError, DatabaseError):
+            raise
+        except Exception:  # nobody who tries again would fare better
+            logger.exception("run %s broke", claim.id)
+            ended = Ended(Finish("infrastructure", "an internal error; the log has it"))
         finally:
             await tape.stop()
         await self._record(claim, ended)
@@ -125,6 +152,11 @@ class Runner:
 
     async def _record(self, claim: Claim, ended: Ended) -> None:
         await record(self._database, self._queue, claim, ended)
+        self._news.wake(RUNS, str(claim.id))  # sooner than Postgres can tell
+        ending = logs.ending(ended.finish)
+        logger.info("run ended", extra=ending)
+        if claim.assistant == "agent":
+            observe(ended.finish, ending["seconds"])
         outcome = ended.finish.outcome
         if outcome and claim.assistant == "agent":
             for observer in self._observers:
@@ -138,8 +170,3 @@ class Runner:
                     await self._queue.send(connection, claim.id)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("run %s goes on when its lease has run out: %s", claim.id, error)
-
-
-async def _stopped(task: asyncio.Task[object]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

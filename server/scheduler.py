@@ -1,7 +1,6 @@
 """When passes of the optimizer are made: on the clock, on failures, and when somebody asks."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from optimizer.context import Doctor
 from optimizer.daily import ask_daily
 from optimizer.passes import Optimizer
 from optimizer.state import Result, Trigger
+from server.stopping import stop
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,8 @@ class Scheduler:
     async def _next(self) -> str:
         """Wait for a failure or for the clock, and say which it was."""
         try:
-            await asyncio.wait_for(self._failed.wait(), self._every)
+            async with asyncio.timeout(self._every):
+                await self._failed.wait()
         except TimeoutError:
             return "schedule"
         self._failed.clear()
@@ -124,10 +125,7 @@ class Scheduler:
 
     async def close(self) -> None:
         """Cancel what is under way: whoever comes next goes on from its last state."""
-        for task in list(self._asked):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await stop(*self._asked)
 
 
 def _report(result: Result) -> None:
@@ -145,7 +143,5 @@ async def scheduling(doctor: Doctor, every: float) -> AsyncIterator[Scheduler]:
     try:
         yield scheduler
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await stop(*running)
         await scheduler.close()

@@ -17,12 +17,20 @@ from graph.data import open_data
 from graph.settings import Settings
 from server.agent_run import AgentRun
 from server.following import Follower
+from server.here import Here
 from server.intake import Intake
 from server.news import listening
+from server.pruner import Pruner
 from server.queue import Queue, open_queue
 from server.reaper import Reaper
+from server.repeating import Repeater
 from server.runner import Performer, Runner
+from server.stopping import stop
+from server.traces import Traces
 from server.tracing import tracing
+from server.webhooks.delivery import Deliverer
+from server.webhooks.policy import Policy
+from server.webhooks.posting import Poster
 
 _FOR_RUNS: Final = 12.0  # seconds that runs under way get to end when we are told to stop
 
@@ -44,6 +52,8 @@ class Service:
     intake: Intake
     follower: Follower
     runner: Runner
+    here: Here
+    traces: Traces
 
     async def check(self) -> None:
         """Do what every run needs.
@@ -80,8 +90,11 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
+async def open_service(settings: Settings, *, alone: bool) -> AsyncIterator[Service]:
     """Open all that the service needs: database, schema, first prompts, model, sandbox, queue.
+
+    Args:
+        alone: this process executes what it takes in; there are no runners.
 
     Raises:
         SettingsError: no model can be called with these settings.
@@ -91,27 +104,37 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     require_model(settings)
     async with (
-        tracing(),
+        tracing() as traces,
         open_data(settings) as database,
         open_parts(settings, database) as context,
-        serving_from(settings, database, context) as service,
+        serving_from(settings, database, context, traces, alone=alone) as service,
     ):
         yield service
 
 
 @asynccontextmanager
 async def serving_from(
-    settings: Settings, database: Database, context: Context
+    settings: Settings,
+    database: Database,
+    context: Context,
+    traces: Traces | None = None,
+    *,
+    alone: bool = True,
 ) -> AsyncIterator[Service]:
     """Open the service on what is open already."""
+    traces = traces or Traces()
     async with open_queue(database.url) as queue, listening(database.url) as news:
         performers: dict[str, Performer] = {
-            "agent": AgentRun(settings, database, context, build_graph())
+            "agent": AgentRun(settings, database, context, build_graph(), traces)
         }
-        runner = Runner(database, queue, news, performers, settings.lease_seconds)
-        intake = Intake(database, queue, settings.max_waiting)
+        lease, concurrency = settings.lease_seconds, settings.max_concurrency
+        runner = Runner(database, queue, news, performers, lease, concurrency)
+        here = Here(runner, lends=alone)
+        webhooks = Policy(bool(settings.webhook_keys), settings.webhook_allow_private)
+        intake = Intake(database, queue, here, settings.max_waiting, webhooks)
         follower = Follower(database, news)
-        yield Service(settings, database, context, queue, intake, follower, runner)
+        parts = (queue, intake, follower, runner, here, traces)
+        yield Service(settings, database, context, *parts)
 
 
 @asynccontextmanager
@@ -120,10 +143,14 @@ async def executing(service: Service) -> AsyncIterator[None]:
     settings = service.settings
     work = service.queue.work(service.runner.execute, settings.max_concurrency, _FOR_RUNS)
     reaper = Reaper(service.database, service.queue, settings.lease_seconds)
-    tasks = [asyncio.create_task(work), asyncio.create_task(reaper.run())]
+    poster = Poster(settings.webhook_keys, allow_private=settings.webhook_allow_private)
+    deliverer = Deliverer(service.database, poster)
+    pruner = Pruner(service.database, settings)
+    repeater = Repeater(service.database, service.intake)
+    loops = (reaper.run(), deliverer.run(), pruner.run(), repeater.run())
+    looking = [asyncio.create_task(each) for each in loops]
+    working = [asyncio.create_task(each) for each in (work, service.here.run(_FOR_RUNS))]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(stop(*looking), stop(*working, patience=2 * _FOR_RUNS))

@@ -7,6 +7,7 @@ from db import claims, events
 from db.claims import Claim
 from db.pool import Database
 from server.plain import dumps
+from server.stopping import stop
 
 _MOST_AT_ONCE: Final = 500
 
@@ -63,5 +64,4 @@ class Tape:
     async def stop(self) -> None:
         """Write no more. What was not flushed may be lost; another process would tell it again."""
         if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
+            await stop(self._writing)

@@ -1,3 +1,6 @@
+-- columns: pauses
+pauses.id, pauses.paused, pauses.reason, pauses.actor, pauses.created_at
+
 -- name: arm
 -- How a version of an agent has done since a moment, or up to it: its newest runs with a verdict,
 -- scores from 0 to 1, an unusable answer counting as 0. Errors are those that no prompt mends.
@@ -23,13 +26,19 @@ SELECT count(*) FILTER (WHERE outcome IN ('ok', 'failed', 'output')) AS runs,
 FROM newest;
 
 -- name: pause
-INSERT INTO pauses (paused, reason, actor) VALUES (%(paused)s, %(reason)s, %(actor)s) RETURNING *;
+INSERT INTO pauses (paused, reason, actor) VALUES (%(paused)s, %(reason)s, %(actor)s) RETURNING {pauses};
 
 -- name: pausing
-SELECT * FROM pauses ORDER BY id DESC LIMIT 1;
+SELECT {pauses} FROM pauses ORDER BY id DESC LIMIT 1;
 
 -- name: take_backs
 -- Releases that took themselves back within a day, since a person last let healing go on.
 SELECT count(*) AS n FROM releases
 WHERE action = 'take_back' AND created_at > clock_timestamp() - interval '24 hours'
   AND created_at > coalesce((SELECT max(created_at) FROM pauses WHERE NOT paused), '-infinity');
+
+-- name: canaries
+-- The canaries under way: of each agent whose newest release is one, it and what the others keep.
+SELECT agent, version, base_version FROM (
+    SELECT DISTINCT ON (agent) agent, version, base_version FROM releases ORDER BY agent, id DESC
+) AS heads WHERE base_version IS NOT NULL;

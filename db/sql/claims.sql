@@ -59,8 +59,9 @@ SELECT run_id, due_at FROM claims WHERE thread_id = %(thread_id)s ORDER BY posit
 SELECT run_id FROM claims WHERE thread_id = %(thread_id)s ORDER BY position;
 
 -- name: ask_to_cancel
-UPDATE claims SET cancel = coalesce(cancel, %(action)s) WHERE run_id = %(id)s
-RETURNING run_id, token;
+UPDATE claims SET cancel = coalesce(cancel, %(action)s)
+FROM runs WHERE run_id = %(id)s AND runs.id = run_id
+RETURNING token IS NOT NULL OR runs.status <> 'pending' AS begun;
 
 -- name: forsaken
 -- Runs at the head of their threads that somebody must be sent to: the executor's lease ran out,

@@ -1,20 +1,26 @@
+-- columns: healings
+healings.id, healings.agent, healings.trigger, healings.state, healings.outcome, healings.reason,
+healings.errored, healings.incumbent_version, healings.to_version, healings.holder,
+healings.lease_until, healings.calls_reserved, healings.calls_used, healings.input_tokens,
+healings.output_tokens, healings.receipt, healings.opened_at, healings.closed_at
+
 -- name: open
 -- The partial unique index refuses a second open healing.
 INSERT INTO healings (id, agent, trigger, state, incumbent_version, holder, lease_until)
 VALUES (%(id)s, %(agent)s, %(trigger)s, 'triage', %(incumbent_version)s, %(holder)s,
         clock_timestamp() + make_interval(secs => %(lease)s))
 ON CONFLICT DO NOTHING
-RETURNING *;
+RETURNING {healings};
 
 -- name: abandoned
 -- Take over the open healing whose holder no longer renews its lease.
 UPDATE healings SET holder = %(holder)s,
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE closed_at IS NULL AND lease_until < clock_timestamp()
-RETURNING *;
+RETURNING {healings};
 
 -- name: open_one
-SELECT * FROM healings WHERE closed_at IS NULL;
+SELECT {healings} FROM healings WHERE closed_at IS NULL;
 
 -- name: renew
 UPDATE healings SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -84,14 +90,14 @@ WHERE id = %(id)s AND outcome IN ('canary', 'needs_approval', 'promoted');
 UPDATE healings SET to_version = %(version)s WHERE id = %(id)s AND holder = %(holder)s;
 
 -- name: get
-SELECT * FROM healings WHERE id = %(id)s;
+SELECT {healings} FROM healings WHERE id = %(id)s;
 
 -- name: recent
-SELECT * FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
+SELECT {healings} FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
 
 -- name: of_version
 -- What was tried for this incumbent, newest first: the cool-down counts from it.
-SELECT * FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
+SELECT {healings} FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
   AND closed_at IS NOT NULL AND trigger <> 'diet' ORDER BY closed_at DESC LIMIT 20;
 
 -- name: dieted

@@ -1,15 +1,19 @@
+-- columns: judge_checks
+judge_checks.id, judge_checks.model, judge_checks.prompt_version, judge_checks.asked,
+judge_checks.agreed, judge_checks.drifted, judge_checks.created_at
+
 -- name: add
 INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)
 VALUES (%(model)s, %(prompt_version)s, %(asked)s, %(agreed)s, %(drifted)s)
-RETURNING *;
+RETURNING {judge_checks};
 
 -- name: fresh
 -- What was found of this very judge today, if it was well the last time.
-SELECT * FROM (
-    SELECT * FROM judge_checks
+SELECT {judge_checks} FROM (
+    SELECT {judge_checks} FROM judge_checks
     WHERE model = %(model)s AND prompt_version = %(prompt_version)s
       AND created_at > clock_timestamp() - interval '24 hours'
-    ORDER BY id DESC LIMIT 1) newest
+    ORDER BY id DESC LIMIT 1) judge_checks
 WHERE NOT drifted;
 
 -- name: take_turn
@@ -39,7 +43,7 @@ WHERE model = %(model)s AND prompt_version = %(prompt_version)s AND slot = %(slo
 
 -- name: sound
 -- The newest checks at which the judge was well, whichever it was.
-SELECT * FROM judge_checks WHERE NOT drifted ORDER BY id DESC LIMIT %(limit)s;
+SELECT {judge_checks} FROM judge_checks WHERE NOT drifted ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: get
-SELECT * FROM judge_checks WHERE id = %(id)s;
+SELECT {judge_checks} FROM judge_checks WHERE id = %(id)s;

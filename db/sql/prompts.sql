@@ -1,33 +1,42 @@
+-- columns: prompts
+prompts.agent, prompts.version, prompts.text, prompts.parent, prompts.author, prompts.note,
+prompts.sha256, prompts.created_at
+
+-- columns: releases
+releases.id, releases.agent, releases.previous_release_id, releases.action, releases.version,
+releases.actor, releases.note, releases.created_at, releases.healing_id, releases.base_version,
+releases.percent, releases.pinned
+
 -- name: add
 -- A new version: one more than the newest. Two writers at once: the primary key refuses the second.
 INSERT INTO prompts (agent, version, text, parent, author, note, sha256)
 SELECT %(agent)s, coalesce(max(version), 0) + 1, %(text)s, %(parent)s, %(author)s, %(note)s, %(sha256)s
 FROM prompts WHERE agent = %(agent)s
-RETURNING *;
+RETURNING {prompts};
 
 -- name: get
-SELECT * FROM prompts WHERE agent = %(agent)s AND version = %(version)s;
+SELECT {prompts} FROM prompts WHERE agent = %(agent)s AND version = %(version)s;
 
 -- name: versions
 -- All versions of an agent, newest first.
-SELECT * FROM prompts WHERE agent = %(agent)s ORDER BY version DESC;
+SELECT {prompts} FROM prompts WHERE agent = %(agent)s ORDER BY version DESC;
 
 -- name: released
 -- The prompt that is live now. While a canary runs, a sticky hash of the thread decides; who has no
 -- thread keeps the version from before.
-WITH head AS (SELECT * FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1)
-SELECT prompts.* FROM head JOIN prompts ON prompts.agent = head.agent AND prompts.version = CASE
+WITH head AS (SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1)
+SELECT {prompts} FROM head JOIN prompts ON prompts.agent = head.agent AND prompts.version = CASE
     WHEN base_version IS NULL THEN head.version
     WHEN ('x' || left(md5(head.id || ':' || %(thread)s::text), 8))::bit(32)::bigint %% 100 < percent
     THEN head.version ELSE base_version END;
 
 -- name: head
 -- The newest release of an agent.
-SELECT * FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1;
+SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1;
 
 -- name: releases
 -- The release log of an agent, newest first.
-SELECT * FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT %(limit)s;
+SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: before
 -- What was live when the present version came: where a roll-back goes. Roll-backs themselves
@@ -43,4 +52,4 @@ INSERT INTO releases (agent, previous_release_id, action, version, actor, note, 
                       base_version, percent, pinned)
 VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s, %(healing_id)s,
         %(base_version)s, %(percent)s, %(pinned)s)
-RETURNING *;
+RETURNING {releases};

@@ -1,3 +1,13 @@
+-- columns: runs
+runs.id, runs.thread_id, runs.assistant, runs.status, runs.outcome, runs.message, runs.request,
+runs.examples, runs.plan, runs.code, runs.explanation, runs.manager_version, runs.worker_version,
+runs.evaluator_version, runs.model, runs.model_calls, runs.input_tokens, runs.output_tokens,
+runs.created_at, runs.finished_at, runs.tenant, runs.kwargs, runs.metadata, runs.multitask,
+runs.attempt, runs.output, runs.idempotency_key, runs.body_sha256, runs.updated_at
+
+-- columns: feedback
+feedback.id, feedback.run_id, feedback.score, feedback.comment, feedback.created_at
+
 -- name: start
 INSERT INTO runs (id, thread_id, assistant, status, request, examples)
 VALUES (%(id)s, %(thread_id)s, %(assistant)s, 'running', %(request)s, %(examples)s);
@@ -25,13 +35,13 @@ INSERT INTO evaluations (run_id, score, rule_score, llm_score, passed, checks, r
 VALUES (%(run_id)s, %(score)s, %(rule_score)s, %(llm_score)s, %(passed)s, %(checks)s, %(reasons)s, %(execution)s);
 
 -- name: get
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE id = %(id)s;
 
 -- name: recent
 -- Newest first, optionally a tenant's, of one outcome, before a moment for paging.
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
   AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
@@ -39,14 +49,14 @@ WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s)
 ORDER BY created_at DESC, id LIMIT %(limit)s;
 
 -- name: of_thread
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE thread_id = %(thread_id)s AND tenant = %(tenant)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
 ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: live
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs JOIN claims ON claims.run_id = runs.id LEFT JOIN evaluations ON evaluations.run_id = id
 WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
 
@@ -54,7 +64,7 @@ WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
 SELECT pg_advisory_xact_lock(hashtextextended(%(tenant)s || '/' || %(idempotency_key)s, 0));
 
 -- name: of_key
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE tenant = %(tenant)s AND idempotency_key = %(idempotency_key)s;
 
@@ -63,16 +73,16 @@ DELETE FROM runs WHERE id = %(id)s;
 
 -- name: add_feedback
 INSERT INTO feedback (run_id, score, comment) VALUES (%(run_id)s, %(score)s, %(comment)s)
-RETURNING *;
+RETURNING {feedback};
 
 -- name: feedback
-SELECT * FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
+SELECT {feedback} FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
 
 -- name: window
 -- The ended runs of the deployment within the window, newest first: those under all three live
 -- versions. Verdicts of another evaluator do not compare; nor does what broke off before the live
 -- one was released.
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
   AND manager_version = %(manager)s
@@ -112,6 +122,6 @@ WHERE assistant = 'agent' AND plan IS NOT NULL AND code IS NOT NULL AND llm_scor
 GROUP BY feedback.run_id ORDER BY max(feedback.id) DESC LIMIT %(limit)s;
 
 -- name: of_ids
-SELECT runs.*, to_jsonb(evaluations) - 'run_id' AS evaluation
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE id = ANY(%(ids)s) ORDER BY created_at, id;

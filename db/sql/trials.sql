@@ -1,3 +1,11 @@
+-- columns: candidates
+candidates.healing_id, candidates.ordinal, candidates.round, candidates.origin, candidates.text,
+candidates.rationale
+
+-- columns: trials
+trials.healing_id, trials.stage, trials.arm, trials.case_id, trials.outcome, trials.passed,
+trials.score, trials.executed, trials.calls, trials.created_at, trials.take
+
 -- name: looks
 -- How often a case was looked at by the gate of an earlier healing.
 SELECT case_id, count(DISTINCT healing_id) AS looks FROM trials
@@ -12,17 +20,17 @@ ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin =
     text = excluded.text, rationale = excluded.rationale;
 
 -- name: candidates
-SELECT * FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
+SELECT {candidates} FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
 
 -- name: add_trial
 INSERT INTO trials (healing_id, stage, arm, case_id, take, outcome, passed, score, executed, calls)
 VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(take)s, %(outcome)s, %(passed)s,
         %(score)s, %(executed)s, %(calls)s)
 ON CONFLICT (healing_id, stage, arm, case_id, take) DO UPDATE SET stage = trials.stage  -- the first stays
-RETURNING *;
+RETURNING {trials};
 
 -- name: trials
-SELECT * FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id, take;
+SELECT {trials} FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id, take;
 
 -- name: add_plan
 INSERT INTO plans (healing_id, case_id, plan) VALUES (%(healing_id)s, %(case_id)s, %(plan)s)

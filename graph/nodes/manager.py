@@ -37,7 +37,7 @@ async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     context = context_of(runtime)
     prompt = await context.prompts.released("manager")
     with under("manager", prompt.version):
-        answer = await context.model.fill(prompt.text, _message(state), DraftPlan)
+        answer = await context.model.fill(prompt.text, _message(state), DraftPlan, "manager")
     return {
         "plan": _plan(answer.content, state.get("examples", [])),
         "model": answer.model,

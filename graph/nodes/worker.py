@@ -35,7 +35,7 @@ async def write(model: Model, prompt: Prompt, state: State) -> dict[str, Any]:
         OutputError: the answer holds no code.
     """
     with under("worker", prompt.version):
-        answer = await model.write(prompt.text, _message(state))
+        answer = await model.write(prompt.text, _message(state), "worker")
         code, explanation = extract(answer.content)
     return {
         "code": code,

@@ -22,6 +22,7 @@ START_SECONDS = 20.0
 LINGER_SECONDS = 2.0
 POLL_SECONDS = 0.05
 STDERR_BYTES = 65536
+_STARTING = 12  # descriptors: three pipes of two ends, the one for errors, a pidfd, and some
 
 
 class Child:
@@ -188,6 +189,7 @@ async def attend(
 async def _spawn(launch: Launch, results_in: int) -> Running:
     pipe = asyncio.subprocess.PIPE
     try:
+        _see_room(results_in)
         return await asyncio.create_subprocess_exec(
             *launch.argv,
             stdin=pipe,
@@ -201,6 +203,21 @@ async def _spawn(launch: Launch, results_in: int) -> Running:
         raise SandboxUnavailable(f"{launch.argv[0]} cannot be started: {problem}") from problem
     finally:
         os.close(results_in)
+
+
+def _see_room(fd: int) -> None:
+    """Raise OSError where descriptors are too few to start a process.
+
+    Debian 12's Python (3.11.2) starts one in steps, and of a start that fails half-way it never
+    closes what it had opened: then a shortage would last for ever.
+    """
+    taken: list[int] = []
+    try:
+        for _ in range(_STARTING):
+            taken.append(os.dup(fd))  # noqa: PERF401 - all that were taken before an error count
+    finally:
+        for each in taken:
+            os.close(each)
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, Ending], child: Child) -> Ending:

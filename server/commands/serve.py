@@ -3,6 +3,7 @@
 import socket
 
 import click
+from fastapi import FastAPI
 
 from db import keys
 from db.pool import Database
@@ -20,9 +21,12 @@ from server.binding import listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.listening import serve_until_told
+from server.logs import log_to_stderr
 from server.loopback import is_loopback
+from server.metrics.deployment import BY_CRONJOB, Deployment
+from server.metrics.exposition import exposing
+from server.metrics.pool import Connections
 from server.optimizer_run import OptimizerRun
-from server.request_ids import log_with_request_ids
 from server.scheduler import scheduling
 from server.service import executing, open_service
 from server.tracing import tracing
@@ -45,61 +49,82 @@ _PORTS = {"all": 8000, "manager": 8000, "worker": 8001, "evaluator": 8002, "runn
     type=click.IntRange(0, 65535),
     help="The port. [default: 8000; worker 8001, evaluator 8002, runner 8003]",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="The port of /metrics.  [default: 1000 above the other]",
+)
 @run_async
-async def serve(role: str, host: str, port: int | None) -> None:
+async def serve(role: str, host: str, port: int | None, metrics_port: int | None) -> None:
     """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
     settings = read_settings()
-    log_with_request_ids()
-    with listen(host, _PORTS[role] if port is None else port) as listener:
+    log_to_stderr(settings)
+    port = _PORTS[role] if port is None else port
+    if metrics_port is None:
+        metrics_port = _metrics_port(port)
+    with listen(host, port) as listener, listen(host, metrics_port, "--metrics-port") as metrics:
         if role in ("worker", "evaluator") and settings.role_key is None:
             _only_loopback(host, "set SELFHEAL_ROLE_KEY")
         if role == "evaluator":
-            await _serve_evaluator(settings, listener)
+            await _serve_evaluator(settings, listener, metrics)
         elif role == "worker":
-            await _serve_worker(settings, listener)
+            await _serve_worker(settings, listener, metrics)
         else:
-            await _serve_agent(settings, role, host, listener)
+            await _serve_agent(settings, role, host, listener, metrics)
 
 
-async def _serve_agent(settings: Settings, role: str, host: str, listener: socket.socket) -> None:
+def _metrics_port(port: int) -> int:
+    """Return the port 1000 above; any free one where the other is any, or none is above."""
+    return port + 1000 if 0 < port <= 64535 else 0
+
+
+async def _serve_agent(
+    settings: Settings, role: str, host: str, listener: socket.socket, metrics: socket.socket
+) -> None:
     every = settings.optimize_every_seconds if role == "all" else 0
-    async with open_service(settings) as service:
+    async with open_service(settings, alone=role == "all") as service:
+        deployment = Deployment(service.database, every or BY_CRONJOB)
         guarded = role == "runner" or await _guarded(settings, service.database, host)
         async with (
             open_doctor(settings, service.database, service.context) as doctor,
             scheduling(doctor, every) as scheduler,
             executing(service),
+            exposing(metrics, Connections(service.database), deployment=deployment),
         ):
             service.runner.tell(scheduler.observe)
             service.runner.also_performs("optimizer", OptimizerRun(doctor))
             sandbox = service.context.evaluator.sandbox.name
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
-            _announce(listener, what, guarded=guarded)
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
-            await serve_until_told(app, listener)
+            await _serve(app, listener, metrics, what, guarded=guarded)
 
 
-async def _serve_worker(settings: Settings, listener: socket.socket) -> None:
+async def _serve_worker(
+    settings: Settings, listener: socket.socket, metrics: socket.socket
+) -> None:
     require_model(settings)
     async with (
         tracing(),
         open_data(settings) as database,
         open_model(settings, settings.model) as model,
+        exposing(metrics, Connections(database)),
     ):
         guarded = settings.role_key is not None
-        _announce(listener, f"role worker, model {settings.model}", guarded=guarded)
         writing = Writing(database, model, settings.max_concurrency)
-        await serve_until_told(create_worker_app(writing, settings), listener)
+        app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
+        await _serve(app, listener, metrics, what, guarded=guarded)
 
 
-async def _serve_evaluator(settings: Settings, listener: socket.socket) -> None:
+async def _serve_evaluator(
+    settings: Settings, listener: socket.socket, metrics: socket.socket
+) -> None:
     require_judge(settings)
-    async with tracing(), open_evaluator(settings) as evaluator:
+    async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
-        _announce(listener, what, guarded=settings.role_key is not None)
-        await serve_until_told(create_evaluator_app(evaluator, settings), listener)
+        app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
+        await _serve(app, listener, metrics, what, guarded=guarded)
 
 
 async def _guarded(settings: Settings, database: Database, host: str) -> bool:
@@ -117,11 +142,20 @@ async def _guarded(settings: Settings, database: Database, host: str) -> bool:
     return False
 
 
-def _announce(listener: socket.socket, what: str, *, guarded: bool) -> None:
+async def _serve(
+    app: FastAPI, listener: socket.socket, metrics: socket.socket, what: str, *, guarded: bool
+) -> None:
+    def announce() -> None:
+        who = "callers need a key" if guarded else "without keys: this machine only"
+        click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
+        click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
+
+    await serve_until_told(app, listener, announce)
+
+
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    who = "callers need a key" if guarded else "without keys: this machine only"
-    click.echo(f"selfheal: serving on http://{shown}:{port} ({what}), {who}")
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 _MAKE_A_KEY = "make a key with `selfheal keys create`, or set SELFHEAL_BOOTSTRAP_KEY"

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 import click
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+_WIDEST: Final = 100_000
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -20,14 +20,16 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as a table; texts are shown as they are, never read as markup."""
+    """Print rows as a table, one a line; texts are shown as they are, never read as markup.
+
+    Lines are as long as they need: a cell squeezed to three letters is of no use, nor to `grep`.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, column in enumerate(columns):
-        whole = any(isinstance(row[place], UUID) for row in rows)  # cut off, it is of no use
-        table.add_column(column, no_wrap=whole, min_width=36 if whole else None)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(markup=False, highlight=False, soft_wrap=False).print(table)
+    Console(markup=False, highlight=False, width=_WIDEST).print(table, crop=False)
 
 
 def _cell(value: object) -> str:

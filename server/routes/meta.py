@@ -18,5 +18,5 @@ async def ok() -> dict[str, bool]:
 @router.get("/info")
 async def info() -> dict[str, Any]:
     """Tell what this server can do of LangGraph's wire."""
-    flags = {"assistants": True, "crons": False, "langsmith": False, "store": False}
+    flags = {"assistants": True, "crons": True, "langsmith": False, "store": False}
     return {"version": "0.1.0", "flags": flags, "metadata": {}}

@@ -9,9 +9,9 @@ from starlette.responses import StreamingResponse
 
 from db import runs
 from db.runs import Outcome
+from server.asking import IdempotencyKey, asked_for
 from server.auth import Reader, Writer
 from server.errors import documented
-from server.routes.asking import IdempotencyKey, asked_for
 from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, waiting
 from server.routes.strict import StrictRoute
@@ -126,9 +126,14 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", responses=documented(401, 403, 404, 422))
-async def get_run(run_id: RunId, caller: Reader, connection: GivenConnection) -> RunDetail:
+async def get_run(
+    run_id: RunId, caller: Reader, connection: GivenConnection, service: GivenService
+) -> RunDetail:
     """Show one run with its verdict and what people said of it."""
-    detail = RunDetail.model_validate(await runs.get(connection, run_id, caller.tenant))
+    run = await runs.get(connection, run_id, caller.tenant)
+    detail = RunDetail.model_validate(run)
+    if run.assistant == "agent":
+        detail.trace_url = service.traces.address(run_id)
     said = await runs.feedback(connection, run_id)
     detail.feedback = [FeedbackAnswer.model_validate(each) for each in said]
     return detail
@@ -138,9 +143,14 @@ async def get_run(run_id: RunId, caller: Reader, connection: GivenConnection) ->
     "/runs/{run_id}/feedback", status_code=201, responses=documented(401, 403, 404, 413, 422)
 )
 async def add_feedback(
-    run_id: RunId, body: FeedbackBody, caller: Writer, connection: GivenConnection
+    run_id: RunId,
+    body: FeedbackBody,
+    caller: Writer,
+    connection: GivenConnection,
+    service: GivenService,
 ) -> FeedbackAnswer:
     """Say what you think of a run."""
     await runs.get(connection, run_id, caller.tenant)
     row = await runs.add_feedback(connection, run_id, score=body.as_score(), comment=body.comment)
+    service.traces.said(row)
     return FeedbackAnswer.model_validate(row)

@@ -8,9 +8,9 @@ from starlette.responses import StreamingResponse
 
 from db import events, runs, threads
 from db.runs import Run, Status
+from server.asking import IdempotencyKey, asked_for
 from server.auth import Caller, Reader, Writer
 from server.errors import StillLiveError, documented
-from server.routes.asking import IdempotencyKey, asked_for
 from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, waiting
 from server.routes.strict import StrictRoute
@@ -140,10 +140,12 @@ async def join_stream(
     last_event_id: LastEventId = None,
     cancel_on_disconnect: Annotated[bool, Query(description="Cancel it if you go away")] = False,
 ) -> StreamingResponse:
-    """Follow a run's events: those from now on, or with Last-Event-ID those after that one."""
+    """Follow a run's events: after Last-Event-ID, or all if it is resumable, or from now on."""
     run = await service.run(run_id, caller.tenant, thread_id)
     if last_event_id is not None and last_event_id.lstrip("-").isdigit():
         after = max(0, int(last_event_id))
+    elif run.kwargs.get("stream_resumable"):
+        after = 0
     else:
         async with service.database.connection() as connection:
             after = await events.last(connection, run_id)

@@ -25,32 +25,6 @@ async def use_store(caller: Reader) -> None:
     raise NotBuiltError("there is no store: these graphs keep nothing beside their threads")
 
 
-@router.post("/runs/crons", responses=_NO)
-@router.post("/runs/crons/search", responses=_NO)
-@router.post("/runs/crons/count", responses=_NO)
-async def use_crons(caller: Reader) -> None:
-    """Refuse: runs are not repeated by this server."""
-    raise _no_crons()
-
-
-@router.get("/runs/crons/{cron_id}", responses=_NO)
-@router.patch("/runs/crons/{cron_id}", responses=_NO)
-@router.delete("/runs/crons/{cron_id}", responses=_NO)
-async def use_cron(cron_id: Named, caller: Reader) -> None:
-    """Refuse: runs are not repeated by this server."""
-    raise _no_crons()
-
-
-@router.post("/threads/{thread_id}/runs/crons", responses=_NO)
-async def repeat_on_thread(thread_id: Named, caller: Reader) -> None:
-    """Refuse: runs are not repeated by this server."""
-    raise _no_crons()
-
-
-def _no_crons() -> NotBuiltError:
-    return NotBuiltError("there are no crons: use your platform's, such as Kubernetes' CronJob")
-
-
 @router.get("/threads/{thread_id}/stream", responses=_NO)
 async def follow_thread(thread_id: Named, caller: Reader) -> None:
     """Refuse: follow a thread's runs."""

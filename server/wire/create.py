@@ -78,7 +78,11 @@ class RunCreate(BaseModel):
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
     checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")
-    stream_resumable: bool = Field(default=False, description="Always so here")
+    stream_resumable: bool = Field(
+        default=False,
+        description="Who joins the stream gets all of it; else what comes from then on. Either way"
+        " Last-Event-ID asks for the rest",
+    )
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before; * for all")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after; * for all")
     multitask_strategy: Multitask | None = Field(
@@ -95,7 +99,9 @@ class RunCreate(BaseModel):
         None, description="When checkpoints are written; exit: a run that dies begins anew"
     )
     after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
-    webhook: None = Field(None, description="Not sent yet: wait, join or stream instead")
+    webhook: str | None = Field(
+        None, max_length=2000, description="Where to POST the run, signed, when it has ended"
+    )
 
     @field_validator("on_disconnect", "on_completion", "if_not_exists", mode="before")
     @classmethod
@@ -164,5 +170,7 @@ def storable_kwargs(body: RunCreate, given: dict[str, Any] | None) -> dict[str, 
         "interrupt_after": body.interrupt_after,
         "checkpoint_id": body.place(),
         "on_completion": body.on_completion,
+        "stream_resumable": body.stream_resumable or None,
+        "webhook": body.webhook,
     }
     return dict(clean({key: value for key, value in kwargs.items() if value is not None}))

@@ -101,6 +101,7 @@ class ThreadAnswer(Answer):
     thread_id: UUID = Field(description="The thread")
     created_at: datetime = Field(description="When it was created")
     updated_at: datetime = Field(description="When it was changed last")
+    state_updated_at: datetime = Field(description="The same")
     metadata: dict[str, Any] = Field(description="What was noted")
     status: ThreadStatus = Field(description="idle, busy, interrupted or error")
     config: dict[str, Any] = Field(default_factory=dict, description="Empty")
@@ -115,6 +116,7 @@ class ThreadAnswer(Answer):
             thread_id=thread.id,
             created_at=thread.created_at,
             updated_at=thread.updated_at,
+            state_updated_at=thread.updated_at,
             metadata=thread.metadata,
             status=thread.status,
             values=thread.values,
@@ -159,6 +161,7 @@ class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over
     metadata: dict[str, Any] = Field(description="What was noted")
     kwargs: dict[str, Any] = Field(description="What was asked for")
     multitask_strategy: Multitask = Field(description="What it does if its thread is busy")
+    langsmith_session_name: None = Field(None, description="Null: see LANGSMITH_PROJECT")
 
     @classmethod
     def of(cls, run: Run) -> "RunWire":

@@ -125,3 +125,6 @@ class RunDetail(RunAnswer):
     """One run of the log with what people said of it."""
 
     feedback: list[FeedbackAnswer] = Field(default_factory=list, description="What people said")
+    trace_url: str | None = Field(
+        None, description="Where LangSmith shows its trace; null where runs are not traced"
+    )

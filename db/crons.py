@@ -1,0 +1,156 @@
+"""Crons: runs that come again and again, by a schedule."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db import queries
+from db.errors import NotFoundError
+from db.pool import Connection
+from db.text import json
+
+OnRunCompleted = Literal["delete", "keep"]
+SortBy = Literal[
+    "cron_id",
+    "assistant_id",
+    "thread_id",
+    "created_at",
+    "updated_at",
+    "next_run_date",
+    "end_time",
+]
+
+_SQL = queries.load("crons")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What comes when. `payload` is the run, as a body of the wire."""
+
+    id: UUID
+    tenant: str
+    key_id: str | None
+    assistant: str
+    thread_id: UUID | None
+    schedule: str
+    timezone: str | None
+    payload: dict[str, Any]
+    metadata: dict[str, Any]
+    on_run_completed: OnRunCompleted | None
+    enabled: bool
+    end_time: datetime | None
+    next_run_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cron(Plan):
+    """A plan that is kept."""
+
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which crons of a tenant are looked for."""
+
+    tenant: str
+    metadata: Mapping[str, Any]
+    assistant: str | None = None
+    thread_id: UUID | None = None
+    enabled: bool | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return it as a query takes it."""
+        return {**asdict(self), "metadata": json(self.metadata)}
+
+
+async def now(connection: Connection) -> datetime:
+    """Return the database's time, which is that of all crons."""
+    row = await (await connection.execute(_SQL["now"])).fetchone()
+    assert row is not None  # noqa: S101 - a moment is always there
+    moment: datetime = row["now"]
+    return moment
+
+
+async def lock(connection: Connection, tenant: str) -> None:
+    """Make others who would add crons of a tenant wait until the transaction ends."""
+    await connection.execute(_SQL["lock_tenant"], {"tenant": tenant})
+
+
+async def put(connection: Connection, plan: Plan) -> Cron:
+    """Keep a plan, instead of the one with its id if there is one."""
+    values = {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
+    values |= {"payload": json(plan.payload), "metadata": json(plan.metadata)}
+    cursor = connection.cursor(row_factory=class_row(Cron))
+    row = await (await cursor.execute(_SQL["put"], values)).fetchone()
+    assert row is not None  # noqa: S101 - it was written
+    return row
+
+
+async def get(connection: Connection, cron_id: UUID, tenant: str) -> Cron:
+    """Return a tenant's cron, locked until the transaction ends.
+
+    Raises:
+        NotFoundError: the tenant has no such cron.
+    """
+    cursor = connection.cursor(row_factory=class_row(Cron))
+    await cursor.execute(_SQL["get"], {"id": cron_id, "tenant": tenant})
+    row = await cursor.fetchone()
+    if row is None:
+        raise _no_cron(cron_id)
+    return row
+
+
+async def search(
+    connection: Connection,
+    wanted: Wanted,
+    *,
+    sort_by: SortBy = "created_at",
+    ascending: bool = False,
+    limit: int = 10,
+    offset: int = 0,
+) -> list[Cron]:
+    """Return crons, in order."""
+    cursor = connection.cursor(row_factory=class_row(Cron))
+    order = {"sort_by": sort_by, "ascending": ascending, "limit": limit, "offset": offset}
+    await cursor.execute(_SQL["search"], wanted.parameters() | order)
+    return await cursor.fetchall()
+
+
+async def count(connection: Connection, wanted: Wanted) -> int:
+    """Count crons."""
+    row = await (await connection.execute(_SQL["count"], wanted.parameters())).fetchone()
+    return int(row["n"]) if row else 0
+
+
+async def delete(connection: Connection, cron_id: UUID, tenant: str) -> None:
+    """Delete a cron; the runs that it made stay.
+
+    Raises:
+        NotFoundError: the tenant has no such cron.
+    """
+    values = {"id": cron_id, "tenant": tenant}
+    if (await connection.execute(_SQL["delete"], values)).rowcount != 1:
+        raise _no_cron(cron_id)
+
+
+async def due(connection: Connection, limit: int) -> list[Cron]:
+    """Return crons whose time has come, the longest waiting first."""
+    cursor = connection.cursor(row_factory=class_row(Cron))
+    await cursor.execute(_SQL["due"], {"limit": limit})
+    return await cursor.fetchall()
+
+
+async def advance(connection: Connection, cron: Cron, next_run_at: datetime | None) -> None:
+    """Note when a cron comes next; no effect if that was done, or it is planned anew."""
+    values = {"id": cron.id, "was": cron.next_run_at, "next_run_at": next_run_at}
+    await connection.execute(_SQL["advance"], values)
+
+
+def _no_cron(cron_id: UUID) -> NotFoundError:
+    return NotFoundError(f"there is no cron {cron_id}")

@@ -1,0 +1,6 @@
+-- One process of however many prunes within an hour.
+
+CREATE TABLE prunings (
+    slot     bigint      PRIMARY KEY,  -- the hour since 1970
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
