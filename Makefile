@@ -33,6 +33,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.humaneval
 	$(BIN)/python -m bench.poison
 	$(BIN)/python -m bench.sandbox
+	$(BIN)/python -m bench.serving overhead throughput
 
 # Kills at more moments, and a thousand hostile programs in a row on every sandbox that works here.
 chaos: .venv/dev

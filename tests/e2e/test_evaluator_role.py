@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import control
-from tests.support.processes import clean_environment, finished, selfheal, started
+from tests.support.processes import Process, clean_environment, finished, selfheal, started
 
 SAYS = r"serving on (http://\S+) \(role evaluator"
 GOOD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
@@ -51,14 +51,14 @@ def role_env(gemini: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 async def evaluator(
     role_env: dict[str, str],
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     command = selfheal("serve", "--role", "evaluator", "--port", "0")
     async with started(*command, env=role_env, says=SAYS) as (process, url):
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             yield process, client
 
 
-Evaluator = tuple[asyncio.subprocess.Process, httpx.AsyncClient]
+Evaluator = tuple[Process, httpx.AsyncClient]
 
 
 def asking(code: str = GOOD, **fields: Any) -> dict[str, Any]:

@@ -106,3 +106,30 @@ async def test_bad_input_is_one_line(
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+async def test_a_person_decides_over_http(service_env: dict[str, str]) -> None:
+    env = {**service_env, "SELFHEAL_ROLLOUT": "manual"}
+    async with (
+        started(*selfheal("serve", "--port", "0"), env=env, says=SAYS) as (_, url),
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
+        await broken(client)
+        for year in (2021, 2022, 2023):
+            await client.post("/runs/wait", json=ask(year))
+        healing = await until_closed(client)
+        assert healing["outcome"] == "needs_approval"
+        assert (await client.get("/prompts/worker")).json()["version"] == 2
+        word = f"/healings/{healing['id']}"
+        approved = await client.post(f"{word}/approve", json={"at_once": True, "note": "seen"})
+        assert approved.status_code == 200, approved.text
+        told = approved.json()
+        assert (told["version"], told["percent"], told["note"]) == (3, 100, "seen")
+        assert (await client.get("/prompts/worker")).json()["version"] == 3
+        again = await client.post(f"{word}/reject")
+        assert (again.status_code, "nothing to decide" in again.json()["detail"]) == (409, True)
+        held = (await client.post("/healings/pause", json={"reason": "moving house"})).json()
+        assert (held["paused"], held["reason"], held["actor"]) == (True, "moving house", "api")
+        asked = (await client.post("/healings", json={"force": True})).json()
+        assert (asked["outcome"], "moving house" in asked["reason"]) == ("paused", True)
+        assert (await client.post("/healings/resume", json={})).json()["paused"] is False

@@ -31,6 +31,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /threads/{thread_id}/runs": ASK,
     "POST /threads/{thread_id}/runs/wait": ASK,
     "POST /threads/{thread_id}/runs/stream": ASK,
+    "POST /threads/{thread_id}/runs/crons": {**ASK, "schedule": "@daily"},
+    "PATCH /runs/crons/{cron_id}": {"enabled": False},
     "POST /runs/{run_id}/feedback": {"passed": False},
 }
 
@@ -47,6 +49,7 @@ class House:
     thread: str = ""
     run: str = ""
     loose_thread: str = ""
+    cron: str = ""
 
     async def key(self, name: str, *scopes: Scope, days: int | None = None) -> str:
         """Make a key of the tenant of this name; return its id."""
@@ -96,6 +99,8 @@ async def _furnish(house: House) -> None:
     on_thread = await house.call("owner", "POST", f"/threads/{house.thread}/runs/wait", json=ASK)
     house.run = on_thread.json()["run_id"]
     loose = await house.call("owner", "POST", "/runs/wait", json=ASK)
+    daily = await house.call("owner", "POST", "/runs/crons", json={**ASK, "schedule": "@daily"})
+    house.cron = daily.json()["cron_id"]
     house.loose_thread = loose.headers["content-location"].split("/")[2]
 
 
@@ -138,9 +143,9 @@ async def test_anothers_ids_are_answered_like_unknown_ones(house: House) -> None
     wrong: dict[str, Any] = {}
     tried = 0
     for one in operations(house.document):
-        if not one.ids & {"thread_id", "run_id"} or not one.is_built:
+        if not one.ids & {"thread_id", "run_id", "cron_id"} or not one.is_built:
             continue
-        ids = {"thread_id": house.thread, "run_id": house.run}
+        ids = {"thread_id": house.thread, "run_id": house.run, "cron_id": house.cron}
         for real in (ids, {**ids, "thread_id": own} if "run_id" in one.ids else ids):
             made_up = {name: str(uuid4()) for name in real}
             theirs = _shape(await house.try_out("stranger", one, **real), real)
@@ -162,9 +167,10 @@ def _shape(answer: httpx.Response, ids: dict[str, str]) -> tuple[int, str]:
 
 
 async def _belongings(house: House) -> list[Any]:
-    paths = (f"/runs/{house.run}", f"/threads/{house.thread}", f"/threads/{house.thread}/history")
+    thread = f"/threads/{house.thread}"
+    paths = (f"/runs/{house.run}", thread, f"{thread}/history", f"/runs/crons/{house.cron}")
     answers = [await house.call("owner", "GET", path) for path in paths]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.status_code for answer in answers] == [200] * 4
     return [answer.json() for answer in answers]
 
 
@@ -173,10 +179,11 @@ async def test_lists_and_searches_show_ones_own_alone(house: House) -> None:
         found = [
             (await house.call(who, "GET", "/runs")).text,
             (await house.call(who, "POST", "/threads/search", json={"ids": [house.thread]})).text,
+            (await house.call(who, "POST", "/runs/crons/search", json={})).text,
         ]
-        return {each for each in (house.run, house.thread) if each in "".join(found)}
+        return {each for each in (house.run, house.thread, house.cron) if each in "".join(found)}
 
-    assert await sees("owner") == {house.run, house.thread}
+    assert await sees("owner") == {house.run, house.thread, house.cron}
     assert await sees("stranger") == set()
     wanted = {"status": "all", "thread_id": house.thread}
     assert (await house.call("stranger", "POST", "/runs/cancel", json=wanted)).status_code == 204

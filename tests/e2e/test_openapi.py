@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.from_schema import values
 from tests.support.operations import Operation, operations
 from tests.support.processes import selfheal, started
+from tests.support.receiver import SECRET
 
 SAYS = r"serving on (http://\S+)"
 REQUEST = {"request": "Write add(a, b) that returns the sum."}
@@ -96,6 +97,7 @@ async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
         "SELFHEAL_SANDBOX": "static",
         "SELFHEAL_MAX_CONCURRENCY": "1",
         "SELFHEAL_HEAL_BUDGET_CALLS": "1",
+        "SELFHEAL_WEBHOOK_SECRET": SECRET,
     }
     serving = started(*selfheal("serve", "--port", "0"), env=env, says=SAYS)
     async with serving as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:

@@ -69,6 +69,7 @@ BAD = [
     (asking(exampels=[]), 422, "input.exampels"),
     ({"assistant_id": "nobody", "input": {"request": "add"}}, 404, "assistant_id"),
     ({"input": {"request": "add"}}, 422, "assistant_id"),
+    ({**asking(), "webhook": "https://app.example/hook"}, 422, "webhook"),
 ]
 
 
@@ -188,13 +189,19 @@ async def test_told_to_stop_it_finishes_what_is_under_way(
     async with started(*command, env=service_env, says=SAYS) as (process, url):
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             asking = asyncio.create_task(client.post("/runs/wait", json=ASK))
-            await asyncio.sleep(0.1)
+            await _taken_in(database_url)
             process.send_signal(number)
             assert (await asking).status_code == 200
         assert await asyncio.wait_for(process.wait(), 20) == 0
     async with open_database(database_url) as database, database.connection() as connection:
         assert [row.status for row in await runs.recent(connection)] == ["success"]
         assert (await prompts.head(connection, "worker")).version == 1
+
+
+async def _taken_in(database_url: str) -> None:
+    async with open_database(database_url) as database, database.connection() as connection:
+        while not await runs.recent(connection):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_dead_langsmith_is_never_in_the_way(service_env: dict[str, str]) -> None:

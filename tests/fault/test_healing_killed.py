@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import os
-import re
-import signal
 import sys
+from asyncio import StreamReader
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from optimizer.stored import read
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
+from tests.support.processes import Process, finished, heard, speaking
 
 COMMAND = (sys.executable, "-m", "tests.support.one_pass")
 STATES = ("gate", "release")
@@ -43,48 +41,22 @@ def env(service_env: dict[str, str]) -> dict[str, str]:
     return {**service_env, "SELFHEAL_LEASE_SECONDS": "1"}
 
 
-@asynccontextmanager
-async def process(env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    running = await asyncio.create_subprocess_exec(
-        *COMMAND, env=env, stdout=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            kill(running)
-        await running.wait()
-        running._transport.close()  # type: ignore[attr-defined]
-
-
-def kill(running: asyncio.subprocess.Process) -> None:
-    os.killpg(running.pid, signal.SIGKILL)
-
-
-async def says(running: asyncio.subprocess.Process, pattern: str) -> re.Match[str]:
-    assert running.stdout is not None
-    said = []
-    async for raw in running.stdout:
-        said.append(raw.decode())
-        if match := re.match(pattern, said[-1]):
-            return match
-    raise AssertionError(f"it ended without saying {pattern}: {said}")
-
-
-async def result_of(running: asyncio.subprocess.Process) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((await says(running, r"result (.*)"))[1])
+async def result_of(said: StreamReader) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await heard(said, r"result (.*)"))
     return found
 
 
-async def killed_when(
-    env: Mapping[str, str], moment: Callable[[asyncio.subprocess.Process], Awaitable[Any]]
-) -> None:
-    async with process(env) as running:
-        await moment(running)
-        kill(running)
+Moment = Callable[[Process, StreamReader], Awaitable[Any]]
 
 
-async def until(clinic: Clinic, query: str, running: asyncio.subprocess.Process) -> None:
+async def killed_when(env: Mapping[str, str], moment: Moment) -> None:
+    async with speaking(*COMMAND, env=env) as (running, said):
+        await moment(running, said)
+        running.kill()
+        await running.wait()
+
+
+async def until(clinic: Clinic, query: str, running: Process) -> None:
     """Wait until a query of the database says true."""
     async with asyncio.timeout(60):
         while True:
@@ -99,8 +71,8 @@ async def until(clinic: Clinic, query: str, running: asyncio.subprocess.Process)
 async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict[str, Any]:
     """Let a second process go on at once; check that all is as if there had been one only."""
     opened = [each.id for each in await clinic.healings()]
-    async with process(env) as second:
-        result = await result_of(second)
+    async with speaking(*COMMAND, env=env) as (_, said):
+        result = await result_of(said)
     assert (result["outcome"], result["to_version"]) == ("promoted", 3)
     (healing,) = await clinic.healings()
     assert [healing.id] == (opened or [healing.id])
@@ -138,7 +110,8 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
 async def test_killed_after_any_state(
     clinic: Clinic, env: dict[str, str], gemini: str, state: str
 ) -> None:
-    await killed_when(env, lambda running: says(running, f"ended {state}$"))
+    frozen = {**env, "FREEZE_AFTER": state}
+    await killed_when(frozen, lambda _, said: heard(said, f"^ended {state}$"))
     assert (await clinic.live()).version == (3 if state == "release" else 2)
     await ends_well(clinic, env, gemini)
 
@@ -148,20 +121,18 @@ async def test_killed_between_the_work_and_its_checkpoint(
     clinic: Clinic, env: dict[str, str], gemini: str, state: str
 ) -> None:
     """What was done and not noted is done again, and must be found done."""
-    async with process({**env, "DIE_IN": state}) as first:
-        await first.wait()
+    await finished(*COMMAND, env={**env, "DIE_IN": state})
     assert (await clinic.live()).version == (3 if state == "release" else 2)
     await ends_well(clinic, env, gemini)
 
 
 @pytest.mark.chaos
 async def test_killed_when_all_is_done(clinic: Clinic, env: dict[str, str]) -> None:
-    async with process({**env, "DIE_IN": "conclude"}) as first:
-        await first.wait()
+    await finished(*COMMAND, env={**env, "DIE_IN": "conclude"})
     (healing,) = await clinic.healings()
     assert (healing.outcome, healing.to_version) == ("promoted", 3)
-    async with process(env) as second:
-        assert (await result_of(second))["outcome"] == "healthy"
+    async with speaking(*COMMAND, env=env) as (_, said):
+        assert (await result_of(said))["outcome"] == "healthy"
 
 
 MOMENTS = {
@@ -177,7 +148,7 @@ MOMENTS = {
 async def test_killed_in_the_middle_of_a_state(
     clinic: Clinic, env: dict[str, str], gemini: str, moment: str
 ) -> None:
-    await killed_when(env, lambda running: until(clinic, MOMENTS[moment], running))
+    await killed_when(env, lambda running, _: until(clinic, MOMENTS[moment], running))
     await ends_well(clinic, env, gemini)
 
 
@@ -185,9 +156,9 @@ async def test_killed_in_the_middle_of_a_state(
 async def test_killed_again_and_again(clinic: Clinic, env: dict[str, str], gemini: str) -> None:
     for count in (3, 12, 30):
         query = f"SELECT count(*) > {count} FROM trials"
-        await killed_when(env, lambda running, query=query: until(clinic, query, running))  # type: ignore[misc]
-    async with process(env) as last:
-        result = await result_of(last)
+        await killed_when(env, lambda running, _, query=query: until(clinic, query, running))  # type: ignore[misc]
+    async with speaking(*COMMAND, env=env) as (_, said):
+        result = await result_of(said)
     assert result["outcome"] == "promoted"
     assert len(await clinic.healings()) == 1
     assert [each.action for each in await clinic.log()] == ["heal", "activate", "seed"]
@@ -195,7 +166,7 @@ async def test_killed_again_and_again(clinic: Clinic, env: dict[str, str], gemin
 
 @pytest.mark.chaos
 async def test_two_at_once_heal_once(clinic: Clinic, env: dict[str, str]) -> None:
-    async with process(env) as one, process(env) as other:
+    async with speaking(*COMMAND, env=env) as (_, one), speaking(*COMMAND, env=env) as (_, other):
         results = await asyncio.gather(result_of(one), result_of(other))
     outcomes = sorted(each["outcome"] for each in results)
     assert outcomes in (["busy", "promoted"], ["healthy", "promoted"]), results
@@ -209,9 +180,9 @@ async def test_a_living_process_keeps_its_healing(
     clinic: Clinic, env: dict[str, str], gemini: str
 ) -> None:
     await control(gemini, latency_seconds=0.25)  # so that the other comes in the middle of it
-    async with process(env) as one:
-        await says(one, "ended diagnose")
-        async with process(env) as other:
+    async with speaking(*COMMAND, env=env) as (_, one):
+        await heard(one, "ended diagnose")
+        async with speaking(*COMMAND, env=env) as (_, other):
             results = await asyncio.gather(result_of(one), result_of(other))
     assert results[0]["outcome"] == "promoted"
     assert results[1]["outcome"] in ("busy", "healthy")

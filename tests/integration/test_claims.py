@@ -224,6 +224,20 @@ async def test_what_an_earlier_run_left_on_the_thread_is_not_this_ones(serve: An
     assert (third.plan, third.manager_version, third.worker_version) == (None, 1, None)
 
 
+async def test_a_thread_that_cannot_be_read_ends_its_run_at_once(
+    serve: Any, database: Database
+) -> None:
+    service, _ = await serve(agent_reply(ADD))
+    thread = uuid4()
+    assert (await service.row(ASK, thread)).outcome == "ok"
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE checkpoints SET checkpoint = '{}' WHERE thread_id = %s", (str(thread),)
+        )
+    run = await service.row(ASK, thread)
+    assert (run.outcome, run.attempt) == ("infrastructure", 1)
+
+
 async def test_a_run_that_kills_its_process_each_time_ends_some_day(
     serve: Any, database: Database
 ) -> None:
@@ -397,3 +411,23 @@ async def cut_behind(database: Database, thread: UUID, kept: int, *, with_writes
             f"DELETE FROM checkpoint_writes WHERE thread_id = %s AND checkpoint_id {operator} %s",
         ):
             await connection.execute(query.encode(), (str(thread), last))
+
+
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+async def test_a_run_that_was_handed_back_is_cancelled_too(
+    serve: Any, database: Database, action: Any
+) -> None:
+    service, _ = await serve(agent_reply(ADD))
+    run_id = await accepted(service)
+    claim = await claimed(database, run_id)
+    async with database.connection() as connection:
+        assert await claims.hand_back(connection, claim)
+    await service.service.intake.cancel(await row(service, run_id), action)
+    await service.service.runner.execute(run_id)
+    if action == "interrupt":
+        assert (await row(service, run_id)).status == "interrupted"
+    else:
+        with pytest.raises(NotFoundError):
+            await row(service, run_id)
+    async with database.connection() as connection:
+        assert await claims.live(connection, claim.thread_id) == []

@@ -16,7 +16,7 @@ from tests.support.deployed import KNOWN, SECRETS
 
 _ROOT = Path(__file__).parents[2]
 _SERVES = {"manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}
-_REFERENCE = re.compile(r"\$\{(?P<name>\w+):\?[^}]+\}")  # and compose stops where it is unset
+_REFERENCE = re.compile(r"\$\{(?P<name>\w+):(\?[^}]+|-)\}")  # unset: compose stops, or it is empty
 Instruction = tuple[str, str]
 
 
@@ -106,12 +106,15 @@ def compose() -> dict[str, Any]:
 
 def test_compose_has_every_role_and_no_secret(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert services.keys() == {*_SERVES, "postgres", "migrate", "optimizer"}
+    assert services.keys() == {
+        *_SERVES,
+        *("postgres", "migrate", "optimizer", "prometheus", "grafana"),
+    }
     for name, service in services.items():
         for variable, value in service["environment"].items():
             if variable in SECRETS and variable != "DATABASE_URL":
                 assert _REFERENCE.fullmatch(value), f"{name} has {variable} in plain text"
-            if variable.startswith("SELFHEAL_"):
+            if variable.startswith("SELFHEAL_") and name not in ("prometheus", "grafana"):
                 assert variable in KNOWN, f"{name} is told {variable}, which nobody reads"
         assert (
             ":"
@@ -144,6 +147,9 @@ def test_compose_roles_are_found_where_they_listen(compose: dict[str, Any]) -> N
         command = services[role]["command"]
         assert command == ["serve", "--role", role, "--host", "0.0.0.0", "--port", str(port)]
         assert f"127.0.0.1:{port}/health/live" in services[role]["healthcheck"]["test"][-1]
+    scraped = yaml.safe_load((_ROOT / "grafana/prometheus/prometheus.yml").read_text())
+    targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert targets == [f"{role}:{port + 1000}" for role, port in _SERVES.items()]
     for caller in ("manager", "runner", "optimizer"):
         environment = services[caller]["environment"]
         assert environment["SELFHEAL_WORKER_URL"] == "http://worker:8001"

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from db.errors import DatabaseError, DatabaseUnavailableError
-from db.migrate import migrate, migrations
-from db.pool import open_database
+from db.migrate import Migration, migrate, migrations
+from db.pool import Database, open_database
 
 
 async def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
@@ -21,15 +21,46 @@ async def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     assert names in applied
 
 
-async def test_a_newer_schema_is_refused(empty_url: str) -> None:
+async def from_the_future(database: Database, name: str) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO schema_migrations (number, name) VALUES (9999, %s)", (name,)
+        )
+
+
+async def test_a_newer_schema_is_shared(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with open_database(empty_url, size=2) as database:
         await migrate(database)
-        async with database.connection() as connection:
-            await connection.execute(
-                "INSERT INTO schema_migrations (number, name) VALUES (9999, 'from the future')"
-            )
+        await from_the_future(database, "9999_more.sql")
+        assert await migrate(database) == []
+    assert "newer version: 9999_more.sql" in caplog.text
+
+
+async def test_a_newer_schema_that_says_so_is_refused(empty_url: str) -> None:
+    async with open_database(empty_url, size=2) as database:
+        await migrate(database)
+        await from_the_future(database, "9999_less.breaking.sql")
         with pytest.raises(DatabaseError, match="schema 9999"):
             await migrate(database)
+
+
+async def test_a_step_that_waits_for_a_table_holds_nobody_up(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Migration(9998, "9998_wider.sql", b"ALTER TABLE runs ADD COLUMN wider integer")
+    async with open_database(empty_url, size=4) as database:
+        await migrate(database)
+        monkeypatch.setattr("db.migrate.migrations", lambda: [step])
+        async with database.transaction() as holder:
+            await holder.execute("SELECT count(*) FROM runs")
+            waiting = asyncio.create_task(migrate(database))
+            async with database.connection() as other:
+                for _ in range(30):
+                    async with asyncio.timeout(2):
+                        await other.execute("SELECT count(*) FROM runs")
+                    await asyncio.sleep(0.1)
+            assert not waiting.done()
+        assert await waiting == [step.name]
 
 
 async def test_an_unreachable_server_is_said_at_once() -> None:

@@ -100,4 +100,6 @@ BREAKAGES: dict[str, Callable[[Objects], Any]] = {
     r"evaluator reaches ports \[53, 443, 5432\]": _for_all("selfheal-postgres"),
     "manager cannot reach selfheal-evaluator": _without("selfheal-callers"),
     "worker reaches selfheal-evaluator": _let_the_worker_judge,
+    "where it listens for a scrape": lambda o: _box(o)["ports"].pop(),
+    "cannot be scraped": _without("selfheal-metrics"),
 }

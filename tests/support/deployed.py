@@ -2,11 +2,6 @@
 
 from graph.settings import Settings
 
-# Read by code that is on its way.
-_COMING = {
-    "SELFHEAL_METRICS_PORT",
-}
-
 
 def _names() -> dict[str, bool]:
     """Return each setting's variable, and whether it is a secret."""
@@ -17,7 +12,7 @@ def _names() -> dict[str, bool]:
     }
 
 
-KNOWN = _names().keys() | _COMING
+KNOWN = _names().keys()
 SECRETS = {name for name, secret in _names().items() if secret} | {
     "POSTGRES_PASSWORD",
     "PGPASSWORD",

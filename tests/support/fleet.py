@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.support.processes import selfheal, started
+from tests.support.processes import Process, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 
@@ -17,7 +17,7 @@ SAYS = r"serving on (http://\S+)"
 class Member:
     """One process of the fleet."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     url: str
 
     def signal(self, number: int) -> None:

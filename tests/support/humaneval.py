@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from graph.rules.facts import Facts, establish
 from graph.sandbox.contract import Sandbox
@@ -54,6 +54,11 @@ class Judged:
         return self.held and not self.sample.passed and self.sample.unconverted > 0
 
 
+def _stated(example: dict[str, str]) -> PlannedExample:
+    planned: Any = {**example, "origin": "stated"}
+    return cast("PlannedExample", planned)
+
+
 def samples() -> Iterator[Sample]:
     """Yield every program of the file."""
     for line in gzip.decompress(FILE.read_bytes()).splitlines():
@@ -62,7 +67,7 @@ def samples() -> Iterator[Sample]:
             title="",
             requirements=[],
             signature=f"def {task['entry_point']}()",
-            examples=[PlannedExample(**each, origin="stated") for each in task["examples"]],
+            examples=[_stated(each) for each in task["examples"]],
         )
         for number, each in enumerate(task["samples"]):
             yield Sample(

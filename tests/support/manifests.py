@@ -13,6 +13,7 @@ _DRAIN_SECONDS, _PRE_STOP = 30, 5
 _IMAGE = re.compile(r".+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)")
 _JUDGES_OWN = {"SELFHEAL_JUDGE_API_KEY", "SELFHEAL_ROLE_KEY"}
 CALLERS = ("manager", "runner", "optimizer")
+CALLED = ("worker", "evaluator")
 
 
 def hardened(objects: list[Object]) -> Complaints:
@@ -144,10 +145,30 @@ def separated(objects: list[Object]) -> Complaints:
             for port in other.container.get("ports", []):
                 number = port["containerPort"]
                 may = policies.may_reach(each.labels, other.labels, number)
-                if may != (
-                    each.component in CALLERS and other.component in {"worker", "evaluator"}
-                ):
+                wanted_there = port["name"] == "http" and other.component in CALLED
+                if may != (each.component in CALLERS and wanted_there):
                     yield f"{each.name} {'reaches' if may else 'cannot reach'} {other.name}"
+
+
+def scraped(objects: list[Object]) -> Complaints:
+    """Complain of what serves and cannot be scraped from the namespace of the monitoring."""
+    metrics = [
+        each["spec"]
+        for each in of_kind(objects, "NetworkPolicy")
+        if each["metadata"]["name"] == "selfheal-metrics"
+    ]
+    for each in workloads(objects):
+        ports = {port["name"]: port["containerPort"] for port in each.container.get("ports", [])}
+        if not each.name.startswith("selfheal-") or "http" not in ports:
+            continue
+        if ports.get("metrics") != ports["http"] + 1000:
+            yield f"{each.name} does not name where it listens for a scrape"
+        said = each.annotations.get("prometheus.io/port")
+        if said != str(ports.get("metrics")):
+            yield f"{each.name} says that it is scraped at {said}"
+        chosen = [value for spec in metrics for value in spec["podSelector"]["matchExpressions"]]
+        if not any(each.component in expression["values"] for expression in chosen):
+            yield f"{each.name} cannot be scraped"
 
 
 CHECKS: tuple[Callable[[list[Object]], Complaints], ...] = (
@@ -158,6 +179,7 @@ CHECKS: tuple[Callable[[list[Object]], Complaints], ...] = (
     connected,
     steady,
     separated,
+    scraped,
 )
 
 

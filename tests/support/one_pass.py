@@ -1,7 +1,8 @@
 """One pass of the optimizer in a process of its own, from the environment: to be killed.
 
 With DIE_IN set to a state, the process kills itself when that state has done its work, and before
-its checkpoint is written: the moment at which work is done twice, if it can be.
+its checkpoint is written: the moment at which work is done twice, if it can be. With FREEZE_AFTER
+it stops when that state has ended, so that whoever kills it is not too late.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from optimizer.state import Trigger
 def watch(state: str, _: dict[str, Any]) -> None:
     """Say which state has ended."""
     print(f"ended {state}", flush=True)
+    if state == os.environ.get("FREEZE_AFTER"):
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def die_in(state: str) -> None:

@@ -12,6 +12,7 @@ class Workload(NamedTuple):
     kind: str
     name: str
     labels: dict[str, str]
+    annotations: dict[str, str]
     spec: Object
 
     @property
@@ -34,9 +35,9 @@ def workloads(objects: list[Object]) -> Iterator[Workload]:
     for each in of_kind(objects, "Deployment", "StatefulSet", "Job", "CronJob"):
         holder = each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each
         pod = holder["spec"]["template"]
-        yield Workload(
-            each["kind"], each["metadata"]["name"], pod["metadata"]["labels"], pod["spec"]
-        )
+        told = pod["metadata"]
+        notes = told.get("annotations") or {}
+        yield Workload(each["kind"], each["metadata"]["name"], told["labels"], notes, pod["spec"])
 
 
 def told(each: Workload, objects: list[Object]) -> dict[str, Any]:

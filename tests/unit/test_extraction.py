@@ -72,10 +72,10 @@ def test_of_two_versions_the_longer_counts() -> None:
     "text", ["```\n" * 20_000, "x\n" * 50_000, "`" * 100_000, "```python\n(" * 9]
 )
 def test_a_hostile_answer_takes_no_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with contextlib.suppress(OutputError):
         extract(text)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_prose_around_the_code_is_the_explanation() -> None:

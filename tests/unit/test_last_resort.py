@@ -1,6 +1,6 @@
-"""What breaks in a way that nobody foresaw: the log says how, the answer does not."""
+"""What breaks in a way that nobody foresaw: the log says where, the answer does not."""
 
-import logging
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from server import errors, request_ids
+from server import errors, logs
 from server.request_ids import RequestIds
 
 
@@ -36,7 +36,7 @@ def client() -> httpx.AsyncClient:
 async def test_an_unknown_error_is_named_and_not_shown(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.handler.addFilter(request_ids.named)
+    caplog.handler.setFormatter(logs.formatter("json", verbose=False))
     answer = await client.get("/broken", headers={"x-request-id": "mine"})
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "mine"
@@ -45,9 +45,19 @@ async def test_an_unknown_error_is_named_and_not_shown(
         "field": None,
         "request_id": "mine",
     }
-    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert record.request_id == "mine"  # type: ignore[attr-defined]
-    assert "swordfish" in caplog.text
+    line = json.loads(caplog.text)
+    assert line["request_id"] == "mine"
+    assert line["exception"] == "RuntimeError"
+    assert "test_last_resort.py" in line["at"][-1]
+    assert "swordfish" not in caplog.text
+
+
+async def test_the_log_says_all_when_asked_to(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(logs.formatter("json", verbose=True))
+    await client.get("/broken")
+    assert "RuntimeError: the password is swordfish" in json.loads(caplog.text)["exception"]
 
 
 async def test_an_answer_that_has_begun_is_cut_off(client: httpx.AsyncClient) -> None:

@@ -24,6 +24,8 @@ def test_defaults_are_the_documented_ones() -> None:
         ("SELFHEAL_RATE_PER_MINUTE", "-1"),
         ("SELFHEAL_CORS_ORIGINS", "https://app.example,*"),
         ("SELFHEAL_CORS_ORIGINS", "https://app.example/"),
+        ("SELFHEAL_LOG_FORMAT", "xml"),
+        ("SELFHEAL_PUBLIC_URL", "heal.example"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

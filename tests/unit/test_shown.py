@@ -1,12 +1,22 @@
-"""What a terminal is shown of strangers' text."""
+"""What commands print for people: whole cells, a row a line, and nothing a terminal obeys."""
 
-from server.commands.shown import plain
+import pytest
+
+from server.commands.shown import print_table
 
 
-def test_nothing_that_a_terminal_obeys_gets_through() -> None:
-    hostile = "a\x1b]0;title\x07b\x1b[2Jc\rd\u202ee\x9b31mf\n\tg"
-    shown = plain(hostile)
-    assert "\x1b" not in shown
-    assert not set(shown) & {"\x07", "\r", "\x9b", "\u202e"}
-    assert shown.endswith("f\n\tg")
-    assert plain("ünïcode 🐍 ok") == "ünïcode 🐍 ok"
+def test_a_row_is_one_line_however_narrow_the_terminal_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    reason = "the proof is void: " + 30 * "version 1 went live, "
+    print_table(("healing", "reason"), [("01a20963-36b2-730d-b778-76bd86d3ff47", reason)])
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["healing", "reason"]
+    assert row.strip() == f"01a20963-36b2-730d-b778-76bd86d3ff47  {reason.strip()}"
+
+
+def test_a_strangers_text_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("request",), [("[red]\x1b[31m two\nlines",)])
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.strip() == "[red]\N{REPLACEMENT CHARACTER}[31m two lines"

@@ -89,7 +89,7 @@ def _failed(task: Task) -> Logged:
     head = next(line for line in task.solution.splitlines() if line.startswith(("def ", "class ")))
     return Logged(
         request=task.requests[0],
-        examples=tuple(task.examples[:2]),
+        examples=tuple(dict(each) for each in task.examples[:2]),
         plan={
             "title": "t",
             "requirements": ["Do it."],

@@ -1,0 +1,146 @@
+"""The official client's script on this server, and the same on `langgraph dev`.
+
+What is compared is the shape: names of fields and events, statuses, kinds of values. Ours may say
+more than theirs, never less, but for what is listed here with its reason.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph_sdk import get_client, get_sync_client
+
+from tests.support.processes import selfheal, started
+from tests.support.wire_script import ASK, MODES, played
+
+ROOT = Path(__file__).parents[2]
+SAYS = r"serving on (http://\S+)"
+
+# (a step's beginning, a part of the path): why it may differ.
+MAY_DIFFER = {
+    ("assistants.", "context"): "theirs is null where ours is empty",
+    ("assistants.", "description"): "ours has one",
+    ("assistants.schemas", ""): "theirs answers 500: it cannot describe the process's own context",
+    ("runs.create", "status"): "ours may have begun by then",
+    ("stateless batch", "status"): "ours may have begun by then",
+    ("runs.delete", ""): "theirs answers 500, and the run is still there",
+    ("runs.get deleted", ""): "theirs answers 500 to its deletion",
+    ("rolled back", ""): "theirs needs a checkpointer of its own for it",
+    ("rollback", ""): "theirs needs a checkpointer of its own for it",
+    ("durability sync", ""): "theirs closes the connection after the refused rollback",
+    ("", "kwargs"): "ours holds what was asked for, theirs also what the server added",
+    ("", "config"): "ours has no settings of a thread",
+    ("", "metadata"): "theirs adds its own versions, addresses and user",
+    ("", "interrupts"): "an interruption before a node has nothing to tell",
+    ("", "examples"): "how many the manager infers is its own affair",
+    ("stream messages", ""): "in how many pieces a model answers is its own affair",
+    ("crons.", "user_id"): "ours is the tenant, theirs null without authentication",
+    ("crons.", "payload"): "ours is the run alone, theirs the whole body and what the server added",
+    ("interrupt", "values"): "how far the first had come is chance",
+}
+
+
+async def test_the_official_clients_script_passes(service_env: dict[str, str]) -> None:
+    env = {**service_env, "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "0"}
+    async with (
+        started(*selfheal("serve", "--port", "0"), env=env, says=SAYS) as (_, url),
+        get_client(url=url) as client,
+    ):
+        told = await played(client, url)
+        _sync(url)
+    assert told["assistants.count"] >= 1
+    for name in ("runs.wait", "runs.join", "stateless wait", "gone on", "remote invoke", "kept"):
+        assert told[name]["evaluation"]["passed"], name
+    for mode in MODES:
+        assert told[f"stream {mode}"][0][0] == "metadata", mode
+        assert not [event for event, _ in told[f"stream {mode}"] if event == "error"], mode
+    assert [event for event, _ in told["join_stream"]] == ["metadata", *["updates"] * 3, "end"]
+    assert told["interrupted state"]["next"] == ["worker"]
+    assert told["interrupted thread"]["status"] == "interrupted"
+    assert told["cancelled"]["status"] == "interrupted"
+    assert told["interrupt, the first"]["status"] == "interrupted"
+    assert told["enqueue, the first"]["status"] == "success"
+    gone = ("runs.get deleted", "threads.get deleted", "rolled back", "rollback, the first")
+    unknown = ("no such assistant", "no such thread", "no such run", "runs.create nowhere")
+    assert {name: told[name] for name in (*gone, *unknown)} == dict.fromkeys((*gone, *unknown), 404)
+    assert told["crons.update"]["metadata"] == {"team": "x", "kind": "y"}
+    assert told["crons.search some"] == [{"schedule": "0 0 1 1 *"}]
+    assert (told["crons.count"], told["crons.update deleted"]) == (2, 404)
+    wrong = ("crons.create by no schedule", "crons.create in no timezone")
+    assert {told[name] for name in wrong} == {422}
+    assert (told["reject"], told["such a thread is there"]) == (409, 409)
+
+
+@pytest.mark.chaos
+async def test_the_same_comes_back_from_langgraphs_own_server(
+    service_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {**service_env, "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "0"}
+    serving = started(*selfheal("serve", "--port", "0"), env=env, says=SAYS)
+    async with serving as (_, url), get_client(url=url) as client:
+        ours = await played(client, url)
+    monkeypatch.chdir(ROOT)  # its paths are relative to where it is started
+    langgraph = str(Path(sys.executable).with_name("langgraph"))
+    port = str(20_000 + (os.getpid() + 7) % 20_000)
+    command = (langgraph, "dev", "--no-browser", "--no-reload", "--port", port)
+    dev = {**service_env, "LANGGRAPH_CLI_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT)}
+    there = f"http://127.0.0.1:{port}"
+    running = started(*command, env=dev, says="Application started up", seconds=90)
+    # It closes a connection over which it has answered 500.
+    async with running, get_client(url=there, headers={"Connection": "close"}) as client:
+        theirs = await played(client, there)
+    found = [
+        (step, *each)
+        for step in theirs
+        for each in differences(shape(theirs[step]), shape(unended(ours[step])), "")
+        if not any(step.startswith(name) and end in each[0] for name, end in MAY_DIFFER)
+    ]
+    assert not found, "\n".join(map(str, found))
+
+
+def _sync(url: str) -> None:
+    with get_sync_client(url=url) as client:
+        thread = client.threads.create()["thread_id"]
+        assert client.runs.wait(thread, "agent", input=ASK)["evaluation"]["passed"]  # type: ignore[call-overload, index]
+        names = [part.event for part in client.runs.stream(thread, "agent", input=ASK)]
+        assert names[0] == "metadata"
+
+
+def unended(value: Any) -> Any:
+    """Leave out a stream's `end`, which the client looks for and theirs does not send."""
+    ended = isinstance(value, list) and value and value[-1] in (["end", None], ("end", None))
+    return value[:-1] if ended else value
+
+
+def shape(value: Any) -> Any:
+    """Return what a value looks like: names stay, other texts and numbers become their kind."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [shape(each) for each in value]
+    if isinstance(value, str) and value in _NAMES:
+        return value
+    return type(value).__name__
+
+
+_NAMES = {"pending", "running", "success", "error", "timeout", "interrupted", "idle", "busy"}
+_NAMES |= {"manager", "worker", "evaluator", "__start__", "metadata", "values", "updates", "tasks"}
+_NAMES |= {"checkpoints", "debug", "task", "task_result", "checkpoint", "end", "enqueue", "agent"}
+
+
+def differences(theirs: Any, ours: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield where ours lacks or changes what theirs has, as (path, theirs, ours)."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key, each in theirs.items():
+            if key not in ours:
+                yield f"{path}.{key}", each, "missing"
+            else:
+                yield from differences(each, ours[key], f"{path}.{key}")
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        for number, (one, other) in enumerate(zip(theirs, ours, strict=True)):
+            yield from differences(one, other, f"{path}[{number}]")
+    elif theirs != ours:
+        yield path, theirs, ours

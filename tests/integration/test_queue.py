@@ -1,0 +1,30 @@
+"""The queue's worker, on a real Postgres."""
+
+import asyncio
+from uuid import UUID
+
+from db.pool import Database
+from server.queue import open_queue
+
+
+async def test_it_stops_when_told_even_if_it_cannot_say_so(database: Database) -> None:
+    async def nothing(_: UUID) -> None: ...
+
+    async with open_queue(database.url) as queue:
+        work = asyncio.create_task(queue.work(nothing, 1, grace=1))
+        await registered(database)
+        async with database.connection() as connection:  # as gone as with all of Postgres
+            await connection.execute("DROP TABLE procrastinate_workers CASCADE")
+        work.cancel()
+        done, _ = await asyncio.wait({work}, timeout=5)
+        assert done, "it goes on, and its process never ends"
+
+
+async def registered(database: Database) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            async with database.connection() as connection:
+                cursor = await connection.execute("SELECT 1 FROM procrastinate_workers")
+                if await cursor.fetchone():
+                    return
+            await asyncio.sleep(0.05)

@@ -1,0 +1,24 @@
+"""The named queries."""
+
+import re
+from importlib.resources import files
+
+from db import queries
+
+FAMILIES = [file.name.removesuffix(".sql") for file in (files("db") / "sql").iterdir()]
+
+
+def test_no_query_asks_a_table_for_all_columns() -> None:
+    """A newer version may add one, and a prepared statement does not survive that."""
+    everything = re.compile(r"(SELECT|RETURNING|\w+\.)\s*\*(?!\s+FROM \()")
+    for family in FAMILIES:
+        for name, query in queries.load(family).items():
+            assert not everything.search(query.decode()), f"{family}.{name}"
+
+
+def test_columns_stand_where_they_are_named() -> None:
+    query = queries.load("arms")["pausing"].decode()
+    assert query.startswith("SELECT pauses.id, pauses.paused, ")
+    for family in FAMILIES:
+        for name, each in queries.load(family).items():
+            assert not re.search(r"(?<!')\{[a-z_]+\}", each.decode()), f"{family}.{name}"
