@@ -23,13 +23,17 @@ def _known(timezone: str | None) -> str | None:
     return timezone
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+def _storable(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    if not 1 < moment.year < 9999:  # on a clock elsewhere the first and the last have no name
+        raise ValueError("must be in the years 2 to 9998")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 Schedule = Annotated[str, Field(max_length=200), AfterValidator(_coming)]
 Timezone = Annotated[str | None, Field(max_length=100), AfterValidator(_known)]
-Moment = Annotated[datetime | None, AfterValidator(_aware)]
+Moment = Annotated[datetime | None, AfterValidator(_storable)]
 
 
 class CronCreate(RunCreate):

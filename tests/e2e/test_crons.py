@@ -62,6 +62,8 @@ async def test_a_cron_comes_and_its_run_is_as_any_other(
         ({"timezone": "Berlin"}, 422, "timezone"),
         ({"timezone": "../../etc/passwd"}, 422, "timezone"),
         ({"end_time": "tomorrow"}, 422, "end_time"),
+        ({"end_time": "9999-12-31T23:59:59-12:00"}, 422, "end_time"),
+        ({"end_time": "0001-01-01T00:00:00+12:00"}, 422, "end_time"),
         ({"input": {"request": ""}}, 422, "input.request"),
         ({"input": {"request": "x", "examples": [{"call": "f(", "returns": "1"}]}}, 422, "input"),
         ({"context": {"a": 1}}, 422, "context"),
