@@ -1,6 +1,8 @@
-"""A socket bound early, before anything else is opened."""
+"""A socket that listens early, before anything else is opened."""
 
 import socket
+
+_BACKLOG = 2048  # callers who wait, as many as uvicorn lets
 
 
 class CannotListenError(Exception):
@@ -8,7 +10,10 @@ class CannotListenError(Exception):
 
 
 def listen(host: str, port: int, option: str = "--port") -> socket.socket:
-    """Bind an address, before anything else is opened: a taken port then costs nothing.
+    """Take an address, before anything else is opened: a taken port then costs nothing.
+
+    Callers who come before they are served wait. Were it only bound, they would be refused, also
+    those who come the moment that we say where we serve; and another could bind it as well.
 
     Raises:
         CannotListenError: the port is taken, or the address is none of this machine's.
@@ -19,6 +24,7 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListenError(

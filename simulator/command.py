@@ -26,12 +26,13 @@ class _Server(uvicorn.Server):
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Bind the address (port 0: any free one). Raises OSError."""
+    """Take the address (port 0: any free one); a bound one could be shared. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Without the protocol named, asyncio leaves Nagle's algorithm on: 40 ms a call.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
+    bound.listen()
     return bound
 
 

@@ -21,6 +21,8 @@ from db.pool import Database, open_database
 from graph.seed import first_prompts
 from tests.support.processes import clean_environment, started
 
+pytest_plugins = ("tests.support.chance",)
+
 _TEMPLATE = "selfheal_template"
 
 

@@ -1,0 +1,20 @@
+"""An address is ours from the start, and whoever calls too early waits."""
+
+import socket
+
+import pytest
+
+from server.binding import CannotListenError, listen
+
+
+def test_callers_who_come_before_they_are_served_wait() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        accepted.close()
+
+
+def test_an_address_that_nobody_is_served_at_yet_is_taken_all_the_same() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(CannotListenError, match=f"cannot listen on 127.0.0.1:{port}: .*--x"):
+            listen("127.0.0.1", port, "--x")
