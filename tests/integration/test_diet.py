@@ -53,6 +53,7 @@ async def quality(clinic: Clinic) -> int:
     return sum(passed(each) for each in await clinic.run(*UNSEEN))
 
 
+@pytest.mark.by_chance
 async def test_fillers_go_and_nothing_that_is_needed(clinic: Clinic) -> None:
     fat = await fattened(clinic)
     before = await quality(clinic)
@@ -154,6 +155,7 @@ async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
     await agrees(clinic, result, "outcome")
 
 
+@pytest.mark.by_chance
 @pytest.mark.chaos
 async def test_the_manager_goes_on_a_diet_too(clinic: Clinic) -> None:
     result = await diet(clinic, "manager")
