@@ -19,7 +19,7 @@ _FEWEST, _MOST = 3, 6  # cases of one sentence
 # What a trial costs depends on the agent, and the gate needs the greater part of the budget.
 _PIECES: Final[Mapping[Agent, int]] = {"worker": 20, "manager": 8}
 _ALONE: Final[Mapping[Agent, int]] = {"worker": 60, "manager": 24}  # cases of all together
-_TOGETHER: Final[Mapping[Agent, int]] = {"worker": 6, "manager": 4}
+_TOGETHER: Final[Mapping[Agent, int]] = {"worker": 8, "manager": 4}
 _LEAST_PASSED: Final = 2
 _SLACK: Final = 0.05  # of the mean score; half of what the gate allows
 _LOST: Final = "screen"
