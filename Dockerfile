@@ -7,22 +7,18 @@ WORKDIR /source
 
 RUN python -m venv --without-pip /opt/selfheal
 COPY requirements.lock ./
-RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --require-hashes \
+# The lock is complete, with what builds the wheel: nothing is resolved, nothing fetched beside it.
+RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --require-hashes \
     --only-binary :all: -r requirements.lock
-
-# What builds the wheel comes by its hashes too, so pip may not fetch it by itself.
-COPY requirements-dev.lock ./
-RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
-      requirements-dev.lock > build.lock \
-    && pip install --no-cache-dir --require-hashes --only-binary :all: -r build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY graph ./graph
 COPY optimizer ./optimizer
 COPY server ./server
 COPY db ./db
 COPY simulator ./simulator
-RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
-    && pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --no-index /wheel/*.whl
+RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --no-index \
+    --no-build-isolation . \
+    && pip --python /opt/selfheal/bin/python check
 
 FROM ${PYTHON}
 # Two of the sandboxes: bubblewrap where user namespaces are allowed, else Landlock with seccomp.

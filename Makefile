@@ -4,9 +4,14 @@ RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
   $(shell $(p) -c '$(RECENT)' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --upgrade --quiet
+  --no-emit-index-url --upgrade --quiet --extra server --group build
+# A lock is complete, so nothing is resolved: older pips resolve extras anew and then refuse what an
+# index has got since the lock was made.
+LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
+EDITABLE := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+  --no-build-isolation --editable .
+CHECK := $(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
@@ -54,14 +59,16 @@ serve: .venv/runtime
 
 .venv/runtime: requirements.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "selfheal: installing what it needs into .venv: a minute or two, the first time"
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps --editable .
+	@$(LOCKED) requirements.lock
+	@$(EDITABLE)
+	@$(CHECK)
 	@touch $@
 
 .venv/dev: requirements-dev.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "selfheal: installing what its tests need into .venv: a minute or two, the first time"
-	@$(PIP) --require-hashes -r requirements-dev.lock
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(LOCKED) requirements-dev.lock
+	@$(EDITABLE)
+	@$(CHECK)
 	@touch $@ .venv/runtime
 
 .venv/pyvenv.cfg:

@@ -7,7 +7,10 @@ import sys
 from importlib import import_module
 from typing import Final
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit("selfheal: the service is not installed: run pip install 'selfheal[server]'")
 
 from server.commands.failures import Refused, explained
 

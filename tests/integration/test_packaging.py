@@ -16,6 +16,7 @@ from tests.support.processes import clean_environment
 
 _ROOT = Path(__file__).parents[2]
 _PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_PROJECT = _PYPROJECT["project"]
 _PACKAGES = _PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 _DATA = (
     "db/migrations/*.sql",
@@ -119,7 +120,7 @@ def test_the_installed_programs_start(installed: Path, tmp_path: Path) -> None:
     _run("-m", "simulator", "--", sys.executable, "-c", "", cwd=tmp_path, PYTHONPATH=path)
     script = str(installed / "bin/selfheal")
     said = _run(script, "--version", cwd=tmp_path, PYTHONPATH=path)
-    assert _PYPROJECT["project"]["version"] in said
+    assert _PROJECT["version"] in said
 
 
 def test_the_installed_wheel_makes_the_schema(
@@ -149,12 +150,14 @@ def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
 
 def test_every_dependency_is_locked() -> None:
     runtime, everything = _pins("requirements.lock"), _pins("requirements-dev.lock")
-    for line in _PYPROJECT["project"]["dependencies"]:
-        needed = Requirement(line)
-        version, _ = runtime[canonicalize_name(needed.name)]
-        assert needed.specifier.contains(version), f"{line}, but {version} is locked"
-    for line in _PYPROJECT["dependency-groups"]["dev"]:
-        needed = Requirement(line)
-        version, _ = everything[canonicalize_name(needed.name)]
-        assert needed.specifier.contains(version), f"{line}, but {version} is locked"
+    extras, groups = _PROJECT["optional-dependencies"], _PYPROJECT["dependency-groups"]
+    for lock, lines in ((runtime, extras["server"] + groups["build"]), (everything, groups["dev"])):
+        for line in lines:
+            needed = Requirement(line)
+            version, _ = lock[canonicalize_name(needed.name)]
+            assert needed.specifier.contains(version), f"{line}, but {version} is locked"
     assert runtime.items() <= everything.items(), "the tests must run what is shipped"
+
+
+def test_the_base_package_needs_nothing() -> None:
+    assert _PROJECT["dependencies"] == []
