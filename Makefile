@@ -11,7 +11,7 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 EDITABLE := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
   --no-build-isolation --editable .
-CHECK := $(BIN)/python -m pip --disable-pip-version-check check >/dev/null
+CHECK := found=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$found" >&2; exit 1; }
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
