@@ -15,7 +15,10 @@ CHECK := found=$$($(BIN)/python -m pip --disable-pip-version-check check) || { e
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
-.PHONY: demo test lint bench chaos serve format lock clean $(BROKEN)
+# What `make check` runs beside lint: all unit tests, and a core of those on a real Postgres.
+CORE := tests/unit $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue prune)
+
+.PHONY: demo check test test-latest lint bench chaos serve format lock clean $(BROKEN)
 
 # Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
 demo: .venv/runtime
@@ -24,6 +27,17 @@ demo: .venv/runtime
 # Four at once on two cores: much of it waits for processes to start and leases to run out.
 test: .venv/dev
 	$(BIN)/pytest -n 4 --dist worksteal
+
+# The fast tier: a minute once installed.
+check: lint
+	$(BIN)/pytest -q -n 4 --dist worksteal $(CORE)
+
+# The newest release of every dependency, in an environment of its own: what the locks hide.
+test-latest:
+	$(PYTHON) -m venv --clear .venv-latest
+	.venv-latest/bin/python -m pip install --quiet --upgrade pip
+	.venv-latest/bin/python -m pip install --quiet --upgrade --group build --group dev --editable '.[server]'
+	.venv-latest/bin/pytest -n 4 --dist worksteal tests/unit tests/integration tests/e2e
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -85,4 +99,4 @@ lock:
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
