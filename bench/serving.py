@@ -59,7 +59,6 @@ async def sides(**settings: str) -> AsyncIterator[Sides]:
                 "GOOGLE_API_KEY": "simulated",
                 "GOOGLE_GEMINI_BASE_URL": gemini,
                 "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "0",
-                "SELFHEAL_METRICS_PORT": "0",
                 **settings,
             }
             command = selfheal("serve", "--port", "0")

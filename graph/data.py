@@ -1,10 +1,11 @@
 """The database of the settings, opened without anything of the agent: a command starts quickly."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
 from db import prompts
 from db.embedded import embedded_postgres
+from db.errors import DatabaseUnavailableError
 from db.migrate import migrate
 from db.pool import Database, open_database
 from db.prompts import Agent
@@ -14,17 +15,44 @@ from graph.settings import Settings
 
 @asynccontextmanager
 async def open_data(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database of the settings, its schema and first prompts in place."""
+    """Open the database of the settings, its schema and first prompts in place.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be reached; the message names the setting.
+    """
     direct = settings.direct_database_url
     direct_url = direct.get_secret_value() if direct else None
-    async with (
-        database_url(settings) as url,
-        open_database(url, direct_url=direct_url) as database,
-    ):
-        # Not through a pooler: the schema's lock belongs to a session.
-        async with open_database(database.url, size=2) as straight:
-            await prepare(straight, first_prompts())
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database_url(settings))
+        with naming_pooled(settings):
+            database = await stack.enter_async_context(open_database(url, direct_url=direct_url))
+        with naming_direct(settings):
+            # Not through a pooler: the schema's lock belongs to a session.
+            async with open_database(database.url, size=2) as straight:
+                await prepare(straight, first_prompts())
         yield database
+
+
+def naming_pooled(settings: Settings) -> AbstractContextManager[None]:
+    """Name DATABASE_URL where Postgres cannot be reached inside."""
+    return _naming("DATABASE_URL" if settings.database_url else None)
+
+
+def naming_direct(settings: Settings) -> AbstractContextManager[None]:
+    """Name the setting of the direct address where Postgres cannot be reached inside."""
+    if settings.direct_database_url:
+        return _naming("SELFHEAL_DIRECT_DATABASE_URL")
+    return naming_pooled(settings)
+
+
+@contextmanager
+def _naming(variable: str | None) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnavailableError as error:
+        if variable is None:
+            raise
+        raise DatabaseUnavailableError(f"{variable}: {error}") from error
 
 
 async def prepare(database: Database, first: Mapping[Agent, str]) -> None:

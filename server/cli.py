@@ -13,6 +13,7 @@ except ModuleNotFoundError:
     sys.exit("selfheal: the service is not installed: run pip install 'selfheal[server]'")
 
 from server.commands.failures import Refused, explained
+from server.masking import mask_stderr, masking
 
 _COMMANDS: Final = (
     "demo",
@@ -58,11 +59,12 @@ def selfheal() -> None:
 
 def main() -> None:
     """Run the command line."""
+    mask_stderr()
     try:
         with explained():
             selfheal.main(standalone_mode=False)
     except Refused as refused:
-        click.echo(f"selfheal: {refused}", err=True)
+        click.echo(masking()(f"selfheal: {refused}"), err=True)
         sys.exit(refused.code)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)

@@ -25,6 +25,7 @@ from db.claims import Claim
 from db.runs import Finish
 from graph.settings import Settings
 from server import request_ids
+from server.masking import masking
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +83,14 @@ def formatter(wanted: str, *, verbose: bool) -> ProcessorFormatter:
         EventRenamer("message"),
         _in_order,
     ]
+    mask = masking()
     return ProcessorFormatter(
-        foreign_pre_chain=before, processors=[ProcessorFormatter.remove_processors_meta, renderer]
+        foreign_pre_chain=before,
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            renderer,
+            lambda _, __, line: mask(str(line)),
+        ],
     )
 
 

@@ -13,15 +13,12 @@ from langsmith import RunTree, run_trees, utils
 from langsmith.run_helpers import trace, tracing_context
 
 from db.runs import Finish
-from graph.settings import SettingsError
+from graph.settings import Settings, SettingsError, variables
 from server.traces import Traces
 
 _DRAIN_SECONDS: Final = 2.0
-_BOUNDS: Final = {
-    "LANGSMITH_USE_DAEMON": "true",
-    "LANGSMITH_TRACING_QUEUE_MAX_SIZE": "200",
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "5",
-}
+# What these libraries would otherwise have larger, or not at all.
+_BOUNDS: Final = ("langsmith_use_daemon", "langsmith_tracing_queue_max_size", "otel_timeout")
 _PLACE: Final = "langsmith-trace"
 
 
@@ -34,8 +31,8 @@ async def tracing() -> AsyncIterator[Traces]:
     Raises:
         SettingsError: a collector is to get the traces, and what sends them is not installed.
     """
-    for name, value in _BOUNDS.items():
-        os.environ.setdefault(name, value)
+    for name in _BOUNDS:
+        os.environ.setdefault(variables(name)[0], str(Settings.model_fields[name].default))
     traces = Traces()
     if utils.tracing_is_enabled():
         mode = _mode()

@@ -23,7 +23,7 @@ from graph.sandbox.launch import Launch
 from graph.sandbox.process import supervise
 from graph.sandbox.verdict import tell
 
-SECRET = "SELFHEAL_SELF_TEST_SECRET"  # noqa: S105 - the name of a variable, set for the control only
+SECRET = "SANDBOX_SELF_TEST_SECRET"  # noqa: S105 - the name of a variable, set for the control only
 GOOD = Program(
     "def double(n):\n    return [n, n + n]\n",
     ("double(21)", "double(None)"),

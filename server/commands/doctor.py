@@ -1,4 +1,4 @@
-"""`selfheal doctor`: what is configured, reachable and missing, each with its mend."""
+"""`selfheal doctor`: the settings in force; what is reachable and missing, each with its mend."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -18,24 +18,29 @@ from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import as_json, print_json
+from server.settings_reference import in_force
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was looked at. What is not `needed` may be missing."""
+    """One thing that was looked at; what is not `needed` may be missing. A setting has a source."""
 
     name: str
     ok: bool
     detail: str
     mend: str = ""
     needed: bool = True
+    source: str = ""
 
 
 @click.command()
 @as_json
 @run_async
 async def doctor(as_json: bool) -> None:
-    """Look at everything that a run needs, and say how to mend what is missing."""
+    """Show the settings in force, and what a run needs; say how to mend what is missing.
+
+    Of secrets it says that they are set, of a database's address where it leads.
+    """
     found = [each async for each in _examine(read_settings())]
     if as_json:
         print_json(found)
@@ -47,12 +52,16 @@ async def doctor(as_json: bool) -> None:
 
 
 def _line(each: Diagnosis) -> str:
+    if each.source:
+        return f"setting  {each.name}: {each.detail} ({each.source})"
     mark = "ok     " if each.ok else "MISSING" if each.needed else "absent "
     mend = f" → {each.mend}" if each.mend and not each.ok else ""
     return f"{mark}  {each.name}: {each.detail}{mend}"
 
 
 async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
+    for variable, value, source in in_force(settings):
+        yield Diagnosis(variable, True, value, needed=False, source=source)
     yield await _database(settings)
     yield await _model(settings)
     yield _proposer(settings)
@@ -76,7 +85,9 @@ async def _database(settings: Settings) -> Diagnosis:
         async with open_data(settings) as database, database.connection() as connection:
             row = await (await connection.execute("SHOW server_version")).fetchone()
     except (DatabaseError, EmbeddedPostgresError) as error:
-        return Diagnosis(name, False, " ".join(str(error).split()), "check DATABASE_URL")
+        return Diagnosis(
+            name, False, " ".join(str(error).split()), "check that setting and the server"
+        )
     version = row["server_version"] if row else "unknown"
     return Diagnosis(name, True, f"version {version}, schema up to date")
 

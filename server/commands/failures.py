@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import click
 
 from db.embedded import EmbeddedPostgresError
-from db.errors import DatabaseError, DatabaseUnavailableError
+from db.errors import DatabaseError
 from graph.sandbox.contract import SandboxUnavailable
 from graph.settings import SettingsError
 from server.binding import CannotListenError
@@ -34,15 +34,7 @@ def explained() -> Iterator[None]:
         raise Refused(f"{error.format_message().rstrip('.')}{where}") from error
     except click.ClickException as error:
         raise Refused(error.format_message()) from error
-    except DatabaseUnavailableError as error:
-        raise Refused(
-            f"{error}; check DATABASE_URL, or unset it to use the embedded one"
-        ) from error
-    except (
-        CannotListenError,
-        DatabaseError,
-        EmbeddedPostgresError,
-        SandboxUnavailable,
-        SettingsError,
-    ) as error:
+    except SandboxUnavailable as error:  # of a command: one that was chosen by name
+        raise Refused(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
+    except (CannotListenError, DatabaseError, EmbeddedPostgresError, SettingsError) as error:
         raise Refused(" ".join(str(error).split())) from error

@@ -6,7 +6,7 @@ import click
 
 from db import migrate as schema
 from db.pool import open_database
-from graph.data import database_url
+from graph.data import database_url, naming_direct
 from graph.settings import read_settings
 from server.commands.opened import run_async
 
@@ -23,7 +23,8 @@ async def migrate() -> None:
             if direct
             else await stack.enter_async_context(database_url(settings))
         )
-        database = await stack.enter_async_context(open_database(url))
+        with naming_direct(settings):
+            database = await stack.enter_async_context(open_database(url))
         applied = await schema.migrate(database)
     for name in applied:
         click.echo(f"applied {name}")

@@ -1,6 +1,7 @@
 """The demo's course: break, measure, heal, measure again."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,7 +12,7 @@ from db import healings, prompts, runs
 from db.pool import Database, open_database
 from db.scratch import scratch_database
 from graph.context import Context, open_parts
-from graph.data import database_url, prepare
+from graph.data import database_url, naming_pooled, prepare
 from graph.seed import first_prompts
 from graph.settings import Settings
 from optimizer.context import Doctor, open_doctor
@@ -100,13 +101,14 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
     """Play the demo in a database of its own, which is dropped at the end.
 
     Raises:
+        DatabaseUnavailableError: Postgres cannot be reached; the message names the setting.
         NoSandboxError: no sandbox works here.
     """
-    async with (
-        database_url(settings) as url,
-        scratch_database(url, "selfheal_demo") as own,
-        open_database(own) as database,
-    ):
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database_url(settings))
+        with naming_pooled(settings):
+            own = await stack.enter_async_context(scratch_database(url, "selfheal_demo"))
+            database = await stack.enter_async_context(open_database(own))
         await prepare(database, {**first_prompts(), "worker": broken_prompt()})
         async with (
             open_parts(settings, database) as context,

@@ -73,3 +73,13 @@ async def test_migrate_may_be_repeated(service_env: dict[str, str], empty_url: s
     env = {**service_env, "DATABASE_URL": empty_url}
     assert "applied 0001" in (await finished(*selfheal("migrate"), env=env))[1]
     assert (await finished(*selfheal("migrate"), env=env))[1] == "the schema is up to date\n"
+
+
+async def test_a_sandbox_that_was_chosen_and_cannot_be_used_is_named(
+    service_env: dict[str, str],
+) -> None:
+    env = {**service_env, "SELFHEAL_SANDBOX": "bwrap", "PATH": ""}
+    command = selfheal("serve", "--role", "evaluator", "--port", "0")
+    code, out, err = await finished(*command, env=env)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("selfheal: SELFHEAL_SANDBOX: ")

@@ -1,19 +1,12 @@
 """The settings that deployments may name, and which of them are secrets."""
 
-from graph.settings import Settings
+from graph.setting_forms import is_secret
+from graph.settings import Settings, known_variables, variables
 
-
-def _names() -> dict[str, bool]:
-    """Return each setting's variable, and whether it is a secret."""
-    return {
-        str(field.validation_alias or f"SELFHEAL_{name.upper()}"): "SecretStr"
-        in str(field.annotation)
-        for name, field in Settings.model_fields.items()
-    }
-
-
-KNOWN = _names().keys()
-SECRETS = {name for name, secret in _names().items() if secret} | {
-    "POSTGRES_PASSWORD",
-    "PGPASSWORD",
-}
+KNOWN = known_variables()
+SECRETS = {
+    each
+    for name, field in Settings.model_fields.items()
+    if is_secret(field)
+    for each in variables(name)
+} | {"POSTGRES_PASSWORD", "PGPASSWORD"}

@@ -17,7 +17,7 @@ from graph.sandbox.interpreter import FLAGS, executable
 from tests.support.attacks import syscalls
 
 ROOT = Path(__file__).parents[3]
-SECRET = "SELFHEAL_CONFORMANCE_SECRET"
+SECRET = "CONFORMANCE_SECRET"
 VICTIM = Path(__file__).with_name("victim.py")
 
 
@@ -157,7 +157,7 @@ async def _victim(
         *(str(executable()), *FLAGS, str(VICTIM), str(secret_file)),
         stdin=pipe,
         stdout=pipe,
-        env={"SELFHEAL_VICTIM_SECRET": token},
+        env={"VICTIM_SECRET": token},
         start_new_session=True,
     )
     assert victim.stdout

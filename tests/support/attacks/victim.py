@@ -11,7 +11,7 @@ import sys
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
 
-secret = os.environ["SELFHEAL_VICTIM_SECRET"].encode()
+secret = os.environ["VICTIM_SECRET"].encode()
 buffer = ctypes.create_string_buffer(secret)
 ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY, 0, 0, 0)  # else Yama would do the sandbox's work
 place = {

@@ -1,0 +1,151 @@
+"""The settings as people read them, from the code: docs/settings.md, .env.example, those in force.
+
+`python -m server.settings_reference [page|example]` prints the first or the second.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+
+from db.address import shown_address
+from graph.setting_forms import is_address, is_secret, words
+from graph.settings import DASHBOARD_VARIABLES, Settings, variables
+
+# The field that each group begins with: a field that is added belongs to the group above it.
+_GROUPS: Final = {
+    "google_api_key": "Models",
+    "database_url": "Database",
+    "rule_weight": "Verdict",
+    "proposer": "Healing",
+    "worker_url": "Roles and keys",
+    "max_concurrency": "Serving",
+    "log_format": "Logs and traces",
+}
+# What compose.yaml takes from `.env` that is no setting.
+_CONTAINERS: Final = {
+    "POSTGRES_PASSWORD": "of the Postgres that compose.yaml starts",
+    "GRAFANA_ADMIN_PASSWORD": "of Grafana's user admin",
+    "SELFHEAL_GRAFANA_PASSWORD": "of the role with which Grafana reads Postgres",
+}
+_IN_COMPOSE: Final = (
+    "GOOGLE_API_KEY",
+    "SELFHEAL_JUDGE_API_KEY",
+    "SELFHEAL_ROLE_KEY",
+    "SELFHEAL_BOOTSTRAP_KEY",
+    "SELFHEAL_WEBHOOK_SECRET",
+)
+_HEAD: Final = """# Settings
+
+Made from the code by `python -m server.settings_reference`. All settings are environment
+variables; an empty one is unset. Every command that reads them refuses an unknown `SELFHEAL_…`
+variable, and a value of another type or out of bounds, in one line that names the variable and
+quotes no value, with exit code 2. `selfheal doctor` shows those in force.
+
+A **secret** is shown nowhere: by no command, log, trace or error. Of a database's address host,
+port and database are shown. In Kubernetes a Service named `selfheal` sets variables such as
+`SELFHEAL_PORT` in every pod of its namespace unless the pod has `enableServiceLinks: false`.
+"""
+_TAIL: Final = """## Read by others
+
+A provider other than Gemini reads a key of its own, such as `OPENAI_API_KEY`. Grafana's container
+reads [its own variables](../grafana/README.md#provisioning); no command minds them:
+{dashboards}.
+compose.yaml takes from `.env` these settings alone: {settings};
+and for its containers {containers}.
+"""
+_EXAMPLE: Final = """\
+# All settings with their defaults, made by `python -m server.settings_reference example`; what they
+# mean at length: docs/settings.md. A copy named .env sets nothing until a line loses its #.
+#   In a shell:   set -a; . ./.env; set +a
+#   compose.yaml: takes from .env only {settings}
+#                 and the passwords at the end.
+"""
+
+
+def reference() -> str:
+    """Return docs/settings.md."""
+    tail = _TAIL.format(
+        dashboards=_listed(sorted(DASHBOARD_VARIABLES)),
+        settings=_listed(_IN_COMPOSE),
+        containers=_listed(_CONTAINERS),
+    )
+    return "\n".join((_HEAD, *_tables(), tail))
+
+
+def example() -> str:
+    """Return .env.example, in which every line is a comment."""
+    return "\n".join((_EXAMPLE.format(settings=", ".join(_IN_COMPOSE)), *_assignments()))
+
+
+def taken_by_compose() -> set[str]:
+    """Return the variables that compose.yaml is said to take from .env."""
+    return {*_IN_COMPOSE, *_CONTAINERS}
+
+
+def in_force(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield each setting's variable, its value as it may be shown, and where that comes from."""
+    for name, field in Settings.model_fields.items():
+        source = "environment" if name in settings.model_fields_set else "default"
+        yield variables(name)[0], _shown(getattr(settings, name), field), source
+
+
+def _shown(value: Any, field: FieldInfo) -> str:
+    """Return a value in the way that it is written in a variable; of a secret that there is one."""
+    if value in (None, ()):
+        return "unset"
+    if is_secret(field):
+        return shown_address(value.get_secret_value()) if is_address(field) else "set"
+    return _written(value)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _default(field: FieldInfo) -> str:
+    """Return a field's default as it is written; nothing where it is unset, or the user's own."""
+    unset = field.default_factory is not None or field.default in (None, ())
+    return "" if unset else _written(field.default)
+
+
+def _grouped() -> Iterator[tuple[str | None, str, FieldInfo]]:
+    """Yield the heading if a group begins here, the variable, the field."""
+    for name, field in Settings.model_fields.items():
+        yield _GROUPS.get(name), variables(name)[0], field
+
+
+def _tables() -> Iterator[str]:
+    for heading, variable, field in _grouped():
+        if heading:
+            yield f"\n## {heading}\n\n| setting | must be | default | meaning |\n|---|---|---|---|"
+        default = f"`{_default(field)}`" if _default(field) else "unset"
+        secret = "**secret**, " if is_secret(field) else ""
+        yield f"| `{variable}` | {secret}{words(field)} | {default} | {field.description} |"
+    yield ""
+
+
+def _assignments() -> Iterator[str]:
+    for heading, variable, field in _grouped():
+        if heading:
+            yield f"\n# --- {heading}"
+        meaning = f"\n# {field.description}\n# must be {words(field)}".replace("`", "")
+        yield f"{meaning}\n#{variable}={_default(field)}"
+    yield "\n# --- The containers of compose.yaml"
+    for variable, meaning in _CONTAINERS.items():
+        yield f"\n# the password {meaning}\n#{variable}="
+    yield ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in names)
+
+
+if __name__ == "__main__":
+    made = {"page": reference, "example": example}[sys.argv[1] if sys.argv[1:] else "page"]
+    print(made(), end="")  # noqa: T201 - the file
