@@ -1,10 +1,13 @@
 """What is shipped: the wheel with all that the program reads, and locks that can be trusted."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
@@ -157,6 +160,25 @@ def test_every_dependency_is_locked() -> None:
             version, _ = lock[canonicalize_name(needed.name)]
             assert needed.specifier.contains(version), f"{line}, but {version} is locked"
     assert runtime.items() <= everything.items(), "the tests must run what is shipped"
+
+
+def test_what_the_product_imports_is_locked_for_it() -> None:
+    """Not only for the tests, whose environment has SciPy, NumPy and much else."""
+    providers = packages_distributions()
+    locked = _pins("requirements.lock").keys()
+    for file in (each for package in _PACKAGES for each in (_ROOT / package).rglob("*.py")):
+        for module in _imported(file):
+            names = {canonicalize_name(name) for name in providers.get(module, [])}
+            assert not names or names & {*locked, _PROJECT["name"]}, f"{file} imports {module}"
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Yield the top-level names of all modules that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name.partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 def test_the_base_package_needs_nothing() -> None:
