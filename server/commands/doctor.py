@@ -17,7 +17,7 @@ from graph.settings import Settings, SettingsError, read_settings
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
-from server.commands.shown import as_json, print_json
+from server.commands.shown import print_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,6 @@ class Diagnosis:
     needed: bool = True
 
 
-@click.command()
-@as_json
 @run_async
 async def doctor(as_json: bool) -> None:
     """Look at everything that a run needs, and say how to mend what is missing."""

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from db.pool import Database
 from graph.data import open_data
 from graph.settings import read_settings
-from server.commands.failures import Refused
+from server.commands.failures import Refused, explained
 
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -21,11 +21,12 @@ Value = TypeVar("Value")
 def run_async(
     command: Callable[Parameters, Coroutine[Any, Any, Value]],
 ) -> Callable[Parameters, Value]:
-    """Let click call a coroutine function."""
+    """Let click call a coroutine function, and say in one line what the operator can put right."""
 
     @wraps(command)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
-        return asyncio.run(_until_told(command(*args, **kwargs)))
+        with explained():
+            return asyncio.run(_until_told(command(*args, **kwargs)))
 
     return call
 
