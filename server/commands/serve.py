@@ -62,6 +62,7 @@ async def _serve_agent(
 ) -> None:
     every = settings.optimize_every_seconds if role == "all" else 0
     async with open_service(settings, alone=role == "all") as service:
+        await service.context.model.connect()
         deployment = Deployment(service.database, every or BY_CRONJOB)
         guarded = role == "runner" or await _guarded(settings, service.database, host)
         async with (
@@ -89,6 +90,7 @@ async def _serve_worker(
         open_model(settings, settings.model) as model,
         exposing(metrics, Connections(database)),
     ):
+        await model.connect()
         guarded = settings.role_key is not None
         writing = Writing(database, model, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
@@ -100,6 +102,7 @@ async def _serve_evaluator(
 ) -> None:
     require_judge(settings)
     async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
+        await evaluator.model.connect()
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None

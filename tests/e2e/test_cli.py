@@ -1,6 +1,7 @@
 """The command line, as an operator types it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,25 @@ async def test_migrate_may_be_repeated(service_env: dict[str, str], empty_url: s
     env = {**service_env, "DATABASE_URL": empty_url}
     assert "applied 0001" in (await finished(*selfheal("migrate"), env=env))[1]
     assert (await finished(*selfheal("migrate"), env=env))[1] == "the schema is up to date\n"
+
+
+_SAYS_WHAT_IT_IMPORTED = """
+import sys
+from server.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
+
+
+async def test_a_pass_that_finds_nothing_to_heal_imports_no_models_client(
+    service_env: dict[str, str],
+) -> None:
+    command = (sys.executable, "-c", _SAYS_WHAT_IT_IMPORTED, "optimize")
+    code, out, err = await finished(*command, env=service_env)
+    assert code == 0, err
+    result, modules = out.splitlines()
+    assert json.loads(result)["outcome"] == "healthy"
+    clients = ("langchain_google_genai", "google.genai", "google.auth", "aiohttp")
+    assert [name for name in modules.split() if name.startswith(clients)] == []
