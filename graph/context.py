@@ -204,6 +204,9 @@ async def open_model(
         SettingsError: it cannot be used.
     """
     names = (name, *settings.fallback_models)
+    for each in names:
+        if _lacks_key(each, key or settings.google_api_key):
+            raise SettingsError(f"{each} cannot be called: set GOOGLE_API_KEY")
     try:
         model = Model(names, api_key=key, timeout=settings.model_timeout_seconds)
     except (ImportError, ValueError) as error:

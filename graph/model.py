@@ -7,8 +7,9 @@ import importlib.util
 import itertools
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -56,7 +57,10 @@ class Model:
         self, names: Sequence[str], *, api_key: SecretStr | None = None, timeout: float = 120.0
     ) -> None:
         self.name = names[0]
-        self._clients = [(name, _client(name, api_key, timeout)) for name in names]
+        self._clients = [
+            (name, _Deferred(partial(_client, name, api_key, timeout), at_once=not _may_wait(name)))
+            for name in names
+        ]
         self._shaped: dict[tuple[str, type[BaseModel]], Runnable[Any, Any]] = {}
         self._timeout = timeout
 
@@ -96,10 +100,11 @@ class Model:
         """
         messages = [SystemMessage(system), HumanMessage(human)]
         failure: RunError = ModelUnavailableError("no model is configured")
+        clients = await self.connect()
         end = monotonic() + self._timeout
-        for position, (name, client) in enumerate(self._clients):
+        for position, (name, client) in enumerate(clients):
             bound = self._shape(name, client, shape) if shape else client
-            share = (end - monotonic()) / (len(self._clients) - position)
+            share = (end - monotonic()) / (len(clients) - position)
             try:
                 message = await _patiently(name, bound, messages, share, caller)
             except (ModelUnavailableError, InfrastructureError) as error:
@@ -118,11 +123,52 @@ class Model:
             self._shaped[name, shape] = bound
         return self._shaped[name, shape]
 
+    async def connect(self) -> list[tuple[str, BaseChatModel]]:
+        """Return all clients with their models' names; those that were deferred are built now.
+
+        A service does so when it starts: else its first caller waits for it.
+
+        Raises:
+            ModelUnavailableError: one cannot be built after all: its package does not work.
+        """
+        try:
+            return [(name, await client.get()) for name, client in self._clients]
+        except Exception as error:
+            what = f"{self.name} cannot be used: {type(error).__name__}"
+            raise ModelUnavailableError(what) from error
+
     async def aclose(self) -> None:
         """Close the connections of all clients that can be closed."""
         for _, client in self._clients:
-            if close := getattr(client, "aclose", None):
+            if close := getattr(client.built, "aclose", None):
                 await close()
+
+
+class _Deferred(Generic[Content]):
+    """What is built at once or at its first use; then in a thread, since it may import a lot."""
+
+    def __init__(self, build: Callable[[], Content], *, at_once: bool) -> None:
+        self._build = build
+        self._lock = asyncio.Lock()
+        self.built = build() if at_once else None
+
+    async def get(self) -> Content:
+        """Return it."""
+        async with self._lock:
+            if self.built is None:
+                self.built = await asyncio.to_thread(self._build)
+            return self.built
+
+
+def _may_wait(name: str) -> bool:
+    """Tell whether a client need not be built to know that it can be: a pass that finds nothing to
+    heal never uses it, and it takes 0.4 s of CPU.
+
+    That is so of Gemini's alone, whose package belongs to ours and whose key is checked before.
+    """
+    return name.startswith("google_genai:") and bool(
+        importlib.util.find_spec("langchain_google_genai")
+    )
 
 
 def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatModel:

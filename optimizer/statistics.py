@@ -3,9 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
-from scipy import special  # scipy.stats takes a second to import
+from optimizer.distributions import (
+    beta_quantile,
+    binomial_at_least,
+    binomial_at_most,
+    poisson_at_least,
+    student_quantile,
+)
 
 THETAS: Final = (0.7, 0.8, 0.9)
 ACCEPT_AT: Final = 100.0
@@ -91,7 +98,7 @@ def paired_difference(differences: Sequence[float], confidence: float = 0.95) ->
         return Difference(n, differences[0] if differences else 0.0, -math.inf)
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    margin = float(special.stdtrit(n - 1, confidence)) * math.sqrt(variance / n)
+    margin = student_quantile(n - 1, confidence) * math.sqrt(variance / n)
     return Difference(n, mean, mean - margin)
 
 
@@ -103,9 +110,7 @@ def surprise(failures: int, runs: int, failure_rate: float) -> float:
         runs: runs seen, failed ones included.
         failure_rate: what the last good version leads one to expect, 0 to 1.
     """
-    if not failures:
-        return 1.0
-    return float(special.pdtrc(failures - 1, max(runs * failure_rate, 1e-9)))
+    return poisson_at_least(failures, max(runs * failure_rate, 1e-9))
 
 
 def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:
@@ -117,22 +122,23 @@ def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:
         usual: how often before.
         of: of how many before; the rate is smoothed, since a perfect record forbids nothing.
     """
-    return float(special.bdtr(agreed, asked, (usual + 1) / (of + 2)))
+    return binomial_at_most(agreed, asked, (usual + 1) / (of + 2))
 
 
 def more_losses(gains: int, losses: int) -> float:
     """Return how likely so many of the discordant pairs are losses, if each is a fair coin."""
-    return float(special.bdtrc(losses - 1, gains + losses, 0.5)) if losses else 1.0
+    return binomial_at_least(losses, gains + losses, 0.5)
 
 
+@lru_cache(maxsize=4096)  # a gate asks for the same one after every case
 def share_interval(successes: int, of: int) -> tuple[float, float]:
     """Return the exact (Clopper-Pearson) 95 % interval of a share; all there is of nothing."""
     if not of:
         return 0.0, 1.0
     failures = of - successes
-    low = special.betaincinv(successes, failures + 1, 0.025) if successes else 0.0
-    high = special.betaincinv(successes + 1, failures, 0.975) if failures else 1.0
-    return float(low), float(high)
+    low = beta_quantile(successes, failures + 1, 0.025) if successes else 0.0
+    high = beta_quantile(successes + 1, failures, 0.975) if failures else 1.0
+    return low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,4 @@ def _variance(sample: Sample) -> float:
 
 def excess(errors: int, of: int, usual: int, usual_of: int) -> float:
     """Return how likely so many errors are at the usual rate: an exact binomial upper tail."""
-    if not errors:
-        return 1.0
-    return float(special.bdtrc(errors - 1, of, (usual + 1) / (usual_of + 2)))
+    return binomial_at_least(errors, of, (usual + 1) / (usual_of + 2))

@@ -1,6 +1,7 @@
 """The HTTP application."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Final
 
@@ -87,7 +88,7 @@ def create_runner_app(service: Service) -> FastAPI:
 def _application(
     check: Callable[[], Awaitable[None]], *routes: ModuleType, origins: Sequence[str] = ()
 ) -> FastAPI:
-    app = FastAPI(title="selfheal", version="0.1.0", description=_DESCRIPTION)
+    app = FastAPI(title="selfheal", version=version("selfheal"), description=_DESCRIPTION)
     app.state.check = check
     for each in (*routes, health):
         app.include_router(each.router)

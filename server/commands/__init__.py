@@ -1,1 +1,1 @@
-"""The commands, a family a file."""
+"""What the commands do, a family a file; `server/cli/` declares them with their options."""

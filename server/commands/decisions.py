@@ -12,13 +12,8 @@ from optimizer import approval
 from optimizer.approval import NothingToDecideError
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
-from server.commands.prompts import note_option
 
 
-@click.command()
-@click.argument("healing_id", type=click.UUID)
-@click.option("--at-once", is_flag=True, help="To all threads, without a canary.")
-@note_option
 @run_async
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
@@ -31,8 +26,6 @@ async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     click.echo(f"{row.agent}: version {row.version} goes to {row.percent} % of the threads")
 
 
-@click.command()
-@click.argument("healing_id", type=click.UUID)
 @run_async
 async def reject(healing_id: UUID) -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
@@ -42,8 +35,6 @@ async def reject(healing_id: UUID) -> None:
     click.echo(f"{healing.agent}: version {healing.to_version} is refused")
 
 
-@click.command()
-@click.option("--reason", default="a person's word", show_default=True)
 @run_async
 async def pause(reason: str) -> None:
     """Put healing on hold. Releases are watched on, and taken back where they do harm."""
@@ -52,8 +43,6 @@ async def pause(reason: str) -> None:
     click.echo("healing is on hold; `selfheal healings resume` lets it go on")
 
 
-@click.command()
-@click.option("--reason", default="a person's word", show_default=True)
 @run_async
 async def resume(reason: str) -> None:
     """Let healing go on."""

@@ -21,19 +21,9 @@ from server.tracing import tracing
 NOT_HEALED, NO_SANDBOX = 1, 3
 
 
-@click.command()
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write figures here.")
-@click.option(
-    "--report", default="demo-report", show_default=True, type=click.Path(file_okay=False)
-)
-@click.option("--cycles", default=2, show_default=True, type=click.IntRange(1, 20))
-@click.option("--seed", default=0, show_default=True, help="For the simulated model.")
 @run_async
 async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> None:
-    """Break a prompt, heal it and show the proof, in a database of its own.
-
-    With GOOGLE_API_KEY set it uses Gemini; without it, a SIMULATED one.
-    """
+    """Break a prompt, heal it and show the proof, in a database of its own."""
     settings = read_settings()
     try:
         require_model(settings)

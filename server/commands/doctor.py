@@ -17,7 +17,7 @@ from graph.settings import Settings, SettingsError, read_settings
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
-from server.commands.shown import as_json, print_json
+from server.commands.shown import print_json
 from server.settings_reference import in_force
 
 
@@ -33,8 +33,6 @@ class Diagnosis:
     source: str = ""
 
 
-@click.command()
-@as_json
 @run_async
 async def doctor(as_json: bool) -> None:
     """Show the settings in force, and what a run needs; say how to mend what is missing.

@@ -12,12 +12,12 @@ from graph.settings import SettingsError
 from server.binding import CannotListenError
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+class Refused(click.ClickException):
     """A command ends here, with words for the person at the terminal."""
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the error itself
 
 
 @contextmanager
@@ -29,11 +29,6 @@ def explained() -> Iterator[None]:
     """
     try:
         yield
-    except click.UsageError as error:
-        where = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
-        raise Refused(f"{error.format_message().rstrip('.')}{where}") from error
-    except click.ClickException as error:
-        raise Refused(error.format_message()) from error
     except SandboxUnavailable as error:  # of a command: one that was chosen by name
         raise Refused(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
     except (CannotListenError, DatabaseError, EmbeddedPostgresError, SettingsError) as error:

@@ -16,19 +16,11 @@ from optimizer import drift
 from optimizer.cases import golden_requests
 from optimizer.verdicts import Agreement, Opinion, agreement, ask, golden_verdicts
 from server.commands.failures import Refused
-from server.commands.golden_own import add, remove
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import print_json, print_table
 from server.tracing import tracing
 
 
-@click.group()
-def golden() -> None:
-    """Show golden requests and verdicts, and check the judge against them."""
-
-
-@golden.command("list")
-@as_json
 @run_async
 async def list_(as_json: bool) -> None:
     """List the golden requests and verdicts: your own, and those that selfheal comes with."""
@@ -53,15 +45,9 @@ async def list_(as_json: bool) -> None:
         print_table(("kind", "id", "examples / mark", "request"), shown)
 
 
-@golden.command()
-@as_json
 @run_async
 async def check(as_json: bool) -> None:
-    """Ask the judge for its opinion of every golden verdict, and report how far it agrees.
-
-    One model call a verdict, under the evaluator's live prompt. It agrees where its score is
-    within 0.2 of the mark.
-    """
+    """Ask the judge for its opinion of every golden verdict, and report how far it agrees."""
     settings = read_settings()
     require_judge(settings)
     async with tracing(), open_data(settings) as database, open_evaluator(settings) as evaluator:
@@ -138,7 +124,3 @@ def _show(report: dict[str, Any]) -> None:
     )
     if report["unanswered"]:
         click.echo(f"{report['unanswered']} were not answered")
-
-
-for command in (add, remove):
-    golden.add_command(command)

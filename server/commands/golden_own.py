@@ -24,16 +24,9 @@ class OwnRequest(RequestBody):
     examples: list[ExampleBody] = Field(min_length=2, max_length=50)
 
 
-@click.command()
-@click.argument("file", type=click.File(encoding="utf-8"))
 @run_async
 async def add(file: IO[str]) -> None:
-    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none.
-
-    A line: {"id": "vat", "request": "Write vat(net) …", "examples": [{"call": "vat(100)",
-    "returns": "19.0"}, {"call": "vat(-1)", "raises": "ValueError"}]}. Candidates are proven by
-    them, and no model is shown them before.
-    """
+    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none."""
     given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
     async with opened_database() as database, database.transaction() as connection:
         known = [*golden_requests(), *map(own_case, await store.every(connection))]
@@ -42,8 +35,6 @@ async def add(file: IO[str]) -> None:
     click.echo(f"{len(given)} golden requests were added")
 
 
-@click.command()
-@click.argument("name")
 @run_async
 async def remove(name: str) -> None:
     """Remove a golden request of your own."""

@@ -9,20 +9,11 @@ from db.healings import Healing
 from optimizer.recompute import Recomputed, recompute
 from optimizer.stored import read
 from optimizer.story import as_markdown
-from server.commands.decisions import approve, pause, reject, resume
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, plain, print_json, print_table
+from server.commands.shown import plain, print_json, print_table
 
 
-@click.group()
-def healings() -> None:
-    """Read what the optimizer did and why, and say your word on it."""
-
-
-@healings.command("list")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
-@as_json
 @run_async
 async def list_(limit: int, as_json: bool) -> None:
     """List the newest healings."""
@@ -49,13 +40,6 @@ async def list_(limit: int, as_json: bool) -> None:
     )
 
 
-@healings.command()
-@click.argument("healing_id", type=click.UUID)
-@as_json
-@click.option("--markdown", is_flag=True, help="Print the story in Markdown, as without options.")
-@click.option(
-    "--replay", is_flag=True, help="Make every decision again; exit with 1 where one disagrees."
-)
 @run_async
 async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) -> None:
     """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
@@ -109,7 +93,3 @@ def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
         raise Refused(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)
     if not as_json:
         click.echo(f"All {len(found)} decisions of healing {row.id} agree.")
-
-
-for decision in (approve, reject, pause, resume):
-    healings.add_command(decision)

@@ -1,48 +1,15 @@
 """`selfheal keys …`: who may call the service."""
 
-import re
 from datetime import UTC, datetime
 
 import click
 
 from db import keys as store
-from db.keys import SCOPES, Key, Scope
+from db.keys import Key, Scope
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, plain, print_json, print_table
-
-_MOST_DAYS = 36_500
+from server.commands.shown import plain, print_json, print_table
 
 
-@click.group()
-def keys() -> None:
-    """Make, list and revoke the keys that callers of the service need."""
-
-
-def _tenant(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
-        raise click.BadParameter("must be 1 to 64 of A-Z a-z 0-9 _ . -")
-    return value
-
-
-@keys.command()
-@click.option("--name", default="", help="What it is for, for your own record.")
-@click.option(
-    "--tenant",
-    callback=_tenant,
-    help="Whose runs and threads it sees; `local` has those from before there were keys."
-    "  [default: a tenant of its own]",
-)
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice(SCOPES),
-    default=("runs:read", "runs:write"),
-    show_default=True,
-    help="What it may do; may be given several times.",
-)
-@click.option("--days", type=click.IntRange(1, _MOST_DAYS), help="How long it is valid.")
-@as_json
 @run_async
 async def create(
     name: str, tenant: str | None, scopes: tuple[Scope, ...], days: int | None, as_json: bool
@@ -63,8 +30,6 @@ async def create(
         _say("no key has the scope admin: make one with `selfheal keys create --scope admin`")
 
 
-@keys.command("list")
-@as_json
 @run_async
 async def list_(as_json: bool) -> None:
     """List the keys, oldest first, without their secrets."""
@@ -90,8 +55,6 @@ async def list_(as_json: bool) -> None:
     )
 
 
-@keys.command()
-@click.argument("key_id", metavar="ID")
 @run_async
 async def revoke(key_id: str) -> None:
     """Make a key invalid, at once and in every process."""

@@ -11,7 +11,6 @@ from graph.settings import read_settings
 from server.commands.opened import run_async
 
 
-@click.command()
 @run_async
 async def migrate() -> None:
     """Bring the database's schema up to this version. Safe to run again, and side by side."""

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 from db.pool import Database
 from graph.data import open_data
 from graph.settings import read_settings
-from server.commands.failures import Refused
+from server.commands.failures import Refused, explained
+from server.masking import mask_stderr, masking
 
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -21,11 +22,16 @@ Value = TypeVar("Value")
 def run_async(
     command: Callable[Parameters, Coroutine[Any, Any, Value]],
 ) -> Callable[Parameters, Value]:
-    """Let click call a coroutine function."""
+    """Let click call a coroutine function, and say in one line what the operator can put right."""
 
     @wraps(command)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
-        return asyncio.run(_until_told(command(*args, **kwargs)))
+        mask_stderr()
+        try:
+            with explained():
+                return asyncio.run(_until_told(command(*args, **kwargs)))
+        except Refused as refused:
+            raise Refused(masking()(refused.message), refused.exit_code) from refused
 
     return call
 

@@ -20,19 +20,6 @@ from server.logs import log_to_stderr
 from server.tracing import tracing
 
 
-@click.command()
-@click.option(
-    "--agent",
-    type=click.Choice(["manager", "worker", "evaluator"]),
-    help="Whose prompt to look at.  [default: whichever is to blame]",
-)
-@click.option("--force", is_flag=True, help="Heal even if failures are too few, or it is too soon.")
-@click.option(
-    "--diet",
-    is_flag=True,
-    help="Leave sentences out that nobody misses, of the worker's or the --agent manager's prompt."
-    " Asks for no failures, so it goes not with --force; once for a version.",
-)
 @run_async
 async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""

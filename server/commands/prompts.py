@@ -9,22 +9,10 @@ import click
 from db import prompts as store
 from db.prompts import Agent
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, plain, print_json, print_table
+from server.commands.shown import plain, print_json, print_table
 from server.diffs import unified
 
-agent_argument = click.argument("agent", type=click.Choice(get_args(Agent)))
-version_number = click.IntRange(1, 2**31 - 1)
-note_option = click.option("--note", default="", help="Why.")
 
-
-@click.group()
-def prompts() -> None:
-    """See prompt versions, add one, and change what is live."""
-
-
-@prompts.command("list")
-@click.argument("agent", type=click.Choice(get_args(Agent)), required=False)
-@as_json
 @run_async
 async def list_(agent: Agent | None, as_json: bool) -> None:
     """List the versions of one agent, or of all."""
@@ -55,10 +43,6 @@ async def list_(agent: Agent | None, as_json: bool) -> None:
     )
 
 
-@prompts.command()
-@agent_argument
-@click.argument("version", type=version_number, required=False)
-@as_json
 @run_async
 async def show(agent: Agent, version: int | None, as_json: bool) -> None:
     """Show a version's text; the live one's if no version is named."""
@@ -73,10 +57,6 @@ async def show(agent: Agent, version: int | None, as_json: bool) -> None:
         click.echo(plain(row.text))
 
 
-@prompts.command()
-@agent_argument
-@click.argument("older", type=version_number)
-@click.argument("newer", type=version_number)
 @run_async
 async def diff(agent: Agent, older: int, newer: int) -> None:
     """Show what changed between two versions."""
@@ -86,11 +66,6 @@ async def diff(agent: Agent, older: int, newer: int) -> None:
     click.echo(plain(unified(left, right)) or "the texts are the same")
 
 
-@prompts.command()
-@agent_argument
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--parent", type=version_number, help="The version that it descends from.")
-@note_option
 @run_async
 async def add(agent: Agent, file: str, parent: int | None, note: str) -> None:
     """Store FILE (- for standard input) as a new version. It is not live until activated."""
@@ -115,17 +90,9 @@ def _text(file: str) -> str:
     return text.strip()
 
 
-@prompts.command()
-@agent_argument
-@click.argument("version", type=version_number)
-@click.option("--pin", is_flag=True, help="Never take it back by itself; only say so.")
-@note_option
 @run_async
 async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
-    """Make a version live. The next run uses it; nothing is restarted.
-
-    It is watched, and taken back if it does worse than the one before, unless it is pinned.
-    """
+    """Make a version live. The next run uses it; nothing is restarted."""
     async with opened_database() as database, database.connection() as connection:
         head = await store.head(connection, agent)
         await store.release(
@@ -141,9 +108,6 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
     click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
 
 
-@prompts.command()
-@agent_argument
-@note_option
 @run_async
 async def rollback(agent: Agent, note: str) -> None:
     """Make the version live that was live before the present one."""

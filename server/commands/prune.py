@@ -1,23 +1,14 @@
 """`selfheal prune`: forget what is older than the settings say."""
 
-import click
-
 from db import pruning
 from graph.settings import read_settings
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import print_json, print_table
 
 
-@click.command()
-@as_json
 @run_async
 async def prune(as_json: bool) -> None:
-    """Forget old runs, and earlier states of quiet threads and closed healings.
-
-    The service does so every hour. SELFHEAL_RETENTION_DAYS (90) is for runs,
-    SELFHEAL_STATE_RETENTION_DAYS (7) for states, streamed events and webhooks; 0 keeps for ever.
-    Prompts, releases, receipts, and runs that people marked stay.
-    """
+    """Forget old runs, and earlier states of quiet threads and closed healings."""
     settings = read_settings()
     async with opened_database() as database:
         found = await pruning.prune(

@@ -1,6 +1,5 @@
 """`selfheal runs …`: the run log."""
 
-from typing import get_args
 from uuid import UUID
 
 import click
@@ -8,18 +7,9 @@ import click
 from db import runs as log
 from db.runs import Outcome
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, plain, print_json, print_table
+from server.commands.shown import plain, print_json, print_table
 
 
-@click.group()
-def runs() -> None:
-    """Read the run log."""
-
-
-@runs.command("list")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
-@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only runs of this class.")
-@as_json
 @run_async
 async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
     """List the newest runs."""
@@ -45,9 +35,6 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
     )
 
 
-@runs.command()
-@click.argument("run_id", type=click.UUID)
-@as_json
 @run_async
 async def show(run_id: UUID, as_json: bool) -> None:
     """Show one run: what was asked, what was written, and why it got its verdict."""

@@ -17,7 +17,7 @@ from server.app import (
     create_runner_app,
     create_worker_app,
 )
-from server.binding import listen
+from server.binding import PORTS, listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.listening import serve_until_told
@@ -32,34 +32,13 @@ from server.service import executing, open_service
 from server.tracing import tracing
 from server.writing import Writing
 
-_PORTS = {"all": 8000, "manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}
 
-
-@click.command()
-@click.option(
-    "--role",
-    type=click.Choice(tuple(_PORTS)),
-    default="all",
-    show_default=True,
-    help="Everything, or one role of it. The manager does everything but heal on a schedule.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help="The port. [default: 8000; worker 8001, evaluator 8002, runner 8003]",
-)
-@click.option(
-    "--metrics-port",
-    type=click.IntRange(0, 65535),
-    help="The port of /metrics.  [default: 1000 above the other]",
-)
 @run_async
 async def serve(role: str, host: str, port: int | None, metrics_port: int | None) -> None:
     """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
     settings = read_settings()
     log_to_stderr(settings)
-    port = _PORTS[role] if port is None else port
+    port = PORTS[role] if port is None else port
     if metrics_port is None:
         metrics_port = _metrics_port(port)
     with listen(host, port) as listener, listen(host, metrics_port, "--metrics-port") as metrics:
@@ -83,6 +62,7 @@ async def _serve_agent(
 ) -> None:
     every = settings.optimize_every_seconds if role == "all" else 0
     async with open_service(settings, alone=role == "all") as service:
+        await service.context.model.connect()
         deployment = Deployment(service.database, every or BY_CRONJOB)
         guarded = role == "runner" or await _guarded(settings, service.database, host)
         async with (
@@ -110,6 +90,7 @@ async def _serve_worker(
         open_model(settings, settings.model) as model,
         exposing(metrics, Connections(database)),
     ):
+        await model.connect()
         guarded = settings.role_key is not None
         writing = Writing(database, model, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
@@ -121,6 +102,7 @@ async def _serve_evaluator(
 ) -> None:
     require_judge(settings)
     async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
+        await evaluator.model.connect()
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None

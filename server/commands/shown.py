@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDEST: Final = 100_000
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(value: object) -> None:

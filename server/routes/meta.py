@@ -1,5 +1,6 @@
 """What LangGraph's clients ask of any server."""
 
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,4 +20,4 @@ async def ok() -> dict[str, bool]:
 async def info() -> dict[str, Any]:
     """Tell what this server can do of LangGraph's wire."""
     flags = {"assistants": True, "crons": True, "langsmith": False, "store": False}
-    return {"version": "0.1.0", "flags": flags, "metadata": {}}
+    return {"version": version("selfheal"), "flags": flags, "metadata": {}}

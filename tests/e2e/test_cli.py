@@ -1,6 +1,7 @@
 """The command line, as an operator types it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,25 @@ async def test_a_sandbox_that_was_chosen_and_cannot_be_used_is_named(
     code, out, err = await finished(*command, env=env)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("selfheal: SELFHEAL_SANDBOX: ")
+
+
+_SAYS_WHAT_IT_IMPORTED = """
+import sys
+from server.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
+
+
+async def test_a_pass_that_finds_nothing_to_heal_imports_no_models_client(
+    service_env: dict[str, str],
+) -> None:
+    command = (sys.executable, "-c", _SAYS_WHAT_IT_IMPORTED, "optimize")
+    code, out, err = await finished(*command, env=service_env)
+    assert code == 0, err
+    result, modules = out.splitlines()
+    assert json.loads(result)["outcome"] == "healthy"
+    clients = ("langchain_google_genai", "google.genai", "google.auth", "aiohttp")
+    assert [name for name in modules.split() if name.startswith(clients)] == []

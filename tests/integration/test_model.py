@@ -1,5 +1,6 @@
 """The one model call, through the real client, against faults on the real wire."""
 
+import asyncio
 import time
 from contextlib import aclosing
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from graph import model as model_module
+from graph.context import open_model
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError
 from graph.model import Model
+from graph.settings import SettingsError, read_settings
 from tests.support.stand_in import Asked, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
@@ -165,3 +169,62 @@ async def test_a_shape_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     answer, server = await ask(lambda _: {"mark": 0.25}, monkeypatch, shape=Mark)
     assert answer.content == Mark(mark=0.25)
     assert server.asked[0].fields == {"mark"}
+
+
+async def test_clients_are_built_once_when_the_first_calls_come_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[str] = []
+    build = model_module._client
+
+    def counted(name: str, *rest: Any) -> Any:
+        built.append(name)
+        return build(name, *rest)
+
+    monkeypatch.setattr(model_module, "_client", counted)
+    async with standing_in(lambda _: "hello") as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        async with aclosing(Model((NAME,), timeout=20.0)) as model:
+            assert not built
+            await asyncio.gather(*(model.write("s", "h") for _ in range(4)))
+    assert built == [NAME]
+
+
+async def test_a_client_that_cannot_be_built_after_all_is_a_model_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ImportError("a library of it is missing")
+
+    monkeypatch.setattr(model_module, "_client", broken)
+    async with aclosing(Model((NAME,))) as model:
+        with pytest.raises(ModelUnavailableError, match="cannot be used: ImportError"):
+            await model.write("s", "h")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"SELFHEAL_MODEL": "opnai:x"}, "opnai"),
+        ({"SELFHEAL_MODEL": "anthropic:claude"}, "langchain-anthropic"),
+        ({"GOOGLE_API_KEY": ""}, "GOOGLE_API_KEY"),
+        (
+            {
+                "GOOGLE_API_KEY": "",
+                "SELFHEAL_MODEL": "fake:it",
+                "SELFHEAL_FALLBACK_MODELS": NAME,
+            },
+            "GOOGLE_API_KEY",
+        ),
+    ],
+)
+async def test_a_model_that_cannot_be_used_is_found_when_it_is_opened(
+    settings: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when it is first called, though Gemini's client is built only then."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    known = read_settings()
+    with pytest.raises(SettingsError, match=words):
+        async with open_model(known, known.model):
+            pass

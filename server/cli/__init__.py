@@ -1,0 +1,68 @@
+"""The command line: its commands and their options. `server/commands/` does what they say.
+
+What is declared here needs click alone, so that help is there at once: what does a command takes a
+second and more to import, which happens when it is run (`deferred.py`).
+
+Bad input gets one line that says what is wrong and what to do, and exit code 2.
+"""
+
+import sys
+
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit("selfheal: the service is not installed: run pip install 'selfheal[server]'")
+
+from server.cli.golden import golden
+from server.cli.healings import healings
+from server.cli.keys import keys
+from server.cli.prompts import prompts
+from server.cli.runs import runs
+from server.cli.service import demo, doctor, migrate, optimize, prune, serve
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands as they were added: first what is needed first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="selfheal")
+def selfheal() -> None:
+    """Run an agent service that repairs its own prompts, with evidence."""
+
+
+_COMMANDS: tuple[click.Command, ...] = (
+    *(demo, serve, optimize),
+    *(prompts, runs, healings, golden, keys),
+    *(migrate, doctor, prune),
+)
+for _command in _COMMANDS:
+    selfheal.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        selfheal.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"selfheal: {_line(error)}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        sys.exit(130)
+
+
+def _line(error: click.ClickException) -> str:
+    """Return what is wrong, and after bad usage where the right one is described."""
+    if not isinstance(error, click.UsageError):
+        return error.format_message()
+    where = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+    return f"{error.format_message().rstrip('.')}{where}"

@@ -1,0 +1,36 @@
+"""`selfheal runs …`: the run log."""
+
+from typing import Final
+
+import click
+
+from server.cli.deferred import done_by
+from server.cli.options import as_json, limit
+
+# As db.runs has them, which cannot be imported here: a test compares them.
+OUTCOMES: Final = (
+    *("ok", "failed", "output", "infrastructure"),
+    *("model", "evaluation", "request"),
+)
+
+
+@click.group()
+def runs() -> None:
+    """Read the run log."""
+
+
+@runs.command("list")
+@limit
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs of this class.")
+@as_json
+@done_by("runs:list_")
+def list_() -> None:
+    """List the newest runs."""
+
+
+@runs.command()
+@click.argument("run_id", type=click.UUID)
+@as_json
+@done_by("runs:show")
+def show() -> None:
+    """Show one run: what was asked, what was written, and why it got its verdict."""
