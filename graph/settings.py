@@ -5,12 +5,15 @@ import binascii
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ProposerName = Literal["writer", "gepa"]
+
+_PASSWORD = re.compile(r"//[^/:]*:(.*)@")  # also of a URL that is malformed: to the last @
 
 
 class SettingsError(Exception):
@@ -119,9 +122,19 @@ class Settings(BaseSettings):
         return self.judge_model or self.model
 
     @property
-    def optimizes_by(self) -> str:
-        """The model of the diagnostician and of the writer of prompts."""
-        return self.optimizer_model or self.model
+    def secrets(self) -> frozenset[str]:
+        """Every text that no message may hold: the secret settings, passwords of URLs on their own.
+
+        The passwords as they are written and as they are meant, since a URL has them in escapes.
+        """
+        found: set[str] = set()
+        for each in vars(self).values():
+            if isinstance(each, SecretStr):
+                text = each.get_secret_value()
+                found.update((text, *text.split(",")))
+                if password := _PASSWORD.search(text):
+                    found.update((password[1], unquote(password[1])))
+        return frozenset(found)
 
 
 def _signing_keys(secrets: SecretStr) -> tuple[bytes, ...]:
