@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ProposerName = Literal["writer", "gepa"]
 
-_PASSWORD = re.compile(r"//[^/:]*:(.*)@")  # also of a URL that is malformed: to the last @
+# Of a URL, a malformed one too: to its last @; of libpq's own form: its password.
+_PASSWORDS = (re.compile(r"//[^/:]*:(.*)@"), re.compile(r"password\s*=\s*'?([^'\s]+)"))
 
 
 class SettingsError(Exception):
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
             if isinstance(each, SecretStr):
                 text = each.get_secret_value()
                 found.update((text, *text.split(",")))
-                if password := _PASSWORD.search(text):
+                for password in filter(None, (each.search(text) for each in _PASSWORDS)):
                     found.update((password[1], unquote(password[1])))
         return frozenset(found)
 

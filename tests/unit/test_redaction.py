@@ -46,6 +46,12 @@ def test_a_quotation_of_what_was_sent_is_left_out() -> None:
     assert shown(said, sent=sent) == "Invalid text: '…' at part 0"
 
 
+def test_no_part_of_a_secret_is_left_where_the_text_is_cut() -> None:
+    for place in range(1970, 2001):
+        query = "https://host.example/?" + "q" * (place - 23)
+        assert "plain" not in shown(f"{query} plainsecretofwords", ["plainsecretofwords"])
+
+
 def test_short_values_are_no_secrets() -> None:
     assert shown("a bad request", ["a", ""]) == "a bad request"
 

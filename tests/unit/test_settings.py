@@ -3,7 +3,7 @@
 import pytest
 
 from graph.context import require_model
-from graph.settings import SettingsError, read_settings
+from graph.settings import Settings, SettingsError, read_settings
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -38,6 +38,25 @@ def test_a_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "very-secret")
     monkeypatch.setenv("DATABASE_URL", "postgres://me:very-secret@host/db")
     assert "very-secret" not in repr(read_settings())
+
+
+def test_every_secret_is_known_so_that_no_message_shows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signing = "whsec_" + "a" * 40
+    values = {
+        "DATABASE_URL": "postgresql://me:p%40ss@word@host/db",
+        "SELFHEAL_DIRECT_DATABASE_URL": "host=h password=other-password dbname=d",
+        "SELFHEAL_WEBHOOK_SECRET": f"{signing},{signing}bbbb",
+    }
+    for name, field in Settings.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            env = str(field.validation_alias or f"SELFHEAL_{name.upper()}")
+            values.setdefault(env, f"a secret of 32 characters for {env}")
+    for env, value in values.items():
+        monkeypatch.setenv(env, value)
+    parts = {"p%40ss@word", "p@ss@word", "other-password", signing, f"{signing}bbbb"}
+    assert {*values.values(), *parts} <= read_settings().secrets
 
 
 def test_without_a_key_the_ways_are_named() -> None:
