@@ -61,7 +61,11 @@ async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
     for found in await asyncio.gather(*checks):
         yield found
     yield _proposer(settings)
-    reports = await survey()
+    try:
+        reports = await survey()
+    except Exception as error:
+        yield _broken("sandbox", error)
+        return
     for report in reports:
         yield Diagnosis(
             f"sandbox {report.name}", report.ok, report.reason, report.mend, needed=False
@@ -80,7 +84,12 @@ async def _checked(name: str, check: Awaitable[Diagnosis]) -> Diagnosis:
     try:
         return await check
     except Exception as error:
-        return Diagnosis(name, False, f"the check failed: {type(error).__name__}")
+        return _broken(name, error)
+
+
+def _broken(name: str, error: Exception) -> Diagnosis:
+    """Return the finding of a check that failed in a way that it does not know: its kind alone."""
+    return Diagnosis(name, False, f"the check failed: {type(error).__name__}")
 
 
 async def _database(settings: Settings) -> Diagnosis:
