@@ -250,7 +250,7 @@ async def open_model(
     try:
         model = Model(
             [each.name for each in chosen],
-            api_key=chosen[0].key,
+            keys={each.name: each.key for each in chosen},
             timeout=seconds or settings.model_timeout_seconds,
             secrets=settings.secrets,
         )

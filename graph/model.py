@@ -9,7 +9,7 @@ import json
 import logging
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from time import monotonic
@@ -76,8 +76,8 @@ class Model:
 
     Args:
         names: `provider:model`, the first choice first.
-        api_key: the key of the first choice's provider, where it is not the one in the
-            environment; no other provider gets it.
+        keys: by name, what a model is called with, where that is not its provider's key in the
+            environment.
         timeout: seconds for a call as a whole, retries and waits included.
         secrets: texts that no error message may hold, beside the clients' own keys.
 
@@ -89,16 +89,13 @@ class Model:
         self,
         names: Sequence[str],
         *,
-        api_key: SecretStr | None = None,
+        keys: Mapping[str, SecretStr | None] | None = None,
         timeout: float = 120.0,
         secrets: Collection[str] = (),
     ) -> None:
         self.name = names[0]
-        first = _provider(names[0])
-        self._clients = [
-            _client(name, api_key if _provider(name) == first else None, timeout, secrets)
-            for name in names
-        ]
+        known = keys or {}
+        self._clients = [_client(name, known.get(name), timeout, secrets) for name in names]
         self._shaped: dict[tuple[str, type[BaseModel]], Runnable[Any, Any]] = {}
         self._timeout = timeout
         self._noted = ""
@@ -184,10 +181,6 @@ def _all_of(failures: Sequence[RunError]) -> RunError:
     whole = type(failures[-1])("; ".join(map(str, failures)))
     whole.__cause__ = failures[-1]
     return whole
-
-
-def _provider(name: str) -> str:
-    return name.partition(":")[0]
 
 
 def _client(

@@ -278,9 +278,14 @@ async def test_a_key_goes_to_its_own_provider_alone(monkeypatch: pytest.MonkeyPa
         return GenericFakeChatModel(messages=iter([]))
 
     monkeypatch.setattr("graph.model.init_chat_model", init)
-    names = ("google_genai:a", "google_genai:b", "openai:c")
-    Model(names, api_key=SecretStr("of the judge"))
-    assert given == {names[0]: "of the judge", names[1]: "of the judge", names[2]: None}
+    monkeypatch.setenv("SELFHEAL_JUDGE_API_KEY", "of the judge")
+    monkeypatch.setenv("SELFHEAL_FALLBACK_MODELS", "google_genai:b,openai:c")
+    settings = read_settings()
+    async with open_model(settings, models_for(settings, "judge")):
+        assert given == {NAME: "of the judge", "google_genai:b": "of the judge", "openai:c": None}
+    given.clear()
+    async with open_model(settings, models_for(settings, "agent")):
+        assert set(given.values()) == {None}
 
 
 @pytest.mark.parametrize(
@@ -376,7 +381,7 @@ def test_a_client_that_refuses_its_options_quotes_none_of_them(
 
     monkeypatch.setattr("graph.model.init_chat_model", init)
     with pytest.raises(ModelSetupError, match="api_key: Input should be a valid integer") as caught:
-        Model((NAME,), api_key=SecretStr("plain words"))
+        Model((NAME,), keys={NAME: SecretStr("plain words")})
     assert "plain words" not in str(caught.value)
 
 
