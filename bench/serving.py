@@ -91,7 +91,10 @@ async def graph_in_process() -> AsyncIterator[Call]:
 
 async def _served(client: httpx.AsyncClient) -> object:
     answer = await client.post("/runs/wait", json={"assistant_id": "agent", "input": REQUEST})
-    return answer.json()["evaluation"]
+    result = answer.json()
+    if "evaluation" not in result:
+        raise RuntimeError(f"a run gave no verdict: {result.get('__error__', result)}")
+    return result["evaluation"]
 
 
 async def overhead(rounds: int) -> None:

@@ -86,6 +86,16 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Errors:
+    """Runs without a verdict for a reason that is no prompt's: how many, and the newest one's."""
+
+    count: int
+    run_id: UUID
+    outcome: Outcome
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """What a person said of a run: a score from 0 to 1 and perhaps why."""
 
@@ -276,11 +286,10 @@ async def window(
     return await cursor.fetchall()
 
 
-async def errors(connection: Connection, *, minutes: int) -> int:
-    """Count the runs of the last minutes that failed for a reason that is no prompt's."""
-    cursor = await connection.execute(_SQL["errors"], {"minutes": minutes})
-    row = await cursor.fetchone()
-    return int(row["n"]) if row else 0
+async def errors(connection: Connection, *, minutes: int) -> Errors | None:
+    """Return the runs of the last minutes that failed for a reason that is no prompt's, if any."""
+    cursor = connection.cursor(row_factory=class_row(Errors))
+    return await (await cursor.execute(_SQL["errors"], {"minutes": minutes})).fetchone()
 
 
 async def of_ids(connection: Connection, ids: Sequence[UUID]) -> list[Run]:

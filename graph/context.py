@@ -1,9 +1,9 @@
 """What one run is given beside its input, and where it comes from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from langgraph.runtime import Runtime
@@ -15,11 +15,11 @@ from db.pool import Database
 from db.prompts import Agent, Prompt
 from graph.data import open_data
 from graph.evaluation import Evaluator
-from graph.model import Model
+from graph.model import Model, ModelSetupError
 from graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
 from graph.sandbox.counted import Counted
 from graph.sandbox.select import open_sandbox
-from graph.settings import Settings, SettingsError, read_settings
+from graph.settings import Settings, SettingsError, read_settings, secret_values
 from graph.verdict import Grading
 
 
@@ -120,7 +120,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Co
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(open_model(settings, settings.model))
+        model = await stack.enter_async_context(open_model(settings, models_for(settings, "agent")))
         opening = _remote_evaluator if settings.evaluator_url else open_evaluator
         evaluator = await stack.enter_async_context(opening(settings))
         worker = None
@@ -135,7 +135,7 @@ async def _remote_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
     assert settings.evaluator_url is not None  # noqa: S101 - that is why we are called
     async with (
         calling(settings.evaluator_url, settings.role_key, _timeout(settings)) as client,
-        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
+        open_model(settings, models_for(settings, "judge")) as judge,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
         yield RemoteEvaluator(ElsewhereSandbox(), judge, grading, Role("evaluator", client))
@@ -156,10 +156,60 @@ async def open_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
     """
     async with (
         open_sandbox(settings.sandbox) as sandbox,
-        open_model(settings, settings.judges_by, settings.judge_api_key) as judge,
+        open_model(settings, models_for(settings, "judge")) as judge,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
         yield Evaluator(Counted(sandbox), judge, grading)
+
+
+ModelUse = Literal["agent", "judge", "optimizer"]
+
+_WITHOUT_KEY: Final[dict[str, str]] = {
+    "agent": "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
+    " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
+    " which starts a simulated Gemini",
+    "judge": "the judge cannot be called: set SELFHEAL_JUDGE_API_KEY or GOOGLE_API_KEY, or"
+    " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model, what it is used for, and the setting that names it.
+
+    `key` is what it is called with, where that is not its provider's key in the environment.
+    """
+
+    use: ModelUse
+    setting: str
+    name: str
+    key: SecretStr | None = None
+    fallback: bool = False
+
+
+def models_for(settings: Settings, use: ModelUse) -> tuple[ModelChoice, ...]:
+    """Return the models for a use, the first choice first, its fall-backs behind it."""
+    named = {
+        "agent": ("SELFHEAL_MODEL", settings.model, None),
+        "judge": ("SELFHEAL_JUDGE_MODEL", settings.judge_model, settings.judge_api_key),
+        "optimizer": ("SELFHEAL_OPTIMIZER_MODEL", settings.optimizer_model, None),
+    }
+    setting, name, key = named[use]
+    first = ModelChoice(use, setting if name else "SELFHEAL_MODEL", name or settings.model, key)
+    return first, *(
+        ModelChoice(use, "SELFHEAL_FALLBACK_MODELS", each, _same_provider(first, each), True)
+        for each in settings.fallback_models
+    )
+
+
+def every_model(settings: Settings) -> list[ModelChoice]:
+    """Return all models that the settings name, each once for each key that it is called with."""
+    uses: tuple[ModelUse, ...] = ("agent", "judge", "optimizer")
+    found: dict[tuple[str, SecretStr | None], ModelChoice] = {}
+    for use in uses:
+        for each in models_for(settings, use):
+            found.setdefault((each.name, _key(settings, each)), each)
+    return list(found.values())
 
 
 def require_model(settings: Settings) -> None:
@@ -168,12 +218,7 @@ def require_model(settings: Settings) -> None:
     Raises:
         SettingsError: no model can be called: there is no key for Gemini, and no other is named.
     """
-    if _lacks_key(settings.model, settings.google_api_key):
-        raise SettingsError(
-            "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
-            " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
-            " which starts a simulated Gemini"
-        )
+    _require_key(settings, models_for(settings, "agent")[0])
     require_judge(settings)
 
 
@@ -183,35 +228,54 @@ def require_judge(settings: Settings) -> None:
     Raises:
         SettingsError: there is no key for the judge.
     """
-    if _lacks_key(settings.judges_by, settings.judge_api_key or settings.google_api_key):
-        raise SettingsError(
-            "the judge cannot be called: set SELFHEAL_JUDGE_API_KEY or GOOGLE_API_KEY, or"
-            " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…)"
-        )
-
-
-def _lacks_key(name: str, key: SecretStr | None) -> bool:
-    return name.startswith("google_genai:") and key is None
+    _require_key(settings, models_for(settings, "judge")[0])
 
 
 @asynccontextmanager
 async def open_model(
-    settings: Settings, name: str, key: SecretStr | None = None
+    settings: Settings, chosen: Sequence[ModelChoice], seconds: float | None = None
 ) -> AsyncIterator[Model]:
-    """Open a model with the configured fall-backs.
+    """Open a model with its fall-backs.
+
+    Args:
+        settings: where the models are from.
+        chosen: the first choice, then its fall-backs.
+        seconds: for a call as a whole; else as the settings say.
 
     Raises:
-        SettingsError: it cannot be used.
+        SettingsError: one of them cannot be used; the message names the setting that it is from.
     """
-    names = (name, *settings.fallback_models)
-    for each in names:
-        if _lacks_key(each, key or settings.google_api_key):
-            raise SettingsError(f"{each} cannot be called: set GOOGLE_API_KEY")
+    for each in chosen:
+        _require_key(settings, each)
     try:
-        model = Model(names, api_key=key, timeout=settings.model_timeout_seconds)
-    except (ImportError, ValueError) as error:
-        raise SettingsError(f"SELFHEAL_MODEL: {name} cannot be used: {error}") from error
+        model = Model(
+            [each.name for each in chosen],
+            keys={each.name: each.key for each in chosen},
+            timeout=seconds or settings.model_timeout_seconds,
+            secrets=frozenset(secret_values()),
+        )
+    except ModelSetupError as error:
+        setting = next(each.setting for each in chosen if each.name == error.model)
+        raise SettingsError(f"{setting}: {error}") from error
     try:
         yield model
     finally:
         await model.aclose()
+
+
+def _same_provider(first: ModelChoice, name: str) -> SecretStr | None:
+    """Return the first choice's key for a fall-back, if it is of the same provider."""
+    return first.key if name.partition(":")[0] == first.name.partition(":")[0] else None
+
+
+def _key(settings: Settings, choice: ModelChoice) -> SecretStr | None:
+    """Return the key that a model is called with, as far as the settings know it."""
+    gemini = choice.name.startswith("google_genai:")
+    return choice.key or (settings.google_api_key if gemini else None)
+
+
+def _require_key(settings: Settings, choice: ModelChoice) -> None:
+    if not choice.name.startswith("google_genai:") or _key(settings, choice):
+        return
+    general = f"{choice.setting}: {choice.name} cannot be called: set GOOGLE_API_KEY"
+    raise SettingsError(general if choice.fallback else _WITHOUT_KEY.get(choice.use, general))

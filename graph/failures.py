@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from langchain_core.exceptions import (
@@ -18,6 +19,7 @@ from langchain_core.exceptions import (
 
 from graph.errors import InfrastructureError, ModelUnavailableError, RequestError, RunError
 from graph.metrics import CallOutcome
+from graph.redaction import shown
 
 _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
@@ -37,26 +39,66 @@ class Failure:
     worked: bool = False
 
 
-def classify(error: Exception, model: str) -> Failure:
+def classify(
+    error: Exception, model: str, secrets: Collection[str] = (), sent: str = ""
+) -> Failure:
     """Return what an exception of the client means.
 
-    No message repeats the client's own text: it may carry addresses, headers or keys.
+    A message repeats of another's text only the reason in the body of a refusal, status word and
+    message, as `redaction.shown` leaves it: the rest may carry addresses, headers or keys.
+
+    Args:
+        error: what the client raised.
+        model: the name of the model that was called.
+        secrets: texts that no message may hold, the key among them.
+        sent: what the model was sent, which no message repeats.
     """
+    because = reason(error, secrets, sent)
+    because = f": {because}" if because else ""
     if isinstance(error, ContextOverflowError):
-        return Failure(RequestError(f"the request is too long for {model}"), "refused")
+        return Failure(RequestError(f"the request is too long for {model}{because}"), "refused")
     if isinstance(error, ModelNotFoundError) or _status(error) == 404:
-        return Failure(ModelUnavailableError(f"{model} does not exist or was retired"), "retired")
+        gone = ModelUnavailableError(f"{model} does not exist or was retired{because}")
+        return Failure(gone, "retired")
     if isinstance(error, ModelAuthenticationError | ModelPermissionDeniedError):
-        return Failure(ModelUnavailableError(f"the key may not use {model}"), "denied")
+        return Failure(ModelUnavailableError(f"the key may not use {model}{because}"), "denied")
     if isinstance(error, ModelInvalidRequestError):
-        return _refused(error, model)
+        return _refused(error, model, because)
     if isinstance(error, ModelRateLimitError) or _status(error) == 429:
-        limit = InfrastructureError(f"{model}: rate limit")
+        limit = InfrastructureError(f"{model}: rate limit{because}")
         return Failure(limit, "limited", True, _asked_wait(error))
-    return _of_the_server(error, model)
+    return _of_the_server(error, model, because)
 
 
-def _of_the_server(error: Exception, model: str) -> Failure:
+def reason(error: Exception, secrets: Collection[str] = (), sent: str = "") -> str:
+    """Return the provider's own reason for a refusal, or "": "STATUS: message", redacted.
+
+    It is read from the JSON body that the clients' exceptions keep (`details` of Google's, `body`
+    of OpenAI's and Anthropic's), never from the exception's own text.
+    """
+    for each in _chain(error):
+        body = getattr(each, "details", None) or getattr(each, "body", None)
+        if isinstance(body, list) and len(body) == 1:
+            body = body[0]
+        if isinstance(body, dict) and (said := _reason_in(body)):
+            return shown(said, secrets, sent)
+    return ""
+
+
+def _reason_in(body: Mapping[str, Any]) -> str:
+    """Return the reason in an error's body, without a message that is a page (a proxy's)."""
+    inner = body.get("error", body)
+    if not isinstance(inner, dict):
+        inner = {"message": inner}
+    words = [inner.get(name) for name in ("status", "type", "code")]
+    word = next((each for each in words if isinstance(each, str)), "")
+    message = inner.get("message")
+    if not isinstance(message, str) or message.lstrip().startswith("<"):
+        message = ""
+    return ": ".join(each for each in (word, message) if each)
+
+
+def _of_the_server(error: Exception, model: str, because: str) -> Failure:
     """Return the failures that are nobody's choice: all may pass but a client error."""
     if isinstance(error, json.JSONDecodeError):
         garbled = InfrastructureError(f"{model}: the server answered with no JSON")
@@ -69,19 +111,20 @@ def _of_the_server(error: Exception, model: str) -> Failure:
         away = InfrastructureError(f"{model} cannot be reached")
         return Failure(away, "away", True, worked=cut)
     status = _status(error)
+    kind = status or type(error).__name__
     return Failure(
-        InfrastructureError(f"{model}: the call failed ({status or type(error).__name__})"),
+        InfrastructureError(f"{model}: the call failed ({kind}){because}"),
         "error",
         passing=status is None or status >= 500,
         wait=_asked_wait(error),
     )
 
 
-def _refused(error: Exception, model: str) -> Failure:
+def _refused(error: Exception, model: str, because: str) -> Failure:
     """Tell a bad key, which Gemini reports as a bad request, from a bad request."""
     if "API_KEY" in str(error) or "API key" in str(error):
-        return Failure(ModelUnavailableError(f"the key may not use {model}"), "denied")
-    return Failure(ModelUnavailableError(f"{model} refused the call as invalid"), "refused")
+        return Failure(ModelUnavailableError(f"the key may not use {model}{because}"), "denied")
+    return Failure(ModelUnavailableError(f"{model} refused the call{because}"), "refused")
 
 
 def _unreachable(error: Exception) -> bool:

@@ -6,9 +6,12 @@ import asyncio
 import importlib.util
 import itertools
 import json
+import logging
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -18,20 +21,24 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from db.text import clean, storable
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
 from graph.metering import count
 from graph.metrics import MODEL_CALLS, MODEL_FALLBACKS, MODEL_TOKENS, Caller
+from graph.redaction import shown
 from graph.state import Usage
+
+logger = logging.getLogger(__name__)
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Content = TypeVar("Content")
 
 _RETRIES = 4
 _FIRST_WAIT = 0.5
+_PACKAGE = re.compile(r"\blangchain-[\w-]+")
 _FINISHED = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
 
 
@@ -44,25 +51,61 @@ class Answer(Generic[Content]):
     usage: Usage
 
 
+class ModelSetupError(Exception):
+    """No client can be made for a model; the message says why, without any secret.
+
+    Attributes:
+        model: its name, `provider:model`.
+    """
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(f"{model} cannot be used: {why}")
+        self.model = model
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A model's client. `secrets` are what no message about its calls may hold."""
+
+    name: str
+    chat: BaseChatModel
+    secrets: frozenset[str]
+
+
 class Model:
     """A chat model with its fall-backs, shared by all runs of a process.
 
     Args:
         names: `provider:model`, the first choice first.
-        api_key: the provider's key, where it is not the one in the environment.
+        keys: by name, what a model is called with, where that is not its provider's key in the
+            environment.
         timeout: seconds for a call as a whole, retries and waits included.
+        secrets: texts that no error message may hold, beside the clients' own keys.
+
+    Raises:
+        ModelSetupError: one of the models cannot be used.
     """
 
     def __init__(
-        self, names: Sequence[str], *, api_key: SecretStr | None = None, timeout: float = 120.0
+        self,
+        names: Sequence[str],
+        *,
+        keys: Mapping[str, SecretStr | None] | None = None,
+        timeout: float = 120.0,
+        secrets: Collection[str] = (),
     ) -> None:
         self.name = names[0]
+        known = keys or {}
         self._clients = [
-            (name, _Deferred(partial(_client, name, api_key, timeout), at_once=not _may_wait(name)))
+            _Deferred(
+                partial(_client, name, known.get(name), timeout, secrets),
+                at_once=not _may_wait(name),
+            )
             for name in names
         ]
         self._shaped: dict[tuple[str, type[BaseModel]], Runnable[Any, Any]] = {}
         self._timeout = timeout
+        self._noted = ""
 
     async def write(self, system: str, human: str, caller: Caller = "optimizer") -> Answer[str]:
         """Return an answer in free text; the call is counted as its caller's.
@@ -99,32 +142,41 @@ class Model:
         Each has an equal share of the time that is left, so that a dead model leaves some.
         """
         messages = [SystemMessage(system), HumanMessage(human)]
-        failure: RunError = ModelUnavailableError("no model is configured")
+        failures: list[RunError] = []
         clients = await self.connect()
         end = monotonic() + self._timeout
-        for position, (name, client) in enumerate(clients):
-            bound = self._shape(name, client, shape) if shape else client
+        for position, client in enumerate(clients):
+            bound = self._shape(client, shape) if shape else client.chat
             share = (end - monotonic()) / (len(clients) - position)
             try:
-                message = await _patiently(name, bound, messages, share, caller)
+                message = await _patiently(client, bound, messages, share, caller)
             except (ModelUnavailableError, InfrastructureError) as error:
-                failure = error
+                failures.append(error)
             else:
+                self._note_fallback(client, failures)
                 MODEL_FALLBACKS.inc(int(position > 0))
                 return _finished(message)
-        raise failure
+        raise _all_of(failures)
 
-    def _shape(
-        self, name: str, client: BaseChatModel, shape: type[BaseModel]
-    ) -> Runnable[Any, Any]:
+    def _note_fallback(self, client: _Client, failures: Sequence[RunError]) -> None:
+        """Log why a fall-back had to answer: a run that ends well says nothing of it.
+
+        Once for each cause in a row, since a model that was retired fails at every call.
+        """
+        cause = str(_all_of(failures)) if failures else ""
+        if cause and cause != self._noted:
+            logger.warning("%s answered in place of another: %s", client.name, cause)
+        self._noted = cause
+
+    def _shape(self, client: _Client, shape: type[BaseModel]) -> Runnable[Any, Any]:
         """Return the client that fills a shape; its schemas cost 6 ms, so it is made once."""
-        if (name, shape) not in self._shaped:
-            bound = client.with_structured_output(shape, include_raw=True)
-            self._shaped[name, shape] = bound
-        return self._shaped[name, shape]
+        if (client.name, shape) not in self._shaped:
+            bound = client.chat.with_structured_output(shape, include_raw=True)
+            self._shaped[client.name, shape] = bound
+        return self._shaped[client.name, shape]
 
-    async def connect(self) -> list[tuple[str, BaseChatModel]]:
-        """Return all clients with their models' names; those that were deferred are built now.
+    async def connect(self) -> list[_Client]:
+        """Return all clients; those that were deferred are built now.
 
         A service does so when it starts: else its first caller waits for it.
 
@@ -132,15 +184,14 @@ class Model:
             ModelUnavailableError: one cannot be built after all: its package does not work.
         """
         try:
-            return [(name, await client.get()) for name, client in self._clients]
-        except Exception as error:
-            what = f"{self.name} cannot be used: {type(error).__name__}"
-            raise ModelUnavailableError(what) from error
+            return [await each.get() for each in self._clients]
+        except ModelSetupError as error:
+            raise ModelUnavailableError(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the connections of all clients that can be closed."""
-        for _, client in self._clients:
-            if close := getattr(client.built, "aclose", None):
+        for client in self._clients:
+            if client.built and (close := getattr(client.built.chat, "aclose", None)):
                 await close()
 
 
@@ -171,42 +222,88 @@ def _may_wait(name: str) -> bool:
     )
 
 
-def _client(name: str, api_key: SecretStr | None, timeout: float) -> BaseChatModel:
+def _all_of(failures: Sequence[RunError]) -> RunError:
+    """Return the last failure with the words of all, the first choice's first: it is the cause."""
+    if len(failures) == 1:
+        return failures[0]
+    whole = type(failures[-1])("; ".join(map(str, failures)))
+    whole.__cause__ = failures[-1]
+    return whole
+
+
+def _client(
+    name: str, api_key: SecretStr | None, timeout: float, secrets: Collection[str]
+) -> _Client:
     """Build a client that makes a single attempt: the waiting is ours, since the library's
     ignores what the server asks for.
+
+    Raises:
+        ModelSetupError: it cannot be built.
     """
+    provider, _, model = name.partition(":")
     options: dict[str, Any] = {"max_retries": 1, "timeout": timeout}
     if api_key is not None:
         options["api_key"] = api_key.get_secret_value()
-    if name.startswith("google_genai:") and importlib.util.find_spec("aiohttp"):
+    if provider == "google_genai" and importlib.util.find_spec("aiohttp"):
         # With aiohttp installed the SDK would switch to it, and its time-outs are other errors.
         options["client_args"] = {"transport": httpx.AsyncHTTPTransport()}
-    model: BaseChatModel = init_chat_model(name, **options)
-    return model
+    try:
+        chat: BaseChatModel = init_chat_model(model, model_provider=provider, **options)
+    except Exception as error:  # every provider's package raises its own
+        given = [*secrets, *([options["api_key"]] if api_key else [])]
+        raise ModelSetupError(name, _why(error, provider, given)) from error
+    own = [each for each in vars(chat).values() if isinstance(each, SecretStr)]
+    return _Client(name, chat, frozenset((*secrets, *(each.get_secret_value() for each in own))))
+
+
+def _why(error: Exception, provider: str, secrets: Collection[str]) -> str:
+    """Say why a client cannot be built: what is missing, or else what its package says of it."""
+    if isinstance(error, ImportError) and (needed := _PACKAGE.search(str(error))):
+        return f"the package {needed[0]} is not installed (pip install {needed[0]})"
+    unsupported, _, known = str(error).partition("Supported model providers are:")
+    if known and unsupported.startswith("Unsupported provider"):
+        nearest = get_close_matches(provider, re.findall(r"\w+", known), 1)
+        meant = f"; did you mean {nearest[0]}?" if nearest else ""
+        return f"there is no provider {provider}{meant}"
+    if isinstance(error, ValidationError):  # its own text quotes the input, the key included
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        return shown(f"{place}: {first['msg']}" if place else first["msg"], secrets)
+    return shown(f"{type(error).__name__}: {error}", secrets)
 
 
 async def _patiently(
-    name: str, client: Runnable[Any, Any], messages: list[Any], seconds: float, caller: Caller
+    client: _Client, bound: Runnable[Any, Any], messages: list[Any], seconds: float, caller: Caller
 ) -> AIMessage:
     """Call until there is an answer, or waiting cannot mend the failure, or not in time."""
     end = monotonic() + seconds
+    before: RunError | None = None
     for attempt in itertools.count():
         try:
             async with asyncio.timeout(end - monotonic()):
-                return await _counted(client, messages, caller)
+                return await _counted(bound, messages, caller)
         except RunError:
             raise
         except Exception as error:
-            failure = classify(error, name)
+            sent = " ".join(each.text for each in messages)
+            failure = classify(error, client.name, client.secrets, sent)
             MODEL_CALLS.labels(caller, failure.kind).inc()
             if not failure.worked:
                 count(calls=-1)
             wait = _wait(failure, attempt)
             # A wait that outlasts the time is not begun: the caller can do better with it.
             if not failure.passing or attempt >= _RETRIES or monotonic() + wait >= end:
-                raise failure.error from error
+                raise _with(failure, before) from error
+            before = failure.error
         await asyncio.sleep(wait)
     raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _with(failure: Failure, before: RunError | None) -> RunError:
+    """Return a failure's error; of a time-out, with the words of what took the time before it."""
+    if failure.kind != "timeout" or before is None:
+        return failure.error
+    return type(failure.error)(f"{failure.error}; before that: {before}")
 
 
 async def _counted(client: Runnable[Any, Any], messages: list[Any], caller: Caller) -> AIMessage:

@@ -289,11 +289,6 @@ class Settings(BaseSettings):
         """The judge's model."""
         return self.judge_model or self.model
 
-    @property
-    def optimizes_by(self) -> str:
-        """The model of the diagnostician and of the writer of prompts."""
-        return self.optimizer_model or self.model
-
 
 def variables(name: str) -> tuple[str, ...]:
     """Return the environment variables of a field of Settings: its own first, then older names."""
@@ -316,7 +311,8 @@ def secret_values() -> Iterator[str]:
         for value in filter(None, map(os.environ.get, variables(name))):
             yield value
             yield from secrets_of(value)
-            yield from (each.partition("=")[2].strip() for each in value.split(","))
+            for each in value.split(","):
+                yield from (each.strip(), each.partition("=")[2].strip())
 
 
 def read_settings() -> Settings:

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from db.healings import Hold
 from db.pool import Database
-from graph.context import Context, open_model, opened
+from graph.context import Context, models_for, open_model, opened
 from graph.model import Model
 from graph.settings import ProposerName, Settings
 from optimizer.proposers.chosen import require
@@ -80,7 +80,7 @@ async def open_doctor(
         SettingsError: the optimizer's model cannot be used, or its proposer is not installed.
     """
     require(settings.proposer)
-    async with open_model(settings, settings.optimizes_by) as model:
+    async with open_model(settings, models_for(settings, "optimizer")) as model:
         # Candidates are no versions yet, so their trials are made here, not by the worker's role.
         own = replace(agent, worker=None)
         yield Doctor(database, own, model, Rules.of(settings), public_url=settings.public_url)

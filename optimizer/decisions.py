@@ -200,7 +200,9 @@ def _ending(record: Record) -> tuple[str, str]:
     decided = _decided(record)
     if record["gave_up"]:
         return endings.gave_up(decided and decided.outcome, record["reason"])
-    return decided or endings.rejected(record["gates"], record["candidates"])
+    return decided or endings.rejected(
+        record["gates"], record["candidates"], record.get("unjudged")
+    )
 
 
 def _decided(record: Record) -> endings.Ending | None:
@@ -210,7 +212,7 @@ def _decided(record: Record) -> endings.Ending | None:
     if judge and drift.freezes(judge, record["asked_about"], diet=on_diet(record)):
         return endings.frozen(judge)
     if on_diet(record) and record["candidates"] and not record["gates"]:
-        return endings.lean(record["candidates"])
+        return endings.lean(record["candidates"], record.get("unjudged"))
     if not release:
         return None
     if release["void"]:

@@ -13,7 +13,15 @@ from graph.judge import CALLS_AN_OPINION
 from optimizer.context import Doctor
 from optimizer.statistics import fewer_than_usual
 from optimizer.trials import pay
-from optimizer.verdicts import Agreement, GoldenVerdict, Opinion, agreement, ask, golden_verdicts
+from optimizer.verdicts import (
+    Agreement,
+    GoldenVerdict,
+    Opinion,
+    agreement,
+    ask,
+    first_error,
+    golden_verdicts,
+)
 
 EVERY: Final = 3  # asked first: a third of the golden verdicts, of every kind
 DRIFT_AT: Final = 0.01
@@ -211,7 +219,10 @@ async def _ask(
         opinions, _ = await pay(doctor, healing_id, CALLS_AN_OPINION * len(verdicts), work)
     answered = sum(each.score is not None for each in opinions)
     if answered < LEAST_ANSWERED * len(opinions):
-        raise EvaluationError(f"the judge answered {answered} of {len(opinions)} golden verdicts")
+        raise EvaluationError(
+            f"the judge answered {answered} of {len(opinions)} golden verdicts; the first without"
+            f" an answer: {first_error(opinions)}"
+        )
     return opinions
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from db.healings import Outcome
 from optimizer.drift import Finding
 from optimizer.release import Action, Plan
-from optimizer.state import Proposal
+from optimizer.state import Proposal, Unjudged
 from optimizer.trimming import nothing_goes
 
 _OUTCOMES: Final[Mapping[Action, Outcome]] = {
@@ -14,6 +14,8 @@ _OUTCOMES: Final[Mapping[Action, Outcome]] = {
     "canary": "canary",
     "stage": "needs_approval",
 }
+
+_MANY: Final = 0.5  # of the trials: from here on their fault is part of the reason
 
 
 class Ending(NamedTuple):
@@ -29,9 +31,9 @@ def frozen(judge: Finding) -> Ending:
     return Ending("frozen", f"{why}: {judge.words()}")
 
 
-def lean(proposals: Sequence[Proposal]) -> Ending:
+def lean(proposals: Sequence[Proposal], unjudged: Unjudged | None = None) -> Ending:
     """End a diet in which no sentence can go."""
-    return Ending("healthy", nothing_goes(proposals))
+    return Ending("healthy", nothing_goes(proposals) + _cause(unjudged))
 
 
 def released(planned: Plan, gate_reason: str) -> Ending:
@@ -46,15 +48,38 @@ def void(why: str) -> Ending:
     return Ending("rejected", f"the proof is void: {why}")
 
 
-def rejected(gates: Sequence[Mapping[str, Any]], proposals: Sequence[Proposal]) -> Ending:
-    """End without a candidate that the gate let pass."""
+def rejected(
+    gates: Sequence[Mapping[str, Any]],
+    proposals: Sequence[Proposal],
+    unjudged: Unjudged | None = None,
+) -> Ending:
+    """End without a candidate that the gate let pass.
+
+    Args:
+        gates: what each gate has come to.
+        proposals: the candidates, with what became of them.
+        unjudged: the trials without a verdict: if they are many, they are the cause.
+    """
     if gates:
-        return Ending("rejected", gates[-1]["reason"])
+        return Ending("rejected", gates[-1]["reason"] + _cause(unjudged))
     if not proposals:
         return Ending("rejected", "no prompt was found that seemed better")
     fates = {each["fate"] for each in proposals}
     stage = "the screen" if "screen" in fates else "lint"
-    return Ending("rejected", f"no candidate came through {stage}")
+    return Ending("rejected", f"no candidate came through {stage}{_cause(unjudged)}")
+
+
+def _cause(unjudged: Unjudged | None) -> str:
+    """Return what is behind an ending that too few verdicts brought about; else nothing."""
+    if not unjudged or not unjudged["count"] or unjudged["count"] < _MANY * unjudged["of"]:
+        return ""
+    return f"; {without_verdict(unjudged)}"
+
+
+def without_verdict(unjudged: Unjudged) -> str:
+    """Say how many trials gave no verdict, and why the first of them gave none."""
+    first = f", the first: {unjudged['first']}" if unjudged["first"] else ""
+    return f"{unjudged['count']} of {unjudged['of']} trials gave no verdict{first}"
 
 
 def gave_up(before: Outcome | None, why: str) -> Ending:

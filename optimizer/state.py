@@ -111,6 +111,22 @@ class Proposal(TypedDict):
     without: NotRequired[list[int]]
 
 
+class NewestError(TypedDict):
+    """Why the newest run that no prompt is to blame for has no verdict."""
+
+    run_id: str
+    outcome: str
+    message: str
+
+
+class Unjudged(TypedDict):
+    """How many of the trials asked for gave no verdict, and why the first of these gave none."""
+
+    count: int
+    of: int
+    first: str
+
+
 class Trigger(TypedDict):
     """What a pass is asked to look at; without an agent, whichever is to blame.
 
@@ -137,6 +153,8 @@ class State(Trigger):
     last_good: NotRequired[Version | None]
     failed_run_ids: NotRequired[list[str]]
     errors: NotRequired[int]
+    newest_error: NotRequired[NewestError]
+    unjudged: NotRequired[Unjudged]
     judge: NotRequired[dict[str, Any]]
     opinions: NotRequired[dict[str, float | None]]
     evidence: NotRequired[list[Evidence]]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from optimizer.endings import without_verdict
 from optimizer.state import on_diet
 
 Record = dict[str, Any]
@@ -55,6 +56,9 @@ def _failures(record: Record) -> Iterator[str]:
         f"{len(record['failed_run_ids'])} runs, their code judged bad or unusable;"
         f" {errors} more ended by errors that no prompt mends."
     )
+    if newest := record.get("newest_error"):
+        why = quoted(f"{newest['outcome']}: {newest['message']}", 500)
+        yield f"The newest of these, `{newest['run_id']}`, ended with {why}."
     shown = record["evidence"]
     if not shown:
         return
@@ -63,7 +67,7 @@ def _failures(record: Record) -> Iterator[str]:
         failed = [check["name"] for check in each["checks"] if check["score"] < 1]
         why = f" ({', '.join(failed)})" if failed else ""
         judge = "" if each["judge"] is None else f", the judge gave {each['judge']:.2f}"
-        yield f"- `{each['run_id']}` {each['outcome']}{why}{judge}: {_quoted(each['request'])}"
+        yield f"- `{each['run_id']}` {each['outcome']}{why}{judge}: {quoted(each['request'])}"
     if len(shown) > _MOST_RUNS:
         yield f"- and {len(shown) - _MOST_RUNS} more"
 
@@ -127,11 +131,11 @@ def _sentences(record: Record) -> Iterator[str]:
     for each in record["candidates"]:
         fates = {"": "may go", "accepted": "goes"}
         why = f"{fates.get(each['fate'], 'stays')}: {each['reason']}"
-        sentence = _quoted(each["rationale"]).replace("|", "/")
+        sentence = quoted(each["rationale"]).replace("|", "/")
         yield f"| {each['ordinal']} | {sentence} | {why} |"
     for each in record["candidates"]:
         if gate := gates.get(each["ordinal"]):
-            yield from ("", f"## Without: {_quoted(each['rationale'], 400)}", "")
+            yield from ("", f"## Without: {quoted(each['rationale'], 400)}", "")
             yield from (f"{_FENCE}diff", each["diff"].replace(_FENCE, "'" * 4), _FENCE)
             yield from _harmless(gate)
 
@@ -152,7 +156,7 @@ def _candidate(each: Record) -> Iterator[str]:
     yield from ("", f"## Candidate {each['ordinal']} ({origin}, round {each['round']}): {fate}")
     yield from ("", each["reason"] or "No more was done with it.", "")
     if each["rationale"]:
-        yield from (f"Its author: {_quoted(each['rationale'], 400)}", "")
+        yield from (f"Its author: {quoted(each['rationale'], 400)}", "")
     yield from (f"{_FENCE}diff", each["diff"].replace(_FENCE, "'" * 4), _FENCE)
 
 
@@ -223,6 +227,10 @@ def _release(record: Record) -> Iterator[str]:
 
 def _cost(record: Record) -> Iterator[str]:
     tokens = record["input_tokens"] + record["output_tokens"]
+    unjudged = record.get("unjudged")
+    if unjudged and unjudged["count"]:
+        yield from ("", "## Trials without a verdict", "")
+        yield f"{quoted(without_verdict(unjudged), 600)}; they are no evidence."
     yield from ("", "## Cost", "")
     yield f"{record['seconds']} s, {record['model_calls']} model calls, {tokens} tokens"
     if record["costs"]:
@@ -232,7 +240,7 @@ def _cost(record: Record) -> Iterator[str]:
         yield f"| {each['state']} | {' | '.join(map(str, figures))} |"
 
 
-def _quoted(text: str, longest: int = _LONGEST) -> str:
+def quoted(text: str, longest: int = _LONGEST) -> str:
     """Return a stranger's words on one line, as code, so that they are read as nothing else."""
     line = " ".join(text.split()).replace("`", "'")
     return f"`{line if len(line) <= longest else line[: longest - 1] + '…'}`"

@@ -15,7 +15,7 @@ from graph.metering import metered
 from graph.state import Usage
 from optimizer.context import Doctor
 from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
-from optimizer.state import Case
+from optimizer.state import Case, State, Unjudged
 from optimizer.tracing import traced_trial
 
 PLAN_CALLS = 1
@@ -41,6 +41,7 @@ class Ledger:
     texts: dict[int, str]
     done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _unjudged: Unjudged = field(default_factory=lambda: Unjudged(count=0, of=0, first=""))
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @classmethod
@@ -73,6 +74,8 @@ class Ledger:
             BudgetSpentError: there is nothing left to pay it from.
         """
         key = (stage, arm, case["id"], take)
+        self._unjudged["of"] += 1
+        why = ""  # of what was tried by a process that is gone
         if key not in self.done:
             name = f"{stage} arm {arm} {case['id']}"
             with traced_trial(name, stage=stage, arm=arm, case_id=case["id"], take=take) as told:
@@ -81,8 +84,28 @@ class Ledger:
             if ran is None:
                 return None
             await self._store(key, *ran)
+            why = _reason(ran[0])
         trial = self.done[key]
-        return trial if is_verdict(trial) else None
+        if is_verdict(trial):
+            return trial
+        self._count_unjudged(why)
+        return None
+
+    def unjudged(self, state: State) -> Unjudged:
+        """Return the trials without a verdict, those of the pass's earlier states included.
+
+        Their reasons are known to the process that made them: after a kill the first may be lost.
+        """
+        earlier = state.get("unjudged") or Unjudged(count=0, of=0, first="")
+        return Unjudged(
+            count=earlier["count"] + self._unjudged["count"],
+            of=earlier["of"] + self._unjudged["of"],
+            first=earlier["first"] or self._unjudged["first"],
+        )
+
+    def _count_unjudged(self, why: str) -> None:
+        self._unjudged["count"] += 1
+        self._unjudged["first"] = self._unjudged["first"] or why
 
     async def rehearse(self, text: str, case: Case) -> Replayed | None:
         """Run a case under a text that is no arm: paid like a trial, but not kept, and no evidence.
@@ -137,13 +160,19 @@ class Ledger:
                 try:
                     work = make_plan(self.doctor.agent, case)
                     plan, _ = await pay(self.doctor, self.healing_id, PLAN_CALLS, work)
-                except RunError:
+                except RunError as error:
+                    self._count_unjudged(f"{error.error_class}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
                 async with self.doctor.database.connection() as connection:
                     hold = self.doctor.hold(self.healing_id)
                     await store.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
+
+
+def _reason(result: Replayed) -> str:
+    """Return the class of a trial without a verdict, and why it has none."""
+    return f"{result.outcome}: {result.seen.get('message') or 'the code was not executed'}"
 
 
 def _told(ran: tuple[Replayed, Usage] | None) -> dict[str, Any]:

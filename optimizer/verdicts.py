@@ -29,10 +29,11 @@ class GoldenVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge made of a golden verdict; `score` is None if it could not answer."""
+    """What a judge made of a golden verdict; without an answer `score` is None, and `error` why."""
 
     golden: GoldenVerdict
     score: float | None
+    error: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -87,7 +88,7 @@ async def ask(
 
     async def one(golden: GoldenVerdict) -> Opinion:
         async with places:
-            seen = Opinion(golden, await _score(model, prompt, golden.work))
+            seen = await _opinion(model, prompt, golden)
         told(seen)
         return seen
 
@@ -106,9 +107,15 @@ def agreement(opinions: Sequence[Opinion]) -> Agreement:
     )
 
 
-async def _score(model: Model, prompt: str, work: Work) -> float | None:
+def first_error(opinions: Sequence[Opinion]) -> str:
+    """Return why the first verdict without an answer has none; empty if all have one."""
+    return next((each.error for each in opinions if each.score is None), "")
+
+
+async def _opinion(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
+    work = golden.work
     try:
         answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
-    except EvaluationError:
-        return None
-    return answer.content.score
+    except EvaluationError as error:
+        return Opinion(golden, None, str(error))
+    return Opinion(golden, answer.content.score)

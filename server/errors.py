@@ -219,18 +219,17 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _incomplete(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RunError)  # noqa: S101 - registered for it alone
-    logger.warning("%s", error, extra={"error_class": error.error_class})
     return _class_of(error, 503)
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
     """Answer a role's caller: what went wrong, of which class, under which prompt version."""
-    assert isinstance(error, RunError)  # noqa: S101 - registered for it alone
     return _class_of(error, 502)
 
 
-def _class_of(error: RunError, code: int) -> JSONResponse:
+def _class_of(error: Exception, code: int) -> JSONResponse:
+    assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
+    logger.warning("%s", error, extra={"error_class": error.error_class})
     answer = _answer(code, str(error), error_class=error.error_class)
     for version in error.prompt_versions.values():
         answer.headers["x-prompt-version"] = str(version)

@@ -26,7 +26,8 @@ async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated
     result = await clinic.heal(forced=forced, agent=agent)
     seconds = time.monotonic() - began
     if "healing_id" not in result:
-        return Treated(result["outcome"], None, 0, 0, seconds)
+        reason = result.get("reason", "")
+        return Treated(result["outcome"], None, 0, 0, seconds, reason=reason)
     healing = await clinic.healing(result)
     receipt = healing.receipt or {}
     kept = ("verdict", "gains", "losses", "pairs", "e_value")
@@ -37,6 +38,7 @@ async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated
         healing.input_tokens + healing.output_tokens,
         seconds,
         tuple({name: gate[name] for name in kept} for gate in receipt.get("gates", ())),
+        healing.reason,
     )
 
 

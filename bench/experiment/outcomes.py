@@ -32,6 +32,7 @@ class Outcome:
     tokens: int
     words: int
     seconds: float
+    reason: str
 
 
 def outcomes(records: Records, experiment: str) -> list[Outcome]:
@@ -65,6 +66,7 @@ def _outcome(row: Record, sound: float) -> Outcome:
         tokens=treated["tokens"],
         words=row["words"],
         seconds=treated["seconds"],
+        reason=treated.get("reason", ""),  # records of before have none
     )
 
 

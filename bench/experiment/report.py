@@ -79,6 +79,8 @@ def _summary(name: str, ours: Sequence[Outcome]) -> Lines:
     ends = sorted({each.outcome for each in ours})
     told = ", ".join(f"{end} {sum(each.outcome == end for each in ours)}" for end in ends)
     yield f"  outcomes: {told}"
+    if idle := next((each for each in ours if not each.released and each.reason), None):
+        yield f"  one that released nothing ({idle.scenario}, seed {idle.seed}): {idle.reason}"
 
 
 def _noise(records: Records) -> Lines:

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Treated:
-    """What a treatment came to: whom it blamed, what it cost in calls and tokens."""
+    """What a treatment came to: whom it blamed, what it cost in calls and tokens, and why."""
 
     outcome: str
     blamed: str | None
@@ -14,3 +14,4 @@ class Treated:
     tokens: int
     seconds: float
     gates: tuple[dict[str, Any], ...] = ()
+    reason: str = ""

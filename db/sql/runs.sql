@@ -93,10 +93,12 @@ WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
 -- name: errors
--- Runs within the window that ended without a verdict for a reason that is no prompt's.
-SELECT count(*) AS n FROM runs
+-- Runs within the window that ended without a verdict for a reason that is no prompt's: how many,
+-- and the newest one.
+SELECT count(*) OVER () AS count, id AS run_id, outcome, message FROM runs
 WHERE assistant = 'agent' AND outcome IN ('infrastructure', 'model', 'evaluation')
-  AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s);
+  AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s)
+ORDER BY finished_at DESC LIMIT 1;
 
 -- name: record
 -- How each version of an agent has done: its verdicts, and how many of them passed. Of the live

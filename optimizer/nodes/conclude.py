@@ -34,4 +34,4 @@ def ending(state: State) -> dict[str, Any]:
     """Return outcome and reason: those that a state gave, or what follows from the gates."""
     if outcome := state.get("outcome"):
         return {"outcome": outcome, "reason": state.get("reason", "")}
-    return endings.rejected(state["gates"], state["proposals"])._asdict()
+    return endings.rejected(state["gates"], state["proposals"], state.get("unjudged"))._asdict()

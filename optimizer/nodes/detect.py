@@ -11,10 +11,10 @@ from db import healings, prompts, runs
 from db.healings import Healing
 from db.pool import Connection
 from db.prompts import AGENTS, Agent, Prompt
-from db.runs import Run
+from db.runs import Errors, Run
 from optimizer.context import Given, Rules, doctor_of
 from optimizer.pieces import pieces
-from optimizer.state import State, Version, on_diet
+from optimizer.state import NewestError, State, Version, on_diet
 from optimizer.statistics import DETECT_AT, surprise
 
 GOOD_RATE: Final = 0.8
@@ -35,7 +35,7 @@ class Situation:
     """
 
     runs: Sequence[Run]
-    errors: int
+    errors: Errors | None
     records: Mapping[Agent, dict[int, tuple[int, int]]]
     tried: Sequence[Healing]
     now: datetime
@@ -67,7 +67,7 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         "last_goods": _versions(goods),
         "tried": sorted({each.agent for each in situation.tried if _in_vain(each)}),
         "failed_run_ids": [str(run.id) for run in situation.failures],
-        "errors": situation.errors,
+        **_counted_out(situation.errors),
     }
     if on_diet(state):  # it looks at what is asked for, whether that failed or not
         found["failed_run_ids"] = []
@@ -76,6 +76,14 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     elif not state.get("forced") and (verdict := judge(situation, doctor.rules)):
         found["outcome"], found["reason"] = verdict
     return found
+
+
+def _counted_out(errors: Errors | None) -> dict[str, Any]:
+    """Return the runs that no prompt is to blame for, and why the newest one failed."""
+    if errors is None:
+        return {"errors": 0}
+    newest = NewestError(run_id=str(errors.run_id), outcome=errors.outcome, message=errors.message)
+    return {"errors": errors.count, "newest_error": newest}
 
 
 def no_diet(
@@ -127,7 +135,8 @@ async def _look(connection: Connection, live: Mapping[Agent, int], rules: Rules)
 def judge(situation: Situation, rules: Rules) -> tuple[str, str] | None:
     """Return why nothing is to be done, as outcome and words; None if something is."""
     failures = len(situation.failures)
-    if failures + situation.errors < rules.failure_threshold:
+    errors = situation.errors.count if situation.errors else 0
+    if failures + errors < rules.failure_threshold:
         return "healthy", f"{failures} failed runs within {rules.window_minutes} minutes"
     if failures >= rules.failure_threshold and (usual := _usual(situation, failures)):
         return "healthy", usual

@@ -33,9 +33,10 @@ async def trim(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         attempt = following(trying, pairs)
     await _keep(doctor, state, trimming.proposals)
     survivor = contender(trimming.proposals)
-    tried = {"round": 1, "proposals": trimming.proposals}
+    unjudged = ledger.unjudged(state)
+    tried = {"round": 1, "proposals": trimming.proposals, "unjudged": unjudged}
     if survivor is None:
-        return {**tried, **endings.lean(trimming.proposals)._asdict()}
+        return {**tried, **endings.lean(trimming.proposals, unjudged)._asdict()}
     return {**tried, "survivor": survivor["ordinal"]}
 
 

@@ -33,6 +33,7 @@ async def gate(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             _with_fate(each, reported) if each is survivor else each for each in state["proposals"]
         ],
         "gates": [*state["gates"], {"ordinal": survivor["ordinal"], **reported}],
+        "unjudged": ledger.unjudged(state),
     }
 
 

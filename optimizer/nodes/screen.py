@@ -29,6 +29,7 @@ async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     return {
         "proposals": [_with_fate(each, reported) for each in state["proposals"]],
         "survivor": reported["survivor"],
+        "unjudged": ledger.unjudged(state),
         "screens": [*state.get("screens", []), reported],
     }
 

@@ -17,12 +17,7 @@ async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     doctor = doctor_of(runtime)
     failures = len(state["failed_run_ids"])
     if not (state.get("forced") or on_diet(state)) and failures < doctor.rules.failure_threshold:
-        errors = state["errors"]
-        return {
-            "outcome": "not_the_prompt",
-            "reason": f"{errors} runs failed for want of the model, the judge or the sandbox,"
-            f" {failures} by their quality",
-        }
+        return {"outcome": "not_the_prompt", "reason": _not_the_prompt(state)}
     healing_id = str(get_config()["configurable"]["thread_id"])
     first = state.get("agent", "worker")
     async with doctor.database.connection() as connection:
@@ -41,6 +36,15 @@ async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     # Until somebody is blamed, the worker is the one whose failures are looked at.
     admitted = {**await admit(doctor, healing_id, state, first), "blamed": "agent" in state}
     return {**begun, **opened, **admitted, **await _judge(doctor, healing_id, state)}
+
+
+def _not_the_prompt(state: State) -> str:
+    why = (
+        f"{state['errors']} runs failed for want of the model, the judge or the sandbox,"
+        f" {len(state['failed_run_ids'])} by their quality"
+    )
+    newest = state.get("newest_error")
+    return f"{why}; the newest: {newest['outcome']}: {newest['message']}" if newest else why
 
 
 async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any]:

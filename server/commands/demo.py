@@ -29,7 +29,7 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
         require_model(settings)
     except SettingsError:
         _begin_again_beside_a_stand_in(seed)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, emoji=False)
     with Screen(console) as screen:
         try:
             async with tracing():
@@ -39,8 +39,16 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
     show(console, story)
     _write(story, json_file, report, settings.pass_threshold)
     if not story.healed:
-        why = f"{story.healing['outcome']}, {story.healing.get('reason', '')}"
-        raise Refused(f"the prompt was not healed: {why}", NOT_HEALED)
+        raise Refused(f"the prompt was not healed: {_why(story)}", NOT_HEALED)
+
+
+def _why(story: Story) -> str:
+    """Say how the healing ended and, where runs had no verdict, why one of them had none."""
+    why = f"{story.healing['outcome']}, {story.healing.get('reason', '')}"
+    run = story.phases[-1][1].failing
+    if run is None or run.outcome == "failed" or run.message in why:
+        return why
+    return f"{why}; a run ended with {run.outcome}: {run.message}"
 
 
 def _write(story: Story, json_file: str | None, report: str, threshold: float) -> None:

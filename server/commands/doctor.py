@@ -1,17 +1,17 @@
 """`selfheal doctor`: the settings in force; what is reachable and missing, each with its mend."""
 
-import contextlib
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from typing import Final
 
 import click
 
 from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError
-from graph.context import require_model
+from graph.context import ModelChoice, every_model, open_model
 from graph.data import open_data
 from graph.errors import RunError
-from graph.model import Model
 from graph.sandbox.select import survey
 from graph.settings import Settings, SettingsError, read_settings
 from optimizer.proposers.chosen import MENDS, require
@@ -19,6 +19,8 @@ from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import print_json
 from server.settings_reference import in_force
+
+_MODEL_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,17 @@ def _line(each: Diagnosis) -> str:
 async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
     for variable, value, source in in_force(settings):
         yield Diagnosis(variable, True, value, needed=False, source=source)
-    yield await _database(settings)
-    yield await _model(settings)
+    yield await _checked("database", _database(settings))
+    chosen = every_model(settings)
+    checks = (_checked(_use(each), _model(settings, each)) for each in chosen)
+    for found in await asyncio.gather(*checks):
+        yield found
     yield _proposer(settings)
-    reports = await survey()
+    try:
+        reports = await survey()
+    except Exception as error:
+        yield _broken("sandbox", error)
+        return
     for report in reports:
         yield Diagnosis(
             f"sandbox {report.name}", report.ok, report.reason, report.mend, needed=False
@@ -75,6 +84,19 @@ async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
         "code is run in a sandbox" if works else "no sandbox works: code is not run, only read",
         "mend one of the backends above",
     )
+
+
+async def _checked(name: str, check: Awaitable[Diagnosis]) -> Diagnosis:
+    """Return what a check finds; one that breaks has found something, and ends no other."""
+    try:
+        return await check
+    except Exception as error:
+        return _broken(name, error)
+
+
+def _broken(name: str, error: Exception) -> Diagnosis:
+    """Return the finding of a check that failed in a way that it does not know: its kind alone."""
+    return Diagnosis(name, False, f"the check failed: {type(error).__name__}")
 
 
 async def _database(settings: Settings) -> Diagnosis:
@@ -90,15 +112,20 @@ async def _database(settings: Settings) -> Diagnosis:
     return Diagnosis(name, True, f"version {version}, schema up to date")
 
 
-async def _model(settings: Settings) -> Diagnosis:
-    """Ask the model for a word: a key that is set may still be refused."""
+async def _model(settings: Settings, choice: ModelChoice) -> Diagnosis:
+    """Ask a model for a word: a key that is set may still be refused."""
     try:
-        require_model(settings)
-        async with contextlib.aclosing(Model((settings.model,), timeout=20)) as model:
+        async with open_model(settings, (choice,), _MODEL_SECONDS) as model:
             answer = await model.write("Answer with the word yes.", "Are you there?")
     except (SettingsError, RunError) as error:
-        return Diagnosis("model", False, str(error), "check SELFHEAL_MODEL and the key")
-    return Diagnosis("model", True, f"{settings.model} answers as {answer.model}")
+        return Diagnosis(_use(choice), False, str(error), f"check {choice.setting} and its key")
+    return Diagnosis(_use(choice), True, f"{choice.name} answers as {answer.model}")
+
+
+def _use(choice: ModelChoice) -> str:
+    if choice.fallback:
+        return f"fall-back model {choice.name}"
+    return {"agent": "model", "judge": "judge", "optimizer": "optimizer's model"}[choice.use]
 
 
 def _proposer(settings: Settings) -> Diagnosis:

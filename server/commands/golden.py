@@ -14,10 +14,17 @@ from graph.data import open_data
 from graph.settings import read_settings
 from optimizer import drift
 from optimizer.cases import golden_requests
-from optimizer.verdicts import Agreement, Opinion, agreement, ask, golden_verdicts
+from optimizer.verdicts import (
+    Agreement,
+    Opinion,
+    agreement,
+    ask,
+    first_error,
+    golden_verdicts,
+)
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import print_json, print_table
+from server.commands.shown import plain, print_json, print_table
 from server.tracing import tracing
 
 
@@ -67,7 +74,7 @@ async def check(as_json: bool) -> None:
             await drift.record(database, settings.judges_by, prompt.version, whole)
     report = _report(settings.judges_by, prompt.version, opinions)
     if not report["asked"]:
-        raise Refused("the judge answered nothing: see `selfheal doctor`", code=1)
+        raise Refused(f"the judge answered nothing: {report['first_error']}", code=1)
     if as_json:
         print_json(report)
     else:
@@ -81,6 +88,7 @@ def _report(judge: str, version: int, opinions: Sequence[Opinion]) -> dict[str, 
         "judge": judge,
         "prompt_version": version,
         **_row(whole),
+        "first_error": first_error(opinions),
         "kinds": {
             kind: _row(agreement(list(each)))
             for kind, each in groupby(by_kind, key=lambda each: each.golden.kind)
@@ -123,4 +131,4 @@ def _show(report: dict[str, Any]) -> None:
         ],
     )
     if report["unanswered"]:
-        click.echo(f"{report['unanswered']} were not answered")
+        click.echo(plain(f"{report['unanswered']} were not answered: {report['first_error']}"))

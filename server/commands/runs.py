@@ -19,7 +19,7 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
         print_json(rows)
         return
     print_table(
-        ("run", "created", "status", "outcome", "score", "worker", "request"),
+        ("run", "created", "status", "outcome", "score", "worker", "request", "message"),
         [
             (
                 row.id,
@@ -29,6 +29,7 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
                 row.evaluation["score"] if row.evaluation else None,
                 row.worker_version,
                 row.request[:60],
+                row.message or None,
             )
             for row in rows
         ],

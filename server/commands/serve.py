@@ -7,7 +7,13 @@ from fastapi import FastAPI
 
 from db import keys
 from db.pool import Database
-from graph.context import open_evaluator, open_model, require_judge, require_model
+from graph.context import (
+    models_for,
+    open_evaluator,
+    open_model,
+    require_judge,
+    require_model,
+)
 from graph.data import open_data
 from graph.settings import Settings, read_settings
 from optimizer.context import open_doctor
@@ -87,7 +93,7 @@ async def _serve_worker(
     async with (
         tracing(),
         open_data(settings) as database,
-        open_model(settings, settings.model) as model,
+        open_model(settings, models_for(settings, "agent")) as model,
         exposing(metrics, Connections(database)),
     ):
         await model.connect()

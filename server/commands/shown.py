@@ -28,7 +28,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(markup=False, highlight=False, width=_WIDEST).print(table, crop=False)
+    Console(markup=False, highlight=False, emoji=False, width=_WIDEST).print(table, crop=False)
 
 
 def _cell(value: object) -> str:

@@ -10,18 +10,39 @@ from typing import Any
 
 import httpx
 
+from server.commands.shown import plain
+
 _AT_ONCE = 4
+_LONGEST = 500  # characters of a message, a provider's reason included
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One run as its caller saw it; a run without a verdict scores 0."""
+    """One run as its caller saw it; a run without a verdict scores 0.
+
+    Attributes:
+        request: what was asked for.
+        outcome: `ok`, `failed`, the error class of a run without a verdict, or `unanswered` where
+            the service itself did not answer.
+        score: from 0 to 1.
+        message: why it failed, or the judge's first reason.
+        worker_version: the worker's prompt; null without a verdict.
+    """
 
     request: str
-    passed: bool
+    outcome: str
     score: float
-    words: str
-    worker_version: int | None
+    message: str
+    worker_version: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is good."""
+        return self.outcome == "ok"
+
+    def as_json(self) -> dict[str, str]:
+        """Return what the demo reports of a failing run."""
+        return {"class": self.outcome, "message": self.message, "request": self.request}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +66,21 @@ class Measured:
         """The mean score, from 0 to 1."""
         return sum(run.score for run in self.runs) / len(self.runs)
 
+    @property
+    def failing(self) -> Answered | None:
+        """A run that did not pass, one without a verdict first; None if all passed."""
+        failed = [run for run in self.runs if not run.passed]
+        return min(failed, key=lambda run: run.outcome == "failed", default=None)
+
     def as_json(self) -> dict[str, Any]:
         """Return the figures."""
+        failing = self.failing
         return {
             "runs": len(self.runs),
             "passed": self.passed,
             "pass_rate": round(self.pass_rate, 4),
             "average_score": round(self.average_score, 4),
+            "failing_run": failing.as_json() if failing else None,
         }
 
 
@@ -82,19 +111,40 @@ async def measure(
 
     async def one(body: dict[str, Any]) -> Answered:
         async with places:
-            answer = await client.post("/runs/wait", json={"assistant_id": "agent", "input": body})
-        answer.raise_for_status()
-        answered = _answered(body["request"], answer.json())
+            answered = await _ask(client, body)
         told(answered)
         return answered
 
     return Measured(tuple(await asyncio.gather(*(one(body) for body in asked))))
 
 
+async def _ask(client: httpx.AsyncClient, body: dict[str, Any]) -> Answered:
+    """Return what came of a request, a refusal or no answer included."""
+    request = str(body["request"])
+    try:
+        answer = await client.post("/runs/wait", json={"assistant_id": "agent", "input": body})
+        result = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        return Answered(request, "unanswered", 0.0, f"no answer: {type(error).__name__}")
+    if answer.is_error:
+        refused = f"HTTP {answer.status_code}: {result.get('detail')}"
+        return Answered(request, "unanswered", 0.0, _line(refused))
+    return _answered(request, result)
+
+
 def _answered(request: str, result: dict[str, Any]) -> Answered:
     if failure := result.get("__error__"):
-        return Answered(request, False, 0.0, f"{failure['error']}: {failure['message']}", None)
-    evaluation = result["evaluation"]
-    words = evaluation["reasons"][0] if evaluation["reasons"] else ""
+        return Answered(request, failure["error"], 0.0, _line(failure["message"]))
+    evaluation = result.get("evaluation")
+    if not evaluation:
+        return Answered(request, "unanswered", 0.0, "the run was stopped before its verdict")
+    outcome = "ok" if evaluation["passed"] else "failed"
+    message = _line(evaluation["reasons"][0]) if evaluation["reasons"] else ""
     version = result["prompt_versions"]["worker"]
-    return Answered(request, evaluation["passed"], evaluation["score"], words, version)
+    return Answered(request, outcome, evaluation["score"], message, version)
+
+
+def _line(text: str) -> str:
+    """Return a text as one printable line, cut to a length that a report has room for."""
+    line = plain(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -67,6 +67,12 @@ class Story:
         return self.after is not None and self.after.average_score > self.before.average_score
 
     @property
+    def phases(self) -> list[tuple[str, Measured]]:
+        """What was measured, by the phase's name, in order."""
+        measured = {"before": self.before, "after": self.after, "unseen": self.unseen}
+        return [(name, each) for name, each in measured.items() if each is not None]
+
+    @property
     def improvement_percent(self) -> float | None:
         """By how much the average score rose; null where there was none to rise from."""
         if self.after is None or not self.before.average_score:
@@ -85,6 +91,7 @@ class Story:
             "action": {
                 "healing_id": self.healing.get("healing_id"),
                 "outcome": self.healing["outcome"],
+                "reason": self.healing.get("reason", ""),
                 "root_causes": findings.get("root_causes", []),
                 "from_version": record.get("from_version"),
                 "to_version": record.get("to_version"),

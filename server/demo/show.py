@@ -62,7 +62,9 @@ class Screen:
     def state(self, name: str, found: dict[str, Any]) -> None:
         """Take notice of a state of the healing that has ended."""
         detail = _detail(name, found)
-        self._console.print(f"  healing: {_STATES.get(name, name)}{detail}", markup=False)
+        self._console.print(
+            f"  healing: {_STATES.get(name, name)}{detail}", markup=False, emoji=False
+        )
 
 
 def _detail(name: str, found: dict[str, Any]) -> str:
@@ -86,8 +88,19 @@ def show(console: Console, story: Story) -> None:
     console.print(f"\n[bold]model[/]  {escape(story.model)}")
     _show_action(console, story)
     console.print(_figures(story))
+    for line in failing_runs(story):
+        console.print(line, markup=False, highlight=False, emoji=False)
     if story.improvement_percent is not None:
         console.print(f"\naverage score: [bold]+{story.improvement_percent:g} %[/]")
+
+
+def failing_runs(story: Story) -> list[str]:
+    """Say of each phase why one of its failing runs failed."""
+    return [
+        f"{name}: a failing run ended with {run.outcome}: {run.message or 'no reason given'}"
+        for name, measured in story.phases
+        if (run := measured.failing)
+    ]
 
 
 def _show_action(console: Console, story: Story) -> None:
@@ -97,13 +110,17 @@ def _show_action(console: Console, story: Story) -> None:
         return
     console.print(f"\n{len(record['failed_run_ids'])} failed runs set it off. Root causes:")
     for cause in (record["findings"] or {}).get("root_causes", []):
-        console.print(plain(f"  - {cause}"), markup=False, highlight=False)
+        console.print(plain(f"  - {cause}"), markup=False, highlight=False, emoji=False)
     for each in record["candidates"]:
         if each["fate"] == "accepted":
             console.print("\nThe prompt that was released:\n")
             for line in each["diff"].splitlines():
                 console.print(
-                    plain(f"  {line}"), style=_colour(line), markup=False, highlight=False
+                    plain(f"  {line}"),
+                    style=_colour(line),
+                    markup=False,
+                    highlight=False,
+                    emoji=False,
                 )
     for gate in record["gates"]:
         console.print(f"\nEvidence, on work that neither prompt was made for: {_evidence(gate)}")
@@ -132,14 +149,11 @@ def _colour(line: str) -> str:
 def _figures(story: Story) -> Table:
     columns = ("", "runs", "passed", "pass rate", "average score")
     table = Table(*columns, box=None, header_style="bold")
-    phases = {"before": story.before, "after": story.after, "unseen": story.unseen}
-    for name, measured in phases.items():
+    for name, measured in story.phases:
         table.add_row(name, *_cells(measured))
     return table
 
 
-def _cells(measured: Measured | None) -> tuple[str, ...]:
-    if measured is None:
-        return ("-",) * 4
+def _cells(measured: Measured) -> tuple[str, ...]:
     rate, score = f"{measured.pass_rate:.0%}", f"{measured.average_score:.3f}"
     return str(len(measured.runs)), str(measured.passed), rate, score

@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.processes import finished, selfheal
+from tests.support.stand_in import Asked, standing_in
 
 
 async def test_prompts_from_the_command_line(service_env: dict[str, str], tmp_path: Path) -> None:
@@ -68,6 +70,61 @@ async def test_the_doctor_names_what_is_missing_and_its_mend(service_env: dict[s
     assert "MISSING  model: no model can be called: set GOOGLE_API_KEY" in out
     assert len(err.strip().splitlines()) == 1
     assert "127.0.0.1" in out
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "words"),
+    [
+        ("SELFHEAL_MODEL", "openai:gpt-5", "the package langchain-openai is not installed"),
+        ("SELFHEAL_MODEL", "opnai:x", "there is no provider opnai; did you mean openai?"),
+        ("SELFHEAL_FALLBACK_MODELS", "openai:gpt-5", "the package langchain-openai is not"),
+        ("SELFHEAL_JUDGE_MODEL", "opnai:x", "there is no provider opnai"),
+    ],
+)
+async def test_the_doctor_blames_the_setting_that_names_an_impossible_model(
+    service_env: dict[str, str], setting: str, name: str, words: str
+) -> None:
+    env = {**service_env, setting: name}
+    code, out, err = await finished(*selfheal("doctor", "--json"), env=env)
+    assert (code, len(err.strip().splitlines())) == (1, 1), err
+    [broken] = [each for each in json.loads(out) if each["needed"] and not each["ok"]]
+    assert broken["detail"].startswith(f"{setting}: {name} cannot be used: {words}")
+    assert broken["mend"] == f"check {setting} and its key"
+
+
+async def test_the_doctor_asks_every_model_and_gives_the_providers_reason(
+    service_env: dict[str, str],
+) -> None:
+    def reply(asked: Asked) -> Any:
+        if asked.model == "sound":
+            return "yes"
+        message = f"{asked.model} is not for the key {asked.key}"
+        return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}
+
+    async with standing_in(reply) as server:
+        env = {
+            **service_env,
+            "GOOGLE_API_KEY": "secret-key-of-this-test",
+            "GOOGLE_GEMINI_BASE_URL": server.url,
+            "SELFHEAL_MODEL": "google_genai:sound",
+            "SELFHEAL_FALLBACK_MODELS": "google_genai:second,google_genai:sound",
+            "SELFHEAL_JUDGE_API_KEY": "secret-key-of-the-judge",
+            "SELFHEAL_OPTIMIZER_MODEL": "google_genai:third",
+        }
+        code, out, err = await finished(*selfheal("doctor", "--json"), env=env)
+    assert code == 1
+    assert "secret-key" not in out + err
+    found = {each["name"]: each for each in json.loads(out)}
+    assert found["model"]["ok"]
+    assert found["judge"]["ok"], "the same model with another key"
+    denied = "PERMISSION_DENIED: {} is not for the key …"
+    for name, model in {
+        "fall-back model google_genai:second": "second",
+        "optimizer's model": "third",
+    }.items():
+        assert found[name]["detail"].endswith(denied.format(model))
+    keys = {(each.model, each.key) for each in server.asked}
+    assert ("sound", "secret-key-of-the-judge") in keys
 
 
 async def test_migrate_may_be_repeated(service_env: dict[str, str], empty_url: str) -> None:

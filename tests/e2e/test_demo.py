@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psycopg
 import pytest
-from PIL import Image
 
 from tests.support.processes import clean_environment, finished, selfheal
+from tests.support.stand_in import standing_in
 
 
 @pytest.fixture
@@ -44,9 +45,32 @@ async def test_one_command_breaks_heals_and_proves(
     assert "+++ candidate" in out
     assert "SIMULATED" in (report / "report.md").read_text()
     assert json.loads((report / "report.json").read_text()) == told
-    with Image.open(report / "chart.png") as chart:
-        assert chart.width > 500
+    chart = ElementTree.parse(report / "chart.svg").getroot()
+    assert len(chart.findall(".//{*}g/{*}path/{*}title")) == 40
+    assert told["before"]["failing_run"]["class"] == "failed"
+    assert told["before"]["failing_run"]["message"] in out
     assert not [name for name in await databases(database_url) if "selfheal_demo" in name]
+
+
+async def test_where_no_model_answers_the_demo_says_why(
+    newcomer: dict[str, str], tmp_path: Path
+) -> None:
+    words = "User location is not supported for the API use."
+    status = "FAILED_PRECONDITION"
+    body = {"error": {"code": 400, "status": status, "message": words}}
+    figures = tmp_path / "figures.json"
+    command = selfheal("demo", "--report", str(tmp_path), "--json", str(figures))
+    async with standing_in(lambda _: (400, body)) as server:
+        key, url = "secret-key-of-this-test", server.url
+        env = {**newcomer, "GOOGLE_API_KEY": key, "GOOGLE_GEMINI_BASE_URL": url}
+        code, out, err = await finished(*command, env=env, seconds=150)
+    cause = f"google_genai:gemini-3.8-flash refused the call: {status}: {words}"
+    assert code == 1
+    for told in (out, err, (tmp_path / "report.md").read_text()):
+        assert f"model: {cause}" in told
+    for file in (figures, tmp_path / "report.json"):
+        failing = json.loads(file.read_text())["before"]["failing_run"]
+        assert (failing["class"], failing["message"]) == ("model", cause)
 
 
 async def test_without_a_sandbox_the_demo_says_how_to_mend_it(

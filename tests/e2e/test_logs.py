@@ -100,6 +100,31 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
     assert any("server/routes/runs.py" in each for each in over_request["at"])
 
 
+async def test_caller_run_log_and_log_say_why_the_provider_refused(
+    service_env: dict[str, str], tmp_path: Path
+) -> None:
+    log, location = tmp_path / "log", "User location is not supported"
+    sent = f"{REQUEST} is the request that this test sends"
+
+    def refuse(_: Asked) -> Any:
+        message = f"{location}, {KEY}, '{sent}'"
+        return 400, {"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": message}}
+
+    async with standing_in(refuse) as gemini:
+        env = {**service_env, "GOOGLE_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}
+        async with served(env, log) as client:
+            body = {"assistant_id": "agent", "input": {"request": sent}}
+            answer = (await client.post("/runs/wait", json=body)).json()
+            run = (await client.get(f"/runs/{answer['run_id']}")).json()
+    said = answer["__error__"]
+    assert said["error"] == "model"
+    assert said["message"].endswith(f"refused the call: FAILED_PRECONDITION: {location}, …, '…'")
+    assert run["message"] == said["message"]
+    [ended] = [json.loads(line) for line in log.read_text().splitlines() if "run ended" in line]
+    assert (ended["error_class"], ended["reason"]) == ("model", said["message"])
+    assert KEY not in log.read_text()
+
+
 async def test_a_terminal_gets_words_and_colour(service_env: dict[str, str]) -> None:
     mine, theirs = pty.openpty()
     try:

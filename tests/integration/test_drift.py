@@ -69,6 +69,7 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
             result = await clinic.heal(forced=True)
     assert result["outcome"] == "rejected"
     assert "the judge answered 0 of" in result["reason"]
+    assert result["reason"].endswith("could not answer: the model's answer does not fit Marks")
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,7 @@ async def test_a_retired_model_is_not_the_prompts_fault(clinic: Clinic, gemini: 
     result = await clinic.heal()
     assert result["outcome"] == "not_the_prompt"
     assert "3 runs failed for want of the model" in result["reason"]
+    assert "; the newest: model: google_genai:gemini-3.8-flash does not exist" in result["reason"]
     assert await clinic.healings() == []
 
 

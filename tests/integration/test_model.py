@@ -1,18 +1,21 @@
 """The one model call, through the real client, against faults on the real wire."""
 
 import asyncio
+import re
 import time
 from contextlib import aclosing
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel, Field
+from langchain_core.language_models import GenericFakeChatModel
+from pydantic import BaseModel, Field, SecretStr
 
 from graph import model as model_module
-from graph.context import open_model
-from graph.errors import InfrastructureError, ModelUnavailableError, OutputError
-from graph.model import Model
-from graph.settings import SettingsError, read_settings
+from graph.context import ModelUse, every_model, models_for, open_model
+from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
+from graph.failures import reason
+from graph.model import Model, ModelSetupError
+from graph.settings import Settings, SettingsError, read_settings
 from tests.support.stand_in import Asked, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
@@ -47,8 +50,8 @@ def rate_limit(delay: str) -> tuple[int, dict[str, Any]]:
     }
 
 
-def broken(code: int, status: str) -> tuple[int, dict[str, Any]]:
-    return code, {"error": {"code": code, "message": "no", "status": status}}
+def broken(code: int, status: str, message: str = "no") -> tuple[int, dict[str, Any]]:
+    return code, {"error": {"code": code, "message": message, "status": status}}
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +111,26 @@ async def test_the_timeout_holds_for_the_call_as_a_whole(monkeypatch: pytest.Mon
     assert time.monotonic() - begun < 4.0
 
 
+async def test_a_call_that_runs_out_of_time_says_what_failed_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed, done = [], asyncio.Event()
+
+    async def reply(_: Asked) -> Any:
+        if failed:
+            await done.wait()
+        failed.append(1)
+        return broken(503, "UNAVAILABLE", "The model is overloaded.")
+
+    async with standing_in(reply) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        async with aclosing(Model((NAME,), timeout=5.0)) as model:
+            with pytest.raises(InfrastructureError) as caught:
+                await model.write("s", "h")
+        done.set()
+    assert re.search("no answer in time; before that: .*UNAVAILABLE", str(caught.value))
+
+
 async def test_an_unreachable_server_is_infrastructure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:1")
     with pytest.raises(InfrastructureError, match="cannot be reached|no answer"):
@@ -136,7 +159,136 @@ async def test_a_refused_key_is_not_shown(code: int, monkeypatch: pytest.MonkeyP
     refusal = code, {"error": {"code": code, "message": words, "status": "X"}}
     with pytest.raises(ModelUnavailableError, match="the key may not use") as caught:
         await ask(lambda _: refusal, monkeypatch)
-    assert "secret-key" not in str(caught.value)
+    assert str(caught.value).endswith(": X: API key not valid: …")
+
+
+REFUSALS = [
+    (400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
+    (400, "INVALID_ARGUMENT", "Unknown name \"minimum\" at 'generation_config.response_schema'"),
+    (403, "PERMISSION_DENIED", "Your API key was reported as leaked."),
+    (403, "PERMISSION_DENIED", "This API method requires billing to be enabled."),
+    (404, "NOT_FOUND", "models/gemini-3.8-flash is not found for API version v1beta"),
+    (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, check your plan."),
+    (499, "CANCELLED", "The operation was cancelled."),
+    (503, "UNAVAILABLE", "The model is overloaded."),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "message"), REFUSALS)
+async def test_the_providers_reason_is_kept(
+    code: int, status: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.model._RETRIES", 0)
+    with pytest.raises(RunError) as caught:
+        await ask(lambda _: broken(code, status, message), monkeypatch)
+    assert str(caught.value).endswith(f": {status}: {message}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "secret-key-of-this-test",
+        "at https://host.example/v1?key=secret-key-of-this-test",
+        "quoted%20secret-key-of-this-test\x00",
+        "x" * 1990 + "secret-key-of-this-test",
+        "the judge's is other-secret-of-the-settings",
+        "you sent: 'a request that is nobody else's business'",
+    ],
+)
+@pytest.mark.parametrize("code", [400, 429])
+async def test_no_reason_holds_a_secret_or_the_request(
+    code: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.model._RETRIES", 0)
+    async with standing_in(lambda _: broken(code, "S", message)) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        model = Model((NAME,), timeout=20.0, secrets=["other-secret-of-the-settings"])
+        async with aclosing(model):
+            with pytest.raises(RunError) as caught:
+                await model.write("s", "Here is a request that is nobody else's business.")
+    said = str(caught.value)
+    assert ": S: " in said
+    assert len(said) < 400
+    for hidden in ("secret-key", "other-secret", "nobody else's", "\x00"):
+        assert hidden not in said
+
+
+async def test_a_page_in_place_of_an_answer_is_not_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("graph.model._RETRIES", 0)
+    page = broken(502, "Bad Gateway", "<html><body>proxy of the company</body></html>")
+    with pytest.raises(InfrastructureError) as caught:
+        await ask(lambda _: page, monkeypatch)
+    assert str(caught.value) == f"{NAME}: the call failed (502): Bad Gateway"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error": {"message": "no quota", "type": "insufficient_quota", "code": "x"}},
+         "insufficient_quota: no quota"),
+        ({"message": "no quota", "type": None, "code": "insufficient_quota"},
+         "insufficient_quota: no quota"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+         "overloaded_error: Overloaded"),
+        ({"error": "model not found"}, "model not found"),
+        ({"error": {"message": ["no", "text"]}}, ""),
+        ("sk-abc of a client's own text", ""),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_other_providers_reasons_are_read_from_their_bodies_alone(
+    body: object, expected: str
+) -> None:
+    class StatusError(Exception):
+        status_code = 400
+
+    error = StatusError("the client's own text, with sk-abc")
+    error.body = body  # type: ignore[attr-defined]
+    assert reason(error) == expected
+
+
+async def test_a_fall_back_hides_nothing_of_the_first_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reply(asked: Asked) -> Any:
+        leaked = broken(403, "PERMISSION_DENIED", "Your key was reported as leaked.")
+        return leaked if asked.model == "gemini-3.8-flash" or both else "from the other"
+
+    names, both = (NAME, "google_genai:gemini-3.8-pro"), True
+    with pytest.raises(ModelUnavailableError) as caught:
+        await ask(reply, monkeypatch, names=names)
+    denied = "PERMISSION_DENIED: Your key was reported as leaked."
+    assert str(caught.value) == "; ".join(f"the key may not use {name}: {denied}" for name in names)
+    both = False
+    async with standing_in(reply) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        async with aclosing(Model(names, timeout=20.0)) as model:
+            for _ in range(3):
+                await model.write("s", "h")
+    [line] = [each.getMessage() for each in caplog.records if each.name == "graph.model"]
+    assert denied in line
+
+
+async def test_a_key_goes_to_its_own_provider_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def init(model: str, *, model_provider: str, **options: Any) -> GenericFakeChatModel:
+        given[f"{model_provider}:{model}"] = options.get("api_key")
+        return GenericFakeChatModel(messages=iter([]))
+
+    monkeypatch.setattr("graph.model.init_chat_model", init)
+    monkeypatch.setenv("SELFHEAL_JUDGE_API_KEY", "of the judge")
+    monkeypatch.setenv("SELFHEAL_FALLBACK_MODELS", "google_genai:b,openai:c")
+    settings = read_settings()
+    async with open_model(settings, models_for(settings, "judge")) as model:
+        await model.connect()
+        assert given == {NAME: "of the judge", "google_genai:b": "of the judge", "openai:c": None}
+    given.clear()
+    async with open_model(settings, models_for(settings, "agent")) as model:
+        await model.connect()
+        assert set(given.values()) == {None}
 
 
 @pytest.mark.parametrize(
@@ -193,10 +345,10 @@ async def test_clients_are_built_once_when_the_first_calls_come_together(
 async def test_a_client_that_cannot_be_built_after_all_is_a_model_that_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_: Any) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise ImportError("a library of it is missing")
 
-    monkeypatch.setattr(model_module, "_client", broken)
+    monkeypatch.setattr(model_module, "init_chat_model", broken)
     async with aclosing(Model((NAME,))) as model:
         with pytest.raises(ModelUnavailableError, match="cannot be used: ImportError"):
             await model.write("s", "h")
@@ -226,5 +378,82 @@ async def test_a_model_that_cannot_be_used_is_found_when_it_is_opened(
         monkeypatch.setenv(name, value)
     known = read_settings()
     with pytest.raises(SettingsError, match=words):
-        async with open_model(known, known.model):
+        async with open_model(known, models_for(known, "agent")):
+            pass
+
+
+MODEL_SETTINGS = [
+    f"SELFHEAL_{name.upper()}"
+    for name in Settings.model_fields
+    if name.endswith(("model", "models"))
+]
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5", "opnai:x", "ollama:x", "gpt-foo:x"])
+@pytest.mark.parametrize("setting", MODEL_SETTINGS)
+async def test_the_setting_at_fault_is_named_and_no_other(
+    setting: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(setting, name)
+    settings = read_settings()
+    blamed = []
+    for each in every_model(settings):
+        try:
+            async with open_model(settings, (each,)):
+                pass
+        except SettingsError as error:
+            blamed.append(str(error))
+    [said] = blamed
+    assert said.startswith(f"{setting}: {name} cannot be used: ")
+    assert said.count("SELFHEAL_") == 1
+    assert len(said.splitlines()) == 1
+    for use in get_args(ModelUse):
+        if setting in (each.setting for each in models_for(settings, use)):
+            with pytest.raises(SettingsError, match=f"^{setting}: "):
+                async with open_model(settings, models_for(settings, use)):
+                    pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("bad sk-key-in-a-message"), RuntimeError("x" * 9999), KeyError("AIzaSecretKey")],
+)
+def test_what_a_providers_package_raises_is_no_traceback(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("graph.model.init_chat_model", init)
+    with pytest.raises(ModelSetupError, match="^openai:x cannot be used: ") as caught:
+        Model(("openai:x",))
+    assert len(str(caught.value)) < 400
+    assert "key-in-a-message" not in str(caught.value)
+    assert "SecretKey" not in str(caught.value)
+
+
+def test_a_client_that_refuses_its_options_quotes_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Strict(BaseModel):
+        api_key: int
+
+    def init(*_: Any, **options: Any) -> None:
+        Strict(api_key=options["api_key"])
+
+    monkeypatch.setattr("graph.model.init_chat_model", init)
+    with pytest.raises(ModelSetupError, match="api_key: Input should be a valid integer") as caught:
+        Model(("openai:x",), keys={"openai:x": SecretStr("plain words")})
+    assert "plain words" not in str(caught.value)
+
+
+async def test_without_a_key_it_is_said_which_model_needs_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GOOGLE_API_KEY")
+    monkeypatch.setenv("SELFHEAL_FALLBACK_MODELS", NAME)
+    settings = read_settings()
+    choice = models_for(settings, "agent")[1]
+    with pytest.raises(SettingsError, match="^SELFHEAL_FALLBACK_MODELS: .* set GOOGLE_API_KEY$"):
+        async with open_model(settings, (choice,)):
             pass

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import (
     PackageNotFoundError,
     distribution,
@@ -171,25 +172,6 @@ def test_every_dependency_is_locked() -> None:
     assert runtime.items() <= everything.items(), "the tests must run what is shipped"
 
 
-def test_what_the_product_imports_is_locked_for_it() -> None:
-    """Not only for the tests, whose environment has SciPy, NumPy and much else."""
-    providers = packages_distributions()
-    locked = _pins("requirements.lock").keys()
-    for file in (each for package in _PACKAGES for each in (_ROOT / package).rglob("*.py")):
-        for module in _imported(file):
-            names = {canonicalize_name(name) for name in providers.get(module, [])}
-            assert not names or names & {*locked, _PROJECT["name"]}, f"{file} imports {module}"
-
-
-def _imported(file: Path) -> Iterator[str]:
-    """Yield the top-level names of all modules that a file imports, wherever it does."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (each.name.partition(".")[0] for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
-
-
 def test_what_is_locked_for_the_product_takes_little_room() -> None:
     """It takes 231 MB by its files, 291 on a disk with pip; SciPy and NumPy would be 204 more."""
     assert sum(map(_bytes_installed, _pins("requirements.lock"))) < 300 * 2**20
@@ -234,3 +216,78 @@ def _texts() -> Iterator[Path]:
 
 def test_the_base_package_needs_nothing() -> None:
     assert _PROJECT["dependencies"] == []
+
+
+def _imported(source: str) -> set[str]:
+    """Return the top-level modules that a source imports anywhere, by a literal name at least."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names):
+                found.update(each.name for each in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module)
+            case ast.Call(
+                func=ast.Name("import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(str(module)), *_],
+            ):
+                found.add(module)
+    return {each.partition(".")[0] for each in found}
+
+
+@cache
+def _may_be_imported() -> frozenset[str]:
+    """Return the modules that Python, we, the service or one of its extras brings."""
+    built_with = {Requirement(each).name for each in _PYPROJECT["dependency-groups"]["build"]}
+    extras = _PROJECT["optional-dependencies"].values()
+    shipped = _pins("requirements.lock").keys() - built_with
+    shipped |= {canonicalize_name(Requirement(each).name) for extra in extras for each in extra}
+    brought = {
+        module
+        for module, distributions in packages_distributions().items()
+        if {canonicalize_name(each) for each in distributions} & shipped
+    }
+    # The engine of pyeryx, which is not there for every Python, and what it gives to its guest.
+    brought |= {"eryx", "_eryx"}
+    return sys.stdlib_module_names | brought | {*_PACKAGES}
+
+
+def _only_developers_have(source: str) -> set[str]:
+    """Return what a source imports that an installed service may lack."""
+    return _imported(source) - _may_be_imported()
+
+
+def _beside(file: Path) -> set[str]:
+    """Return the modules beside a file: a script of the sandbox imports them by their own names."""
+    return {each.stem for each in file.parent.glob("*.py")}
+
+
+@pytest.mark.parametrize("package", _PACKAGES)
+def test_the_product_imports_nothing_that_only_developers_have(package: str) -> None:
+    files = sorted((_ROOT / package).rglob("*.py"))
+    found = {
+        file.relative_to(_ROOT).as_posix(): missing
+        for file in files
+        if (missing := _only_developers_have(file.read_text(encoding="utf-8")) - _beside(file))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import matplotlib",
+        "from matplotlib.figure import Figure",
+        "def f():\n    from hypothesis import given",
+        "importlib.import_module('pytest')",
+        "import hatchling",
+        "import not_installed_anywhere",
+    ],
+)
+def test_a_developers_import_is_found(source: str) -> None:
+    assert _only_developers_have(source)
+
+
+def test_what_the_service_brings_may_be_imported() -> None:
+    source = "import ast, gepa, orjson\nfrom langgraph.types import X\nfrom . import here, graph"
+    assert _only_developers_have(source) == set()

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from db.healings import Healing
-from db.runs import Outcome, Run
+from db.runs import Errors, Outcome, Run
 from optimizer.context import Rules
 from optimizer.nodes.detect import ENOUGH_RUNS, Situation, cooling, judge, last_good
 
@@ -71,8 +71,9 @@ def situation(
     record: dict[int, tuple[int, int]] | None = None,
     tried: tuple[Healing, ...] = (),
 ) -> Situation:
+    counted = Errors(errors, uuid4(), "model", "gone") if errors else None
     return Situation(
-        runs=runs, errors=errors, records={"worker": record or {}}, tried=tried, now=NOW
+        runs=runs, errors=counted, records={"worker": record or {}}, tried=tried, now=NOW
     )
 
 

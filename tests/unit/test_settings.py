@@ -14,6 +14,7 @@ from graph.settings import (
     SettingsError,
     known_variables,
     read_settings,
+    secret_values,
     variables,
 )
 from server.cli import main
@@ -130,6 +131,26 @@ def test_a_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "very-secret")
     monkeypatch.setenv("DATABASE_URL", "postgres://me:very-secret@host/db")
     assert "very-secret" not in repr(read_settings())
+
+
+def test_every_secret_is_known_so_that_no_message_shows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signing = "whsec_" + "a" * 40
+    values = {
+        "DATABASE_URL": "postgresql://me:p%40ssword@host/db",
+        "SELFHEAL_DIRECT_DATABASE_URL": "host=h password=other-password dbname=d",
+        "SELFHEAL_WEBHOOK_SECRET": f"{signing},{signing}bbbb",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=of-the-collector,x=y",
+    }
+    for name, field in Settings.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            for env in variables(name):
+                values.setdefault(env, f"a secret of 32 characters for {env}")
+    for env, value in values.items():
+        monkeypatch.setenv(env, value)
+    parts = {"p%40ssword", "p@ssword", "other-password", signing, f"{signing}bbbb"}
+    assert {*values.values(), *parts, "of-the-collector"} <= {*secret_values()}
 
 
 def test_without_a_key_the_ways_are_named() -> None:
