@@ -128,7 +128,7 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
     """
     async with opened_database() as database, database.connection() as connection:
         head = await store.head(connection, agent)
-        await store.release(
+        row = await store.release(
             connection,
             agent,
             version,
@@ -138,7 +138,10 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
             note=note,
             terms=store.Terms(pinned=pin),
         )
-    click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
+    if row.id == head.id:
+        click.echo(f"{agent}: version {version} is live already; nothing was changed")
+    else:
+        click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
 
 
 @prompts.command()
@@ -146,7 +149,7 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
 @note_option
 @run_async
 async def rollback(agent: Agent, note: str) -> None:
-    """Make the version live that was live before the present one."""
+    """Make the version live that the present one replaced."""
     async with opened_database() as database, database.connection() as connection:
         row = await store.rollback(connection, agent, actor="cli", note=note)
     click.echo(f"{agent}: version {row.version} is live again")
