@@ -225,10 +225,20 @@ async def recent(connection: Connection, limit: int = 50) -> list[Healing]:
 
 
 async def of_version(connection: Connection, agent: Agent, version: int) -> list[Healing]:
-    """Return the closed healings of one incumbent, newest first; a diet is none of these."""
+    """Return the closed healings of one incumbent that released nothing, newest first.
+
+    Healings that were to shorten a prompt are left out.
+    """
     cursor = connection.cursor(row_factory=class_row(Healing))
     await cursor.execute(_SQL["of_version"], {"agent": agent, "version": version})
     return await cursor.fetchall()
+
+
+async def proven_against(connection: Connection, agent: Agent, version: int) -> int | None:
+    """Return the version that was last proven better than this one; None if there is none."""
+    values = {"agent": agent, "version": version}
+    row = await (await connection.execute(_SQL["proven_against"], values)).fetchone()
+    return int(row["to_version"]) if row else None
 
 
 async def dieted(connection: Connection, agent: Agent, version: int) -> bool:

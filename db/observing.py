@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg.rows import class_row
+
 from db import queries
 from db.pool import Connection
+from db.text import storable
 
 _SQL: Final = queries.load("observing")
 
@@ -39,9 +43,24 @@ class Standing:
     frozen: bool
 
 
-async def note_pass(connection: Connection, outcome: str) -> None:
+@dataclass(frozen=True, slots=True)
+class LastPass:
+    """What the newest pass of the optimizer came to, and why; `error` where it broke."""
+
+    outcome: str
+    reason: str
+    ended_at: datetime
+
+
+async def note_pass(connection: Connection, outcome: str, reason: str = "") -> None:
     """Count a pass of the optimizer; the outcome is `error` where it broke."""
-    await connection.execute(_SQL["note_pass"], {"outcome": outcome})
+    await connection.execute(_SQL["note_pass"], {"outcome": outcome, "reason": storable(reason)})
+
+
+async def last_pass(connection: Connection) -> LastPass | None:
+    """Return what the newest pass came to; None before the first."""
+    cursor = connection.cursor(row_factory=class_row(LastPass))
+    return await (await cursor.execute(_SQL["last_pass"])).fetchone()
 
 
 async def lead(connection: Connection, holder: UUID, lease: float) -> bool:

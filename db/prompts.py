@@ -169,14 +169,26 @@ async def release(
 ) -> Release:
     """Make `version` live, provided that `after` is still the newest release.
 
+    A release that would change nothing is not written: in the log it would look like a version
+    of its own to go back to.
+
     Args:
         after: the release that the caller decided upon; None for an agent's first.
         terms: to whom; below 100 percent the others keep what is live now.
+
+    Returns:
+        The new release; `after` itself if that version is live on these terms already.
 
     Raises:
         ReleaseConflictError: another release came between: compare-and-swap failed.
         NotFoundError: the version does not exist.
     """
+    if after and (after.version, after.percent, after.pinned) == (
+        version,
+        terms.percent,
+        terms.pinned,
+    ):
+        return after
     values = {
         "agent": agent,
         "version": version,

@@ -13,7 +13,7 @@ from db.pool import Connection
 from db.text import json, storable
 
 Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["last_good", "writer", "gepa", "diet"]
+Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
 
 _SQL = queries.load("trials")
 

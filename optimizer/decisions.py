@@ -15,7 +15,7 @@ from optimizer.harmless import course_for
 from optimizer.lint import breaches
 from optimizer.receipt import difference
 from optimizer.release import Plan, plan
-from optimizer.state import WRITTEN, State, on_diet
+from optimizer.state import EARLIER, WRITTEN, State, on_diet
 from optimizer.stored import Stored
 from optimizer.trials import INCUMBENT, is_verdict
 
@@ -84,7 +84,7 @@ def screens(record: Record, stored: Stored) -> Found:
             ]
             for it in racing
         }
-        proven = {it["ordinal"] for it in racing if it["origin"] == "last_good"}
+        proven = {it["ordinal"] for it in racing if it["origin"] in EARLIER}
         now = screening.report(results, proven, screening.bar(agent, record["judge"]["usual"]))
         yield f"{name}: results", each["results"], now["results"]
         yield (

@@ -58,17 +58,18 @@ class Optimizer:
         """
         try:
             result = await self._pass(trigger)
-        except Exception:
-            await self._note("error")
+        except Exception as error:
+            await self._note("error", type(error).__name__)
             raise
-        await self._note("error" if "errored" in result else result["outcome"])
+        outcome = "error" if "errored" in result else result["outcome"]
+        await self._note(outcome, result.get("reason", ""))
         return result
 
-    async def _note(self, outcome: str) -> None:
-        """Leave what the pass came to where it is told from: a CronJob cannot be asked."""
+    async def _note(self, outcome: str, reason: str) -> None:
+        """Store what the pass came to: a CronJob cannot be asked."""
         try:
             async with self._doctor.database.connection() as connection:
-                await observing.note_pass(connection, outcome)
+                await observing.note_pass(connection, outcome, reason)
         except DatabaseError as error:
             logger.warning("a pass (%s) could not be counted: %s", outcome, error)
 

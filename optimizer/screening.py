@@ -32,7 +32,7 @@ def survivor(results: Results, proven: Collection[int], least: float) -> int | N
 
     Args:
         results: what each candidate came to.
-        proven: the candidates that did well before.
+        proven: the candidates that were live before; of equals they win.
         least: the share of cases to pass, as `bar` gives it.
     """
 

@@ -23,6 +23,8 @@ Outcome = Literal[
 ]
 
 
+EARLIER: Final[tuple[Origin, ...]] = ("proven", "last_good", "predecessor")
+"""The origins of versions that were live before: no lint reads them, and they win a tie."""
 WRITTEN: Final[tuple[Origin, ...]] = ("writer", "gepa")
 """The origins of texts that a model wrote: lint reads them, and a writer hears of their fate."""
 DIET: Final = "diet"  # what sets off a healing that is to shorten a prompt, and not to better it
@@ -33,6 +35,16 @@ class Version(TypedDict):
 
     version: int
     text: str
+
+
+class EarlierVersion(Version):
+    """A version that was live before the incumbent, and why it is the first to be tried.
+
+    `origin`: `proven` where an earlier healing proved it better than this incumbent, `last_good`
+    where its runs passed, `predecessor` where it is only what the incumbent replaced.
+    """
+
+    origin: Origin
 
 
 class Case(TypedDict):
@@ -148,6 +160,7 @@ class State(Trigger):
     blamed: NotRequired[bool]
     incumbents: NotRequired[dict[Agent, Version]]
     last_goods: NotRequired[dict[Agent, Version]]
+    earlier: NotRequired[dict[Agent, list[EarlierVersion]]]
     tried: NotRequired[list[Agent]]
     incumbent: NotRequired[Version]
     last_good: NotRequired[Version | None]

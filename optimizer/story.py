@@ -11,7 +11,13 @@ Record = dict[str, Any]
 _MOST_RUNS = 8
 _LONGEST = 100
 _FENCE = "````"
-_ORIGINS = {"last_good": "the last good version", "writer": "written", "gepa": "evolved by GEPA"}
+_ORIGINS = {
+    "proven": "proven better than the incumbent before",
+    "last_good": "the last good version",
+    "predecessor": "the version before the incumbent",
+    "writer": "written",
+    "gepa": "evolved by GEPA",
+}
 _EVIDENCE = (
     "The hold-out pairs that only one side passed, and the evidence after each. Of a candidate that"
     " is no better each is a fair coin, and it reaches 100 at most once in a hundred:"

@@ -38,6 +38,7 @@ class Scheduler:
         self._recorded = asyncio.Event()
         self._turn = asyncio.Lock()
         self._asked: set[asyncio.Task[Result]] = set()
+        self._idle = ""  # the outcome of the last passes, if they opened no healing
 
     def observe(self, outcome: Outcome) -> None:
         """Take notice of a recorded run: a release may be due, a failure the one too many."""
@@ -81,7 +82,7 @@ class Scheduler:
             try:
                 async with self._turn:
                     result = await Optimizer(self._doctor).run(Trigger(trigger=trigger))
-                _report(result)
+                self._report(result)
             except DatabaseError as error:
                 logger.warning("the optimizer could not look: %s", error)
             except Exception:
@@ -119,6 +120,15 @@ class Scheduler:
             return dict(task.result())
         return {"agent": trigger.get("agent"), "outcome": None, "healing_id": opened.result()}
 
+    def _report(self, result: Result) -> None:
+        """Log a healing's outcome; and once, not at each pass, why there is none."""
+        reason = result.get("reason", "")
+        if "healing_id" in result:
+            logger.warning("healing %s: %s, %s", result["healing_id"], result["outcome"], reason)
+        elif result["outcome"] != (self._idle or "healthy"):
+            logger.info("no healing: %s, %s", result["outcome"], reason)
+        self._idle = "" if "healing_id" in result else result["outcome"]
+
     async def _on_request(self, trigger: Trigger, watch: Any) -> Result:
         async with self._turn:
             return await Optimizer(self._doctor, watch).run(trigger)
@@ -126,12 +136,6 @@ class Scheduler:
     async def close(self) -> None:
         """Cancel what is under way: whoever comes next goes on from its last state."""
         await stop(*self._asked)
-
-
-def _report(result: Result) -> None:
-    if "healing_id" in result:
-        ended = (result["healing_id"], result["outcome"], result.get("reason", ""))
-        logger.warning("healing %s: %s, %s", *ended)
 
 
 @asynccontextmanager

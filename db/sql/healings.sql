@@ -96,9 +96,16 @@ SELECT {healings} FROM healings WHERE id = %(id)s;
 SELECT {healings} FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
 
 -- name: of_version
--- What was tried for this incumbent, newest first: the cool-down counts from it.
+-- What was tried for this incumbent without a release, newest first: the cool-down counts from it.
 SELECT {healings} FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
-  AND closed_at IS NOT NULL AND trigger <> 'diet' ORDER BY closed_at DESC LIMIT 20;
+  AND closed_at IS NOT NULL AND trigger <> 'diet' AND outcome NOT IN ('promoted', 'canary')
+ORDER BY closed_at DESC LIMIT 20;
+
+-- name: proven_against
+-- The version that a healing last proved better than this incumbent, and that was not rolled back.
+SELECT to_version FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
+  AND outcome = 'promoted' AND trigger <> 'diet' AND to_version IS NOT NULL
+ORDER BY closed_at DESC LIMIT 1;
 
 -- name: dieted
 -- Asked again and again, some diet would pass by luck (one cut short by the budget cannot); and of a diet after a diet the losses add up.

@@ -1,8 +1,12 @@
 -- name: note_pass
-INSERT INTO optimizer_outcomes (outcome, passes, last_at)
-VALUES (%(outcome)s, 1, clock_timestamp())
+INSERT INTO optimizer_outcomes (outcome, passes, last_at, reason)
+VALUES (%(outcome)s, 1, clock_timestamp(), %(reason)s)
 ON CONFLICT (outcome) DO UPDATE
-SET passes = optimizer_outcomes.passes + 1, last_at = excluded.last_at;
+SET passes = optimizer_outcomes.passes + 1, last_at = excluded.last_at, reason = excluded.reason;
+
+-- name: last_pass
+-- What the optimizer last came to, and why.
+SELECT outcome, reason, last_at AS ended_at FROM optimizer_outcomes ORDER BY last_at DESC LIMIT 1;
 
 -- name: lead
 -- Become the one that exposes, or stay it.

@@ -39,12 +39,14 @@ SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1
 SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: before
--- What was live when the present version came: where a roll-back goes. Roll-backs themselves
--- are passed over, so that a second one goes further back and not forth again.
+-- The version that the present one replaced: where a rollback goes. Releases of the present version
+-- over itself (pinned, or promoted from a canary) replaced nothing. Rollbacks are skipped, so that a
+-- second one goes further back and not forth again.
 SELECT coalesce(earlier.base_version, earlier.version) AS version FROM releases AS came
 JOIN releases AS earlier ON earlier.id = came.previous_release_id
 WHERE came.agent = %(agent)s AND came.version = %(version)s
   AND came.action NOT IN ('rollback', 'take_back')
+  AND coalesce(earlier.base_version, earlier.version) <> came.version
 ORDER BY came.id DESC LIMIT 1;
 
 -- name: release

@@ -13,6 +13,7 @@ from db.pool import Connection
 from db.prompts import AGENTS, Agent, Prompt
 from db.runs import Errors, Run
 from optimizer.context import Given, Rules, doctor_of
+from optimizer.earlier import earlier_versions
 from optimizer.pieces import pieces
 from optimizer.state import NewestError, State, Version, on_diet
 from optimizer.statistics import DETECT_AT, surprise
@@ -59,12 +60,18 @@ async def detect(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
             for agent in _WORKING
             if (good := last_good(situation.records[agent], numbers[agent]))
         ]
+        found_good = _versions(goods)
+        earlier = {
+            agent: await earlier_versions(connection, version, agent, found_good.get(agent))
+            for agent, version in _versions(live.values()).items()
+        }
         dieted = on_diet(state) and await healings.dieted(
             connection, state["agent"], numbers[state["agent"]]
         )
     found: dict[str, Any] = {
         "incumbents": _versions(live.values()),
-        "last_goods": _versions(goods),
+        "last_goods": found_good,
+        "earlier": earlier,
         "tried": sorted({each.agent for each in situation.tried if _in_vain(each)}),
         "failed_run_ids": [str(run.id) for run in situation.failures],
         **_counted_out(situation.errors),

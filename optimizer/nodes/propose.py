@@ -1,5 +1,6 @@
-"""propose: the last good version first, then what the chosen proposer makes of the findings."""
+"""propose: earlier versions first, then what the chosen proposer makes of the findings."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from langgraph.runtime import Runtime
@@ -8,11 +9,18 @@ from db import healings, trials
 from db.text import storable
 from db.trials import Candidate, Origin
 from optimizer.context import Doctor, Given, doctor_of
+from optimizer.earlier import restored
 from optimizer.proposers.chosen import chosen
+from optimizer.proposers.contract import Draft
 from optimizer.proposers.desk import brief_of
-from optimizer.state import Proposal, State
+from optimizer.state import EARLIER, EarlierVersion, Proposal, State, Version
 
 ROUNDS: Final = 2
+_WHY: Final[Mapping[str, str]] = {
+    "proven": "version {version} was proven better than the incumbent before",
+    "last_good": "version {version} did well before",
+    "predecessor": "version {version} is what the incumbent replaced",
+}
 
 
 async def propose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -40,22 +48,50 @@ async def propose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
 
 
 def _reverted(state: State) -> list[Proposal]:
-    """Propose the last good version: a prompt edited in a hurry is best reverted."""
+    """Propose what was live before: a prompt edited in a hurry is best reverted."""
+    return [
+        _proposal(
+            each["origin"],
+            1,
+            each["text"],
+            _WHY[each["origin"]].format(version=each["version"]),
+            each["version"],
+        )
+        for each in _earlier(state)
+    ]
+
+
+def _earlier(state: State) -> list[EarlierVersion]:
+    """Return the versions that were live before; what the judge's record shows as sound is one."""
+    found = state["earlier"].get(state["agent"], [])
     good = state.get("last_good")
-    if not good:
-        return []
-    rationale = f"version {good['version']} did well before"
-    return [_proposal("last_good", 1, good["text"], rationale, good["version"])]
+    if not good or any(_is_known(each, good) for each in found):
+        return found
+    others = [each for each in found if each["version"] != good["version"]]
+    last_good = EarlierVersion(**good, origin="last_good")
+    return sorted([*others, last_good], key=lambda each: EARLIER.index(each["origin"]))
+
+
+def _is_known(earlier: EarlierVersion, good: Version) -> bool:
+    return earlier["version"] == good["version"] and earlier["origin"] != "predecessor"
 
 
 async def _proposed(doctor: Doctor, state: State, number: int) -> list[Proposal]:
     """Ask the proposer for a round."""
     name = doctor.rules.proposer
     drafts = await chosen(name).propose(await brief_of(doctor, state, number))
-    return [
-        _proposal(name, number, storable(each.prompt.strip()), each.rationale.strip()[:1000], None)
-        for each in drafts
-    ]
+    earlier = _earlier(state)
+    return [_written(name, number, each, earlier[0] if earlier else None) for each in drafts]
+
+
+def _written(origin: Origin, number: int, draft: Draft, earlier: EarlierVersion | None) -> Proposal:
+    """Propose what a model wrote, with the limits that the best earlier version set."""
+    text, rationale = storable(draft.prompt.strip()), draft.rationale.strip()[:1000]
+    if earlier:
+        text, kept = restored(text, earlier["text"])
+        if kept:
+            rationale = f"{rationale} Kept from version {earlier['version']}: {' '.join(kept)}"
+    return _proposal(origin, number, text, rationale, None)
 
 
 def _proposal(

@@ -9,7 +9,7 @@ from db import healings
 from db.trials import Trial
 from optimizer import screening as rules
 from optimizer.context import Doctor, Given, doctor_of
-from optimizer.state import Proposal, State
+from optimizer.state import EARLIER, Proposal, State
 from optimizer.together import all_of
 from optimizer.trials import Ledger
 
@@ -24,7 +24,7 @@ async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts)
     results = await _race(doctor, ledger, state, list(texts))
     least = rules.bar(state["agent"], state["judge"]["usual"])
-    proven = {each["ordinal"] for each in racing if each["origin"] == "last_good"}
+    proven = {each["ordinal"] for each in racing if each["origin"] in EARLIER}
     reported = {"round": state["round"], **rules.report(results, proven, least)}
     return {
         "proposals": [_with_fate(each, reported) for each in state["proposals"]],

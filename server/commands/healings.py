@@ -5,6 +5,7 @@ from uuid import UUID
 import click
 
 from db import healings as store
+from db import observing
 from db.healings import Healing
 from optimizer.recompute import Recomputed, recompute
 from optimizer.stored import read
@@ -19,6 +20,7 @@ async def list_(limit: int, as_json: bool) -> None:
     """List the newest healings."""
     async with opened_database() as database, database.connection() as connection:
         rows = await store.recent(connection, limit)
+        last = await observing.last_pass(connection)
     if as_json:
         print_json(rows)
         return
@@ -38,6 +40,10 @@ async def list_(limit: int, as_json: bool) -> None:
             for row in rows
         ],
     )
+    if last:
+        click.echo(
+            plain(f"\nlast pass, {last.ended_at:%m-%d %H:%M:%S}: {last.outcome}, {last.reason}")
+        )
 
 
 @run_async

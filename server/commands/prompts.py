@@ -95,7 +95,7 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
     """Make a version live. The next run uses it; nothing is restarted."""
     async with opened_database() as database, database.connection() as connection:
         head = await store.head(connection, agent)
-        await store.release(
+        row = await store.release(
             connection,
             agent,
             version,
@@ -105,12 +105,15 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
             note=note,
             terms=store.Terms(pinned=pin),
         )
-    click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
+    if row.id == head.id:
+        click.echo(f"{agent}: version {version} is live already; nothing was changed")
+    else:
+        click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
 
 
 @run_async
 async def rollback(agent: Agent, note: str) -> None:
-    """Make the version live that was live before the present one."""
+    """Make the version live that the present one replaced."""
     async with opened_database() as database, database.connection() as connection:
         row = await store.rollback(connection, agent, actor="cli", note=note)
     click.echo(f"{agent}: version {row.version} is live again")

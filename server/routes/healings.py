@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 
-from db import arms, healings
+from db import arms, healings, observing
 from db.pool import Connection
 from optimizer import approval
 from optimizer.state import Trigger
@@ -19,6 +19,7 @@ from server.wire.healings import (
     HealBody,
     HealingAnswer,
     HealingDetail,
+    LastPassAnswer,
     PassAnswer,
     PauseAnswer,
     PauseBody,
@@ -38,6 +39,13 @@ async def list_healings(
     """List healings, newest first."""
     rows = await healings.recent(connection, limit)
     return [HealingAnswer.model_validate(row) for row in rows]
+
+
+@router.get("/healings/last-pass", dependencies=[ADMIN], responses=documented(401, 403))
+async def get_last_pass(connection: GivenConnection) -> LastPassAnswer:
+    """Show what the optimizer last came to, also where it did nothing, and why."""
+    row = await observing.last_pass(connection)
+    return LastPassAnswer.model_validate(row) if row else LastPassAnswer()
 
 
 @router.get(

@@ -43,6 +43,14 @@ class PauseAnswer(Answer):
     created_at: datetime = Field(description="When")
 
 
+class LastPassAnswer(Answer):
+    """What the optimizer last came to. All fields are null before its first pass."""
+
+    outcome: str | None = Field(None, description="`healthy`, `cooling_down`, `promoted`, …")
+    reason: str | None = Field(None, description="Why it did that, or why it did nothing")
+    ended_at: datetime | None = Field(None, description="When the pass ended")
+
+
 class PassAnswer(Answer):
     """A pass that was asked for."""
 

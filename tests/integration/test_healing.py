@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from db import healings, prompts
+from db import healings, observing, prompts
 from db.healings import Hold
 from db.pool import Database
 from optimizer.statistics import ACCEPT_AT, e_value
@@ -27,7 +27,7 @@ async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
 @pytest.fixture
 async def sick(clinic: Clinic, gemini: str) -> Clinic:
     """Return a clinic whose worker says hello world whatever it is asked, three times so far."""
-    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.put_live_alone(await defect(gemini, "hello-world"))
     assert not any(map(passed, await clinic.run(*KNOWN[:3])))
     return clinic
 
@@ -106,6 +106,38 @@ async def test_a_hurried_edit_is_best_reverted(clinic: Clinic, gemini: str) -> N
     assert (first["origin"], first["version"], first["fate"]) == ("last_good", 1, "accepted")
     assert [each.version for each in await clinic.log()] == [1, 2, 1]
     assert len(await clinic.versions()) == 2
+
+
+async def test_a_hurried_edit_of_a_young_service_is_reverted(clinic: Clinic, gemini: str) -> None:
+    """The version before needs no record to be tried first."""
+    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.run(*KNOWN[:3])
+    result = await clinic.heal()
+    assert (result["outcome"], result["to_version"]) == ("promoted", 1)
+    first = (await clinic.receipt(result))["candidates"][0]
+    assert (first["origin"], first["version"], first["fate"]) == ("predecessor", 1, "accepted")
+
+
+async def test_a_version_that_was_healed_before_is_healed_at_once(sick: Clinic) -> None:
+    healed = await sick.heal()
+    assert healed["outcome"] == "promoted"
+    async with sick.database.transaction() as connection:
+        head = await prompts.head(connection, "worker")
+        await prompts.release(connection, "worker", 2, after=head, action="activate", actor="test")
+    await sick.run(*KNOWN[:3])
+    again = await sick.heal()
+    assert (again["outcome"], again["to_version"]) == ("promoted", healed["to_version"])
+    candidates = (await sick.receipt(again))["candidates"]
+    assert (candidates[0]["origin"], candidates[0]["fate"]) == ("proven", "accepted")
+
+
+async def test_why_nothing_is_done_can_be_read(sick: Clinic) -> None:
+    await sick.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, 'audit', 'test')")
+    assert (await sick.heal())["outcome"] == "paused"
+    async with sick.database.connection() as connection:
+        last = await observing.last_pass(connection)
+    assert last is not None
+    assert (last.outcome, "audit" in last.reason) == ("paused", True)
 
 
 @pytest.mark.chaos

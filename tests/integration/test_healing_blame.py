@@ -57,7 +57,7 @@ async def because(clinic: Clinic, result: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["renaming-manager", *chaotic("short-signature-manager")])
 async def test_a_broken_manager_heals(clinic: Clinic, gemini: str, name: str) -> None:
-    await clinic.put_live(await defect(gemini, name), "manager")
+    await clinic.put_live_alone(await defect(gemini, name), "manager")
     assert sum(await run(clinic, *KNOWN)) <= 1
     result = await clinic.heal()
     assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 3)

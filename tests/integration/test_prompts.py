@@ -7,7 +7,7 @@ import pytest
 
 from db import prompts
 from db.errors import DatabaseError, NotFoundError, ReleaseConflictError
-from db.pool import Database
+from db.pool import Connection, Database
 from db.prompts import Release
 from graph.seed import first_prompts
 
@@ -71,6 +71,39 @@ async def test_only_one_release_can_be_an_agents_first(empty_database: Database)
 
     seeded = await asyncio.gather(*(seed() for _ in range(5)))
     assert sorted(agent for each in seeded for agent in each) == ["evaluator", "manager", "worker"]
+
+
+async def _activate(connection: Connection, version: int, *, pinned: bool = False) -> Release:
+    head = await prompts.head(connection, "worker")
+    return await prompts.release(
+        connection,
+        "worker",
+        version,
+        after=head,
+        action="activate",
+        actor="test",
+        terms=prompts.Terms(pinned=pinned),
+    )
+
+
+async def test_activating_the_live_version_writes_no_release(database: Database) -> None:
+    async with database.connection() as connection:
+        await prompts.add(connection, "worker", "two", author="test")
+        first = await _activate(connection, 2)
+        assert (await _activate(connection, 2)).id == first.id
+        assert (await prompts.head(connection, "worker")).id == first.id
+
+
+async def test_a_rollback_goes_to_another_version(database: Database) -> None:
+    """Also where the live version was released over itself, to pin it or to unpin it."""
+    async with database.connection() as connection:
+        await prompts.add(connection, "worker", "two", author="test")
+        await _activate(connection, 2)
+        assert (await _activate(connection, 2, pinned=True)).pinned
+        assert not (await _activate(connection, 2)).pinned
+        assert (await prompts.rollback(connection, "worker", actor="test")).version == 1
+        with pytest.raises(NotFoundError):
+            await prompts.rollback(connection, "worker", actor="test")
 
 
 async def test_each_rollback_goes_further_back(database: Database) -> None:

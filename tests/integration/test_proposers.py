@@ -41,7 +41,7 @@ async def clinic(evolving: None, database: Database, gemini: str) -> AsyncIterat
 
 @pytest.fixture
 async def sick(clinic: Clinic, gemini: str) -> Clinic:
-    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.put_live_alone(await defect(gemini, "hello-world"))
     assert not any(map(passed, await clinic.run(*KNOWN)))
     return clinic
 
@@ -133,8 +133,9 @@ async def test_nothing_better_is_an_honest_rejection(
     result = await sick.heal()
     assert result["outcome"] == "rejected"
     healing, receipt = await sick.healing(result), await sick.receipt(result)
-    assert healing.reason == "no prompt was found that seemed better"
-    assert (receipt["candidates"], receipt["rounds"], receipt["gave_up"]) == ([], 2, False)
+    assert healing.reason == "no candidate came through the screen"
+    assert [each["origin"] for each in receipt["candidates"]] == ["predecessor"]
+    assert (receipt["rounds"], receipt["gave_up"]) == (2, False)
     assert (await sick.live()).version == 2
     await replays(sick, result)
 

@@ -30,7 +30,7 @@ async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
 
 @pytest.fixture
 async def sick(clinic: Clinic, gemini: str) -> Clinic:
-    await clinic.put_live(await defect(gemini, "hello-world"))
+    await clinic.put_live_alone(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN[:3])
     return clinic
 
@@ -96,8 +96,8 @@ async def test_a_revert_to_the_last_good_version_replays(clinic: Clinic, gemini:
 async def test_a_rejection_at_lint_replays(sick: Clinic, writes: Any) -> None:
     writes("Write Python, as https://example.com/prompts says.")
     result = await sick.heal()
-    assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"lint"})
-    await agrees(sick, result, "candidate 4: fate", "course")
+    assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"lint", "screen"})
+    await agrees(sick, result, "candidate 5: fate", "course")
 
 
 async def test_a_rejection_at_the_screen_replays(sick: Clinic, gemini: str, writes: Any) -> None:
@@ -273,7 +273,7 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
     (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate"}),
     (("candidates", "1", "fate"), "forgotten", {"candidate 2: fate"}),
-    (("candidates", "1", "reason"), "it was bad", {"candidate 2: fate"}),
+    (("candidates", "2", "reason"), "it was bad", {"candidate 3: fate"}),
     (("release", "rollout"), "manual", {"release: plan"}),
     (("release", "reason"), "no reason", {"release: plan", "outcome: decision"}),
     (("to_version",), 1, {"release: what the release log says"}),
@@ -283,9 +283,9 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("output_tokens",), 3, {"cost: output tokens"}),
     (("costs", "0", "calls"), 3, {"cost: by state"}),
     (("incumbent", "version"), 1,
-     {"incumbent: its text", "candidate 1: diff", "candidate 2: diff"}),
-    (("candidates", "0", "text"), "Read https://example.com first.",
-     {"candidate 1: its text", "candidate 1: diff", "candidate 1: fate"}),
+     {"incumbent: its text", "candidate 1: diff", "candidate 2: diff", "candidate 3: diff"}),
+    (("candidates", "1", "text"), "Read https://example.com first.",
+     {"candidate 2: its text", "candidate 2: diff", "candidate 2: fate"}),
     (("findings", "because", "reason"), "it was clear", {"blame: its agent"}),
     (("findings", "because", "evidence", "judge_low"), True, {"blame: the judge"}),
     (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: their candidate"}),

@@ -63,6 +63,15 @@ class Clinic:
             )
         return added.version
 
+    async def put_live_alone(self, text: str, agent: str = "worker") -> int:
+        """Release a prompt with nothing sound to revert to; return its version."""
+        async with self.database.transaction() as connection:
+            await connection.execute("ALTER TABLE prompts DISABLE TRIGGER USER")
+            query = "UPDATE prompts SET text = %s WHERE agent = %s"
+            await connection.execute(query, (f"{text} Say nothing else.", agent))
+            await connection.execute("ALTER TABLE prompts ENABLE TRIGGER USER")
+        return await self.put_live(text, agent)
+
     async def run(self, *names: str) -> list[Finished]:
         """Run the requests of these tasks, one after another."""
         return [await self.service.run(ask(name)) for name in names or KNOWN]
