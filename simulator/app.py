@@ -17,8 +17,8 @@ from simulator.scenarios import RETIRED
 from simulator.sending import reply
 from simulator.state import State
 
-# The versions of the API that Gemini serves. Which one is asked is the client's choice: google-genai
-# asks v1beta before its release 3, and v1 from then on.
+# The versions of the API that Gemini serves. Which one is asked is the client's choice:
+# google-genai asks v1beta before its release 3, and v1 from then on.
 VERSIONS = ("v1", "v1beta", "v1alpha")
 _NO_KEY = (
     "Method doesn't allow unregistered callers (callers without established identity). Please use "
