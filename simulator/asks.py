@@ -1,7 +1,8 @@
 """Finding the task of a short request: everything that it says must be said of the task too.
 
 A task's `asks` are words that ask for it, such as "sum digit"; all words of one must be there.
-`to_celsius` stands for words side by side. Each other word must be a filler or among the words that
+`to_celsius` stands for words side by side, and an ask that begins with `!` for what must not be
+there. Each other word must be a filler or among the words that
 the task lists, so that "the longest palindrome" is not taken for a palindrome.
 """
 
@@ -39,10 +40,13 @@ class _Form:
     base: Task
     task: Task
     asks: tuple[_Ask, ...]
+    denied: tuple[_Ask, ...]
     known: frozenset[str]
 
     def weight(self, words: tuple[str, ...]) -> float:
         """Return how much of the request an ask of this form takes up; 0 if none is there."""
+        if any(ask.stands_in(words) for ask in self.denied):
+            return 0.0
         return max((ask.weight for ask in self.asks if ask.stands_in(words)), default=0.0)
 
     def explains(self, words: Iterable[str]) -> bool:
@@ -59,11 +63,7 @@ class AskIndex:
     """The forms of all tasks that short requests may ask for."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._forms = [
-            _Form(base, form, tuple(map(_ask, form.asks)), _known(base, form))
-            for base in tasks
-            for form in base.forms
-        ]
+        self._forms = [_form(base, form) for base in tasks for form in base.forms]
         self._telling = frozenset(word for form in self._forms for word in form.known)
 
     def find(self, request: str, stated: tuple[Stated, ...] = ()) -> Task | None:
@@ -73,10 +73,11 @@ class AskIndex:
             return None
         found = self._found(wording, wording.words) or self._found(wording, wording.with_names)
         best = max((weight for _, weight in found), default=0.0)
-        forms = [form for form, weight in found if weight == best]
-        if len({form.base.name for form in forms}) != 1:
+        names = {form.base.name for form, weight in found if weight == best}
+        if len(names) != 1:
             return None
-        return _fitting([form.task for form in forms], stated)
+        forms = sorted(found, key=lambda each: -each[1])
+        return _fitting([form.task for form, _ in forms if form.base.name in names], stated)
 
     def _found(self, wording: Wording, words: tuple[str, ...]) -> list[tuple[_Form, float]]:
         weighed = [(form, form.weight(words)) for form in self._forms]
@@ -90,8 +91,16 @@ class AskIndex:
         ]
 
 
+def _form(base: Task, form: Task) -> _Form:
+    asks = tuple(_ask(text) for text in form.asks if not text.startswith("!"))
+    denied = tuple(_ask(text[1:]) for text in form.asks if text.startswith("!"))
+    words = (*form.words.split(), *_identifiers(base, form))
+    known = expanded(words).union(*(ask.words for ask in asks))
+    return _Form(base, form, asks, denied, known)
+
+
 def _fitting(forms: list[Task], stated: tuple[Stated, ...]) -> Task | None:
-    """Return the form of which most stated examples hold; None where not one does."""
+    """Return the form, the likeliest first, of which most examples hold; None if none does."""
     if not stated:
         return forms[0]
     results = [held(form, stated) for form in forms]
@@ -110,13 +119,6 @@ def _ask(text: str) -> _Ask:
 def _has_run(words: tuple[str, ...], run: tuple[str, ...]) -> bool:
     kept = tuple(word for word in words if word not in _ARTICLES)
     return any(kept[at : at + len(run)] == run for at in range(len(kept) - len(run) + 1))
-
-
-def _known(base: Task, form: Task) -> frozenset[str]:
-    """Return the stems that may be used in asking for the form."""
-    return expanded((*form.words.split(), *_identifiers(base, form))) | frozenset(
-        stem for ask in form.asks for stem in stems(ask)
-    )
 
 
 def _identifiers(base: Task, form: Task) -> Iterator[str]:

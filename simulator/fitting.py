@@ -6,13 +6,13 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from simulator.source import Entry, called, functions_of, parameters_of
+from simulator.source import Entry, called, parameters_of
 from simulator.tasks import Task
 from simulator.wording import Signature, Wording, stems, vocabulary
 
@@ -35,10 +35,23 @@ class Stated:
 
 @dataclass(frozen=True)
 class Held:
-    """Of the stated examples, how many could be tried on a solution, and how many of them hold."""
+    """Of the stated examples, how many could be tried on a solution, and how many of them hold.
+
+    `kind` is "int" or "float" where those hold that want a number of this kind, and the solution
+    has it as one of the other.
+    """
 
     tried: int
     holding: int
+    kind: str
+
+
+_PRINT = "print(result)"
+_PRINT_LINES = "print(*result, sep='\\n')"
+_AS_KIND = {
+    "int": "if result == int(result):\n    result = int(result)",
+    "float": "result = float(result)",
+}
 
 
 class _TooLongError(Exception):
@@ -99,15 +112,33 @@ def _swapped(have: str, wanted: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def tailored(task: Task, wording: Wording) -> Task:
-    """Return the task with the parameters' names of the request, and printing where it asks."""
+def tailored(task: Task, wording: Wording, stated: tuple[Stated, ...] = ()) -> Task:
+    """Return the task as the request wants it.
+
+    It has the request's names of parameters, prints where the request says so, and returns numbers
+    of the kind that the stated examples have, 2 or 2.0.
+    """
     solution = task.solution
     wanted = signature_for(task, wording)
     if wanted is not None:
         solution = _with_parameters(solution, task, wanted.parameters)
-    if wording.prints and _can_print(task.entry):
-        solution = _printing(solution, task.name)
-    return task if solution == task.solution else replace(task, solution=solution)
+    if isinstance(task.entry, ast.FunctionDef):
+        kind = held(task, stated).kind
+        if kind:
+            solution = _returning(solution, task.name, _AS_KIND[kind])
+        if wording.prints and _can_print(task.entry):
+            lines = ast.unparse(task.entry.returns or ast.Constant(None)).startswith("list[str]")
+            solution = _returning(solution, task.name, _PRINT_LINES if lines else _PRINT)
+    if solution == task.solution:
+        return task
+    made = replace(task, solution=solution)
+    return replace(made, examples=tuple(each for each in task.examples if _still(made, each)))
+
+
+def _still(task: Task, example: Mapping[str, str]) -> bool:
+    """Tell whether an example of the bank holds, or cannot be tried, on a changed solution."""
+    result = held(task, (Stated(**example),))
+    return result.holding == result.tried and not result.kind
 
 
 def _with_parameters(solution: str, task: Task, names: tuple[str, ...]) -> str:
@@ -150,25 +181,21 @@ def _can_print(entry: Entry) -> bool:
     return not (again or inner or printing or any(isinstance(node, ast.Yield) for node in nodes))
 
 
-class _PrintingToo(ast.NodeTransformer):
-    """A result is printed before it is returned."""
+class _Returning(ast.NodeTransformer):
+    """What is returned goes through further statements, as `result`."""
 
-    def __init__(self, lines: bool) -> None:
-        self._lines = lines
+    def __init__(self, steps: str) -> None:
+        self._steps = steps
 
-    def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
-        """Print what is returned, a list line by line."""
-        shown = "print(*result, sep='\\n')" if self._lines else "print(result)"
+    def visit_Return(self, node: ast.Return) -> Any:
+        """Put the steps between the result and its return."""
         value = ast.unparse(node.value) if node.value else "None"
-        return ast.parse(f"result = {value}\n{shown}\nreturn result").body
+        return ast.parse(f"result = {value}\n{self._steps}\nreturn result").body
 
 
-def _printing(solution: str, name: str) -> str:
+def _returning(solution: str, name: str, steps: str) -> str:
     tree = ast.parse(solution)
-    entry = _entry(tree, name)
-    returns = functions_of(entry)[0].returns
-    lines = returns is not None and ast.unparse(returns).startswith("list[str]")
-    _PrintingToo(lines).visit(entry)
+    _Returning(steps).visit(_entry(tree, name))
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
@@ -181,32 +208,41 @@ def held(task: Task, stated: tuple[Stated, ...]) -> Held:
     """
     space: dict[str, Any] = {"__name__": "bank"}
     exec(compile(task.solution, "bank", "exec"), space)  # noqa: S102 - the bank's own code
-    function = space[task.name]
-    results = [_holds(function, example) for example in stated[:_MOST_EXAMPLES]]
-    known = [result for result in results if result is not None]
-    return Held(len(known), sum(known))
+    results = [_outcome(space[task.name], example) for example in stated[:_MOST_EXAMPLES]]
+    kinds = {result for result in results if result in _AS_KIND}
+    # Examples that want both kinds of numbers are not met by either.
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    tried = [result for result in results if result]
+    return Held(len(tried), sum(result in ("holds", kind) for result in tried), kind)
 
 
-def _holds(function: Callable[..., Any], example: Stated) -> bool | None:
-    """Tell whether the example holds; None where it cannot be tried."""
+def _outcome(function: Callable[..., Any], example: Stated) -> str:
+    """Return "holds", "fails", the kind of number that would make it hold; "" if not tried."""
     try:
         arguments, named = _arguments(example.call)
         wanted = None if example.raises else ast.literal_eval(example.returns.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+        return ""
     try:
         with _limited(), contextlib.redirect_stdout(io.StringIO()):
             value = function(*arguments, **named)
     except _TooLongError:
-        return None
+        return ""
     except Exception as error:
-        return type(error).__name__ == example.raises
-    return not example.raises and _kind(value) is _kind(wanted) and bool(value == wanted)
+        return "holds" if type(error).__name__ == example.raises else "fails"
+    if not example.raises and _plain(value) == _plain(wanted):
+        return "holds"
+    numbers = {type(value), type(wanted)} == {int, float}
+    return type(wanted).__name__ if numbers and value == wanted else "fails"
 
 
-def _kind(value: object) -> type:
-    """Return the value's type, int and float being one."""
-    return float if type(value) is int else type(value)
+def _plain(value: object) -> object:
+    """Return a value to compare by: 1, 1.0 and True are three things, floats nearly equal one."""
+    if isinstance(value, list | tuple):
+        return type(value), [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(each) for key, each in value.items()}
+    return type(value), round(value, 9) if isinstance(value, float) else value
 
 
 def _arguments(call: str) -> tuple[list[Any], dict[str, Any]]:

@@ -141,7 +141,7 @@ def task_for(bank: Bank, texts: tuple[str, ...], stated: tuple[Stated, ...] = ()
     """Return the task that the texts, the request first, are about, as the request wants it."""
     task = bank.find(*texts, stated=stated)
     wording = read_wording(texts[0]) if task and task.asks else None
-    return tailored(task, wording) if task and wording else task
+    return tailored(task, wording, stated) if task and wording else task
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ _EXAMPLE = re.compile(
     r"sample\b)(?:[^.\n;]|\.(?=\S))*",
     re.IGNORECASE,
 )
-_ARROW = re.compile(r"[^\s,;]+(?:\([^()\n]*\))?\s*(?:-+>|=+>|\u2192|==)\s*[^\s,;]+")
+_ARROW = re.compile(r"[^\s,;]*[\d'\"\])}](?:\([^()\n]*\))?\s*(?:-+>|=+>|\u2192|==)\s*[^\s,;]+")
 _SAID = re.compile(
     r"(\b\w+\([^()\n]*\))\s+(?:should |must |would |will )?"
     r"(?:be|is|returns?|gives?|yields?|equals?)\s+[^\s,;]+"
@@ -56,6 +56,10 @@ _ERROR = re.compile(r"\b[A-Z][A-Za-z]*(?:Error|Exception)\b")
 _SPELT = (
     (re.compile(r"\bO\([^()\n]*\)"), " cost "),
     (re.compile(r"\bn!"), " factorial "),
+    (re.compile(r"(?<!th )\bnumber of\b", re.IGNORECASE), " count of "),
+    (re.compile(r"\bcounter[- ]?clockwise\b", re.IGNORECASE), " anticlockwise "),
+    (re.compile(r"\bC(?:\+\+|#|\s*$)"), " other language "),
+    (re.compile(r"(?<=[a-z])\s*(?:-+>|\u2192)\s*(?=[A-Za-z])"), " to "),
     (re.compile(r"['\"]?\bhello,?\s+world\b!?['\"]?", re.IGNORECASE), " hello world "),
 )
 # Where a name is put together: reverseList, LRUCache, reverse_list.
