@@ -17,6 +17,9 @@ from simulator.scenarios import RETIRED
 from simulator.sending import reply
 from simulator.state import State
 
+# The versions of the API that Gemini serves. Which one is asked is the client's choice:
+# google-genai asks v1beta before its release 3, and v1 from then on.
+VERSIONS = ("v1", "v1beta", "v1alpha")
 _NO_KEY = (
     "Method doesn't allow unregistered callers (callers without established identity). Please use "
     "API Key or other form of API consumer identity to call this API."
@@ -33,15 +36,21 @@ def create_app(state: State) -> Starlette:
     """Return the server's application around this state."""
     app = Starlette(
         routes=[
-            Route("/v1beta/models", _list_models),
-            Route("/v1beta/models/{model}", _get_model),
-            Route("/v1beta/models/{model}:{method}", _call_model, methods=["POST"]),
+            *(route for version in VERSIONS for route in _model_routes(version)),
             *control_routes(),
         ],
         exception_handlers={Exception: _broken},
     )
     app.state.simulated = state
     return app
+
+
+def _model_routes(version: str) -> tuple[Route, ...]:
+    return (
+        Route(f"/{version}/models", _list_models),
+        Route(f"/{version}/models/{{model}}", _get_model),
+        Route(f"/{version}/models/{{model}}:{{method}}", _call_model, methods=["POST"]),
+    )
 
 
 def _failed(code: int, message: str, *details: wire.Json) -> JSONResponse:
@@ -59,10 +68,13 @@ def _refused(request: Request) -> Response | None:
     return _failed(400, _BAD_KEY, _BAD_KEY_INFO) if key == "invalid" else None
 
 
-def _unknown_model(model: str, state: State, method: str) -> Response | None:
+def _unknown_model(request: Request, model: str, method: str) -> Response | None:
+    state: State = request.app.state.simulated
     if model in state.world.models:
         return None
-    return _failed(404, wire.gone(model) if model in RETIRED else wire.unknown(model, method))
+    version = request.url.path.split("/")[1]
+    gone = model in RETIRED
+    return _failed(404, wire.gone(model) if gone else wire.unknown(model, version, method))
 
 
 async def _list_models(request: Request) -> Response:
@@ -72,16 +84,15 @@ async def _list_models(request: Request) -> Response:
 
 
 async def _get_model(request: Request) -> Response:
-    state: State = request.app.state.simulated
     model = request.path_params["model"]
-    refused = _refused(request) or _unknown_model(model, state, "getModel")
+    refused = _refused(request) or _unknown_model(request, model, "getModel")
     return refused or JSONResponse(wire.model_card(model))
 
 
 async def _call_model(request: Request) -> Response:
     state: State = request.app.state.simulated
     model, method = request.path_params["model"], request.path_params["method"]
-    refused = _refused(request) or _unknown_model(model, state, method)
+    refused = _refused(request) or _unknown_model(request, model, method)
     if refused:
         return refused
     try:

@@ -1,65 +1,51 @@
 """The bank of tasks with a sound solution each, and how a request finds its task."""
 
-import ast
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from simulator.source import Entry, find_entry, functions_of, guards_of
+from simulator.asks import AskIndex
+from simulator.fitting import Stated, has_signature
+from simulator.tasks import BankError, Task, read_file
+from simulator.wording import read_wording, stems
 from simulator.words import WordIndex
 
 BANK_FOLDER = Path(__file__).parent / "bank"
+# A request with fewer words is short.
+_DESCRIBING = 14
 _CAMEL = re.compile(r"[a-z][A-Z]")
 
 
-class BankError(ValueError):
-    """A file of the bank is not as it should be."""
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One task: how people ask for it, code that does it, examples that hold."""
-
-    name: str
-    requests: tuple[str, ...]
-    solution: str
-    examples: tuple[Mapping[str, str], ...]
-
-    @cached_property
-    def guards(self) -> list[ast.If]:
-        """The guards of the solution."""
-        return guards_of(self.entry)
-
-    @property
-    def told(self) -> str:
-        """All words about the task: requests, names and what the solution says of itself."""
-        names = [arg.arg for node in functions_of(self.entry) for arg in node.args.args]
-        plain = re.sub(r"_|(?<=[a-z])(?=[A-Z])", " ", " ".join((self.name, self.name, *names)))
-        return " ".join((*self.requests, ast.get_docstring(self.entry) or "", plain))
-
-    @cached_property
-    def entry(self) -> Entry:
-        """The entry point's definition in the solution."""
-        return find_entry(ast.parse(self.solution), self.name)
-
-
 class Bank:
-    """The tasks, found by entry-point name or by the words of a request."""
+    """The tasks, found by a short request, by entry-point name, or by the words of a long one."""
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    def __init__(self, tasks: Iterable[Task], first: Iterable[Task] = ()) -> None:
         self.tasks = {task.name: task for task in tasks}
+        """Tasks whose requests say in full what is wanted. On them, defects are measured."""
+        self.first = {task.name: task for task in first}
+        """What people type first, found by what asks for it alone."""
+        self._asks = AskIndex([*self.tasks.values(), *self.first.values()])
         self._words = WordIndex({name: task.told for name, task in self.tasks.items()})
         self._names = re.compile(r"(?<![\w.])(" + "|".join(map(re.escape, self.tasks)) + r")\b")
 
-    def find(self, *texts: str) -> Task | None:
-        """Return the task that the texts ask for, the first text being the request."""
-        name = self._named(texts) or self._words.find(texts[0])
-        return self.tasks[name] if name else None
+    def find(self, *texts: str, stated: tuple[Stated, ...] = ()) -> Task | None:
+        """Return the task, or its variant, that the texts ask for.
+
+        Args:
+            texts: the request, then what else there is, such as the plan.
+            stated: the examples that the request states.
+        """
+        request = texts[0]
+        asked = self._asks.find(request, stated)
+        if asked:
+            return asked
+        name = self._named(texts)
+        if name is None and not _is_short(request):
+            name = self._words.find(request)
+        return self.tasks[name] if name and _may_be(self.tasks[name], request) else None
 
     def _named(self, texts: Iterable[str]) -> str | None:
         """Return the task's name that the first text with any has most often."""
@@ -68,6 +54,23 @@ class Bank:
             if named:
                 return named.most_common(1)[0][0]
         return None
+
+
+def _is_short(request: str) -> bool:
+    """Tell whether a request has too few words to be known by their likeness to a task's."""
+    return len(request.split()) < _DESCRIBING
+
+
+def _may_be(task: Task, request: str) -> bool:
+    """Tell whether nothing in a request that names the task says that it wants something else."""
+    wording = read_wording(request)
+    if wording is None or not re.search(rf"\b{task.name}\b", request):
+        return True
+    own = [each for each in wording.signatures if each.name == task.name]
+    if own and not has_signature(task, replace(wording, given_name=task.name)):
+        return False
+    known = frozenset(stems(f"{task.told} {task.solution}"))
+    return not _is_short(request) or wording.content <= known | wording.name_words
 
 
 def _is_name(match: re.Match[str]) -> bool:
@@ -81,48 +84,24 @@ def _is_name(match: re.Match[str]) -> bool:
 
 @cache
 def load_bank(folder: Path = BANK_FOLDER) -> Bank:
-    """Read and check every `*.toml` of the folder. Raises BankError, naming file and task."""
-    tasks: dict[str, Task] = {}
-    for path in sorted(folder.glob("*.toml")):
-        for task in _read_file(path):
-            if task.name in tasks:
-                raise BankError(f"{path.name}: task {task.name} is there twice")
-            tasks[task.name] = task
-    return Bank(tasks.values())
+    """Read and check the `*.toml` of the folder, and of `first` in it.
+
+    Raises:
+        BankError: a file is not as it should be; file and task are named.
+    """
+    names: set[str] = set()
+    described, first = (
+        [task for path in sorted(each.glob("*.toml")) for task in _read(path, names)]
+        for each in (folder, folder / "first")
+    )
+    if unasked := [task.name for task in first if not task.asks]:
+        raise BankError(f"first: task {unasked[0]} has no `asks`, so nothing would find it")
+    return Bank(described, first)
 
 
-def _read_file(path: Path) -> list[Task]:
-    try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("task", [])
-    except tomllib.TOMLDecodeError as error:
-        raise BankError(f"{path.name}: no valid TOML: {error}") from error
-    return [_read_task(f"{path.name}, task {number}", row) for number, row in enumerate(rows, 1)]
-
-
-def _read_task(where: str, row: dict[str, Any]) -> Task:
-    for key, kind in (("name", str), ("requests", list), ("solution", str), ("examples", list)):
-        if not isinstance(row.get(key), kind) or not row[key]:
-            raise BankError(f"{where}: `{key}` must be a {kind.__name__} that is not empty")
-    where = f"{where} ({row['name']})"
-    if not all(isinstance(text, str) and text.strip() for text in row["requests"]):
-        raise BankError(f"{where}: every request must be a text")
-    for example in row["examples"]:
-        _check_example(where, example)
-    task = Task(row["name"], tuple(row["requests"]), row["solution"], tuple(row["examples"]))
-    try:
-        _ = task.entry
-    except (SyntaxError, LookupError) as error:
-        raise BankError(f"{where}: `solution`: {error}") from error
-    return task
-
-
-def _check_example(where: str, example: object) -> None:
-    texts = isinstance(example, dict) and all(isinstance(v, str) for v in example.values())
-    if not texts or set(example) not in ({"call", "returns"}, {"call", "raises"}):  # type: ignore[call-overload]
-        raise BankError(f"{where}: an example has `call` and either `returns` or `raises`, as text")
-    try:
-        ast.parse(example["call"], mode="eval")  # type: ignore[index]
-        if "returns" in example:  # type: ignore[operator]
-            ast.literal_eval(example["returns"])  # type: ignore[index]
-    except (SyntaxError, ValueError) as error:
-        raise BankError(f"{where}: example {example}: {error}") from error
+def _read(path: Path, names: set[str]) -> Iterator[Task]:
+    for task in read_file(path):
+        if task.name in names:
+            raise BankError(f"{path.name}: task {task.name} is there twice")
+        names.add(task.name)
+        yield task

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.bank import Task
 from simulator.descent import normal, sound
 from simulator.source import Entry, docstring_of, functions_of, guards_of
+from simulator.tasks import Task
 
 _GREETING = re.compile(r"hello,?\s*world|\bgreet", re.IGNORECASE)
 REMARKS = {

@@ -3,12 +3,16 @@
 import ast
 import builtins
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.bank import Bank, Task
+from simulator.bank import Bank
 from simulator.call import Call
+from simulator.fitting import Stated, signature_for, tailored
 from simulator.source import Entry, parameters_of
+from simulator.tasks import Task
+from simulator.wording import read_wording
 
 _DEFINED = re.compile(r"(?:def\s+|class\s+)?([A-Za-z_]\w*)\s*\(")
 _ASKED = re.compile(
@@ -16,6 +20,12 @@ _ASKED = re.compile(
     r"|`([A-Za-z_]\w*)[`(]|\b(?:def|class) ([A-Za-z_]\w*)|(?<![\w.])([A-Za-z]\w*_\w+)\("
 )
 _EXACT = re.compile(r"[`'\"\d]|\w+Error\b|\b(?:raise|empty|negative)", re.IGNORECASE)
+
+
+OUTSIDE = (
+    "This request is outside what the SIMULATED model knows: it has a bank of small tasks, such as "
+    "FizzBuzz, the median of a list or reversing a linked list, and can write nothing else."
+)
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,47 @@ def stated_calls(call: Call) -> tuple[str, ...]:
     return tuple(str(row.get("call", "")) for row in rows if isinstance(row, dict))
 
 
+def stated_examples(call: Call) -> tuple[Stated, ...]:
+    """Return the examples that the request states: in their block, or marked in the plan."""
+    found = call.json_block("examples")
+    return _stated(found) if isinstance(found, list) else stated_in(call.json_block("plan"))
+
+
+def stated_in(plan: object) -> tuple[Stated, ...]:
+    """Return the examples of a plan that the request has stated."""
+    rows = plan.get("examples") if isinstance(plan, dict) else None
+    marked = (row for row in rows or [] if isinstance(row, dict) and row.get("origin") == "stated")
+    return _stated(marked)
+
+
+def _stated(rows: Iterable[object]) -> tuple[Stated, ...]:
+    keys = ("call", "returns", "raises")
+    found = [row for row in rows if isinstance(row, dict)]
+    return tuple(Stated(*(str(row.get(key) or "") for key in keys)) for row in found)
+
+
 def asked_name(task: Task, request: str, calls: tuple[str, ...] = ()) -> str | None:
     """Return the name that the request or its examples give the code; None if they give none."""
     used = [name for text in calls for name in _called(text)]
-    if task.name in used or re.search(rf"\b{task.name}\b", request):
+    if task.name in used:
+        return task.name
+    if task.asks:
+        return _name_in(task, request) or next((name for name in used if len(name) > 1), None)
+    if re.search(rf"\b{task.name}\b", request):
         return task.name
     asked = [next(filter(None, match.groups())) for match in _ASKED.finditer(request)]
     return next((name for name in (*used, *asked) if len(name) > 1), None)
+
+
+def _name_in(task: Task, request: str) -> str | None:
+    """Return the name that a short request gives the task's code."""
+    wording = read_wording(request)
+    if wording is None:
+        return None
+    signature = signature_for(task, wording)
+    if wording.given_name or signature:
+        return wording.given_name or (signature.name if signature else None)
+    return wording.wanted if isinstance(task.entry, ast.FunctionDef) else None
 
 
 def _called(text: str) -> list[str]:
@@ -87,15 +131,17 @@ def _called(text: str) -> list[str]:
 
 
 def find_task(bank: Bank, call: Call) -> Task | None:
-    """Return the bank's task for the call, by request and plan."""
+    """Return the bank's task for the call, by request, plan and stated examples."""
     texts = [request_of(call), call.blocks.get("plan", ""), call.blocks.get("examples", "")]
-    return task_for(bank, tuple(texts))
+    return task_for(bank, tuple(texts), stated_examples(call))
 
 
 @lru_cache(maxsize=4096)
-def task_for(bank: Bank, texts: tuple[str, ...]) -> Task | None:
-    """Return the task that the texts, the request first, are about."""
-    return bank.find(*texts)
+def task_for(bank: Bank, texts: tuple[str, ...], stated: tuple[Stated, ...] = ()) -> Task | None:
+    """Return the task that the texts, the request first, are about, as the request wants it."""
+    task = bank.find(*texts, stated=stated)
+    wording = read_wording(texts[0]) if task and task.asks else None
+    return tailored(task, wording, stated) if task and wording else task
 
 
 @lru_cache(maxsize=1024)

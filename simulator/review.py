@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from simulator import inspection, suspicion
-from simulator.bank import Task
 from simulator.descent import derived, normal, same_but_for_names, sound
 from simulator.likeness import balance
 from simulator.plan import Plan
 from simulator.raising import demanded, raised
 from simulator.recital import by_heart
-from simulator.source import Entry, find_entry, parameters_of
+from simulator.source import Entry, find_entry, guards_of, parameters_of
 from simulator.style import blemishes
+from simulator.tasks import Task
 
 _SAYING = frozenset({"print", "debug", "info", "warning", "error", "log"})
 _CLEAR = frozenset({"empty", "greeting", "no python", "no result", "sound"})
@@ -70,16 +70,25 @@ def _verdict(
         if same_but_for_names(tree, entry, task):
             return "sound"
         if _is_derived(code, entry, task):
-            return first
+            return "plausible" if _unasked_guard(tree, entry, task, request, plan, first) else first
     known = task if task is not None and task.name == name else None
     if by_heart(tree, plan):
         return "by heart"
-    if not demanded(known, request, plan) <= raised(tree):
+    if not demanded(None if known and known.asks else known, request, plan) <= raised(tree):
         return "no guard"
     if entry is not None and _idle(entry):
         return "idle"
     lacking, new = balance(tree, ast.parse(known.solution)) if known else (0, 0)
     return "lacking" if lacking > new or lacking == new > 1 else "plausible"
+
+
+def _unasked_guard(
+    tree: ast.Module, entry: Entry, task: Task, request: str, plan: Plan, first: str
+) -> bool:
+    """Tell whether all that lacks is a guard that neither a short request nor its plan asks for."""
+    if first != "no guard" or not task.asks or len(guards_of(entry)) >= len(task.guards):
+        return False
+    return demanded(None, request, plan) <= raised(tree)
 
 
 def _is_derived(code: str, entry: Entry, task: Task) -> bool:

@@ -66,10 +66,10 @@ def gone(model: str) -> str:
     )
 
 
-def unknown(model: str, method: str) -> str:
-    """Say that there is no such model, as Gemini does."""
+def unknown(model: str, version: str, method: str) -> str:
+    """Say that this version of the API has no such model, as Gemini does."""
     return (
-        f"models/{model} is not found for API version v1beta, or is not supported for {method}. "
+        f"models/{model} is not found for API version {version}, or is not supported for {method}. "
         "Call ModelService.ListModels to see the list of available models and their supported "
         "methods."
     )

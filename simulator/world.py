@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from simulator.bank import Bank, Task
+from simulator.bank import Bank
 from simulator.noise import Noise
+from simulator.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from bench.experiment.jobs import Job, scenarios
 from graph.rules.facts import establish
 from graph.state import Request
 from optimizer.cases import golden_requests
-from simulator.bank import Task, load_bank
+from simulator.bank import load_bank
+from simulator.tasks import Task
 from tests.support.healing import Clinic, defect, passed
 from tests.support.served import Failed, Finished
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.bank import Task
 from simulator.call import Call
 from simulator.cues import CUES, Cue
 from simulator.inspection import inspect
 from simulator.orders import orders_in
-from simulator.plan import Plan, asked_name, parse_plan, task_for
+from simulator.plan import OUTSIDE, Plan, asked_name, parse_plan, stated_in, task_for
 from simulator.reading import Reading, read
 from simulator.source import parameters_of
+from simulator.tasks import Task
 from simulator.world import Setting
 
 _PATTERNS = {
@@ -27,6 +27,7 @@ _PATTERNS = {
     "no result": "The functions hand nothing back.",
     "sound": "The code looks right and was rejected all the same.",
     "different": "The code is plausible, but not what was expected.",
+    "outside": "No prompt can help here: the model itself has never learnt to write such programs.",
     "untold": "The runs ended without an answer that could be used.",
 }
 # Which cues of which agent can explain what was seen.
@@ -112,9 +113,12 @@ def _case(row: Mapping[str, Any], setting: Setting) -> _Case:
     code = str(row.get("code") or "")
     found = row.get("plan")
     plan = parse_plan(found)
-    task = task_for(setting.bank, (request, json.dumps(found) if found else ""))
+    texts = (request, json.dumps(found) if found else "")
+    task = task_for(setting.bank, texts, stated_in(found))
     asked = (asked_name(task, request) if task else None) or plan.name
     verdict = inspect(code, asked, task).verdict if code.strip() else "untold"
+    if task is None and OUTSIDE in code:
+        verdict = "outside"
     return _Case(run_id, verdict, task is not None and _is_off(plan, task, asked))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.call import Call
-from simulator.plan import asked_name, find_task, plan_of, request_of
+from simulator.plan import OUTSIDE, asked_name, find_task, plan_of, request_of
 from simulator.reading import Reading, read
 from simulator.review import Review, review
 from simulator.world import Setting
@@ -39,7 +39,8 @@ def _fair(call: Call, reading: Reading, setting: Setting) -> _Marks:
         name = asked_name(task, request_of(call), plan.calls) or plan.name or task.name
     code = call.blocks.get("code", "")
     found = review(code, name, task, request_of(call), plan)
-    fair = _Marks(*_MARKS[found.verdict], found.readability, found.remarks)
+    remarks = found.remarks if task else (OUTSIDE, *found.remarks)
+    fair = _Marks(*_MARKS[found.verdict], found.readability, remarks)
     return _wary(fair, found) if reading.has("wary") else fair
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.bank import Task
 from simulator.call import Call
-from simulator.plan import asked_name, find_task, request_of, stated_calls
+from simulator.plan import OUTSIDE, asked_name, find_task, request_of, stated_calls
 from simulator.reading import Reading, read
 from simulator.source import called, parameters_of, signature_of
+from simulator.tasks import Task
 from simulator.world import Setting
 
 _VAGUE = ("It does what the user wants.", "It works well.", "The code is nice and clean.")
@@ -64,12 +64,14 @@ def _plan(
 
 
 def _unknown(call: Call) -> Mapping[str, Any]:
-    """Plan what the bank does not know: the request's own words, and no example."""
+    """Plan what the bank does not know: a word on that, the request's own words, no example."""
     request = request_of(call).strip()
     found = re.search(r"\b([a-z_]\w*)\(([^()]*)\)", request)
     signature = f"{found[1]}({found[2]})" if found else "solve(value)"
     wanted = [text.strip() for text in re.split(r"(?<=[.;])\s+", request) if text.strip()]
-    return _plan(request[:60], wanted[:6] or ["Nothing was asked for."], signature, [])
+    return _plan(
+        request[:60], [OUTSIDE, *(wanted[:6] or ["Nothing was asked for."])], signature, []
+    )
 
 
 def _requirements(job: _Job) -> list[str]:

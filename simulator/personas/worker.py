@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.bank import Task
 from simulator.call import Call
 from simulator.mutations import mutate, rename
 from simulator.noise import Noise
-from simulator.plan import Plan, asked_name, find_task, plan_of, request_of
+from simulator.plan import OUTSIDE, Plan, asked_name, find_task, plan_of, request_of
 from simulator.reading import Reading, read
 from simulator.source import parameters_of
+from simulator.tasks import Task
 from simulator.world import Setting
 
 HELLO = """
@@ -135,9 +135,8 @@ def _laid_out(prose: str, code: str, language: str = "python") -> str:
 
 
 def _unknown(name: str) -> str:
-    said = "This SIMULATED model has no solution for this request in its bank."
     head = f'def {name}(*args: object, **kwargs: object) -> object:\n    """Not solved."""'
-    return _laid_out(said, f"{head}\n    raise NotImplementedError({said!r})")
+    return _laid_out(OUTSIDE, f"{head}\n    raise NotImplementedError({OUTSIDE!r})")
 
 
 def _pseudocode(task: Task) -> str:

@@ -15,7 +15,8 @@ from optimizer.cases import golden_requests
 from optimizer.state import Case
 from optimizer.text import runs_of
 from server.demo.measure import requests as demo_requests
-from simulator.bank import Task, load_bank
+from simulator.bank import load_bank
+from simulator.tasks import Task
 
 
 @pytest.fixture(scope="module")

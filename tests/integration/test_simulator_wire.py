@@ -20,6 +20,8 @@ WORKER = """Write a complete, working implementation with exactly the function n
 of the plan. Handle edge cases. Check the examples. Give type hints and docstrings. Answer with one
 Python code block."""
 REQUEST = "Write slugify(text, max_length=40) for URL slugs."
+# google-genai asks v1beta before its release 3, and v1 from then on.
+VERSIONS = ("v1", "v1beta")
 
 
 class Marks(BaseModel):
@@ -75,10 +77,16 @@ async def chat(gemini: str) -> AsyncIterator[ChatGoogleGenerativeAI]:
         yield made
 
 
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Return each version of the API that clients ask for."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def http(gemini: str) -> AsyncIterator[httpx.AsyncClient]:
+async def http(gemini: str, version: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"x-goog-api-key": "simulated"}
-    async with httpx.AsyncClient(base_url=gemini, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=f"{gemini}/{version}", headers=headers) as client:
         yield client
 
 
@@ -86,7 +94,7 @@ def body(text: str = fence("request", REQUEST), **more: Any) -> dict[str, Any]:
     return {"contents": [{"role": "user", "parts": [{"text": text}]}], **more}
 
 
-FLASH = "/v1beta/models/gemini-3.8-flash"
+FLASH = "/models/gemini-3.8-flash"
 
 
 class TestLangChain:
@@ -162,8 +170,8 @@ class TestLangChain:
 
 class TestGoogleGenai:
     @pytest.fixture
-    async def client(self, gemini: str) -> AsyncIterator[genai.Client]:
-        options = types.HttpOptions(base_url=gemini)
+    async def client(self, gemini: str, version: str) -> AsyncIterator[genai.Client]:
+        options = types.HttpOptions(base_url=gemini, api_version=version)
         client = genai.Client(api_key="simulated", http_options=options)
         yield client
         await closed(client)
@@ -197,13 +205,19 @@ class TestGoogleGenai:
             client.models.generate_content(model=model, contents="x")
         assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
 
+    async def test_an_unknown_model_is_unknown_to_the_version_that_was_asked(
+        self, client: genai.Client, version: str
+    ) -> None:
+        with pytest.raises(errors.ClientError, match=rf"API version {version},"):
+            client.models.get(model="gemini-9")
+
 
 class TestWire:
-    async def test_a_key_is_needed(self, http: httpx.AsyncClient, gemini: str) -> None:
-        async with httpx.AsyncClient(base_url=gemini) as bare:
+    async def test_a_key_is_needed(self, http: httpx.AsyncClient) -> None:
+        async with httpx.AsyncClient(base_url=http.base_url) as bare:
             missing = await bare.post(f"{FLASH}:generateContent", json=body())
             named = await bare.post(f"{FLASH}:generateContent?key=k", json=body())
-        wrong = await http.get("/v1beta/models", headers={"x-goog-api-key": "invalid"})
+        wrong = await http.get("/models", headers={"x-goog-api-key": "invalid"})
         assert (missing.status_code, missing.json()["error"]["status"]) == (
             403,
             "PERMISSION_DENIED",

@@ -87,9 +87,9 @@ def _text(content: dict[str, Any]) -> str:
 async def standing_in(reply: Callable[[Asked], Any]) -> AsyncIterator[StandIn]:
     """Serve a stand-in on a free port of this machine, in this very process."""
     stand_in = StandIn(reply)
-    app = Starlette(
-        routes=[Route("/v1beta/models/{model:path}", stand_in.answer, methods=["POST"])]
-    )
+    # The version of the API is the client's choice, by its release.
+    path = "/{version}/models/{model:path}"
+    app = Starlette(routes=[Route(path, stand_in.answer, methods=["POST"])])
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     stand_in.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.text import runs_of
-from simulator import inspection, review
+from simulator import inspection, plan, review
 from simulator.bank import load_bank
 from simulator.cues import CUES
 from simulator.defects import load_defects
@@ -88,6 +88,7 @@ def simulators_own() -> dict[str, str]:
         "diagnostician": " . ".join(diagnostician._PATTERNS.values()),
         "inspection": " . ".join((*inspection.REMARKS.values(), *review.REMARKS.values())),
         "judge": " . ".join((judge.ADDRESSED, judge.BOASTS)),
+        "outside": plan.OUTSIDE,
     }
 
 
@@ -135,15 +136,15 @@ def test_the_doctor_does_not_whisper_the_cure() -> None:
 
 @pytest.mark.parametrize("top", PRODUCT)
 def test_no_request_of_the_bank_is_known(top: str) -> None:
-    asked = set().union(
-        *(runs_of(text, COPIED) for task in load_bank().tasks.values() for text in task.requests)
-    )
+    tasks = (*load_bank().tasks.values(), *load_bank().first.values())
+    asked = set().union(*(runs_of(text, COPIED) for task in tasks for text in task.requests))
     assert [(file, run) for file, text in said(top) for run in runs_of(text, COPIED) & asked] == []
 
 
 @pytest.mark.parametrize("top", PRODUCT)
 def test_no_task_of_the_bank_is_known_by_name(top: str) -> None:
-    names = [name for name in load_bank().tasks if "_" in name]
+    bank = load_bank()
+    names = [name for name in (*bank.tasks, *bank.first) if "_" in name]
     pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
     assert [(file, match[0]) for file, text in said(top) for match in pattern.finditer(text)] == []
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.bank import BankError, load_bank
+from simulator.bank import load_bank
+from simulator.tasks import BankError
 
 TASK = '''
 [[task]]

@@ -13,6 +13,7 @@ from simulator.bank import load_bank
 from simulator.call import Call
 from simulator.cues import CUES
 from simulator.personas import answer
+from simulator.plan import OUTSIDE
 from simulator.reading import read
 from simulator.state import State
 
@@ -117,9 +118,23 @@ class TestWorker:
         assert "max_length = 40" in code
 
     def test_what_it_does_not_know_it_says_it_does_not_know(self, state: State) -> None:
-        text = ask(state, "worker", WORKER, request="Train a neural network on MNIST.")
-        assert "SIMULATED model has no solution" in text
+        request = "Train a neural network on MNIST."
+        plan = plan_for(state, request)
+        assert plan["requirements"][0] == OUTSIDE
+        text = ask(state, "worker", WORKER, request=request, plan=plan)
+        assert text.startswith(OUTSIDE)
         assert "NotImplementedError" in code_of(text)
+        marks = ask(state, "judge", JUDGE, request=request, plan=plan, code=code_of(text))
+        assert marks["reasons"][0] == OUTSIDE
+        assert marks["correctness"] < 0.3
+
+    def test_what_it_does_not_know_is_blamed_on_no_prompt(self, state: State) -> None:
+        request = "Train a neural network on MNIST."
+        code = code_of(ask(state, "worker", WORKER, request=request))
+        row = json.dumps({"run_id": "r", "request": request, "code": code})
+        said = diagnose(state, PROMPTS, row)
+        assert "No prompt can help" in said["patterns"][0]["description"]
+        assert "slips" in said["root_causes"][0]
 
     def test_a_class_is_written_too(self, state: State) -> None:
         task = state.bank.tasks["Stack"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from simulator.bank import Task, load_bank
+from simulator.bank import load_bank
 from simulator.call import Call
 from simulator.defects import Defect, load_defects
 from simulator.inspection import inspect
@@ -25,6 +25,7 @@ from simulator.mutations import MUTATIONS, mutate
 from simulator.noise import Noise
 from simulator.personas import answer
 from simulator.state import State
+from simulator.tasks import Task
 
 SOUND = {
     "manager": (

@@ -12,7 +12,8 @@ from typing import Any
 
 from optimizer.cases import golden_requests
 from optimizer.verdicts import golden_verdicts
-from simulator.bank import Task, load_bank
+from simulator.bank import load_bank
+from simulator.tasks import Task
 from tests.support.poison.contract import Poison
 from tests.support.poison.weakening import SAFETY, STYLE, WARY
 from tests.support.stand_in import Asked

@@ -16,7 +16,8 @@ from optimizer.instructions import load
 from optimizer.nodes.diagnose import Diagnosis
 from optimizer.proposers.contract import Draft
 from optimizer.state import Result
-from simulator.bank import Task, load_bank
+from simulator.bank import load_bank
+from simulator.tasks import Task
 from tests.support.healing import Clinic
 from tests.support.poison.contract import Poison
 from tests.support.poison.puppet import LIVE
