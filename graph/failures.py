@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from langchain_core.exceptions import (
     ContextOverflowError,
     ModelAuthenticationError,
@@ -21,6 +20,7 @@ from graph.errors import InfrastructureError, ModelUnavailableError, RequestErro
 from graph.metrics import CallOutcome
 from graph.redaction import shown
 
+_HTTP_CLIENTS = ("httpx", "httpx2", "aiohttp")
 _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
 
@@ -107,7 +107,7 @@ def _of_the_server(error: Exception, model: str, because: str) -> Failure:
         late = InfrastructureError(f"{model} gave no answer in time")
         return Failure(late, "timeout", True, worked=True)
     if _unreachable(error):
-        cut = not isinstance(error, httpx.ConnectError | ConnectionRefusedError)
+        cut = not (isinstance(error, ConnectionRefusedError) or _named(error, "ConnectError"))
         away = InfrastructureError(f"{model} cannot be reached")
         return Failure(away, "away", True, worked=cut)
     status = _status(error)
@@ -128,11 +128,21 @@ def _refused(error: Exception, model: str, because: str) -> Failure:
 
 
 def _unreachable(error: Exception) -> bool:
-    if isinstance(error, httpx.TransportError | OSError):
-        return True
-    if type(error).__module__.partition(".")[0] == "aiohttp":
+    if isinstance(error, OSError) or _named(error, "TransportError", "ClientError"):
         return True
     return isinstance(error, ModelError) and error.is_retryable and _status(error) is None
+
+
+def _named(error: Exception, *names: str) -> bool:
+    """Tell whether an HTTP client's error is of a class of one of these names.
+
+    By name, since the provider's package chooses among httpx, its fork httpx2 and aiohttp, whose
+    classes are not each other's, by what is installed.
+    """
+    return any(
+        each.__name__ in names and each.__module__.partition(".")[0] in _HTTP_CLIENTS
+        for each in type(error).__mro__
+    )
 
 
 def _status(error: BaseException) -> int | None:

@@ -6,6 +6,8 @@ import time
 from contextlib import aclosing
 from typing import Any, get_args
 
+import httpx
+import httpx2
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from pydantic import BaseModel, Field, SecretStr
@@ -13,7 +15,7 @@ from pydantic import BaseModel, Field, SecretStr
 from graph import model as model_module
 from graph.context import ModelUse, every_model, models_for, open_model
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
-from graph.failures import reason
+from graph.failures import classify, reason
 from graph.model import Model, ModelSetupError
 from graph.settings import Settings, SettingsError, read_settings
 from tests.support.stand_in import Asked, said, standing_in
@@ -136,6 +138,14 @@ async def test_an_unreachable_server_is_infrastructure(monkeypatch: pytest.Monke
     with pytest.raises(InfrastructureError, match="cannot be reached|no answer"):
         async with aclosing(Model((NAME,), timeout=2.0)) as model:
             await model.write("s", "h")
+
+
+@pytest.mark.parametrize("client", [httpx, httpx2])
+def test_every_http_client_that_the_providers_choose_among_is_known(client: Any) -> None:
+    assert classify(client.ConnectError("refused"), NAME).kind == "away"
+    assert not classify(client.ConnectError("refused"), NAME).worked
+    cut = classify(client.ReadError("cut off"), NAME)
+    assert (cut.kind, cut.passing, cut.worked) == ("away", True, True)
 
 
 async def test_a_retired_model_falls_back_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
