@@ -253,8 +253,11 @@ class TestTheAnswer:
         result = held(BANK.first["countdown"], (Stated(call, "1"),))
         assert (result.tried, result.holding) == (0, 0)
 
-    def test_an_example_that_takes_too_long_is_not_tried(self) -> None:
-        result = held(BANK.first["hanoi"], (Stated("hanoi(60)", "[]"),))
+    @pytest.mark.parametrize(
+        ("name", "call"), [("hanoi", "hanoi(60)"), ("power_set", f"f({list(range(30))})")]
+    )
+    def test_an_example_that_takes_too_long_is_not_tried(self, name: str, call: str) -> None:
+        result = held(BANK.first[name], (Stated(call, "[]"),))
         assert (result.tried, result.holding) == (0, 0)
 
 
