@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import click
 
-from db.embedded import EmbeddedPostgresError
-from db.errors import DatabaseError
+from db.embedded import EmbeddedPostgresError, NoClusterError
+from db.errors import DatabaseError, SchemaError
 from graph.context import require_model
-from graph.data import open_data
+from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.model import Model
 from graph.sandbox.select import survey
@@ -73,8 +73,13 @@ async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
 async def _database(settings: Settings) -> Diagnosis:
     name = "Postgres" if settings.database_url else "embedded Postgres"
     try:
-        async with open_data(settings) as database, database.connection() as connection:
+        async with open_for_reading(settings) as database, database.connection() as connection:
             row = await (await connection.execute("SHOW server_version")).fetchone()
+    except NoClusterError:
+        detail = f"none yet in {settings.data_dir}"
+        return Diagnosis(name, False, detail, "`make serve` makes it", needed=False)
+    except SchemaError as error:
+        return Diagnosis(name, False, str(error), "`make serve` does so too", needed=False)
     except (DatabaseError, EmbeddedPostgresError) as error:
         return Diagnosis(name, False, " ".join(str(error).split()), "check DATABASE_URL")
     version = row["server_version"] if row else "unknown"

@@ -32,7 +32,7 @@ def golden() -> None:
 @run_async
 async def list_(as_json: bool) -> None:
     """List the golden requests and verdicts: your own, and those that selfheal comes with."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         own = await store.every(connection)
     rows: list[tuple[str, str, object, str]] = [
         ("your request", each.id, len(each.examples), each.request) for each in own
@@ -64,7 +64,8 @@ async def check(as_json: bool) -> None:
     """
     settings = read_settings()
     require_judge(settings)
-    async with tracing(), open_data(settings) as database, open_evaluator(settings) as evaluator:
+    opening = open_data(settings, create=False)
+    async with tracing(), opening as database, open_evaluator(settings) as evaluator:
         async with database.connection() as connection:
             prompt = await prompts.released(connection, "evaluator")
         with Progress(transient=True, disable=as_json) as progress:

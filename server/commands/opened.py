@@ -2,13 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import click
+
+from db.errors import NotFoundError
 from db.pool import Database
-from graph.data import open_data
+from graph.data import open_data, open_for_reading, whereabouts
 from graph.settings import read_settings
 from server.commands.failures import Refused
 
@@ -55,7 +58,28 @@ async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
 
 
 @asynccontextmanager
-async def opened_database() -> AsyncIterator[Database]:
-    """Open the configured database, its schema and first prompts in place."""
-    async with open_data(read_settings()) as database:
-        yield database
+async def opened_database(
+    *, reading: bool = False, create: bool = False
+) -> AsyncIterator[Database]:
+    """Open the configured database. By default it must exist, and its schema is put in place.
+
+    Args:
+        reading: change nothing: the schema must be in place already.
+        create: make the embedded database where there is none.
+
+    Raises:
+        Refused: the body looked for what is not there; it is said in which database.
+    """
+    settings = read_settings()
+    opening = open_for_reading(settings) if reading else open_data(settings, create=create)
+    async with opening as database:
+        try:
+            yield database
+        except NotFoundError as error:
+            raise Refused(f"{error} in {await whereabouts(settings, database)}") from error
+
+
+async def say_if_empty(rows: Sequence[object], database: Database) -> None:
+    """Say on standard error which database it was in which nothing was found."""
+    if not rows:
+        click.echo(f"selfheal: none in {await whereabouts(read_settings(), database)}", err=True)

@@ -48,7 +48,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
 
     async with (
         tracing(),
-        open_data(settings) as database,
+        open_data(settings, create=False) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):
