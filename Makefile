@@ -49,13 +49,15 @@ format: .venv/dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-# Without a key and without another model, the service talks to the simulated Gemini.
+# Without a key and without another model, what calls a model calls the simulated Gemini.
+WITH_MODEL = if [ -n "$$GOOGLE_API_KEY$$SELFHEAL_MODEL" ]; then exec $(1); \
+  else exec $(BIN)/python -m simulator -- $(1); fi
+# Not from the environment, where PORT and HOST may be another program's.
+GIVEN = $(if $(filter command,$(origin $(1))),$(2) $($(1)))
+
+# make serve PORT=8010 HOST=0.0.0.0
 serve: .venv/runtime
-	@if [ -n "$$GOOGLE_API_KEY" ] || [ -n "$$SELFHEAL_MODEL" ]; then \
-	  exec $(BIN)/selfheal serve; \
-	else \
-	  exec $(BIN)/python -m simulator -- $(BIN)/selfheal serve; \
-	fi
+	@$(call WITH_MODEL,$(BIN)/selfheal serve $(call GIVEN,PORT,--port) $(call GIVEN,HOST,--host))
 
 .venv/runtime: requirements.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "selfheal: installing what it needs into .venv: a minute or two, the first time"

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.commands import commands
-from tests.support.processes import clean_environment, finished, selfheal
+from tests.support.processes import clean_environment, finished, selfheal, started
 
 # A command that is not named here makes no database and only reads. Add one of another kind here.
 MAKE_A_DATABASE = {"demo", "serve", "migrate", "keys create"}
@@ -136,3 +137,33 @@ async def test_what_finds_nothing_names_the_database_without_its_password(
     }
     assert {name: err for name, err in found_nothing.items() if where not in err} == {}
     assert known["password"] not in str(ended)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+async def test_without_keys_another_host_is_refused_before_anything_is_started(
+    host: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    env = clean_environment(SELFHEAL_DATA_DIR=str(folder), GOOGLE_API_KEY="not used")
+    for role in ("all", "manager", "worker", "evaluator"):
+        command = selfheal("serve", "--role", role, "--host", host, "--port", "0")
+        code, out, err = await finished(*command, env=env)
+        assert (code, out) == (2, "")
+        assert f"--host {host}: without keys only a loopback address" in err
+        assert len(err.splitlines()) == 1
+    assert not folder.exists()
+
+
+async def test_a_database_that_exists_is_asked_for_keys_before_anything_listens(
+    tmp_path: Path,
+) -> None:
+    env = clean_environment(SELFHEAL_DATA_DIR=str(tmp_path / "data"), GOOGLE_API_KEY="not used")
+    assert (await finished(*selfheal("migrate"), env=env))[0] == 0
+    serve = selfheal("serve", "--host", "0.0.0.0", "--port", "0")
+    code, out, err = await finished(*serve, env=env)
+    assert (code, out) == (2, "")
+    assert "without keys only a loopback address" in err
+    assert len(err.splitlines()) == 1  # nothing is logged of a start
+    assert (await finished(*selfheal("keys", "create"), env=env))[0] == 0
+    async with started(*serve, env=env, says=r"serving on http://0.0.0.0:\d+.*callers need a key"):
+        pass
