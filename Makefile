@@ -15,7 +15,7 @@ CHECK := $(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
-.PHONY: demo test lint bench chaos serve format lock clean $(BROKEN)
+.PHONY: demo test lint bench chaos serve studio format lock clean $(BROKEN)
 
 # Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
 demo: .venv/runtime
@@ -58,6 +58,9 @@ GIVEN = $(if $(filter command,$(origin $(1))),$(2) $($(1)))
 # make serve PORT=8010 HOST=0.0.0.0
 serve: .venv/runtime
 	@$(call WITH_MODEL,$(BIN)/selfheal serve $(call GIVEN,PORT,--port) $(call GIVEN,HOST,--host))
+
+studio: .venv/dev
+	@$(call WITH_MODEL,$(BIN)/langgraph dev)
 
 .venv/runtime: requirements.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "selfheal: installing what it needs into .venv: a minute or two, the first time"

@@ -14,8 +14,7 @@ from db.pool import Database
 from graph.data import open_data, open_for_reading, whereabouts
 from graph.settings import read_settings
 from server.commands.failures import Refused
-
-_TERMINATED = 128 + signal.SIGTERM
+from server.stopping import on_ending_signals, watch_terminal
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -34,26 +33,28 @@ def run_async(
 
 
 async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
-    """Do the work; on SIGTERM cancel it, so that whatever it has opened is closed.
+    """Do the work; on a signal that ends us cancel it, so that whatever it has opened is closed.
 
     Raises:
         Refused: it was told to stop.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we are in a coroutine
-    told = False
+    received: list[signal.Signals] = []
 
-    def stop() -> None:
-        nonlocal told
-        told = True
-        task.cancel()
+    def stop(number: signal.Signals) -> None:
+        # A closed terminal can be signalled twice, and a second cancellation would cut closing.
+        if number != signal.SIGHUP or number not in received:
+            task.cancel()
+        received.append(number)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    on_ending_signals(stop)
+    watch_terminal()
     try:
         return await work
     except asyncio.CancelledError:
-        if told:
-            raise Refused("stopped by SIGTERM", _TERMINATED) from None
+        if received:
+            raise Refused(f"stopped by {received[0].name}", 128 + received[0]) from None
         raise
 
 
