@@ -171,8 +171,8 @@ def require_model(settings: Settings) -> None:
     if _lacks_key(settings.model, settings.google_api_key):
         raise SettingsError(
             "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
-            " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
-            " which starts a simulated Gemini"
+            " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve` in another"
+            " terminal, which starts a simulated Gemini"
         )
     require_judge(settings)
 
@@ -186,7 +186,8 @@ def require_judge(settings: Settings) -> None:
     if _lacks_key(settings.judges_by, settings.judge_api_key or settings.google_api_key):
         raise SettingsError(
             "the judge cannot be called: set SELFHEAL_JUDGE_API_KEY or GOOGLE_API_KEY, or"
-            " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…)"
+            " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…),"
+            " or run `make serve` in another terminal, which starts a simulated Gemini"
         )
 
 

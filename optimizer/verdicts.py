@@ -29,10 +29,14 @@ class GoldenVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge made of a golden verdict; `score` is None if it could not answer."""
+    """What a judge made of a golden verdict; `score` is None if it could not answer.
+
+    `model` is what the model calls itself, empty without an answer.
+    """
 
     golden: GoldenVerdict
     score: float | None
+    model: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -87,7 +91,7 @@ async def ask(
 
     async def one(golden: GoldenVerdict) -> Opinion:
         async with places:
-            seen = Opinion(golden, await _score(model, prompt, golden.work))
+            seen = await _ask_one(model, prompt, golden)
         told(seen)
         return seen
 
@@ -106,9 +110,10 @@ def agreement(opinions: Sequence[Opinion]) -> Agreement:
     )
 
 
-async def _score(model: Model, prompt: str, work: Work) -> float | None:
+async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
+    work = golden.work
     try:
         answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
     except EvaluationError:
-        return None
-    return answer.content.score
+        return Opinion(golden, None)
+    return Opinion(golden, answer.content.score, answer.model)

@@ -19,6 +19,7 @@ from server.listening import serve_until_told
 from server.metrics.deployment import BY_CRONJOB, Deployment
 from server.metrics.exposition import exposing
 from server.metrics.pool import Connections
+from server.model_address import publish_model_address
 from server.optimizer_run import OptimizerRun
 from server.scheduler import scheduling
 from server.service import executing, open_service
@@ -64,7 +65,7 @@ async def _serve_agent(
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
-            await _serve(app, listener, metrics, what, guarded=guarded)
+            await _serve(app, settings, listener, metrics, what, guarded=guarded)
 
 
 async def _serve_worker(
@@ -80,7 +81,7 @@ async def _serve_worker(
         guarded = settings.role_key is not None
         writing = Writing(database, model, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
-        await _serve(app, listener, metrics, what, guarded=guarded)
+        await _serve(app, settings, listener, metrics, what, guarded=guarded)
 
 
 async def _serve_evaluator(
@@ -91,7 +92,7 @@ async def _serve_evaluator(
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
-        await _serve(app, listener, metrics, what, guarded=guarded)
+        await _serve(app, settings, listener, metrics, what, guarded=guarded)
 
 
 async def _has_keys(settings: Settings, database: Database) -> bool:
@@ -103,14 +104,21 @@ async def _has_keys(settings: Settings, database: Database) -> bool:
 
 
 async def _serve(
-    app: FastAPI, listener: socket.socket, metrics: socket.socket, what: str, *, guarded: bool
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    metrics: socket.socket,
+    what: str,
+    *,
+    guarded: bool,
 ) -> None:
     def announce() -> None:
         who = "callers need a key" if guarded else "without keys: this machine only"
         click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
-    await serve_until_told(app, listener, announce)
+    with publish_model_address(settings.data_dir):
+        await serve_until_told(app, listener, announce)
 
 
 def _address(listener: socket.socket) -> str:

@@ -13,11 +13,12 @@ from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.model import Model
 from graph.sandbox.select import survey
-from graph.settings import Settings, SettingsError, read_settings
+from graph.settings import Settings, SettingsError
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import as_json, print_json
+from server.model_address import read_settings_beside_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Diagnosis:
 @run_async
 async def doctor(as_json: bool) -> None:
     """Look at everything that a run needs, and say how to mend what is missing."""
-    found = [each async for each in _examine(read_settings())]
+    found = [each async for each in _examine(read_settings_beside_service())]
     if as_json:
         print_json(found)
     else:

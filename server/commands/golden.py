@@ -11,14 +11,14 @@ from db import golden as store
 from db import prompts
 from graph.context import open_evaluator, require_judge
 from graph.data import open_data
-from graph.settings import read_settings
 from optimizer import drift
 from optimizer.cases import golden_requests
 from optimizer.verdicts import Agreement, Opinion, agreement, ask, golden_verdicts
 from server.commands.failures import Refused
 from server.commands.golden_own import add, remove
 from server.commands.opened import opened_database, run_async
-from server.commands.shown import as_json, print_json, print_table
+from server.commands.shown import as_json, plain, print_json, print_table
+from server.model_address import read_settings_beside_service
 from server.tracing import tracing
 
 
@@ -62,7 +62,7 @@ async def check(as_json: bool) -> None:
     One model call a verdict, under the evaluator's live prompt. It agrees where its score is
     within 0.2 of the mark.
     """
-    settings = read_settings()
+    settings = read_settings_beside_service()
     require_judge(settings)
     opening = open_data(settings, create=False)
     async with tracing(), opening as database, open_evaluator(settings) as evaluator:
@@ -94,6 +94,7 @@ def _report(judge: str, version: int, opinions: Sequence[Opinion]) -> dict[str, 
     by_kind = sorted(opinions, key=lambda each: each.golden.kind)
     return {
         "judge": judge,
+        "answered_by": sorted({each.model for each in opinions if each.model}),
         "prompt_version": version,
         **_row(whole),
         "kinds": {
@@ -121,7 +122,13 @@ def _row(found: Agreement) -> dict[str, Any]:
 
 
 def _show(report: dict[str, Any]) -> None:
-    click.echo(f"{report['judge']} under the evaluator's prompt {report['prompt_version']}:")
+    answered_by = ", ".join(report["answered_by"])
+    click.echo(
+        plain(
+            f"{report['judge']}, answered by {answered_by}, under the evaluator's prompt"
+            f" {report['prompt_version']}:"
+        )
+    )
     rows = [*report["kinds"].items(), ("all", report)]
     print_table(
         ("kind", "asked", "agreed", "agreement", "95 % interval", "too kind by"),
