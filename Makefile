@@ -18,7 +18,7 @@ BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .
 # What `make check` runs beside lint: all unit tests, and a core of those on a real Postgres.
 CORE := tests/unit $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue prune)
 
-.PHONY: demo check test test-latest lint bench chaos serve format lock clean $(BROKEN)
+.PHONY: demo check test test-latest lint bench chaos serve studio format lock clean $(BROKEN)
 
 # Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
 demo: .venv/runtime
@@ -63,13 +63,18 @@ format: .venv/dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-# Without a key and without another model, the service talks to the simulated Gemini.
+# Without a key and without another model, what calls a model calls the simulated Gemini.
+WITH_MODEL = if [ -n "$$GOOGLE_API_KEY$$SELFHEAL_MODEL" ]; then exec $(1); \
+  else exec $(BIN)/python -m simulator -- $(1); fi
+# Not from the environment, where PORT and HOST may be another program's.
+GIVEN = $(if $(filter command,$(origin $(1))),$(2) $($(1)))
+
+# make serve PORT=8010 HOST=0.0.0.0
 serve: .venv/runtime
-	@if [ -n "$$GOOGLE_API_KEY" ] || [ -n "$$SELFHEAL_MODEL" ]; then \
-	  exec $(BIN)/selfheal serve; \
-	else \
-	  exec $(BIN)/python -m simulator -- $(BIN)/selfheal serve; \
-	fi
+	@$(call WITH_MODEL,$(BIN)/selfheal serve $(call GIVEN,PORT,--port) $(call GIVEN,HOST,--host))
+
+studio: .venv/dev
+	@$(call WITH_MODEL,$(BIN)/langgraph dev)
 
 .venv/runtime: requirements.lock pyproject.toml .venv/pyvenv.cfg
 	@echo "selfheal: installing what it needs into .venv: a minute or two, the first time"

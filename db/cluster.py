@@ -37,6 +37,24 @@ class EmbeddedPostgresError(Exception):
     """The embedded Postgres cannot run; the message says why and what to do."""
 
 
+class NoClusterError(EmbeddedPostgresError):
+    """The folder has no cluster, and this command makes none."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"there is no database yet in {folder}: `make serve` and `selfheal migrate` make one;"
+            " for another one set SELFHEAL_DATA_DIR or DATABASE_URL"
+        )
+
+
+def make_data_folder(folder: Path) -> None:
+    """Make the data folder unless it exists, for its owner alone.
+
+    Root may have to run the server as another user, who must get through.
+    """
+    folder.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
+
+
 def try_lock(path: Path, kind: int) -> int | None:
     """Take a flock on the file without waiting: its descriptor, or None if others hold it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -138,6 +156,13 @@ class Cluster:
         self.home = folder / "postgres-18"
         self.log = folder / "postgres.log"
 
+    def exists(self) -> bool:
+        """Tell whether the cluster was made."""
+        try:
+            return self.home.exists()
+        except OSError as error:  # before Python 3.12 a folder that may not be entered
+            raise EmbeddedPostgresError(f"embedded Postgres: {error}") from error
+
     def idle(self) -> int | None:
         """Give the server's lock if no process of it lives, not even of a killed one."""
         return try_lock(self.folder / "server.lock", fcntl.LOCK_EX)
@@ -145,7 +170,7 @@ class Cluster:
     def start(self, lock: int) -> None:
         """Start the server, and make the cluster before the first time; it inherits the lock."""
         programs = _programs()
-        if not self.home.exists():
+        if not self.exists():
             self._create(programs, lock)
         # Nobody holds the lock, so the file is a killed server's, whatever its pid is by now.
         (self.home / "data/postmaster.pid").unlink(missing_ok=True)

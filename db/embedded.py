@@ -7,6 +7,7 @@ when a process is killed: a server that is left over is adopted by the next user
 
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import time
@@ -18,9 +19,17 @@ from typing import TypeVar
 
 import psycopg
 
-from db.cluster import Cluster, EmbeddedPostgresError, try_lock
+from db.cluster import (
+    Cluster,
+    EmbeddedPostgresError,
+    NoClusterError,
+    make_data_folder,
+    try_lock,
+)
 
-__all__ = ["EmbeddedPostgresError", "embedded_postgres"]
+__all__ = ["EmbeddedPostgresError", "NoClusterError", "embedded_postgres"]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0  # for a recovery, or for a shutdown's last checkpoint
@@ -28,9 +37,18 @@ STARTS = 3  # the free port may be taken between the choice and the start
 
 
 @asynccontextmanager
-async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
-    """Start or join the folder's Postgres; yield the URL of its database `selfheal`."""
-    user, hurry = _User(data_dir), Event()
+async def embedded_postgres(data_dir: Path, *, create: bool = True) -> AsyncIterator[str]:
+    """Start or join the folder's Postgres; yield the URL of its database `selfheal`.
+
+    Args:
+        data_dir: the folder of the cluster.
+        create: make cluster and database where there are none.
+
+    Raises:
+        NoClusterError: there is no cluster or no database, and none may be made.
+        EmbeddedPostgresError: Postgres does not start.
+    """
+    user, hurry = _User(data_dir, create=create), Event()
     try:
         yield await _to_the_end(lambda: user.join(hurry), hurry)
     finally:
@@ -63,8 +81,13 @@ def _poll(ask: Callable[[], T | None], seconds: float, hurry: Event) -> T | None
     return answer
 
 
-def _answer(home: Path) -> str | None:
-    """Give the URL of database `selfheal`, made if missing, once the server takes connections."""
+def _answer(cluster: Cluster, *, create: bool) -> str | None:
+    """Give the URL of database `selfheal` once the server takes connections.
+
+    Raises:
+        NoClusterError: the database is missing, and must not be made.
+    """
+    home = cluster.home
     if (postmaster := _postmaster(home)) is None or not postmaster[2]:
         return None
     password = (home / "password").read_text()
@@ -77,6 +100,8 @@ def _answer(home: Path) -> str | None:
     ):
         known = connection.execute("SELECT FROM pg_database WHERE datname = 'selfheal'")
         if known.fetchone() is None:
+            if not create:
+                raise NoClusterError(cluster.folder)
             connection.execute("CREATE DATABASE selfheal")
         return url % "selfheal"
     return None
@@ -123,13 +148,16 @@ def _release(lock: int) -> None:
 class _User:
     """One user of the shared server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, create: bool) -> None:
         self.folder = folder.absolute()
+        self.create = create
         self.cluster = Cluster(self.folder)
         self.lock: int | None = None
 
     def join(self, hurry: Event) -> str:
         """Become a user, and start the server unless it runs."""
+        if not (self.create or self.cluster.exists()):
+            raise NoClusterError(self.folder)
         with self._deciding(hurry):
             self.lock = try_lock(self.folder / "users.lock", fcntl.LOCK_SH)
             return self._serve(hurry)
@@ -150,8 +178,7 @@ class _User:
     def _deciding(self, hurry: Event) -> Iterator[None]:
         """Let no other process start or stop the server meanwhile."""
         try:
-            # Root may have to run the server as another user, who must get through.
-            self.folder.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
+            make_data_folder(self.folder)
             with _held(self.folder / "start.lock", hurry):
                 yield
         except (OSError, LookupError) as error:
@@ -165,11 +192,13 @@ class _User:
         starts = iter(range(STARTS))
 
         def serving() -> str | None:
-            url = _answer(self.cluster.home)
+            url = _answer(self.cluster, create=self.create)
             if url is None and (lock := self.cluster.idle()) is not None:
                 try:
                     if next(starts, None) is None:
                         raise self.cluster.failure("the server does not start")
+                    made = "" if self.cluster.exists() else ", for the first time"
+                    logger.info("starting Postgres in %s%s", self.folder, made)
                     self.cluster.start(lock)
                 finally:
                     os.close(lock)  # not unlocked: the server has it too

@@ -15,6 +15,10 @@ class DatabaseUnavailableError(DatabaseError):
     """Postgres cannot be reached now; the same call may succeed later."""
 
 
+class SchemaError(DatabaseError):
+    """The database has no schema, or one that this version cannot work with."""
+
+
 class NotFoundError(DatabaseError):
     """There is no such row."""
 

@@ -84,6 +84,12 @@ async def some(connection: Connection) -> bool:
     return bool(row and row["some"])
 
 
+async def some_before_schema(connection: Connection) -> bool:
+    """Tell whether there ever was a key, also where the schema is not there yet."""
+    row = await (await connection.execute(_SQL["has_table"])).fetchone()
+    return bool(row and row["has_table"]) and await some(connection)
+
+
 async def everyone(connection: Connection) -> list[Key]:
     """Return all keys, oldest first."""
     cursor = connection.cursor(row_factory=class_row(Key))

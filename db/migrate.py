@@ -12,7 +12,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
 from psycopg.errors import LockNotAvailable
 
-from db.errors import DatabaseError
+from db.errors import DatabaseError, SchemaError
 from db.pool import Connection, Database
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ async def migrate(database: Database) -> list[str]:
     not know says by its name that they cannot.
 
     Raises:
-        DatabaseError: this version cannot work with the schema, or other transactions hold a table.
+        SchemaError: this version cannot work with the schema.
+        DatabaseError: other transactions hold a table.
     """
     async with database.connection() as connection:
         await _lock(connection)
@@ -62,6 +63,26 @@ async def migrate(database: Database) -> list[str]:
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
     return applied
+
+
+async def require_schema(database: Database) -> None:
+    """Check that the schema is this version's, without changing anything.
+
+    Raises:
+        SchemaError: there is none, or it is older, or so new that this version cannot work with it.
+    """
+    async with database.connection() as connection:
+        cursor = await connection.execute("SELECT to_regclass('schema_migrations') AS found")
+        row = await cursor.fetchone()
+        done = await _applied(connection) if row and row["found"] else {}
+    if not done:
+        raise SchemaError("no schema yet: run `selfheal migrate`")
+    known = {each.number for each in migrations()}
+    _check_newer({number: name for number, name in done.items() if number > max(known)})
+    if missing := known - done.keys():
+        raise SchemaError(
+            f"its schema is of an older version, without {min(missing):04d}: run `selfheal migrate`"
+        )
 
 
 async def _make_queue(connection: Connection) -> None:
@@ -96,8 +117,7 @@ async def _apply(connection: Connection) -> list[str]:
         "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT"
         " NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     )
-    cursor = await connection.execute("SELECT number, name FROM schema_migrations")
-    done = {row["number"]: row["name"] for row in await cursor.fetchall()}
+    done = await _applied(connection)
     known = migrations()
     _check_newer({n: name for n, name in done.items() if n > max(each.number for each in known)})
     missing = [migration for migration in known if migration.number not in done]
@@ -106,10 +126,16 @@ async def _apply(connection: Connection) -> list[str]:
     return [migration.name for migration in missing]
 
 
+async def _applied(connection: Connection) -> dict[int, str]:
+    """Return the steps that were applied: number to name."""
+    cursor = await connection.execute("SELECT number, name FROM schema_migrations")
+    return {row["number"]: row["name"] for row in await cursor.fetchall()}
+
+
 def _check_newer(ahead: dict[int, str]) -> None:
     """Refuse a schema that a newer version made, if that version says so."""
     if any(name.endswith(_BREAKING) for name in ahead.values()):
-        raise DatabaseError(
+        raise SchemaError(
             f"this database has schema {max(ahead):04d}, which this version of selfheal cannot"
             " work with: install the version that made it, or a newer one"
         )

@@ -166,10 +166,11 @@ ModelUse = Literal["agent", "judge", "optimizer"]
 
 _WITHOUT_KEY: Final[dict[str, str]] = {
     "agent": "no model can be called: set GOOGLE_API_KEY, or SELFHEAL_MODEL to another"
-    " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve`,"
-    " which starts a simulated Gemini",
+    " provider's model (ollama:…, openai:…, anthropic:…), or run `make serve` in another"
+    " terminal, which starts a simulated Gemini",
     "judge": "the judge cannot be called: set SELFHEAL_JUDGE_API_KEY or GOOGLE_API_KEY, or"
-    " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…)",
+    " SELFHEAL_JUDGE_MODEL to another provider's model (ollama:…, openai:…, anthropic:…),"
+    " or run `make serve` in another terminal, which starts a simulated Gemini",
 }
 
 

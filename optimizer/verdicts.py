@@ -29,10 +29,14 @@ class GoldenVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge made of a golden verdict; without an answer `score` is None, and `error` why."""
+    """What a judge made of a golden verdict; without an answer `score` is None, and `error` why.
+
+    `model` is what the model calls itself, empty without an answer.
+    """
 
     golden: GoldenVerdict
     score: float | None
+    model: str = ""
     error: str = ""
 
     @property
@@ -88,7 +92,7 @@ async def ask(
 
     async def one(golden: GoldenVerdict) -> Opinion:
         async with places:
-            seen = await _opinion(model, prompt, golden)
+            seen = await _ask_one(model, prompt, golden)
         told(seen)
         return seen
 
@@ -112,10 +116,10 @@ def first_error(opinions: Sequence[Opinion]) -> str:
     return next((each.error for each in opinions if each.score is None), "")
 
 
-async def _opinion(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
+async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
     work = golden.work
     try:
         answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
     except EvaluationError as error:
-        return Opinion(golden, None, str(error))
-    return Opinion(golden, answer.content.score)
+        return Opinion(golden, None, error=str(error))
+    return Opinion(golden, answer.content.score, answer.model)

@@ -1,5 +1,6 @@
-"""A socket that listens early, before anything else is opened."""
+"""The address that is listened on: taken early, before anything else is opened."""
 
+import ipaddress
 import socket
 from typing import Final
 
@@ -9,6 +10,14 @@ _BACKLOG = 2048  # callers who wait, as many as uvicorn lets
 
 class CannotListenError(Exception):
     """The port is taken, or the address is none of this machine's."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a name or address without a port is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int, option: str = "--port") -> socket.socket:

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.binding import listen
+from server.stopping import on_ending_signals
 
 _DRAIN_SECONDS = 15
 
@@ -34,7 +35,7 @@ class _Server(uvicorn.Server):
 async def serve_until_told(
     app: FastAPI, listener: socket.socket, announce: Callable[[], None]
 ) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP, give the last callers their answers, and return.
+    """Serve until a signal ends us, give the last callers their answers, and return.
 
     What executes their runs must go on meanwhile. Who waits for longer is cut off, and asks the
     next process.
@@ -43,10 +44,8 @@ async def serve_until_told(
         announce: told when it can be told to stop: whoever hears of it may do so at once.
     """
     server = _server(app)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A closed terminal ends us too, unless we were started under nohup.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, server.stop)
+    on_ending_signals(lambda _: server.stop())
     announce()
     await server.serve(sockets=[listener])
 

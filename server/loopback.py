@@ -4,12 +4,13 @@ The socket is bound to loopback alone, but any page that a browser on this machi
 requests there. What it cannot do is choose the `Host` and `Origin` that the browser writes.
 """
 
-import ipaddress
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import Request
+
+from server.binding import is_loopback
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -20,14 +21,6 @@ class WrongHostError(Exception):
 
 class CrossSiteError(Exception):
     """A page of another site has sent it."""
-
-
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a name or address without a port is this machine's own."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def refuse_strangers(request: Request, origins: Collection[str] = ()) -> None:

@@ -1,12 +1,55 @@
-"""Ending tasks that have to end."""
+"""Ending: the signals that ask a process to end, and tasks that have to end."""
 
 import asyncio
 import logging
+import os
+import select
+import signal
+from collections.abc import Callable
 from typing import Any, Final
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE: Final = 6.0  # seconds; longer than whatever our tasks have to do at their end
+
+
+def on_ending_signals(handle: Callable[[signal.Signals], None]) -> None:
+    """Handle SIGTERM, SIGQUIT, and the SIGHUP of a closed terminal, from now on.
+
+    SIGINT is left to `asyncio.run`. Under nohup a closed terminal ends nothing.
+
+    Args:
+        handle: called with the signal, on the event loop that runs now.
+    """
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, handle, number)
+
+
+def watch_terminal() -> None:
+    """Send ourselves SIGHUP when the terminal closes and the kernel sends it to `make` alone.
+
+    A closed terminal is signalled to the leader of its session. A shell passes that on; `make` as
+    the leader, of `ssh -t host make serve` for one, waits for us instead. So a process in the
+    leader's own group looks at the terminal itself. Linux only: it takes epoll.
+    """
+    leader = os.getsid(0)
+    if leader == os.getpid() or leader != os.getpgrp() or not hasattr(select, "epoll"):
+        return
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:  # there is no terminal
+        return
+    loop, watch = asyncio.get_running_loop(), select.epoll()
+    watch.register(terminal, 0)  # no event but that it hangs up
+
+    def hung_up() -> None:
+        loop.remove_reader(watch.fileno())
+        watch.close()
+        os.close(terminal)
+        signal.raise_signal(signal.SIGHUP)
+
+    loop.add_reader(watch.fileno(), hung_up)
 
 
 async def stop(*tasks: asyncio.Task[Any], patience: float = _PATIENCE) -> None:

@@ -18,6 +18,9 @@ WHERE sha256 = %(sha256)s AND revoked_at IS NULL
 -- name: some
 SELECT EXISTS (SELECT 1 FROM keys) AS some;
 
+-- name: has_table
+SELECT to_regclass('keys') IS NOT NULL AS has_table;
+
 -- name: all
 SELECT id, tenant, name, scopes, created_at, expires_at, revoked_at FROM keys ORDER BY created_at;
 

@@ -1,6 +1,7 @@
 """Which sandbox to use: the first that passes its self-test on this machine."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from graph.sandbox import bwrap, landlock, wasm
 from graph.sandbox.contract import Sandbox, SandboxUnavailable
 from graph.sandbox.self_test import examine
 from graph.sandbox.static import StaticSandbox
+
+logger = logging.getLogger(__name__)
 
 # The strongest and fastest first.
 _BACKENDS: dict[str, tuple[Callable[[], Sandbox], str]] = {
@@ -68,6 +71,7 @@ async def survey() -> list[BackendReport]:
 
 
 async def _tried(name: str) -> Sandbox:
+    logger.info("checking the sandbox %s", name)
     make, mend = _BACKENDS[name]
     sandbox = make()
     async with contextlib.AsyncExitStack() as stack:

@@ -7,17 +7,18 @@ from typing import Final
 
 import click
 
-from db.embedded import EmbeddedPostgresError
-from db.errors import DatabaseError
+from db.embedded import EmbeddedPostgresError, NoClusterError
+from db.errors import DatabaseError, SchemaError
 from graph.context import ModelChoice, every_model, open_model
-from graph.data import open_data
+from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.sandbox.select import survey
-from graph.settings import Settings, SettingsError, read_settings
+from graph.settings import Settings, SettingsError
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import print_json
+from server.model_address import read_settings_beside_service
 from server.settings_reference import in_force
 
 _MODEL_SECONDS: Final = 20.0
@@ -41,7 +42,7 @@ async def doctor(as_json: bool) -> None:
 
     Of secrets it says that they are set, of a database's address where it leads.
     """
-    found = [each async for each in _examine(read_settings())]
+    found = [each async for each in _examine(read_settings_beside_service())]
     if as_json:
         print_json(found)
     else:
@@ -102,8 +103,13 @@ def _broken(name: str, error: Exception) -> Diagnosis:
 async def _database(settings: Settings) -> Diagnosis:
     name = "Postgres" if settings.database_url else "embedded Postgres"
     try:
-        async with open_data(settings) as database, database.connection() as connection:
+        async with open_for_reading(settings) as database, database.connection() as connection:
             row = await (await connection.execute("SHOW server_version")).fetchone()
+    except NoClusterError:
+        detail = f"none yet in {settings.data_dir}"
+        return Diagnosis(name, False, detail, "`make serve` makes it", needed=False)
+    except SchemaError as error:
+        return Diagnosis(name, False, str(error), "`make serve` does so too", needed=False)
     except (DatabaseError, EmbeddedPostgresError) as error:
         return Diagnosis(
             name, False, " ".join(str(error).split()), "check that setting and the server"

@@ -11,7 +11,6 @@ from db import golden as store
 from db import prompts
 from graph.context import open_evaluator, require_judge
 from graph.data import open_data
-from graph.settings import read_settings
 from optimizer import drift
 from optimizer.cases import golden_requests
 from optimizer.verdicts import (
@@ -25,13 +24,14 @@ from optimizer.verdicts import (
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
 from server.commands.shown import plain, print_json, print_table
+from server.model_address import read_settings_beside_service
 from server.tracing import tracing
 
 
 @run_async
 async def list_(as_json: bool) -> None:
     """List the golden requests and verdicts: your own, and those that selfheal comes with."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         own = await store.every(connection)
     rows: list[tuple[str, str, object, str]] = [
         ("your request", each.id, len(each.examples), each.request) for each in own
@@ -55,9 +55,10 @@ async def list_(as_json: bool) -> None:
 @run_async
 async def check(as_json: bool) -> None:
     """Ask the judge for its opinion of every golden verdict, and report how far it agrees."""
-    settings = read_settings()
+    settings = read_settings_beside_service()
     require_judge(settings)
-    async with tracing(), open_data(settings) as database, open_evaluator(settings) as evaluator:
+    opening = open_data(settings, create=False)
+    async with tracing(), opening as database, open_evaluator(settings) as evaluator:
         async with database.connection() as connection:
             prompt = await prompts.released(connection, "evaluator")
         with Progress(transient=True, disable=as_json) as progress:
@@ -86,6 +87,7 @@ def _report(judge: str, version: int, opinions: Sequence[Opinion]) -> dict[str, 
     by_kind = sorted(opinions, key=lambda each: each.golden.kind)
     return {
         "judge": judge,
+        "answered_by": sorted({each.model for each in opinions if each.model}),
         "prompt_version": version,
         **_row(whole),
         "first_error": first_error(opinions),
@@ -114,7 +116,13 @@ def _row(found: Agreement) -> dict[str, Any]:
 
 
 def _show(report: dict[str, Any]) -> None:
-    click.echo(f"{report['judge']} under the evaluator's prompt {report['prompt_version']}:")
+    answered_by = ", ".join(report["answered_by"])
+    click.echo(
+        plain(
+            f"{report['judge']}, answered by {answered_by}, under the evaluator's prompt"
+            f" {report['prompt_version']}:"
+        )
+    )
     rows = [*report["kinds"].items(), ("all", report)]
     print_table(
         ("kind", "asked", "agreed", "agreement", "95 % interval", "too kind by"),

@@ -11,16 +11,17 @@ from optimizer.recompute import Recomputed, recompute
 from optimizer.stored import read
 from optimizer.story import as_markdown
 from server.commands.failures import Refused
-from server.commands.opened import opened_database, run_async
+from server.commands.opened import opened_database, run_async, say_if_empty
 from server.commands.shown import plain, print_json, print_table
 
 
 @run_async
 async def list_(limit: int, as_json: bool) -> None:
     """List the newest healings."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         rows = await store.recent(connection, limit)
         last = await observing.last_pass(connection)
+        await say_if_empty(rows, database)
     if as_json:
         print_json(rows)
         return
@@ -51,7 +52,7 @@ async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) ->
     """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
     if markdown and (as_json or replay):
         raise Refused("--markdown goes neither with --json nor with --replay")
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         stored = await read(connection, healing_id)
     row = stored.healing
     if replay:

@@ -6,7 +6,7 @@ import click
 
 from db import keys as store
 from db.keys import Key, Scope
-from server.commands.opened import opened_database, run_async
+from server.commands.opened import opened_database, run_async, say_if_empty
 from server.commands.shown import plain, print_json, print_table
 
 
@@ -15,7 +15,7 @@ async def create(
     name: str, tenant: str | None, scopes: tuple[Scope, ...], days: int | None, as_json: bool
 ) -> None:
     """Make a key and print it, once: only its hash is kept."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(create=True) as database, database.connection() as connection:
         key, secret = await store.create(
             connection, name=name, tenant=tenant, scopes=set(scopes), days=days
         )
@@ -33,8 +33,9 @@ async def create(
 @run_async
 async def list_(as_json: bool) -> None:
     """List the keys, oldest first, without their secrets."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         rows = await store.everyone(connection)
+        await say_if_empty(rows, database)
     if as_json:
         print_json([_shown(row) for row in rows])
         return

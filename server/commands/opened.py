@@ -2,18 +2,20 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import click
+
+from db.errors import NotFoundError
 from db.pool import Database
-from graph.data import open_data
+from graph.data import open_data, open_for_reading, whereabouts
 from graph.settings import read_settings
 from server.commands.failures import Refused, explained
 from server.masking import mask_stderr, masking
-
-_TERMINATED = 128 + signal.SIGTERM
+from server.stopping import on_ending_signals, watch_terminal
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -37,31 +39,54 @@ def run_async(
 
 
 async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
-    """Do the work; on SIGTERM cancel it, so that whatever it has opened is closed.
+    """Do the work; on a signal that ends us cancel it, so that whatever it has opened is closed.
 
     Raises:
         Refused: it was told to stop.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we are in a coroutine
-    told = False
+    received: list[signal.Signals] = []
 
-    def stop() -> None:
-        nonlocal told
-        told = True
-        task.cancel()
+    def stop(number: signal.Signals) -> None:
+        # A closed terminal can be signalled twice, and a second cancellation would cut closing.
+        if number != signal.SIGHUP or number not in received:
+            task.cancel()
+        received.append(number)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    on_ending_signals(stop)
+    watch_terminal()
     try:
         return await work
     except asyncio.CancelledError:
-        if told:
-            raise Refused("stopped by SIGTERM", _TERMINATED) from None
+        if received:
+            raise Refused(f"stopped by {received[0].name}", 128 + received[0]) from None
         raise
 
 
 @asynccontextmanager
-async def opened_database() -> AsyncIterator[Database]:
-    """Open the configured database, its schema and first prompts in place."""
-    async with open_data(read_settings()) as database:
-        yield database
+async def opened_database(
+    *, reading: bool = False, create: bool = False
+) -> AsyncIterator[Database]:
+    """Open the configured database. By default it must exist, and its schema is put in place.
+
+    Args:
+        reading: change nothing: the schema must be in place already.
+        create: make the embedded database where there is none.
+
+    Raises:
+        Refused: the body looked for what is not there; it is said in which database.
+    """
+    settings = read_settings()
+    opening = open_for_reading(settings) if reading else open_data(settings, create=create)
+    async with opening as database:
+        try:
+            yield database
+        except NotFoundError as error:
+            raise Refused(f"{error} in {await whereabouts(settings, database)}") from error
+
+
+async def say_if_empty(rows: Sequence[object], database: Database) -> None:
+    """Say on standard error which database it was in which nothing was found."""
+    if not rows:
+        click.echo(f"selfheal: none in {await whereabouts(read_settings(), database)}", err=True)

@@ -10,13 +10,13 @@ from rich.console import Console
 from db.prompts import Agent
 from graph.context import open_parts, require_model
 from graph.data import open_data
-from graph.settings import read_settings
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer
 from optimizer.state import DIET, Trigger
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.logs import log_to_stderr
+from server.model_address import read_settings_beside_service
 from server.tracing import tracing
 
 
@@ -24,7 +24,7 @@ from server.tracing import tracing
 async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     """Make one pass and print one JSON line of how it ended."""
     trigger = _trigger(agent, force=force, diet=diet)
-    settings = read_settings()
+    settings = read_settings_beside_service()
     log_to_stderr(settings)
     require_model(settings)
     console = Console(stderr=True)
@@ -35,7 +35,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
 
     async with (
         tracing(),
-        open_data(settings) as database,
+        open_data(settings, create=False) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):

@@ -19,7 +19,7 @@ async def list_(agent: Agent | None, as_json: bool) -> None:
     agents: tuple[Agent, ...] = (agent,) if agent else get_args(Agent)
     rows = []
     live = set()
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         for each in agents:
             rows += await store.versions(connection, each)
             live.add((each, (await store.head(connection, each)).version))
@@ -46,7 +46,7 @@ async def list_(agent: Agent | None, as_json: bool) -> None:
 @run_async
 async def show(agent: Agent, version: int | None, as_json: bool) -> None:
     """Show a version's text; the live one's if no version is named."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         if version is None:
             row = await store.released(connection, agent)
         else:
@@ -60,7 +60,7 @@ async def show(agent: Agent, version: int | None, as_json: bool) -> None:
 @run_async
 async def diff(agent: Agent, older: int, newer: int) -> None:
     """Show what changed between two versions."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         left = await store.get(connection, agent, older)
         right = await store.get(connection, agent, newer)
     click.echo(plain(unified(left, right)) or "the texts are the same")

@@ -6,15 +6,16 @@ import click
 
 from db import runs as log
 from db.runs import Outcome
-from server.commands.opened import opened_database, run_async
+from server.commands.opened import opened_database, run_async, say_if_empty
 from server.commands.shown import plain, print_json, print_table
 
 
 @run_async
 async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
     """List the newest runs."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         rows = await log.recent(connection, limit=limit, outcome=outcome)
+        await say_if_empty(rows, database)
     if as_json:
         print_json(rows)
         return
@@ -39,7 +40,7 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
 @run_async
 async def show(run_id: UUID, as_json: bool) -> None:
     """Show one run: what was asked, what was written, and why it got its verdict."""
-    async with opened_database() as database, database.connection() as connection:
+    async with opened_database(reading=True) as database, database.connection() as connection:
         row = await log.get(connection, run_id)
     if as_json:
         print_json(row)

@@ -1,7 +1,6 @@
 """The embedded Postgres, started for real, and killed."""
 
 import asyncio
-import fcntl
 import os
 import signal
 import stat
@@ -13,7 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.embedded import EmbeddedPostgresError, embedded_postgres
+from db.embedded import EmbeddedPostgresError, NoClusterError, embedded_postgres
+from tests.support.leftovers import stopped
 
 USER = """
 import asyncio, sys
@@ -56,14 +56,6 @@ def query(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 def postmaster(folder: Path) -> int:
     return int((folder / "postgres-18/data/postmaster.pid").read_text().split()[0])
-
-
-def stopped(folder: Path) -> bool:
-    """No process of the server lives, and the last one left in good order."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "server.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return not (folder / "postgres-18/data/postmaster.pid").exists()
 
 
 @pytest.fixture
@@ -197,3 +189,18 @@ async def test_a_start_that_fails_says_why_in_one_line(folder: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="SELFHEAL_DATA_DIR"):
         async with embedded_postgres(settings / "folder"):
             pass
+
+
+async def test_where_nothing_may_be_made_nothing_is(folder: Path) -> None:
+    with pytest.raises(NoClusterError, match="there is no database yet in "):
+        async with embedded_postgres(folder, create=False):
+            pass
+    assert not folder.exists()  # noqa: ASYNC240 - one look
+    async with embedded_postgres(folder) as url:
+        async with embedded_postgres(folder, create=False) as same:
+            assert same == url
+        query(url.replace("/selfheal?", "/postgres?"), "DROP DATABASE selfheal")
+        with pytest.raises(NoClusterError):
+            async with embedded_postgres(folder, create=False):
+                pass
+    assert stopped(folder)

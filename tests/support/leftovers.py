@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,14 @@ def descendants(pid: int) -> Iterator[int]:
         for child in map(int, " ".join(_lines(str(path))).split()):
             yield child
             yield from descendants(child)
+
+
+def stopped(folder: Path) -> bool:
+    """Tell whether an embedded Postgres ended in good order; raise if a process of it lives."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "server.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return not (folder / "postgres-18/data/postmaster.pid").exists()
 
 
 def orphans() -> Iterator[int]:

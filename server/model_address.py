@@ -1,0 +1,119 @@
+"""The address at which a running service reaches its model, for the commands beside it.
+
+A service whose GOOGLE_GEMINI_BASE_URL is an address of this machine, where no key of Google's is
+needed, records it in its data folder. A command in another terminal that has neither a key nor a
+model of its own uses what it finds there. The service holds a lock on its record, which the kernel
+drops when it is killed: a record that nothing holds is stale. No key is ever recorded.
+"""
+
+import fcntl
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from db.cluster import make_data_folder
+from graph.settings import Settings, read_settings
+from server.binding import is_loopback
+
+logger = logging.getLogger(__name__)
+
+_ADDRESS: Final = "GOOGLE_GEMINI_BASE_URL"
+_NO_KEY: Final = "none"  # Google's client wants one, whatever it calls
+_LONGEST: Final = 2048
+# Each says what to call, or is a secret that no other address may get to see.
+_OWN: Final = {"google_api_key", "judge_api_key", "model"}
+
+
+@contextmanager
+def publish_model_address(data_dir: Path) -> Iterator[None]:
+    """Record where this process reaches its model, as long as the body lasts."""
+    address = os.environ.get(_ADDRESS, "")
+    with ExitStack() as stack:
+        if _is_local(address):
+            try:
+                stack.enter_context(_recorded(data_dir, address))
+            except OSError as error:
+                logger.warning("commands beside will not find the model: %s", error.strerror)
+        yield
+
+
+def read_settings_beside_service() -> Settings:
+    """Read the environment; where it names no model and no key, take the running service's model.
+
+    What was taken is set in the environment, where the model's client looks for it.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    settings = read_settings()
+    if _OWN & settings.model_fields_set or os.environ.get(_ADDRESS):
+        return settings
+    if (address := _find(settings.data_dir)) is None:
+        return settings
+    os.environ.update({_ADDRESS: address, "GOOGLE_API_KEY": _NO_KEY})
+    return read_settings()
+
+
+@contextmanager
+def _recorded(folder: Path, address: str) -> Iterator[None]:
+    """Write and hold a record; it gets its name when it is locked, so never looks stale before."""
+    make_data_folder(folder)
+    record, name = tempfile.mkstemp(prefix="model-", suffix=".new", dir=folder)  # mode 0600
+    unnamed, named = Path(name), Path(name).with_suffix(".address")
+    try:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        os.write(record, address.encode())
+        unnamed.rename(named)
+        yield
+    finally:
+        for path in (unnamed, named):
+            path.unlink(missing_ok=True)
+        os.close(record)
+
+
+def _find(folder: Path) -> str | None:
+    """Return an address that a living service has recorded; remove the records of dead ones."""
+    for path in folder.glob("model-*.address"):
+        with suppress(OSError, UnicodeDecodeError):  # its service ends just now
+            if address := _read(path):
+                return address
+    return None
+
+
+def _read(path: Path) -> str | None:
+    record = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(record)
+        others = stat.S_IMODE(found.st_mode) & 0o077
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or others:
+            return None
+        try:
+            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            address = os.read(record, _LONGEST).decode()
+            return address if _is_local(address) else None
+        path.unlink(missing_ok=True)
+        return None
+    finally:
+        os.close(record)
+
+
+def _is_local(address: str) -> bool:
+    """Tell whether it is an address of this machine, without a password in it."""
+    if len(address) > _LONGEST:
+        return False
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and "@" not in parts.netloc
+        and is_loopback(parts.hostname)
+    )

@@ -1,0 +1,135 @@
+"""The process of one role: what it opens, and what it serves.
+
+Importing this takes seconds: it needs all of the agent's libraries.
+"""
+
+import socket
+
+import click
+from fastapi import FastAPI
+
+from db import keys
+from db.pool import Database
+from graph.context import (
+    models_for,
+    open_evaluator,
+    open_model,
+    require_judge,
+    require_model,
+)
+from graph.data import open_data
+from graph.settings import Settings
+from optimizer.context import open_doctor
+from server.app import create_app, create_evaluator_app, create_runner_app, create_worker_app
+from server.listening import serve_until_told
+from server.metrics.deployment import BY_CRONJOB, Deployment
+from server.metrics.exposition import exposing
+from server.metrics.pool import Connections
+from server.model_address import publish_model_address
+from server.optimizer_run import OptimizerRun
+from server.scheduler import scheduling
+from server.service import executing, open_service
+from server.tracing import tracing
+from server.writing import Writing
+
+
+async def serve_role(
+    settings: Settings, role: str, listener: socket.socket, metrics: socket.socket
+) -> None:
+    """Serve a role on sockets that listen already, until a signal ends it.
+
+    Raises:
+        SettingsError: no model can be called with these settings.
+        DatabaseError: Postgres cannot be reached, or has a newer schema.
+        EmbeddedPostgresError: the embedded Postgres does not start.
+        SandboxUnavailable: the sandbox that was asked for does not work here.
+    """
+    if role == "evaluator":
+        await _serve_evaluator(settings, listener, metrics)
+    elif role == "worker":
+        await _serve_worker(settings, listener, metrics)
+    else:
+        await _serve_agent(settings, role, listener, metrics)
+
+
+async def _serve_agent(
+    settings: Settings, role: str, listener: socket.socket, metrics: socket.socket
+) -> None:
+    every = settings.optimize_every_seconds if role == "all" else 0
+    async with open_service(settings, alone=role == "all") as service:
+        await service.context.model.connect()
+        deployment = Deployment(service.database, every or BY_CRONJOB)
+        guarded = role == "runner" or await _has_keys(settings, service.database)
+        async with (
+            open_doctor(settings, service.database, service.context) as doctor,
+            scheduling(doctor, every) as scheduler,
+            executing(service),
+            exposing(metrics, Connections(service.database), deployment=deployment),
+        ):
+            service.runner.tell(scheduler.observe)
+            service.runner.also_performs("optimizer", OptimizerRun(doctor))
+            sandbox = service.context.evaluator.sandbox.name
+            what = f"role {role}, model {settings.model}, sandbox {sandbox}"
+            quiet = role == "runner"
+            app = create_runner_app(service) if quiet else create_app(service, scheduler)
+            await _serve(app, settings, listener, metrics, what, guarded=guarded)
+
+
+async def _serve_worker(
+    settings: Settings, listener: socket.socket, metrics: socket.socket
+) -> None:
+    require_model(settings)
+    async with (
+        tracing(),
+        open_data(settings) as database,
+        open_model(settings, models_for(settings, "agent")) as model,
+        exposing(metrics, Connections(database)),
+    ):
+        await model.connect()
+        guarded = settings.role_key is not None
+        writing = Writing(database, model, settings.max_concurrency)
+        app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
+        await _serve(app, settings, listener, metrics, what, guarded=guarded)
+
+
+async def _serve_evaluator(
+    settings: Settings, listener: socket.socket, metrics: socket.socket
+) -> None:
+    require_judge(settings)
+    async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
+        await evaluator.model.connect()
+        sandbox = evaluator.sandbox.name
+        what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
+        app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
+        await _serve(app, settings, listener, metrics, what, guarded=guarded)
+
+
+async def _has_keys(settings: Settings, database: Database) -> bool:
+    """Return whether callers need a key; make the one of the settings first."""
+    async with database.connection() as connection:
+        if settings.bootstrap_key is not None:
+            await keys.bootstrap(connection, settings.bootstrap_key.get_secret_value())
+        return await keys.some(connection)
+
+
+async def _serve(
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    metrics: socket.socket,
+    what: str,
+    *,
+    guarded: bool,
+) -> None:
+    def announce() -> None:
+        who = "callers need a key" if guarded else "without keys: this machine only"
+        click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
+        click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
+
+    with publish_model_address(settings.data_dir):
+        await serve_until_told(app, listener, announce)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
