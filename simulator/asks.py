@@ -2,8 +2,8 @@
 
 A task's `asks` are words that ask for it, such as "sum digit"; all words of one must be there.
 `to_celsius` stands for words side by side, and an ask that begins with `!` for what must not be
-there. Each other word must be a filler or among the words that
-the task lists, so that "the longest palindrome" is not taken for a palindrome.
+there. Each other word must be a filler or among the words that the task lists, so that "the longest
+palindrome" is not taken for a palindrome.
 """
 
 import ast
