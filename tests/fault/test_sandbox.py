@@ -286,6 +286,8 @@ async def test_deep_recursion_is_an_exception_or_a_death_in_words(sandbox: Sandb
         "b'{\"a\": 1}\\n'",
         "b'x' * 2_000_000",
         "b'[\"raised\",0,[]]\\n'",
+        'b\'["raised",0,[["a"]]]\\n\'',
+        "b'[\"failed\",1,[{}]]\\n'",
         'b\'["message","out of turn"]\\n\'',
         "b'[\"end\"]\\n'",
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from graph.judge import Judgement
+from graph.rules import linter
 from graph.rules.compare import same
 from graph.rules.examples import answers, ask
 from graph.rules.facts import Facts
@@ -18,9 +19,17 @@ from graph.rules.reading import observations
 from graph.rules.running import observe
 from graph.rules.syntax import SHORT, asked_name, read
 from graph.rules.table import WEIGHTS, Finding
-from graph.sandbox.contract import CallResult, Execution, Sandbox
+from graph.sandbox.contract import (
+    DEFAULT_LIMITS,
+    CallResult,
+    Execution,
+    Limits,
+    Program,
+    Sandbox,
+)
 from graph.sandbox.select import open_sandbox
 from graph.sandbox.static import StaticSandbox
+from graph.sandbox.values import UNDECODABLE
 from graph.state import Plan, PlannedExample, Usage
 from graph.verdict import Grading, verdict
 
@@ -72,6 +81,36 @@ async def test_long_code_is_read_where_it_can_do_no_harm(sandbox: Sandbox) -> No
     assert {each.name: each.score for each in elsewhere} == {
         "parses": 1, "defines": 1, "placeholders": 1, "documented": 0, "typed": 1,
     }  # fmt: skip
+
+
+async def test_names_as_long_as_the_program_break_nothing(sandbox: Sandbox) -> None:
+    code = f"def {'x' * 300_000}(a):\n    return undefined\n"
+    found = [*(await read(code, "def f()", sandbox)), await lint(code)]
+    assert {each.name for each in found if each} >= {"parses", "documented", "typed", "linter"}
+    assert all(len(each.detail) < 1000 for each in found if each)
+
+
+async def test_whatever_the_linter_prints_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for printed in (b"", b"{}", b"[1]", b"[{}]", b"null", b"5", b'[{"location": null}]', b"\xff"):
+
+        async def ruff(_: str, output: bytes = printed) -> bytes:
+            return output
+
+        monkeypatch.setattr(linter, "_ruff", ruff)
+        found = await lint("x = 1\n")
+        assert found is None or found.score == 1
+
+
+@pytest.mark.parametrize(
+    "value", [UNDECODABLE, [], [1], [("parses",)], [("parses", 1, "", False)], {}, None, "parses"]
+)
+async def test_an_answer_that_cannot_be_read_is_a_veto(value: object) -> None:
+    class Broken(StaticSandbox):
+        async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
+            return Execution("test", "ok", "", 0.0, "", (CallResult("", value, None, ""),))
+
+    found = await read("x = 1\n" * SHORT, "def f()", Broken(""))
+    assert [(each.name, each.veto) for each in found] == [("parses", True)]
 
 
 @pytest.mark.parametrize(
