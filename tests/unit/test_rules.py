@@ -278,6 +278,45 @@ async def test_the_linter_sees_errors_and_no_taste() -> None:
     assert ugly.score == 1
 
 
+FAULTY = """def f(x=[]) -> int:
+    try:
+        return undefined
+    except:
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "excuse",
+    [
+        "# ruff: noqa", "# ruff: noqa: B006, E722, F821", "# flake8: noqa", "# noqa",
+        "# ruff: disable[B006, E722, F821]", "# ruff: file-ignore[B006, E722, F821]",
+        "# ruff: ignore[B006]", "# type: ignore", "# mypy: ignore-errors", "# pylint: skip-file",
+        "# pyright: basic", "# fmt: off", "# isort: skip_file", "# yapf: disable", "#!ruff: noqa",
+        "# /// script\n# [tool.ruff.lint]\n# ignore = ['B006', 'E722', 'F821']\n# ///",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["above", "on each line", "below"])
+async def test_no_comment_excuses_a_program_from_the_linter(excuse: str, where: str) -> None:
+    if where == "on each line":
+        code = "".join(f"{line}  {excuse}\n".splitlines()[0] + "\n" for line in FAULTY.splitlines())
+    else:
+        code = f"{excuse}\n{FAULTY}" if where == "above" else f"{FAULTY}\n{excuse}\n"
+    found = await lint(code)
+    assert found is not None
+    assert found.score == 0.25
+
+
+async def test_no_configuration_nearby_excuses_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ruff.toml").write_text("[lint]\nignore = ['B006', 'E722', 'F821']\n")
+    monkeypatch.chdir(tmp_path)
+    found = await lint(FAULTY)
+    assert found is not None
+    assert found.score == 0.25
+
+
 def facts(*found: Finding) -> Facts:
     return Facts(found, OK)
 
