@@ -53,8 +53,13 @@ class Answer:
 
     @property
     def stated(self) -> bool:
-        """Whether it decides; all others only count."""
-        return self.decided_outside and self.example["origin"] == "stated"
+        """Whether it decides; all others only count.
+
+        That it holds, only what is decided outside can show. That it is broken, the program may say
+        of itself.
+        """
+        decides = self.decided_outside or self.state == "broken"
+        return decides and self.example["origin"] == "stated"
 
 
 def ask(plan: Plan) -> tuple[Question, ...]:

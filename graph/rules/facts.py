@@ -31,6 +31,11 @@ class Facts:
         """Why the program may not pass, whatever a judge says; empty if it may."""
         return [f"{each.name}: {each.detail}" for each in self.findings if each.veto]
 
+    @property
+    def inferred_broken(self) -> float:
+        """The share of inferred examples that are broken, 0 to 1; 0 where there are none."""
+        return sum(1 - each.score for each in self.findings if each.name == "inferred_examples")
+
     def checks(self) -> list[Check]:
         """Return the findings as the verdict shows them; weights sum to 1 over those that apply."""
         total = sum(WEIGHTS[each.name] for each in self.findings)

@@ -13,7 +13,7 @@ from graph.judge import Judgement
 from graph.rules import linter
 from graph.rules.compare import same
 from graph.rules.examples import answers, ask
-from graph.rules.facts import Facts
+from graph.rules.facts import Facts, establish
 from graph.rules.linter import lint
 from graph.rules.reading import observations
 from graph.rules.running import observe
@@ -330,9 +330,9 @@ def test_weights_sum_to_one() -> None:
 
 
 def test_rules_have_40_and_the_judge_60_percent() -> None:
-    half = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
-    seen = verdict(half, judged(0.5, "so so"), Grading())
-    assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.5)
+    whole = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
+    seen = verdict(whole, judged(0.7, "so so"), Grading())
+    assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.7)
     assert seen["passed"]
     assert seen["reasons"] == ["so so"]
 
@@ -349,8 +349,70 @@ def test_a_score_below_the_threshold_fails() -> None:
 
 
 def test_the_score_that_passes_is_the_one_that_is_shown() -> None:
-    seen = verdict(facts(Finding("parses", 1.0)), judged(1 / 3), Grading())
-    assert (seen["score"], seen["passed"]) == (0.6, True)
+    for tenths in range(11):
+        for broken in (0.0, 0.5, 1.0):
+            found = facts(Finding("parses", 1.0), Finding("inferred_examples", 1 - broken))
+            seen = verdict(found, judged(tenths / 10), Grading())
+            assert (seen["score"] >= 0.6) is seen["passed"]
+    assert verdict(facts(Finding("parses", 1.0)), judged(0.6), Grading())["passed"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "mark", "passed"),
+    [
+        (0.0, 0.334, False), (0.0, 0.59, False), (0.0, 0.6, True),
+        (0.5, 0.6, False), (0.5, 0.69, False), (0.5, 0.7, True),
+        (1.0, 0.79, False), (1.0, 0.8, True),
+    ],
+)  # fmt: skip
+def test_the_judges_own_mark_must_pass_and_broken_inferred_examples_weigh_against(
+    broken: float, mark: float, passed: bool
+) -> None:
+    found = facts(*(Finding(name, 1.0) for name in WEIGHTS if name != "examples"))
+    if broken:
+        rest = [each for each in found.findings if each.name != "inferred_examples"]
+        found = facts(*rest, Finding("inferred_examples", 1 - broken))
+    seen = verdict(found, judged(mark, "why"), Grading())
+    assert seen["passed"] is passed
+    assert seen["reasons"][-1] == "why"
+    assert len(seen["reasons"]) == 1 + (not passed)
+    assert Grading().deciding(found, mark) >= 0.6 or not passed
+
+
+def test_a_judge_without_weight_decides_nothing() -> None:
+    alone = Grading(rule_weight=1.0)
+    assert verdict(facts(Finding("parses", 1.0)), judged(0.0), alone)["passed"]
+
+
+async def test_a_wrong_program_without_stated_examples_fails(sandbox: Sandbox) -> None:
+    code = (
+        'def is_leap_year(year: int) -> bool:\n    """Tell leap years."""\n    return bool(year)\n'
+    )
+    examples = [
+        PlannedExample(call=f"is_leap_year({year})", returns=leap, origin="inferred")
+        for year, leap in ((2000, "True"), (2024, "True"), (1900, "False"), (2023, "False"))
+    ]
+    found = await establish(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
+    assert not found.vetoes
+    assert found.inferred_broken == 0.5
+    assert not verdict(found, judged(0.69), Grading())["passed"]
+    unknown = await establish(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
+    assert not verdict(unknown, judged(0.583), Grading())["passed"]
+
+
+async def test_an_example_that_only_the_program_can_decide_counts_as_inferred(
+    sandbox: Sandbox,
+) -> None:
+    code = "def f(n):\n    return n * n\n"
+    examples = [
+        PlannedExample(call="eval('f(2) == 4')", returns="True", origin="stated"),
+        PlannedExample(call="f(3)", returns="9", origin="stated"),
+    ]
+    found = await establish(code, plan("def f(n)", *examples), sandbox)
+    seen = {each.name: each.score for each in found.findings}
+    assert (seen["examples"], seen["inferred_examples"]) == (1, 1)
+    wrong = await establish(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
+    assert wrong.vetoes == ["examples: eval('f(2) == 4') returned False, not True"]
 
 
 def test_the_documentation_shows_the_weights() -> None:
