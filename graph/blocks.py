@@ -131,7 +131,7 @@ def split(text: str) -> tuple[list[Block], str]:
             found.append(block)
         at = ending.after
     prose.append(text[at:])
-    return found, re.sub(r"\n\s*\n\s*\n", "\n\n", "".join(prose)).strip()
+    return found, re.sub(r"\n{3,}", "\n\n", "".join(prose)).strip()
 
 
 def parsed(text: str) -> ast.Module | None:

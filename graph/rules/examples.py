@@ -70,20 +70,20 @@ def ask(plan: Plan) -> tuple[Question, ...]:
 
 def _question(example: PlannedExample, signature: str, budget: Budget) -> Question:
     name = asked_name(signature)
+    of_objects = signature.lstrip().startswith("class") or bool(name and name[0].isupper())
     as_it_is = Question(example, (example["call"],))
     if "raises" in example:  # which exception is expected, its text does not show
         return as_it_is
     try:
         with quietly():
             tree = ast.parse(example["call"].strip(), mode="eval").body
-        folded = folding(tree, {name} if name else (), budget)
+        folded = folding(tree, budget, {name} if name else (), of_objects=of_objects)
     except UnfoldableError:
         return Question(example, (), decidable=False)
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # the sandbox will say so too
         return as_it_is
     if folded.is_one_call:
         return as_it_is
-    of_objects = signature.lstrip().startswith("class")
     return Question(example, tuple(folded.calls), folded, of_objects=of_objects)
 
 

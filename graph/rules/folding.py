@@ -88,18 +88,21 @@ class Folding:
             raise RaisedError(names, str(problem)) from problem
 
 
-def folding(tree: ast.expr, own: Iterable[str], budget: Budget) -> Folding:
+def folding(
+    tree: ast.expr, budget: Budget, own: Iterable[str] = (), *, of_objects: bool = False
+) -> Folding:
     """Plan how an expression is evaluated.
 
     Args:
         tree: the expression.
-        own: the names that the program is known to define, whatever else they mean in Python.
         budget: what planning may take.
+        own: the names that the program is known to define, whatever else they mean in Python.
+        of_objects: whether a class was asked for, whose operators are for the program to apply.
 
     Raises:
         UnfoldableError: it cannot be evaluated outside the program's process.
     """
-    parts = Parts(tree, frozenset(own))
+    parts = Parts(tree, frozenset(own), of_objects)
     if parts.hides:
         raise UnfoldableError("what it does stands in a text")
     planned = Folding(tree, parts)
@@ -276,7 +279,7 @@ class _Folder:
                 return found
             if self._parts.module(func.value):
                 raise UnfoldableError("a function of a module that is not known here")
-            value = self.fold(func.value)
+            value = self._owner(func.value)
             return lambda *values: (
                 _UNKNOWN if value is _UNKNOWN else do.method(value, func.attr, values)
             )
@@ -290,12 +293,19 @@ class _Folder:
         found = self._member(node)
         if found is not None and not callable(found):
             return found
-        value = self.fold(node.value)
+        value = self._owner(node.value)
         if value is _UNKNOWN:
             return value
         if isinstance(value, type) and node.attr == "__name__":
             return value.__name__
         raise UnfoldableError(f"an attribute, {node.attr}")
+
+    def _owner(self, node: ast.expr) -> Any:
+        """Return what an attribute or method is taken of; of an object it is the program's."""
+        try:
+            return self.fold(node)
+        except NotPlainError as problem:
+            raise UnfoldableError("an attribute of an object of the program's") from problem
 
     def _calling(self, node: ast.Call) -> Any:
         match node:

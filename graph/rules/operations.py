@@ -404,11 +404,13 @@ DECIDING_MODULES: Final = frozenset(
 
 _PLAIN: Final = (str, bytes, int, float, list, tuple, dict, set, frozenset, complex)
 _CODECS: Final = frozenset({"utf-8", "utf8", "ascii", "latin-1"})
-PREDICATE_METHODS: Final = frozenset(
+COMPARING_METHODS: Final = frozenset(
+    {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__", "__bool__"}
+)
+PREDICATE_METHODS: Final = COMPARING_METHODS | frozenset(
     {
         *(name for kind in _PLAIN for name in dir(kind) if name.startswith("is")),
-        *("startswith", "endswith", "__contains__", "__bool__"),
-        *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"),
+        *("startswith", "endswith"),
     }
 )
 # What finds something by asking whether it is equal.

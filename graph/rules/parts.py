@@ -19,21 +19,24 @@ _HIDING = frozenset(
         *("__build_class__", "breakpoint", "input", "dir", "id", "hash"),
     }
 )
+_ORDERING = frozenset({"max", "min", "sorted"})
 
 
 class Parts:
     """What the names of an expression stand for, and which parts the program may evaluate."""
 
-    def __init__(self, tree: ast.expr, own: frozenset[str]) -> None:
+    def __init__(self, tree: ast.expr, own: frozenset[str], of_objects: bool) -> None:
         self._own = own
+        self._of_objects = of_objects
         self._memo: dict[tuple[int, str], bool] = {}
         nodes = list(ast.walk(tree))
         self.bound = set(bound(nodes))
         used = {each.id for each in nodes if isinstance(each, ast.Name)}
         self.free = frozenset(name for name in used if self._is_free(name))
         self.hides = any(name in _HIDING and self.ours(name) for name in used)
+        self.hides = self.hides or self._passes_comparison(nodes)
         self.derived: set[str] = set()
-        self._derive([pair for node in nodes for pair in _bindings(node)])
+        self._derive([pair for node in nodes for pair in self._bindings(node)])
         # What is bound by `:=` in a part may be used outside of it, unless all is one part.
         self.folds_walrus = False
         self.folds_walrus = self.folds(tree)
@@ -92,12 +95,16 @@ class Parts:
             return True
         if isinstance(node, ast.BinOp | ast.UnaryOp) or self._decides_itself(node):
             return True
-        if isinstance(node, ast.Attribute | ast.Lambda):
+        if isinstance(node, ast.Attribute):
+            own = self._of_objects and isinstance(node.value, ast.BinOp | ast.UnaryOp)
+            return self.decides(node) or (self.folds(node.value) and not own)
+        if isinstance(node, ast.Lambda):
             return self.decides(node)
         if self._finds(node) or self._mixes(node):
             return True
         if isinstance(node, ast.Call) and not self._is_function(node.func):
-            return self.decides(node)
+            method = isinstance(node.func, ast.Attribute) and self.folds(node.func)
+            return method or self.decides(node)
         return any(map(self.folds, ast.iter_child_nodes(node)))
 
     def _finds(self, node: ast.AST) -> bool:
@@ -134,14 +141,50 @@ class Parts:
             return True
         if isinstance(node, ast.UnaryOp):
             return isinstance(node.op, ast.Not)
+        if self._finds(node) or (isinstance(node, ast.Set | ast.Dict) and self._mixes(node)):
+            return True
         if not isinstance(node, ast.Call):
             return False
         func = node.func
+        if isinstance(func, ast.Name) and self.ours(func.id) and func.id in _ORDERING:
+            return any(map(self._mixes, (node, *node.args)))
         if isinstance(func, ast.Name):
             return self.ours(func.id) and func.id in do.PREDICATES
         if not isinstance(func, ast.Attribute):
             return False
         return func.attr in do.PREDICATE_METHODS or self.module(func.value) in do.DECIDING_MODULES
+
+    def _passes_comparison(self, nodes: Iterable[ast.AST]) -> bool:
+        """Tell whether a function that compares is given to another, which will call it."""
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        return any(
+            isinstance(node, ast.Attribute)
+            and id(node) not in called
+            and (
+                node.attr in do.COMPARING_METHODS
+                or (self.module(node.value) == "operator" and node.attr in do.MODULES["operator"])
+            )
+            for node in nodes
+        )
+
+    def _bindings(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+        """Yield what a part binds, and to what.
+
+        The parameters of a function are bound to what stands beside it, unless it is given to the
+        program.
+        """
+        if isinstance(node, ast.comprehension):
+            yield node.target, node.iter
+        elif isinstance(node, ast.NamedExpr):
+            yield node.target, node.value
+        elif isinstance(node, ast.Call):
+            given = [*node.args, *(each.value for each in node.keywords)]
+            known = self._is_function(node.func) or (
+                isinstance(node.func, ast.Attribute) and bool(self.module(node.func.value))
+            )
+            for function in (node.func, *(given if known else ())):
+                if isinstance(function, ast.Lambda):
+                    yield from ((function.args, each) for each in given if each is not function)
 
     def module(self, node: ast.expr) -> str:
         """Return the name of the module that a part stands for, empty if it is none."""
@@ -164,22 +207,6 @@ def bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
-
-
-def _bindings(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-    """Yield what a part binds, and to what; the parameters of a lambda that is passed are free."""
-    if isinstance(node, ast.comprehension):
-        yield node.target, node.iter
-    elif isinstance(node, ast.NamedExpr):
-        yield node.target, node.value
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda):
-        yield from ((node.func.args, each) for each in node.args)
-    elif isinstance(node, ast.Call):
-        match node:
-            case ast.Call(
-                func=ast.Name(id="map" | "filter"), args=[ast.Lambda() as function, *rest]
-            ):
-                yield from ((function.args, each) for each in rest)
 
 
 def targets(target: ast.AST) -> list[str]:

@@ -62,6 +62,7 @@ DECIDING = [
     "[4].count(f(2)) == 1", "{4: 1}[f(2)] == 1", "{4: 1}.get(f(2)) == 1", "len({f(2), 4}) == 1",
     "{f(2): 1, 4: 2} == {4: 2}", "max(f(2), 3) == 4", "sorted([f(2), 3]) == [3, 4]",
     "math.isclose(f(2), 4)", "__import__('math').isclose(f(2), 4)", "operator.eq(f(2), 4)",
+    "len({f(2), 4}.copy()) == 1", "[f(2), 4].index(4) == 0",
     "not (f(2) < 4 or f(2) > 4)", "f(2) == 2 ** 2", "f(2) == sum([1, 3])", "f(2) == len('four')",
     "f(2) == [n * n for n in range(3)][-1]", "{n: f(n) == n for n in (1,)} == {1: True}",
 ]  # fmt: skip
@@ -70,6 +71,7 @@ CLAIMING = [
     "(f(2), f(3)) == (4, 9)", "[f(n) for n in (1, 2)] == [1, 4]", "sum(f(n) for n in (1, 2)) == 5",
     "sorted(g(3)) == [1, 2, 3]", "len(g(3)) == 3", "str(f(2)) == '4'", "f(f(1) + 1) == 4",
     "g(3)[0] == 3", "f(2).real == 4", "max(g(3)) == 3", "''.join(map(str, g(3))) == '321'",
+    "sorted(g(3), key=lambda n: -n) == [3, 2, 1]", "f(f(3) - 7) == 4", "[f(2), f(3)][1] == 9",
     "round(f(2) / 3, 2) == 1.33", "f'{f(2):.1f}' == '4.0'", "list(map(f, [1, 2])) == [1, 4]",
 ]  # fmt: skip
 
@@ -126,6 +128,8 @@ def test_what_is_expected_is_not_in_what_the_sandbox_is_given(call: str) -> None
         ("(lambda s: [s.push(1), s.pop()][1:])(Stack())", None),
         ("[s := Stack(), s.push(1), s.pop()][-1]", None),
         ("Stack().pop()", None),
+        ("f(lambda a: a == f(2))", ()),
+        ("sorted(f(3), key=lambda row: row['a'])", None),
         ("asyncio.run(f(2)) == 4", ("asyncio.run(f(2))",)),
         ("f(2) == datetime.date(2026, 1, 2)", ("f(2)",)),
         ("f(2) == Decimal('1.10')", ("f(2)",)),
@@ -143,6 +147,10 @@ def test_the_calls_of_the_program_are_evaluated_there(
         "eval('f(2) == 4')", "getattr(f(2), 'real') == 4", "hasattr(f(2), 'real')", "callable(f)",
         "issubclass(Mine, ValueError)", "(lambda s: s.push(1) or s.pop() == 1)(Stack())",
         "[s := Stack(), s.push(1), s.pop() == 1][-1]", "re.match('4', f(2)) is not None",
+        "(f(2) - 4).real == 0", "(f(2) - 4).bit_length() == 0",
+        "functools.partial(operator.eq, 4)(f(2))", "list(map((4).__eq__, [f(2)])) == [True]",
+        "functools.reduce(lambda a, b: a and b == 4, [f(2)], True)", "f(max(f(2), 4)) == 16",
+        "sorted(g(3), key=lambda n: n == 3) == [2, 1, 3]",
         "f(g(2) == 1)", "f(**{'n': 2}) == 4 and eval('True')", "(f(2) == 4).real",
     ],
 )  # fmt: skip
@@ -156,6 +164,13 @@ def test_what_cannot_be_folded_only_counts(call: str) -> None:
 )
 def test_objects_that_were_asked_for_may_have_operators_of_their_own(call: str) -> None:
     assert came_to(call, lambda _: LYING, signature="class Money").state == "undecided"
+
+
+def test_the_operators_of_a_class_that_was_asked_for_are_the_programs() -> None:
+    call = "(Matrix([[1, -2]]) * 3).rows"
+    for signature in ("class Matrix", "class Matrix(Base):", "Matrix(rows)"):
+        assert asked(call, "[[3, -6]]", signature).calls == (call,)
+    assert came_to(call, lambda _: LYING, "[[3, -6]]").state == "undecided"
 
 
 def test_a_name_that_the_program_must_define_is_the_programs() -> None:
