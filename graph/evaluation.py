@@ -53,6 +53,6 @@ class Evaluator:
             self.model,
             prompt,
             case(work.request, work.plan, work.code),
-            lambda llm_score: self.grading.total(facts.score, llm_score),
+            lambda llm_score: self.grading.deciding(facts, llm_score),
             self.grading.pass_threshold,
         )

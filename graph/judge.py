@@ -57,7 +57,7 @@ async def judge(
         model: who judges.
         system: the judge's prompt.
         human: what is judged, from `case`.
-        total: the verdict's score, given the judge's.
+        total: what of the verdict is held against the threshold, given the judge's score.
         threshold: the score that passes.
 
     Raises:

@@ -13,6 +13,7 @@ from graph.extraction import extract
 from graph.fence import fence
 from graph.model import Model
 from graph.remote import RemoteWorker
+from graph.rules.syntax import asked_name
 from graph.state import State
 
 
@@ -36,7 +37,8 @@ async def write(model: Model, prompt: Prompt, state: State) -> dict[str, Any]:
     """
     with under("worker", prompt.version):
         answer = await model.write(prompt.text, _message(state), "worker")
-        code, explanation = extract(answer.content)
+        plan = state.get("plan")
+        code, explanation = extract(answer.content, asked_name(plan["signature"]) if plan else None)
     return {
         "code": code,
         "explanation": explanation,

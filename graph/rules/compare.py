@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 _RELATIVE = 1e-9
 _ABSOLUTE = 1e-12
@@ -27,6 +28,20 @@ def same(expected: object, actual: object) -> bool:
     return expected == actual
 
 
+def equal(left: object, right: object) -> bool:
+    """Compare two plain values as `==` does, with the tolerance of `same`; 1 and True differ."""
+    if isinstance(left, bool) is not isinstance(right, bool):
+        return False
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return left == right or (isinstance(left, float) and same(left, right))
+    if type(left) is type(right) and isinstance(left, list | tuple):
+        other = cast("Sequence[object]", right)
+        return len(left) == len(other) and all(map(equal, left, other))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    return left == right or same(left, right)
+
+
 def _close(expected: float, actual: float) -> bool:
     if math.isnan(expected) or math.isnan(actual):
         return math.isnan(expected) and math.isnan(actual)
@@ -48,7 +63,15 @@ def _same_dict(expected: dict[object, object], actual: dict[object, object]) -> 
 
 
 def _ordered(items: set[object] | frozenset[object]) -> list[object]:
-    return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
+    return sorted(items, key=_rank)
+
+
+def _rank(item: object) -> tuple[str, str]:
+    """Return what equal items have in common, and others most likely do not."""
+    try:
+        return type(item).__name__, repr(item)
+    except ValueError:  # an int of more than 4300 digits is in it
+        return type(item).__name__, str(hash(item))
 
 
 def _key(key: object) -> tuple[str, object]:

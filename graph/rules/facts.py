@@ -1,12 +1,14 @@
 """What is known for a fact: all rules together, their score, and whether they forbid a pass."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graph.rules.comparing import asked
+from graph.rules.examples import Answer, answers, answers_again, ask
 from graph.rules.linter import lint
 from graph.rules.running import observe
 from graph.rules.syntax import read
-from graph.rules.table import WEIGHTS, Finding, Subject
+from graph.rules.table import WEIGHTS, Finding
 from graph.sandbox.contract import Execution, Program, Sandbox
 from graph.state import Check, Plan
 
@@ -28,6 +30,11 @@ class Facts:
     def vetoes(self) -> list[str]:
         """Why the program may not pass, whatever a judge says; empty if it may."""
         return [f"{each.name}: {each.detail}" for each in self.findings if each.veto]
+
+    @property
+    def inferred_broken(self) -> float:
+        """The share of inferred examples that are broken, 0 to 1; 0 where there are none."""
+        return sum(1 - each.score for each in self.findings if each.name == "inferred_examples")
 
     def checks(self) -> list[Check]:
         """Return the findings as the verdict shows them; weights sum to 1 over those that apply."""
@@ -53,8 +60,20 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     if read_off[0].veto:
         unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
         return Facts(read_off, unrun)
-    calls = tuple(dict.fromkeys(map(asked, plan["examples"])))
+    questions = await asyncio.to_thread(ask, plan)
+    calls = tuple(call for each in questions for call in each.calls)
     execution = await sandbox.run(Program(code, calls))
+    found = await asyncio.to_thread(answers, questions, execution)
+    again = await _run_again(code, found, execution, sandbox)
     linted = await lint(code)
-    observed = observe(Subject(plan, execution))
-    return Facts((*read_off, *observed, *([linted] if linted else [])), execution)
+    ran = execution if again is None or again.status == "ok" else again
+    observed = observe(ran, answers_again(found, again))
+    return Facts((*read_off, *observed, *([linted] if linted else [])), ran)
+
+
+async def _run_again(
+    code: str, found: Sequence[Answer], first: Execution, sandbox: Sandbox
+) -> Execution | None:
+    """Have the program itself decide what could not be decided without it."""
+    calls = tuple(each.example["call"] for each in found if each.state == "undecided")
+    return await sandbox.run(Program(code, calls)) if calls and first.status == "ok" else None

@@ -6,10 +6,12 @@ import json
 from ruff import find_ruff_bin
 
 from graph.rules.table import Finding
+from graph.sandbox.values import clean
 
 _SELECT = "E9,F63,F7,F82,F811,B006,B008,E722"  # what is wrong or about to be, not what is ugly
 _SECONDS = 10
 _LONGEST = 500_000
+_LONGEST_WORDS = 500
 _RUFF = find_ruff_bin()
 
 
@@ -23,19 +25,21 @@ async def lint(code: str) -> Finding | None:
     try:
         async with asyncio.timeout(_SECONDS):
             output = await _ruff(code)
-        errors = json.loads(output)
-    except (TimeoutError, OSError, ValueError):
+        errors = [
+            f"line {each['location']['row']}: {each['message']}" for each in json.loads(output)
+        ]
+    except (TimeoutError, OSError, ValueError, LookupError, TypeError):
         return None
-    if not errors:
-        return Finding("linter", 1.0)
-    shown = "; ".join(f"line {each['location']['row']}: {each['message']}" for each in errors[:3])
+    shown = clean("; ".join(errors[:3]), _LONGEST_WORDS)
     return Finding("linter", max(0.0, 1 - len(errors) / 4), shown)
 
 
 async def _ruff(code: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
         _RUFF,
-        *("check", "--isolated", "--no-cache", "--quiet", "--output-format", "json"),
+        # Neither the program's own comments nor a configuration nearby may excuse anything.
+        *("check", "--isolated", "--ignore-noqa", "--no-cache", "--quiet"),
+        *("--output-format", "json"),
         *("--target-version", "py311", "--select", _SELECT, "--stdin-filename", "answer.py", "-"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

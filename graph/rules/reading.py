@@ -18,6 +18,8 @@ Quietly = Callable[[], AbstractContextManager[object]]
 # A rule's name, its score from 0 to 1, words, and whether it forbids a pass.
 Observation = tuple[str, float, str, bool]
 
+_LONGEST_WORDS = 300  # a name may be as long as the program
+
 _UNFINISHED = re.compile(
     r"#\s*(?:TODO|FIXME|XXX)\b|\b(?:your|rest of(?: the)?) (?:code|logic|implementation)"
     r"(?: goes)? here\b",
@@ -43,7 +45,8 @@ def observations(
         return [("parses", 0.0, f"line {error.lineno}: {error.msg}", True)]
     except (ValueError, MemoryError, RecursionError) as error:
         return [("parses", 0.0, str(error) or "nested too deeply", True)]
-    return [("parses", 1.0, "", False), *_observed(code, tree, wanted)]
+    observed = [("parses", 1.0, "", False), *_observed(code, tree, wanted)]
+    return [(name, score, words[:_LONGEST_WORDS], veto) for name, score, words, veto in observed]
 
 
 def _observed(code: str, tree: ast.Module, wanted: str | None) -> Iterator[Observation]:
@@ -152,4 +155,4 @@ def _annotated(node: Function) -> bool:
 
 def _share(name: str, words: str, lacking: list[str], of: int) -> Observation:
     detail = f"{', '.join(lacking[:5])}: {words}" if lacking else ""
-    return name, 1 - len(lacking) / of, detail, False
+    return name, 1.0 - len(lacking) / of, detail, False

@@ -3,10 +3,10 @@
 import asyncio
 import re
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from graph.expressions import quietly
-from graph.rules.reading import observations
+from graph.rules.reading import Observation, observations
 from graph.rules.table import Finding
 from graph.sandbox.contract import Execution, Program, Sandbox
 
@@ -40,12 +40,17 @@ async def read(code: str, signature: str, sandbox: Sandbox) -> tuple[Finding, ..
     return _findings(await asyncio.to_thread(observations, code, wanted, quietly))
 
 
-def _answer(execution: Execution) -> Any:
-    """Return what was observed; nothing but our own code has run there."""
-    if execution.results and execution.results[0].raised is None:
-        return execution.results[0].value
+def _answer(execution: Execution) -> list[Observation]:
+    """Return what was observed. Only our own code ran there, but on a text that may break it."""
+    value = execution.results[0].value if execution.results else None
+    if isinstance(value, list) and value and all(map(_is_observation, value)):
+        return value
     return [("parses", 0.0, f"too much to read ({execution.status})", True)]
 
 
-def _findings(observed: Any) -> tuple[Finding, ...]:
+def _is_observation(value: object) -> bool:
+    return isinstance(value, tuple) and tuple(map(type, value)) == (str, float, str, bool)
+
+
+def _findings(observed: list[Observation]) -> tuple[Finding, ...]:
     return tuple(Finding(name, score, words, veto=veto) for name, score, words, veto in observed)

@@ -3,9 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph.sandbox.contract import Execution
-from graph.state import Plan
-
 WEIGHTS: Final[dict[str, float]] = {
     "parses": 0.10,
     "defines": 0.15,
@@ -17,14 +14,6 @@ WEIGHTS: Final[dict[str, float]] = {
     "documented": 0.03,
     "typed": 0.03,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What the rules of execution look at."""
-
-    plan: Plan
-    execution: Execution
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ MAX_TEXT = 2_000
 EXIT_MEMORY = 77
 HEADROOM_BYTES = 16 * 2**20
 OPEN_FILES = 64
+PENDING_SIGNALS = 64
 # As the interpreter sees them: a metaclass may claim others.
 MRO, NAME = type.__dict__["__mro__"].__get__, type.__dict__["__name__"].__get__
 EXCEPTIONS = {
@@ -112,6 +113,9 @@ def limit(cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
         (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
         (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
         (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+        (resource.RLIMIT_SIGPENDING, PENDING_SIGNALS, PENDING_SIGNALS),
     ):
         resource.setrlimit(name, (soft, hard))
 

@@ -28,8 +28,16 @@ _SIGNALS = (
 _NETWORK = ("socket", "connect", "bind", "listen", "accept", "accept4")
 # Memory and messages that RLIMIT_AS does not count or that outlive the process.
 _SHARED = (
-    "memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "semget", "semop", "semctl",
-    "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink",
+    "memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "semget", "semop", "semtimedop",
+    "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "mq_timedsend",
+    "mq_timedreceive", "mq_notify",
+)  # fmt: skip
+# What the kernel keeps for a process is bounded by its descriptors (RLIMIT_NOFILE) and by what
+# each may hold. Descriptors in flight (sendmsg) and larger buffers (setsockopt) would not be, nor
+# what has no descriptor.
+_KEPT = (
+    "sendmsg", "sendmmsg", "setsockopt", "timer_create", "landlock_create_ruleset",
+    "landlock_add_rule", "landlock_restrict_self",
 )  # fmt: skip
 # Landlock does not see these, and a program has no need of them.
 _ATTRIBUTES = (
@@ -51,12 +59,22 @@ _SYSTEM = (
 )  # fmt: skip
 # Calls younger than this list, on every processor alike; ENOSYS, so that libraries do without.
 NEWER = range(451, 512)
-DENIED = (*_PROCESSES, *_SIGNALS, *_NETWORK, *_SHARED, *_ATTRIBUTES, *_SYSTEM)
+DENIED = (*_PROCESSES, *_SIGNALS, *_NETWORK, *_SHARED, *_KEPT, *_ATTRIBUTES, *_SYSTEM)
 
-CLONE_THREAD = 0x10000
+CLONE_FILES, CLONE_THREAD = 0x400, 0x10000
+CLOSE_RANGE_UNSHARE = 2
+PR_SET_SECCOMP = 22
+F_SETLK, F_SETLKW = 6, 7
+# Larger pipes, locks that two descriptors of one process can contend for, leases, notices; and
+# whom a descriptor sends which signal, since signals to others are denied.
+DENIED_FCNTL = {
+    "F_SETPIPE_SZ": 1031, "F_OFD_SETLK": 37, "F_OFD_SETLKW": 38, "F_SETLEASE": 1024,
+    "F_NOTIFY": 1026, "F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15,
+}  # fmt: skip
 AF_UNIX, SOCK_STREAM, SOCK_TYPE_MASK = 1, 1, 0xF
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-LOW_32_BITS = 0xFFFFFFFF  # the kernel reads no more of an ioctl's number
+FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902
+LOW_32_BITS = 0xFFFFFFFF  # the kernel reads no more of an ioctl's or a command's number
 
 
 @cache
@@ -98,7 +116,9 @@ def _deny_partly(library: ModuleType, rules: object, deny: int) -> None:
     """Deny the calls that are harmless with some arguments only."""
     add, arg = rules.add_rule, library.Arg  # type: ignore[attr-defined]
     # Threads stay, processes do not; ENOSYS makes the C library use clone, which can be looked at.
-    add(deny, "clone", arg(0, library.MASKED_EQ, CLONE_THREAD, 0))
+    for needed in (CLONE_THREAD, CLONE_FILES):  # each table of files has a limit of its own
+        add(deny, "clone", arg(0, library.MASKED_EQ, needed, 0))
+    add(deny, "close_range", arg(2, library.MASKED_EQ, CLOSE_RANGE_UNSHARE, CLOSE_RANGE_UNSHARE))
     add(library.ERRNO(errno.ENOSYS), "clone3")
     add(deny, "prlimit64", arg(0, library.NE, 0))  # another process's limits
     # asyncio needs a stream pair; a datagram pair could send to any socket's path.
@@ -106,8 +126,23 @@ def _deny_partly(library: ModuleType, rules: object, deny: int) -> None:
     for kind in range(SOCK_TYPE_MASK + 1):
         if kind != SOCK_STREAM:
             add(deny, "socketpair", arg(1, library.MASKED_EQ, SOCK_TYPE_MASK, kind))
-    for request in (TIOCSTI, TIOCLINUX):  # typing into the operator's terminal
+    # Typing into the operator's terminal, and signals by a socket.
+    for request in (TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP):
         add(deny, "ioctl", arg(1, library.MASKED_EQ, LOW_32_BITS, request))
+    _deny_objects(library, rules, deny)
+
+
+def _deny_objects(library: ModuleType, rules: object, deny: int) -> None:
+    """Deny what would make the kernel keep more than descriptors bound."""
+    add, arg = rules.add_rule, library.Arg  # type: ignore[attr-defined]
+    for command in DENIED_FCNTL.values():
+        add(deny, "fcntl", arg(1, library.MASKED_EQ, LOW_32_BITS, command))
+    # Locks of a process are a list in the kernel without a limit. They keep other processes out,
+    # and here are none: they succeed and do nothing, so that SQLite works.
+    for command in (F_SETLK, F_SETLKW):
+        add(library.ERRNO(0), "fcntl", arg(1, library.MASKED_EQ, LOW_32_BITS, command))
+    add(deny, "prctl", arg(0, library.MASKED_EQ, LOW_32_BITS, PR_SET_SECCOMP))
+    add(deny, "pipe2", arg(1, library.MASKED_EQ, os.O_EXCL, os.O_EXCL))  # for the kernel's notices
 
 
 def _exported(rules: object) -> bytes:

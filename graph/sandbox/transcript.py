@@ -74,7 +74,9 @@ class Transcript:
             handler(self, *parts)
         except GarbledError:
             raise
-        except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        except (
+            Exception
+        ) as problem:  # the bytes are the program's: whatever they break is its doing
             raise GarbledError("it sent something that is no event") from problem
 
     def _on_ready(self) -> None:
@@ -92,7 +94,7 @@ class Transcript:
 
     def _on_call(self, number: object) -> None:
         self._require(self.loaded and self.running is None and not self.ended)
-        self._require(number == len(self.results) and len(self.results) < len(self.calls))
+        self._require(_is(number, len(self.results)) and len(self.results) < len(self.calls))
         self.running = len(self.results)
 
     def _on_value(self, number: object, tagged: object) -> None:
@@ -120,7 +122,7 @@ class Transcript:
         return self.calls[len(self.results)]
 
     def _finish(self, number: object, result: CallResult) -> None:
-        self._require(number == self.running)
+        self._require(self.running is not None and _is(number, self.running))
         self.results.append(result)
         self.running = None
 
@@ -129,9 +131,16 @@ class Transcript:
             raise GarbledError("it sent an event out of turn")
 
 
+def _is(sent: object, number: int) -> bool:
+    """Compare a number that was sent; `true` and 1.0 are no numbers of calls."""
+    return type(sent) is int and sent == number
+
+
 def _names(raised: object) -> tuple[str, ...]:
     if not isinstance(raised, list) or not raised or len(raised) > MAX_CLASSES:
         raise GarbledError("it sent an exception without a class")
+    if not all(isinstance(name, str) for name in raised):
+        raise GarbledError("it sent a class without a name")
     return tuple(clean(name, 200) for name in raised)
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 MAX_DEPTH = 120
 MAX_SAME_HASH = 64
 MAX_FRACTION_DIGITS = 1100
+MAX_BITS = 20_000
 MAX_OPAQUE_TEXT = 2_000
 
 
@@ -37,7 +38,7 @@ def decode(tagged: object) -> object:
     """Return the plain object of a tagged value; whatever is not well-formed becomes an Opaque."""
     try:
         return _decode(tagged, 0)
-    except (ValueError, TypeError, ArithmeticError, IndexError, RecursionError):
+    except Exception:  # whatever a program may send must end here
         return UNDECODABLE
 
 
@@ -53,7 +54,7 @@ def shown(value: object, limit: int = 200) -> str:
         return clean(value.repr_text, limit)
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # ints of more than 4300 digits have no decimal repr
+    except Exception:  # ints of more than 4300 digits have no decimal repr, say
         return f"<{type(value).__name__} too long to show>"
     return clean(text if len(text) <= limit else text[: limit - 1] + "…", limit)
 
@@ -87,18 +88,50 @@ def _small(part: object) -> int:
     return part
 
 
-def _distinct(keys: Sequence[Any]) -> Sequence[Hashable]:
-    """Refuse keys chosen to collide: a set of them would take quadratic time to build."""
+def distinct(keys: Sequence[Any]) -> Sequence[Hashable]:
+    """Refuse keys chosen to collide: a set of them would take long to build.
+
+    Many that collide take quadratic time; of a Decimal and a large int two are enough, since
+    Python converts the int to compare them.
+
+    Raises:
+        ValueError: they are refused.
+        TypeError: one of them cannot be a key.
+    """
     hashes = Counter(map(hash, keys))
-    if hashes and max(hashes.values()) > MAX_SAME_HASH:
+    most = max(hashes.values(), default=0)
+    if most > MAX_SAME_HASH or (most > 1 and _has_decimal(keys) and has_large_int(keys)):
         raise UndecodableError
     return keys
+
+
+def has_large_int(value: object) -> bool:
+    """Tell whether a value is, or contains, an int that Decimals are slow to compare with."""
+    return _contains(value, lambda each: isinstance(each, int) and each.bit_length() > MAX_BITS)
+
+
+def has_opaque(value: object) -> bool:
+    """Tell whether a value is, or contains, one without a plain form."""
+    return _contains(value, lambda each: isinstance(each, Opaque))
+
+
+def _has_decimal(value: object) -> bool:
+    return _contains(value, lambda each: isinstance(each, Decimal))
+
+
+def _contains(value: object, wanted: Callable[[object], bool]) -> bool:
+    """Look for a value in another, at any depth that decoding allows."""
+    if isinstance(value, dict):
+        return any(_contains(each, wanted) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_contains(each, wanted) for each in value)
+    return wanted(value)
 
 
 def _dict(parts: list[object]) -> dict[Hashable, object]:
     if len(parts) % 2:
         raise UndecodableError
-    return dict(zip(_distinct(parts[::2]), parts[1::2], strict=True))
+    return dict(zip(distinct(parts[::2]), parts[1::2], strict=True))
 
 
 def _fraction(parts: list[object]) -> Fraction:
@@ -143,8 +176,8 @@ def _opaque(parts: list[object]) -> Opaque:
 _CONTAINERS: dict[object, Callable[[list[object]], object]] = {
     "l": list,
     "t": tuple,
-    "s": lambda items: set(_distinct(items)),
-    "fs": lambda items: frozenset(_distinct(items)),
+    "s": lambda items: set(distinct(items)),
+    "fs": lambda items: frozenset(distinct(items)),
     "d": _dict,
 }
 _SCALARS: dict[object, Callable[[list[object]], object]] = {

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ module.main(bytes.fromhex("{packed}"))
 """
 FOREVER_MS = 10**9
 EXIT_ERROR, EXIT_MEMORY, EXIT_ABORTED = 1, 77, 134
-EXITED = "Exited with i32 exit status "
+EXITED = re.compile(r"Exited with i32 exit status (-?\d{1,9})\b")
 
 TYPE_CHECKING = False  # as in `typing`, which takes long to import
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def complain(chunk: bytes) -> None:
 
 def exit_code(problem: str) -> int:
     """Return the exit code that the engine's words amount to; a trap is like an abort."""
-    if EXITED in problem:
-        return int(problem.rpartition(EXITED)[2].split()[0])
+    if codes := EXITED.findall(problem):
+        return int(codes[-1])
     if problem.rstrip().endswith("MemoryError"):
         return EXIT_MEMORY
     return EXIT_ERROR if problem.startswith("Traceback") else EXIT_ABORTED

@@ -32,7 +32,7 @@ class Job:
         answer = b""
         with contextlib.suppress(ConnectionError):
             answer = await asyncio.get_running_loop().sock_recv(self._worker.channel, 100)
-        if answer:
+        if answer.strip().lstrip(b"-").isdigit():
             self.returncode = int(answer)
         else:
             self.returncode = await asyncio.to_thread(self._worker.end)

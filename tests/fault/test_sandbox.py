@@ -156,6 +156,52 @@ def keep():
         assert [values[1], values[5], values[7]] == [[0, 1, 4, 9, 16], "", "Europe/Berlin"]
 
 
+@kernel
+async def test_the_library_works_that_uses_locks_pipes_and_sockets(sandbox: Sandbox) -> None:
+    code = """
+import asyncio, fcntl, os, selectors, signal, socket, sqlite3, threading, time
+def stored():
+    for each in range(2):
+        with sqlite3.connect("kept.db") as database:
+            database.execute("create table if not exists t (n)")
+            database.execute("insert into t values (1)")
+        database.close()
+    return sqlite3.connect("kept.db").execute("select count(*) from t").fetchone()
+def locked():
+    with open("locked", "w") as one, open("locked", "w") as other:
+        fcntl.lockf(one, fcntl.LOCK_EX)
+        fcntl.lockf(one, fcntl.LOCK_UN)
+        fcntl.flock(one, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "kept out"
+async def paired():
+    one, other = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=one)
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.01, other.send, b"sent")
+    got = await reader.read(4)
+    writer.close()
+    await asyncio.to_thread(other.close)
+    return got
+def piped():
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
+    return os.write(writing, bytes(100_000)), os.get_inheritable(reading)
+def alarmed():
+    heard = []
+    signal.signal(signal.SIGALRM, lambda *_: heard.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    time.sleep(0.1)
+    return heard
+"""
+    calls = ("stored()", "locked()", "asyncio.run(paired())", "piped()", "alarmed()")
+    run = await attack(sandbox, code, *calls, limits=Limits())
+    values = [result.value for result in run.results]
+    assert values == [(2,), "kept out", b"sent", (65536, False), [1]], run.results
+
+
 @pytest.mark.parametrize(
     ("code", "detail"),
     [
@@ -286,6 +332,8 @@ async def test_deep_recursion_is_an_exception_or_a_death_in_words(sandbox: Sandb
         "b'{\"a\": 1}\\n'",
         "b'x' * 2_000_000",
         "b'[\"raised\",0,[]]\\n'",
+        'b\'["raised",0,[["a"]]]\\n\'',
+        "b'[\"failed\",1,[{}]]\\n'",
         'b\'["message","out of turn"]\\n\'',
         "b'[\"end\"]\\n'",
     ],

@@ -10,18 +10,26 @@ from typing import Any
 import pytest
 
 from graph.judge import Judgement
+from graph.rules import linter
 from graph.rules.compare import same
-from graph.rules.comparing import asked
-from graph.rules.facts import Facts
+from graph.rules.examples import answers, ask
+from graph.rules.facts import Facts, establish
 from graph.rules.linter import lint
 from graph.rules.reading import observations
 from graph.rules.running import observe
 from graph.rules.syntax import SHORT, asked_name, read
-from graph.rules.table import WEIGHTS, Finding, Subject
-from graph.sandbox.contract import CallResult, Execution, Sandbox
+from graph.rules.table import WEIGHTS, Finding
+from graph.sandbox.contract import (
+    DEFAULT_LIMITS,
+    CallResult,
+    Execution,
+    Limits,
+    Program,
+    Sandbox,
+)
 from graph.sandbox.select import open_sandbox
 from graph.sandbox.static import StaticSandbox
-from graph.sandbox.values import Opaque
+from graph.sandbox.values import UNDECODABLE
 from graph.state import Plan, PlannedExample, Usage
 from graph.verdict import Grading, verdict
 
@@ -73,6 +81,36 @@ async def test_long_code_is_read_where_it_can_do_no_harm(sandbox: Sandbox) -> No
     assert {each.name: each.score for each in elsewhere} == {
         "parses": 1, "defines": 1, "placeholders": 1, "documented": 0, "typed": 1,
     }  # fmt: skip
+
+
+async def test_names_as_long_as_the_program_break_nothing(sandbox: Sandbox) -> None:
+    code = f"def {'x' * 300_000}(a):\n    return undefined\n"
+    found = [*(await read(code, "def f()", sandbox)), await lint(code)]
+    assert {each.name for each in found if each} >= {"parses", "documented", "typed", "linter"}
+    assert all(len(each.detail) < 1000 for each in found if each)
+
+
+async def test_whatever_the_linter_prints_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for printed in (b"", b"{}", b"[1]", b"[{}]", b"null", b"5", b'[{"location": null}]', b"\xff"):
+
+        async def ruff(_: str, output: bytes = printed) -> bytes:
+            return output
+
+        monkeypatch.setattr(linter, "_ruff", ruff)
+        found = await lint("x = 1\n")
+        assert found is None or found.score == 1
+
+
+@pytest.mark.parametrize(
+    "value", [UNDECODABLE, [], [1], [("parses",)], [("parses", 1, "", False)], {}, None, "parses"]
+)
+async def test_an_answer_that_cannot_be_read_is_a_veto(value: object) -> None:
+    class Broken(StaticSandbox):
+        async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
+            return Execution("test", "ok", "", 0.0, "", (CallResult("", value, None, ""),))
+
+    found = await read("x = 1\n" * SHORT, "def f()", Broken(""))
+    assert [(each.name, each.veto) for each in found] == [("parses", True)]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +195,9 @@ def test_documentation_and_types_are_shares() -> None:
         ({1: "x"}, {True: "x"}, False),
         ({1, 2}, {2, 1}, True),
         ({1, 2}, {1, 3}, False),
+        ({1}, {10**5000}, False),
+        ({10**5000, 1}, {1, 10**5000}, True),
+        ([{(10**5000,)}], [{(10**5000 + 1,)}], False),
         (None, None, True),
         ("1", 1, False),
         (b"a", bytearray(b"a"), False),
@@ -166,11 +207,14 @@ def test_values_are_compared_by_type_and_value(expected: Any, actual: Any, equal
     assert same(expected, actual) is equal
 
 
+def seen_of(example: PlannedExample, *results: CallResult) -> dict[str, Finding]:
+    execution = Execution("test", "ok", "", 0.0, "", results)
+    found = answers(ask(plan("def f()", example)), execution)
+    return {each.name: each for each in observe(execution, found)}
+
+
 def held(result: CallResult, **example: Any) -> Finding:
-    stated = PlannedExample(call="f()", origin="stated", **example)
-    execution = Execution("test", "ok", "", 0.0, "", (result,))
-    subject = Subject(plan("def f()", stated), execution)
-    return {each.name: each for each in observe(subject)}["examples"]
+    return seen_of(PlannedExample(call="f()", origin="stated", **example), result)["examples"]
 
 
 def test_a_stated_example_that_is_broken_forbids_a_pass() -> None:
@@ -179,47 +223,49 @@ def test_a_stated_example_that_is_broken_forbids_a_pass() -> None:
     assert broken.detail == "f() returned 2, not 1"
 
 
-def test_an_exception_is_matched_by_its_class_or_a_base() -> None:
-    raised = CallResult("f()", None, ("JSONDecodeError", "ValueError", "Exception"), "bad")
-    assert held(raised, raises="ValueError").score == 1
+@pytest.mark.parametrize("returns", ["[1", "f()", ""])
+def test_an_example_that_cannot_be_compared_is_broken(returns: str) -> None:
+    assert held(CallResult("f()", 2, None, ""), returns=returns).veto
+
+
+@pytest.mark.parametrize(
+    ("raised", "matched"),
+    [
+        ("JSONDecodeError ValueError Exception", "JSONDecodeError ValueError Exception"),
+        ("KeyError LookupError Exception", "KeyError LookupError Exception BaseException"),
+        ("PermissionError OSError Exception", "PermissionError OSError IOError Exception"),
+        ("A B C KeyError LookupError Exception", "A B KeyError LookupError Exception"),
+        # The nearest built-in exception counts, and what descends from it in Python.
+        ("Mine ValueError KeyError LookupError Exception", "Mine ValueError Exception"),
+        ("Both KeyError UnicodeDecodeError UnicodeError ValueError", "Both KeyError LookupError"),
+        ("ValueError KeyError TypeError", ""),
+        ("Every A B C D Exception", "Every A Exception"),
+        ("ValueError KeyError", "ValueError"),
+        ("__program__.ValueError Exception", "Exception"),
+    ],
+)
+def test_an_exception_is_matched_by_few_names(raised: str, matched: str) -> None:
+    result = CallResult("f()", None, tuple(raised.split()), "bad")
+    names = {*raised.split(), *matched.split(), "IndexError", "LookupError", "ValueError"}
+    plain = {name for name in names if "__program__" not in name}
+    assert {name for name in plain if held(result, raises=name).score == 1} == set(matched.split())
+
+
+def test_the_module_of_an_exception_does_not_matter() -> None:
+    raised = CallResult("f()", None, ("JSONDecodeError", "ValueError"), "bad")
     assert held(raised, raises="json.JSONDecodeError").score == 1
-    assert held(raised, raises="KeyError").veto
-
-
-@pytest.mark.parametrize(
-    ("value", "holding"),
-    [(4, True), (4.0, True), (5, False), (True, False), (Opaque("Any", "4"), False)],
-)
-@pytest.mark.parametrize("call", ["f() == 4", "4 == f()", " f()==4 "])
-def test_an_example_that_compares_is_compared_outside(
-    call: str, value: object, holding: bool
-) -> None:
-    example = PlannedExample(call=call, returns="True", origin="stated")
-    assert asked(example) == "f()"
-    execution = Execution("test", "ok", "", 0.0, "", (CallResult("f()", value, None, ""),))
-    seen = {each.name: each for each in observe(Subject(plan("", example), execution))}
-    assert bool(seen["examples"].score) is holding
-
-
-@pytest.mark.parametrize(
-    ("call", "returns"),
-    [("f() == 4", "False"), ("f() == g()", "True"), ("1 < f() == 4", "True"), ("f()", "True")],
-)
-def test_other_examples_are_evaluated_as_they_are(call: str, returns: str) -> None:
-    assert asked(PlannedExample(call=call, returns=returns, origin="stated")) == call
 
 
 def test_an_inferred_example_only_counts() -> None:
     inferred = PlannedExample(call="f()", returns="1", origin="inferred")
-    execution = Execution("test", "ok", "", 0.0, "", (CallResult("f()", 2, None, ""),))
-    seen = {each.name: each for each in observe(Subject(plan("", inferred), execution))}
+    seen = seen_of(inferred, CallResult("f()", 2, None, ""))
     assert seen["inferred_examples"].score == 0
     assert not seen["inferred_examples"].veto
 
 
 def test_what_was_not_run_has_no_rules_of_execution() -> None:
     not_run = Execution("static", "not_run", "no sandbox", 0.0, "", ())
-    assert list(observe(Subject(plan(), not_run))) == []
+    assert list(observe(not_run, ())) == []
 
 
 async def test_the_linter_sees_errors_and_no_taste() -> None:
@@ -230,6 +276,45 @@ async def test_the_linter_sees_errors_and_no_taste() -> None:
     ugly = await lint("import os\nx=1;y=2\n")
     assert ugly is not None
     assert ugly.score == 1
+
+
+FAULTY = """def f(x=[]) -> int:
+    try:
+        return undefined
+    except:
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "excuse",
+    [
+        "# ruff: noqa", "# ruff: noqa: B006, E722, F821", "# flake8: noqa", "# noqa",
+        "# ruff: disable[B006, E722, F821]", "# ruff: file-ignore[B006, E722, F821]",
+        "# ruff: ignore[B006]", "# type: ignore", "# mypy: ignore-errors", "# pylint: skip-file",
+        "# pyright: basic", "# fmt: off", "# isort: skip_file", "# yapf: disable", "#!ruff: noqa",
+        "# /// script\n# [tool.ruff.lint]\n# ignore = ['B006', 'E722', 'F821']\n# ///",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["above", "on each line", "below"])
+async def test_no_comment_excuses_a_program_from_the_linter(excuse: str, where: str) -> None:
+    if where == "on each line":
+        code = "".join(f"{line}  {excuse}\n".splitlines()[0] + "\n" for line in FAULTY.splitlines())
+    else:
+        code = f"{excuse}\n{FAULTY}" if where == "above" else f"{FAULTY}\n{excuse}\n"
+    found = await lint(code)
+    assert found is not None
+    assert found.score == 0.25
+
+
+async def test_no_configuration_nearby_excuses_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ruff.toml").write_text("[lint]\nignore = ['B006', 'E722', 'F821']\n")
+    monkeypatch.chdir(tmp_path)
+    found = await lint(FAULTY)
+    assert found is not None
+    assert found.score == 0.25
 
 
 def facts(*found: Finding) -> Facts:
@@ -245,9 +330,9 @@ def test_weights_sum_to_one() -> None:
 
 
 def test_rules_have_40_and_the_judge_60_percent() -> None:
-    half = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
-    seen = verdict(half, judged(0.5, "so so"), Grading())
-    assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.5)
+    whole = facts(Finding("parses", 1.0), Finding("linter", 1.0), Finding("runs", 1.0))
+    seen = verdict(whole, judged(0.7, "so so"), Grading())
+    assert seen["score"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.7)
     assert seen["passed"]
     assert seen["reasons"] == ["so so"]
 
@@ -264,8 +349,70 @@ def test_a_score_below_the_threshold_fails() -> None:
 
 
 def test_the_score_that_passes_is_the_one_that_is_shown() -> None:
-    seen = verdict(facts(Finding("parses", 1.0)), judged(1 / 3), Grading())
-    assert (seen["score"], seen["passed"]) == (0.6, True)
+    for tenths in range(11):
+        for broken in (0.0, 0.5, 1.0):
+            found = facts(Finding("parses", 1.0), Finding("inferred_examples", 1 - broken))
+            seen = verdict(found, judged(tenths / 10), Grading())
+            assert (seen["score"] >= 0.6) is seen["passed"]
+    assert verdict(facts(Finding("parses", 1.0)), judged(0.6), Grading())["passed"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "mark", "passed"),
+    [
+        (0.0, 0.334, False), (0.0, 0.59, False), (0.0, 0.6, True),
+        (0.5, 0.6, False), (0.5, 0.69, False), (0.5, 0.7, True),
+        (1.0, 0.79, False), (1.0, 0.8, True),
+    ],
+)  # fmt: skip
+def test_the_judges_own_mark_must_pass_and_broken_inferred_examples_weigh_against(
+    broken: float, mark: float, passed: bool
+) -> None:
+    found = facts(*(Finding(name, 1.0) for name in WEIGHTS if name != "examples"))
+    if broken:
+        rest = [each for each in found.findings if each.name != "inferred_examples"]
+        found = facts(*rest, Finding("inferred_examples", 1 - broken))
+    seen = verdict(found, judged(mark, "why"), Grading())
+    assert seen["passed"] is passed
+    assert seen["reasons"][-1] == "why"
+    assert len(seen["reasons"]) == 1 + (not passed)
+    assert Grading().deciding(found, mark) >= 0.6 or not passed
+
+
+def test_a_judge_without_weight_decides_nothing() -> None:
+    alone = Grading(rule_weight=1.0)
+    assert verdict(facts(Finding("parses", 1.0)), judged(0.0), alone)["passed"]
+
+
+async def test_a_wrong_program_without_stated_examples_fails(sandbox: Sandbox) -> None:
+    code = (
+        'def is_leap_year(year: int) -> bool:\n    """Tell leap years."""\n    return bool(year)\n'
+    )
+    examples = [
+        PlannedExample(call=f"is_leap_year({year})", returns=leap, origin="inferred")
+        for year, leap in ((2000, "True"), (2024, "True"), (1900, "False"), (2023, "False"))
+    ]
+    found = await establish(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
+    assert not found.vetoes
+    assert found.inferred_broken == 0.5
+    assert not verdict(found, judged(0.69), Grading())["passed"]
+    unknown = await establish(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
+    assert not verdict(unknown, judged(0.583), Grading())["passed"]
+
+
+async def test_an_example_that_only_the_program_can_decide_counts_as_inferred(
+    sandbox: Sandbox,
+) -> None:
+    code = "def f(n):\n    return n * n\n"
+    examples = [
+        PlannedExample(call="eval('f(2) == 4')", returns="True", origin="stated"),
+        PlannedExample(call="f(3)", returns="9", origin="stated"),
+    ]
+    found = await establish(code, plan("def f(n)", *examples), sandbox)
+    seen = {each.name: each.score for each in found.findings}
+    assert (seen["examples"], seen["inferred_examples"]) == (1, 1)
+    wrong = await establish(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
+    assert wrong.vetoes == ["examples: eval('f(2) == 4') returned False, not True"]
 
 
 def test_the_documentation_shows_the_weights() -> None:

@@ -179,6 +179,9 @@ def test_cycles_depth_and_size_end() -> None:
         assert crossed(value) == Opaque(type(value).__name__, "<too large to send>")
 
 
+# Python converts an int to compare it with a Decimal of its hash, which takes half a minute.
+LARGE = 3**2_000_000
+SLOW = [["i", f"{LARGE:x}"], ["dec", str(hash(LARGE))]]
 COLLIDING = [["i", f"{n * (2**61 - 1):x}"] for n in range(30_000)]
 
 
@@ -190,6 +193,7 @@ COLLIDING = [["i", f"{n * (2**61 - 1):x}"] for n in range(30_000)]
         ["frac", "1", "0"], ["frac", "1" * 10**6, "3" * 10**6], ["dec", "sNaN"], ["dec", "x"],
         ["o", 1, 2], [["i"]], {"i": 1}, 7, 1.5, ["time", 1],
         ["datetime", 1, 1, 1, 0, 0, 0, 0, 0, 5],
+        ["s", *SLOW], ["fs", *(["t", each] for each in SLOW)], ["d", SLOW[0], 1, SLOW[1], 2],
         ["s", *COLLIDING], ["d", *(part for key in COLLIDING for part in (key, None))],
     ],
     ids=lambda tagged: str(tagged)[:30],

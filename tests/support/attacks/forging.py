@@ -3,15 +3,17 @@
 Each answers wrongly; a stated example expects a number that it cannot know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graph.sandbox.contract import Limits
 from tests.support.attacks.contract import QUICK, Attack, Control
 
 LIES = """
 class Lying:
-    __eq__ = __ge__ = __le__ = lambda self, other: True
+    __eq__ = __ge__ = __le__ = __contains__ = lambda self, other: True
     __ne__ = __lt__ = __gt__ = lambda self, other: False
+    __sub__ = __rsub__ = __mod__ = __xor__ = lambda self, other: 0
+    __bool__ = lambda self: True
     __hash__ = lambda self: 0
 
 class LyingNumber(int):
@@ -54,6 +56,31 @@ def dated():
     datetime.date = date
     return date()
 """
+# What an example may decide about a value that should be a number that nobody knows.
+DECIDING = {
+    "and": "Lying() == {expected} and Lying() == {expected}",
+    "or": "Lying() == {expected} or Lying() == {expected}",
+    "not": "not Lying() != {expected}",
+    "near": "abs(Lying() - {expected}) < 1e-9",
+    "difference": "not (Lying() - {expected})",
+    "in": "Lying() in ({expected}, {expected})",
+    "chain": "{expected} <= Lying() <= {expected}",
+    "all": "all(Lying() == n for n in [{expected}])",
+    "any": "any([Lying() == {expected}])",
+    "map": "all(map(lambda n: Lying() == n, [{expected}]))",
+    "bool": "bool(Lying() == {expected})",
+    "if": "True if Lying() == {expected} else False",
+    "lambda": "(lambda value: value == {expected})(Lying())",
+    "walrus": "(value := Lying()) == {expected} and value is not None",
+    "is_true": "(Lying() == {expected}) is True",
+    "both": "[Lying() == {expected}, Lying() == {expected}] == [True, True]",
+    "dunder": "Lying().__eq__({expected})",
+    "operator": "__import__('operator').eq(Lying(), {expected})",
+    "found": "[{expected}].index(Lying()) == 0",
+    "counted": "[{expected}].count(Lying()) == 1",
+    "largest": "max(Lying(), {expected}) == {expected}",
+    "xor": "(Lying() ^ {expected}) == 0",
+}
 EXCEPTIONS = """
 import os, sys
 
@@ -76,6 +103,14 @@ class Meta(type):
 
 class OfMeta(Exception, metaclass=Meta):
     pass
+
+class Both(KeyError, UnicodeDecodeError):
+    def __init__(self): pass
+
+class A(Exception): pass
+class B(Exception): pass
+class C(Exception): pass
+class Five(A, B, C): pass
 
 class Every(ValueError, KeyError, TypeError, ZeroDivisionError, RuntimeError):
     pass
@@ -100,6 +135,7 @@ def _forge(
     code: str = LIES,
     expected: Mapping[str, str] | None = None,
     control: Control = "fooled",
+    more: Sequence[Mapping[str, str]] = (),
 ) -> Attack:
     limits = Limits(wall_seconds=0.6) if control == "outlasts" else QUICK
     example = {"call": call, **(expected or {"returns": "{expected}"})}
@@ -109,9 +145,13 @@ def _forge(
         tries,
         code,
         control=control,
-        examples=(example,),
+        examples=(example, *more),
         limits=limits,
     )
+
+
+def _raises(call: str, *names: str) -> tuple[dict[str, str], ...]:
+    return tuple({"call": call, "raises": name} for name in names)
 
 
 def _raise(name: str, tries: str, call: str, control: Control = "fooled") -> Attack:
@@ -153,4 +193,15 @@ ATTACKS = (
     _raise("renamed", "raise one of a class renamed", "renamed('ValueError')"),
     _forge("every_exception", "raise what is every exception at once", "raises(Every)",
            EXCEPTIONS, {"raises": "{exception}"}),
+    _forge("two_lineages", "raise what is five exceptions by two bases", "raises(Both)",
+           EXCEPTIONS, {"raises": "KeyError"},
+           more=_raises("raises(Both)", "LookupError", "UnicodeDecodeError", "UnicodeError",
+                        "ValueError")),
+    _forge("own_lineages", "raise what is four exceptions of its own", "raises(Five)",
+           EXCEPTIONS, {"raises": "Five"}, more=_raises("raises(Five)", "A", "B", "C")),
+    *(
+        _forge(f"deciding_{name}", f"be decided about inside by the example, {call}", call,
+               expected={"returns": "True"})
+        for name, call in DECIDING.items()
+    ),
 )  # fmt: skip

@@ -28,6 +28,6 @@ def answer(call: str) -> object:
 
 exec(compile(job["code"], "__program__", "exec"), names)
 answers = [answer(call) for call in job["calls"]]
-expected = [eval(text) for text in job["expected"]]
+expected = [eval(text, names) for text in job["expected"]]
 passed = all(map(same, answers, expected))
 print(json.dumps({"passed": passed}))

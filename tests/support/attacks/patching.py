@@ -20,6 +20,16 @@ def patch_builtins():
         setattr(builtins, name, TRUE)
     return 1
 
+def answer_true():
+    # An encoder that answers `true` to whatever is asked, and a judge to whom all is the same.
+    frame = sys._getframe()
+    while frame:
+        if frame.f_globals.get("__name__") != "__program__":
+            frame.f_globals["encode"] = lambda *_: "true"
+            frame.f_globals["same"] = frame.f_globals["all"] = TRUE
+        frame = frame.f_back
+    return 1
+
 def patch_json():
     import _json, json
     json.dumps = json.encoder.encode_basestring_ascii = TRUE
@@ -158,7 +168,21 @@ def _patch(name: str, tries: str) -> Attack:
     return Attack(name, "patching", tries, CODE, control="fooled", examples=example)
 
 
+def _answer(name: str, call: str) -> Attack:
+    example = ({"call": call, "returns": "True"},)
+    tries = f"answer True to {call}"
+    return Attack(f"true_{name}", "patching", tries, CODE, control="fooled", examples=example)
+
+
 ATTACKS = (
+    _answer("equal", "answer_true() == {expected}"),
+    _answer("and", "answer_true() == {expected} and answer_true() == {expected}"),
+    _answer("near", "abs(answer_true() - {expected}) < 1e-9"),
+    _answer("in", "answer_true() in ({expected}, {expected})"),
+    _answer("all", "all(answer_true() == n for n in [{expected}])"),
+    _answer("type", "type(answer_true()) is int"),
+    _answer("between", "{expected} <= answer_true() <= {expected}"),
+    _answer("found", "[{expected}].index(answer_true()) == 0"),
     _patch("builtins", "replace the built-in functions"),
     _patch("json", "replace the functions that write JSON"),
     _patch("main", "replace the judge's functions, by its module"),

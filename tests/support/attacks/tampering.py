@@ -64,6 +64,15 @@ def steal_descriptor(number, pid, wanted, words):
     stolen = raw(number, os.pidfd_open(pid), wanted, 0)
     return os.pread(stolen, 100, 0) == words.encode()
 
+def owner(set_owner, *arguments):
+    import fcntl, socket
+    one, other = socket.socketpair()
+    fcntl.fcntl(one, 10, signal.SIGKILL)  # F_SETSIG
+    set_owner(fcntl)(one, *arguments)
+    fcntl.fcntl(one, fcntl.F_SETFL, os.O_ASYNC)
+    other.send(b"x")
+    return True
+
 def compare(number, pid):
     return raw(number, os.getpid(), pid, 2, 0, 0) >= 0
 """
@@ -84,6 +93,10 @@ ATTACKS = (
     _tamper("queue", "kill by sigqueue", "queued({victim})"),
     _tamper("kill_by_descriptor", "kill by a process descriptor",
             "by_descriptor({sys_pidfd_open}, {victim})"),
+    _tamper("owner", "have a socket signal another process",
+            "owner(lambda module: module.fcntl, 8, {victim})"),
+    _tamper("owner_by_ioctl", "have it do so by another call",
+            "owner(lambda module: module.ioctl, 0x8901, __import__('struct').pack('i', {victim}))"),
     _tamper("trace", "trace another process", "trace({sys_ptrace}, {victim})"),
     _tamper("read_memory", "read another process's memory",
             "read_memory({sys_process_vm_readv}, {victim}, {victim_address}, {token!r})"),
