@@ -51,8 +51,7 @@ async def _all(database: Database, step: Step, days: int, batch: int) -> int:
         row = await (await connection.execute(_SQL["moment"], {"days": days})).fetchone()
     assert row is not None  # noqa: S101 - a moment is always there
     while found >= batch:
-        async with database.transaction() as connection:
-            found = await step(connection, row["before"], batch)
+        found = await database.run(lambda each: step(each, row["before"], batch))
         total += found
         await asyncio.sleep(_PAUSE)
     return total

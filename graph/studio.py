@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
+from db.checkpoints import PoolSaver
 from graph.context import open_context
 
 
 @asynccontextmanager
-async def checkpointer() -> AsyncIterator[AsyncPostgresSaver]:
+async def checkpointer() -> AsyncIterator[PoolSaver]:
     """Open everything that runs in Studio need, and yield the saver of their checkpoints."""
     async with open_context() as (_, database):
-        yield AsyncPostgresSaver(database.pool)
+        yield PoolSaver(database.pool)

@@ -87,7 +87,7 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         429: "Too many runs wait, or too many requests came; retry after the seconds given",
         501: "LangGraph's wire has this, this server has not",
         502: "The model could not do its part",
-        503: "The database, the sandbox or the judge is out of reach now; retry after the"
+        503: "The database, the sandbox or the judge cannot do its part now; retry after the"
         " seconds given",
     }
     common = (421, 429, 503) if 401 in codes else (503,)
@@ -204,8 +204,9 @@ async def _conflict(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - registered for it alone
     logger.warning("%s", error)
-    return _answer(503, "the database cannot be reached now; try again in a few seconds")
+    return _answer(503, f"{error.summary} now; try again in a few seconds")
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

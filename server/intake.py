@@ -91,12 +91,18 @@ class Intake:
         """
         for each in asked:
             self.webhooks.check(each.order.kwargs.get("webhook"))
-        async with self._here.slot() as slot, self._database.transaction() as connection:
-            waiting = await claims.waiting(connection, self._most_waiting)
-            if waiting >= self._most_waiting:
-                raise QueueFullError
-            own = None if waiting else slot  # those that wait come first
-            return [await self._accept(connection, each, own) for each in asked]
+        async with self._here.slot() as slot:
+
+            async def take_in(connection: Connection) -> list[Taken]:
+                waiting = await claims.waiting(connection, self._most_waiting)
+                if waiting >= self._most_waiting:
+                    raise QueueFullError
+                if slot:
+                    slot.claim = None  # one of an attempt that was undone
+                own = None if waiting else slot  # those that wait come first
+                return [await self._accept(connection, each, own) for each in asked]
+
+            return await self._database.run(take_in)
 
     async def _accept(self, connection: Connection, asked: Asked, slot: Slot | None) -> Taken:
         order = asked.order
@@ -135,8 +141,7 @@ class Intake:
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
         """
-        async with self._database.transaction() as connection:
-            await self._cancel(connection, run.id, action)
+        await self._database.run(lambda connection: self._cancel(connection, run.id, action))
 
     async def _cancel(self, connection: Connection, run_id: UUID, action: CancelAction) -> None:
         standing = await claims.ask_to_cancel(connection, run_id, action)

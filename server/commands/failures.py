@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import click
 
 from db.embedded import EmbeddedPostgresError
-from db.errors import DatabaseError, DatabaseUnavailableError
+from db.errors import DatabaseError, UnreachableError
 from graph.sandbox.contract import SandboxUnavailable
 from graph.settings import SettingsError
 from server.binding import CannotListenError
@@ -34,7 +34,7 @@ def explained() -> Iterator[None]:
         raise Refused(f"{error.format_message().rstrip('.')}{where}") from error
     except click.ClickException as error:
         raise Refused(error.format_message()) from error
-    except DatabaseUnavailableError as error:
+    except UnreachableError as error:
         raise Refused(
             f"{error}; check DATABASE_URL, or unset it to use the embedded one"
         ) from error

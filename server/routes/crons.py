@@ -45,13 +45,15 @@ async def create_cron_on_thread(
 async def _create(
     service: Service, caller: Caller, body: CronCreate, thread_id: UUID | None
 ) -> Cron:
-    async with service.database.transaction() as connection:
+    async def put(connection: Connection) -> Cron:
         if thread_id:
             await threads.get(connection, thread_id, caller.tenant)
         service.intake.webhooks.check(body.webhook)
         plan = planned(body, caller, uuid7(), thread_id, await crons.now(connection))
         await _make_room(connection, caller.tenant)
         return await crons.put(connection, plan)
+
+    return await service.database.run(put)
 
 
 async def _make_room(connection: Connection, tenant: str) -> None:
@@ -93,15 +95,18 @@ async def get_cron(cron_id: CronId, caller: Reader, connection: GivenConnection)
 
 @router.patch("/runs/crons/{cron_id}", responses=documented(401, 403, 404, 413, 422))
 async def patch_cron(
-    cron_id: CronId, body: CronPatch, caller: Writer, service: GivenService
+    cron_id: CronId,
+    body: CronPatch,
+    caller: Writer,
+    service: GivenService,
+    connection: GivenConnection,
 ) -> CronAnswer:
     """Change a cron. It comes on the word of your key from now on."""
-    async with service.database.transaction() as connection:
-        cron = await crons.get(connection, cron_id, caller.tenant)
-        changed = _upon(body, cron)
-        service.intake.webhooks.check(changed.webhook)
-        plan = planned(changed, caller, cron_id, cron.thread_id, await crons.now(connection))
-        return CronAnswer.of(await crons.put(connection, plan))
+    cron = await crons.get(connection, cron_id, caller.tenant)
+    changed = _upon(body, cron)
+    service.intake.webhooks.check(changed.webhook)
+    plan = planned(changed, caller, cron_id, cron.thread_id, await crons.now(connection))
+    return CronAnswer.of(await crons.put(connection, plan))
 
 
 def _upon(body: CronPatch, cron: Cron) -> CronCreate:

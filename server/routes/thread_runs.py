@@ -196,5 +196,4 @@ async def delete_run(
     run = await service.run(run_id, caller.tenant, thread_id)
     if run.finished_at is None:
         raise StillLiveError(f"run {run_id} has not ended: cancel it first")
-    async with service.database.connection() as connection:
-        await runs.delete(connection, run_id)
+    await service.database.run(lambda connection: runs.delete(connection, run_id))

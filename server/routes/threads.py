@@ -159,19 +159,18 @@ async def get_state_of(
 
 @router.post("/threads/{thread_id}/state", responses=documented(*_READING, 409, 413))
 async def update_state(
-    thread_id: ThreadId, body: StateUpdate, caller: Writer, service: GivenService
+    thread_id: ThreadId, body: StateUpdate, caller: Writer, connection: GivenConnection
 ) -> dict[str, Any]:
     """Add to a thread's state what a run's input may hold; the rest is the nodes' alone."""
     values = input_fields(body)
     wanted = body.checkpoint_id or (body.checkpoint or {}).get("checkpoint_id")
-    async with service.database.transaction() as connection:
-        await threads.lock(connection, thread_id, caller.tenant)
-        if await claims.live(connection, thread_id):
-            raise StillLiveError(f"thread {thread_id} is busy: wait for its runs, or cancel them")
-        graph = graph_of("agent").copy(update={"checkpointer": AsyncPostgresSaver(connection)})
-        at = await graph.aupdate_state(_at(thread_id, wanted), values, as_node="__start__")
-        left = state_of(await graph.aget_state(_at(thread_id)))
-        await threads.settle(connection, thread_id, "idle", values=left["values"])
+    await threads.lock(connection, thread_id, caller.tenant)
+    if await claims.live(connection, thread_id):
+        raise StillLiveError(f"thread {thread_id} is busy: wait for its runs, or cancel them")
+    graph = graph_of("agent").copy(update={"checkpointer": AsyncPostgresSaver(connection)})
+    at = await graph.aupdate_state(_at(thread_id, wanted), values, as_node="__start__")
+    left = state_of(await graph.aget_state(_at(thread_id)))
+    await threads.settle(connection, thread_id, "idle", values=left["values"])
     found = place(at) or {}
     return {"checkpoint": found, "configurable": found, "checkpoint_id": found["checkpoint_id"]}
 

@@ -391,6 +391,7 @@ async def hanging() -> AsyncIterator[Any]:
         answer.set()
 
 
+@pytest.mark.every_database
 async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_nothing(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
@@ -414,6 +415,7 @@ async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_not
     assert await standing(database, run_id) == ("dead", 2, "answered 410")
 
 
+@pytest.mark.every_database
 async def test_many_processes_tell_each_run_once(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
