@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool.abc import ACT
 
-from db import sessions
+from db import queries, sessions
 from db.errors import TransactionConflictError, translated
 from db.sessions import CONNECT, Connection
 
@@ -18,6 +18,7 @@ __all__ = ["CancellablePool", "Connection", "Database", "Pool", "again", "open_d
 Pool = AsyncConnectionPool[Connection]
 T = TypeVar("T")
 
+_SQL = queries.load("readiness")
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE: Final = 0.02  # seconds; then twice as long each time, less a random part
 
@@ -103,6 +104,18 @@ class Database:
                 return await work(connection)
 
         return await again(once)
+
+    async def check(self) -> None:
+        """Do what every run needs: have the server take space on its disk, and write a row.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        async with self.connection() as connection:
+            async with connection.transaction():
+                await connection.execute(_SQL["little_memory"])
+                await connection.execute(_SQL["take_space"])
+            await connection.execute(_SQL["write"])
 
 
 async def again(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -1,6 +1,6 @@
 """The HTTP application."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final
 
@@ -84,11 +84,9 @@ def create_runner_app(service: Service) -> FastAPI:
     return _application(service.check)
 
 
-def _application(
-    check: Callable[[], Awaitable[None]], *routes: ModuleType, origins: Sequence[str] = ()
-) -> FastAPI:
+def _application(check: health.Check, *routes: ModuleType, origins: Sequence[str] = ()) -> FastAPI:
     app = FastAPI(title="selfheal", version="0.1.0", description=_DESCRIPTION)
-    app.state.check = check
+    app.state.readiness = health.Readiness(check)
     for each in (*routes, health):
         app.include_router(each.router)
     errors.install(app)

@@ -61,8 +61,7 @@ class Service:
         Raises:
             DatabaseError: the database cannot be reached, or does not work.
         """
-        async with self.database.connection() as connection:
-            await connection.execute("SELECT 1")
+        await self.database.check()
 
     async def run(self, run_id: UUID, tenant: str, thread_id: UUID | None = None) -> Run:
         """Return a tenant's run, of a thread if one is named.

@@ -154,8 +154,11 @@ async def test_what_does_not_pass_is_said_as_what_it_is(server: Server, state: s
             refused += answer.status_code == 503
         assert wrong == {}
         assert refused > 15, "as many operations write"
+        ready = await server.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["detail"]) == (503, CONDITIONS[state])
     finally:
         await server.answers(state, 0)
+    assert (await server.client.get("/health/ready")).status_code == 200
 
 
 async def test_what_is_no_passing_state_is_our_fault(server: Server) -> None:
