@@ -1,4 +1,4 @@
-"""Forgetting what nobody needs any more, in small transactions that hold nobody up."""
+"""What is stored, and forgetting it in small transactions that hold nobody up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,6 +15,13 @@ _PAUSE: Final = 0.02  # seconds between two transactions
 
 Step = Callable[[Connection, datetime, int], Awaitable[int]]
 Kind = Literal["runs", "events", "thread states", "healing states", "webhooks"]
+
+
+async def used(connection: Connection, tenant: str) -> int:
+    """Return how many bytes a tenant's rows take. It reads them all, but for long values."""
+    row = await (await connection.execute(_SQL["used"], {"tenant": tenant})).fetchone()
+    assert row is not None  # noqa: S101 - it selects sums
+    return int(row["bytes"])
 
 
 async def take_turn(connection: Connection) -> bool:

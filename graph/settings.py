@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     max_concurrency: int = Field(16, ge=1, le=1000)
     max_waiting: int = Field(1000, ge=1)
     rate_per_minute: int = Field(600, ge=0)
+    tenant_storage_mb: int = Field(10_240, ge=0, le=2**31)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     run_timeout_seconds: float = Field(300.0, gt=0)
     retention_days: int = Field(90, ge=0)

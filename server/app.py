@@ -48,7 +48,13 @@ _BROWSERS: Final[dict[str, Any]] = {
         "last-event-id",
         "x-request-id",
     ),
-    "expose_headers": ("content-location", "location", "x-request-id", "retry-after"),
+    "expose_headers": (
+        "content-location",
+        "location",
+        "x-request-id",
+        "retry-after",
+        "x-pagination-next",
+    ),
 }
 
 

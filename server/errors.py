@@ -23,6 +23,7 @@ from server.assistants import UnknownAssistantError
 from server.auth import NotAllowedError, NotAuthenticatedError
 from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
 from server.loopback import CrossSiteError, WrongHostError
+from server.quota import QuotaExceededError
 from server.rates import TooManyRequestsError
 from server.webhooks.policy import WebhookError
 from server.wire.base import Problem
@@ -59,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IdempotencyError, _other_request)
     app.add_exception_handler(WebhookError, _no_webhook)
     app.add_exception_handler(QueueFullError, _queue_full)
+    app.add_exception_handler(QuotaExceededError, _quota_exceeded)
     app.add_exception_handler(TooManyRequestsError, _too_many)
     app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(HTTPException, _refused)
@@ -86,6 +88,7 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         422: "A field is wrong",
         429: "Too many runs wait, or too many requests came; retry after the seconds given",
         501: "LangGraph's wire has this, this server has not",
+        507: "The caller's tenant has stored as much as it may",
         502: "The model could not do its part",
         503: "The database, the sandbox or the judge cannot do its part now; retry after the"
         " seconds given",
@@ -180,6 +183,10 @@ async def _no_webhook(_: Request, error: Exception) -> JSONResponse:
 
 async def _queue_full(_: Request, error: Exception) -> JSONResponse:
     return _answer(429, "too many runs wait already; try again later")
+
+
+async def _quota_exceeded(_: Request, error: Exception) -> JSONResponse:
+    return _answer(507, str(error))
 
 
 async def _too_many(_: Request, error: Exception) -> JSONResponse:

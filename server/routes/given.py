@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from db.pool import Connection, Database
+from server.auth import WRITER, Caller
 from server.service import Service
 
 
@@ -23,6 +24,19 @@ def _database(service: Annotated[Service, Depends(_service)]) -> Database:
 GivenService = Annotated[Service, Depends(_service)]
 # `in_transaction` puts the connection in the database's place.
 GivenConnection = Annotated[Connection, Depends(_database)]
+
+
+def storing(adding: float) -> Any:
+    """Return what lets a request pass if its tenant may store so many bytes more.
+
+    For routes that keep something other than a run: those are looked at where they are taken in.
+    """
+
+    async def check(caller: Annotated[Caller, WRITER], service: GivenService) -> None:
+        await service.intake.quota.check(caller.tenant, adding)
+
+    return Depends(check)
+
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 

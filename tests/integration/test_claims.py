@@ -332,7 +332,7 @@ async def test_a_run_under_way_is_cancelled_at_once(
     run_id = await accepted(service, thread)
     executing = asyncio.create_task(service.service.runner.execute(run_id))
     await asyncio.wait_for(gate.asked.wait(), 20)
-    await service.service.intake.cancel(await row(service, run_id), action)
+    await service.service.intake.cancel(run_id, action)
     await asyncio.wait_for(executing, 5)
     assert await service.service.follower.end_of(run_id) is None or action == "interrupt"
     counted = await tables(database)
@@ -430,7 +430,7 @@ async def test_a_run_that_was_handed_back_is_cancelled_too(
     claim = await claimed(database, run_id)
     async with database.connection() as connection:
         assert await claims.hand_back(connection, claim)
-    await service.service.intake.cancel(await row(service, run_id), action)
+    await service.service.intake.cancel(run_id, action)
     await service.service.runner.execute(run_id)
     if action == "interrupt":
         assert (await row(service, run_id)).status == "interrupted"

@@ -206,8 +206,8 @@ async def test_crons_are_found_by_what_they_are(service: Service) -> None:
 
     async def found(order: dict[str, Any] | None = None, **more: Any) -> list[UUID]:
         wanted = Wanted(**{"tenant": "local", "metadata": {}, **more})
-        async with service.database.connection() as connection:
-            listed = await crons.search(connection, wanted, **(order or {}))
+        async with service.database.transaction() as connection:
+            listed = (await crons.search(connection, wanted, **(order or {}))).rows
             assert await crons.count(connection, wanted) == len(listed)
         return [each.id for each in listed]
 

@@ -22,6 +22,7 @@ def test_defaults_are_the_documented_ones() -> None:
         ("SELFHEAL_MAX_CONCURRENCY", "many"),
         ("SELFHEAL_FALLBACK_MODELS", "google_genai:a,b"),
         ("SELFHEAL_RATE_PER_MINUTE", "-1"),
+        ("SELFHEAL_TENANT_STORAGE_MB", "-1"),
         ("SELFHEAL_CORS_ORIGINS", "https://app.example,*"),
         ("SELFHEAL_CORS_ORIGINS", "https://app.example/"),
         ("SELFHEAL_LOG_FORMAT", "xml"),
