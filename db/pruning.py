@@ -1,4 +1,4 @@
-"""What is stored, and forgetting it in small transactions that hold nobody up."""
+"""What is stored, and forgetting it in small transactions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

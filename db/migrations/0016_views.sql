@@ -1,7 +1,7 @@
 -- What Grafana's dashboards read: figures, versions and ids. No text of a request, a prompt, a
 -- program or a person, and nothing of keys and tenants. Views read with their owner's rights, so
 -- whoever is let into this schema (grafana/role.sql) needs no right on any table. The tables are
--- found by the search path of whoever makes the views, as all other tables are.
+-- found by the search path of the role that makes the views, as all other tables are.
 
 -- The right to create schemas is looked at even where IF NOT EXISTS finds one: an operator whose
 -- role lacks it makes the schema beforehand.

@@ -25,7 +25,7 @@ class Readiness:
     """Tells whether a process can do its work, within 1.5 seconds.
 
     A check that takes longer is left to end by itself, since cancelling a statement on a frozen
-    server takes seconds; until then whoever asks waits for that one, so there is never a second.
+    server takes seconds. Until then later questions wait for that one, so there is never a second.
 
     Args:
         check: does what all of the process's work needs; raises a DatabaseError if it cannot.

@@ -1,4 +1,4 @@
-"""A database that is read-only, full or frozen: who asks is told so, in time, and it passes."""
+"""A database that is read-only, full or frozen: readiness and refusals say so, in time."""
 
 import asyncio
 import os
@@ -96,7 +96,7 @@ async def test_read_only(service: Service) -> None:
     await set_read_only(service.url, "on")
     try:
         await service.refuses("the database is read-only")
-        assert (await service.client.get("/runs")).status_code == 200, "reading goes on"
+        assert (await service.client.get("/runs")).status_code == 200, "reads still work"
     finally:
         await set_read_only(service.url, "off")
     await service.works()

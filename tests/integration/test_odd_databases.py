@@ -15,7 +15,7 @@ from psycopg import sql
 from db import claims, events, runs
 from db.claims import Order
 from db.errors import DatabaseError
-from db.migrate import migrate
+from db.migrate import Migration, migrate
 from db.pool import Database, open_database
 from db.runs import Finish
 from graph.context import open_parts
@@ -35,7 +35,7 @@ MANY = 24
 
 @pytest.fixture
 async def service(database: Database, gemini: str) -> AsyncIterator[Service]:
-    """Take runs in; nobody executes them."""
+    """Accept runs without executing them."""
     settings = read_settings()
     async with (
         open_parts(settings, database) as context,
@@ -60,7 +60,7 @@ def asked(thread_id: UUID | None = None) -> Asked:
 async def test_many_at_once_are_never_in_each_others_way(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Taken in on one thread and on many, claimed, told of, renewed and recorded, side by side."""
+    """Accepted on one thread and on many, claimed, renewed, streamed and recorded, side by side."""
     thread = uuid7()
     orders = [asked(thread if number % 3 == 0 else None) for number in range(MANY)]
 
@@ -211,11 +211,11 @@ async def test_what_cannot_work_is_refused_in_one_line_before_anything_is_made(
 
 async def test_a_role_without_rights_is_refused_before_anything_is_made(empty_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(empty_url, autocommit=True) as admin:
-        stranger = await databases.create(
+        unprivileged = await databases.create(
             admin, databases.fresh_name(), databases.OWNED, empty=True
         )
-        await databases.drop(admin, databases.database_of(stranger))
-        url = databases.same_role(stranger, databases.database_of(empty_url))
+        await databases.drop(admin, databases.database_of(unprivileged))
+        url = databases.same_role(unprivileged, databases.database_of(empty_url))
         await refused(url, "may make no tables in schema public: GRANT CREATE ON SCHEMA public")
         await admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
         await refused(url, "may make no schema grafana.*: CREATE SCHEMA grafana AUTHORIZATION")
@@ -248,19 +248,23 @@ async def made(url: str) -> int:
     return int(row[0])
 
 
-async def test_a_step_is_cut_off_by_no_limit_of_the_database(empty_url: str) -> None:
+async def test_a_step_is_cut_off_by_no_limit_of_the_database(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Migration(9998, "9998_slow.sql", b"SELECT pg_sleep(1.5)")
+    monkeypatch.setattr("db.migrate.migrations", lambda: [slow])
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     async with await psycopg.AsyncConnection.connect(empty_url, autocommit=True) as admin:
         name = sql.Identifier(databases.database_of(empty_url))
         for each in limits:
-            change = sql.SQL("ALTER DATABASE {} SET {} = '1ms'")
+            change = sql.SQL("ALTER DATABASE {} SET {} = '1s'")
             await admin.execute(change.format(name, sql.Identifier(each)))
     async with open_database(empty_url, size=1) as database:
-        assert await migrate(database)
+        assert await migrate(database) == [slow.name]
         async with database.connection() as connection:  # as they were
             for each in limits:
                 row = await (await connection.execute(f"SHOW {each}".encode())).fetchone()
-                assert row == {each: "1ms"}
+                assert row == {each: "1s"}
 
 
 @pytest.mark.every_database

@@ -104,7 +104,7 @@ async def _make_role(admin: Connection) -> None:
 
 
 async def drop(admin: Connection, name: str) -> None:
-    """Drop a database, whoever is connected to it."""
+    """Drop a database, its connections with it."""
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
     await admin.execute(statement.format(sql.Identifier(name)))
 
