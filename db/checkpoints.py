@@ -1,9 +1,11 @@
 """LangGraph's saver for a claimed run: each write holds the claim, and no lock is shared."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
@@ -11,11 +13,14 @@ from psycopg.rows import DictRow, dict_row
 from db import claims
 from db.claims import Claim
 from db.errors import translated
-from db.pool import Pool
+from db.pool import Pool, again
 
 
 class PoolSaver(AsyncPostgresSaver):
-    """A saver that lets the pool do the limiting: LangGraph's own has one lock for all."""
+    """A saver that lets the pool do the limiting: LangGraph's own has one lock for all.
+
+    Each of its writes is one transaction, and made again if another one was in its way.
+    """
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
@@ -31,6 +36,33 @@ class PoolSaver(AsyncPostgresSaver):
                 async with connection.pipeline(), connection.transaction():
                     await self._before_writing(connection)
                     yield connection.cursor(binary=True, row_factory=dict_row)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint."""
+        put = super().aput
+        return await again(lambda: put(config, checkpoint, metadata, new_versions))
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Save what a task has written."""
+        put = super().aput_writes
+        await again(lambda: put(config, writes, task_id, task_path))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete all that is kept of a thread."""
+        delete = super().adelete_thread
+        await again(lambda: delete(thread_id))
 
     async def _before_writing(self, connection: Any) -> None:
         """Do nothing: a saver for threads that no run holds."""

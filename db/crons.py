@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from db import queries
 from db.errors import NotFoundError
+from db.paging import Page, page
 from db.pool import Connection
 from db.text import json
 
@@ -114,12 +115,11 @@ async def search(
     ascending: bool = False,
     limit: int = 10,
     offset: int = 0,
-) -> list[Cron]:
-    """Return crons, in order."""
-    cursor = connection.cursor(row_factory=class_row(Cron))
-    order = {"sort_by": sort_by, "ascending": ascending, "limit": limit, "offset": offset}
-    await cursor.execute(_SQL["search"], wanted.parameters() | order)
-    return await cursor.fetchall()
+) -> Page[Cron]:
+    """Return crons, in order. Call it in a transaction."""
+    order = {"sort_by": sort_by, "ascending": ascending, "offset": offset}
+    values = wanted.parameters() | order
+    return await page(connection, _SQL["search"], values, Cron, limit)
 
 
 async def count(connection: Connection, wanted: Wanted) -> int:

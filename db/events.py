@@ -42,7 +42,7 @@ async def tell_to_cancel(connection: Connection, run_id: UUID) -> None:
 
 
 async def after(connection: Connection, run_id: UUID, seq: int) -> list[Event]:
-    """Return the next events behind number `seq`, at most 500."""
+    """Return the next events behind number `seq`, at most 500 or 4 MB of them."""
     cursor = connection.cursor(row_factory=class_row(Event))
     return await (await cursor.execute(_SQL["after"], {"id": run_id, "after": seq})).fetchall()
 

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
@@ -21,6 +22,23 @@ _LOCK: Final = 7_350_113_901  # a number of our own: advisory locks share one sp
 _FILE: Final = re.compile(r"^(?P<number>\d{4})_\w+(\.breaking)?\.sql$")
 _BREAKING: Final = ".breaking.sql"
 _TRIES: Final = 30
+_VIEWS: Final = "grafana"
+_LIMITS: Final = (
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+)
+_SURROUNDINGS: Final = """
+    SELECT current_database() AS name, current_user AS role, current_schema() AS schema,
+        current_setting('server_encoding') AS encoding, current_setting('search_path') AS path,
+        (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE pg_class.oid = to_regclass('schema_migrations')) AS home,
+        has_schema_privilege(current_schema(), 'CREATE') AS may_make_tables,
+        CASE WHEN to_regnamespace('grafana') IS NULL
+             THEN has_database_privilege(current_database(), 'CREATE')
+             ELSE has_schema_privilege('grafana', 'CREATE') END AS may_make_views
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +70,13 @@ async def migrate(database: Database) -> list[str]:
 
     Raises:
         SchemaError: this version cannot work with the schema.
-        DatabaseError: other transactions hold a table.
+        DatabaseError: this version cannot work with the database, or other transactions hold a
+            table.
     """
-    async with database.connection() as connection:
+    async with database.connection() as connection, _without_limits(connection):
         await _lock(connection)
         try:
+            await _check(connection)
             applied = await _apply(connection)
             await AsyncPostgresSaver(connection).setup()
             await _make_queue(connection)
@@ -83,6 +103,65 @@ async def require_schema(database: Database) -> None:
         raise SchemaError(
             f"its schema is of an older version, without {min(missing):04d}: run `selfheal migrate`"
         )
+
+
+@asynccontextmanager
+async def _without_limits(connection: Connection) -> AsyncIterator[None]:
+    """Lift the session's time limits: CREATE INDEX CONCURRENTLY cut off leaves a broken index."""
+    query = "SELECT name, setting, set_config(name, '0', false) FROM pg_settings WHERE name = ANY("
+    limits = await (await connection.execute(query + "%s)", (list(_LIMITS),))).fetchall()
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            for each in limits:
+                before = (each["name"], each["setting"])
+                await connection.execute("SELECT set_config(%s, %s, false)", before)
+
+
+async def _check(connection: Connection) -> None:
+    """Refuse a database that the schema cannot be made in, before anything is changed.
+
+    Raises:
+        DatabaseError: it cannot; the message says why and what to do.
+    """
+    row = await (await connection.execute(_SURROUNDINGS)).fetchone()
+    assert row is not None  # noqa: S101 - it selects from nothing
+    if refusal := _refusal(row):
+        raise DatabaseError(refusal)
+
+
+def _refusal(found: dict[str, Any]) -> str | None:
+    """Return why the schema cannot be made in a database, or None if it can."""
+    name, role, schema, home = (found[key] for key in ("name", "role", "schema", "home"))
+    if found["encoding"] != "UTF8":
+        return (
+            f"database {name} stores text as {found['encoding']}, and selfheal needs UTF8:"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if schema is None:
+        return (
+            f"no schema of the search path ({found['path']}) is there for role {role}:"
+            f" ALTER ROLE {role} IN DATABASE {name} SET search_path = …"
+        )
+    if schema == _VIEWS:
+        return f"schema {_VIEWS} is for the dashboards' views: name another one in the search path"
+    if home not in (None, schema):
+        return (
+            f"selfheal's tables are in schema {home}, and new ones would be made in {schema}:"
+            f" ALTER ROLE {role} IN DATABASE {name} SET search_path = {home}"
+        )
+    if home is None and not found["may_make_tables"]:
+        return (
+            f"role {role} may make no tables in schema {schema}:"
+            f" GRANT CREATE ON SCHEMA {schema} TO {role}"
+        )
+    if home is None and not found["may_make_views"]:
+        return (
+            f"role {role} may make no schema {_VIEWS} in database {name}:"
+            f" CREATE SCHEMA {_VIEWS} AUTHORIZATION {role}"
+        )
+    return None
 
 
 async def _make_queue(connection: Connection) -> None:

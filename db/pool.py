@@ -1,27 +1,26 @@
 """The connections of one process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool.abc import ACT
 
-from db.errors import translated
+from db import queries, sessions
+from db.errors import TransactionConflictError, translated
+from db.sessions import CONNECT, Connection
 
-Connection = AsyncConnection[DictRow]
+__all__ = ["CancellablePool", "Connection", "Database", "Pool", "again", "open_database"]
+
 Pool = AsyncConnectionPool[Connection]
+T = TypeVar("T")
 
-_CONNECT: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": 0,
-    "row_factory": dict_row,
-    "connect_timeout": 5,
-}
-
+_SQL = queries.load("readiness")
+_ATTEMPTS: Final = 5
+_FIRST_PAUSE: Final = 0.02  # seconds; then twice as long each time, less a random part
 
 # The pool's own patience doubles the time between two attempts, up to minutes: a Postgres that is
 # back would go unused. It gives up soon instead, and begins anew with the next who asks.
@@ -82,9 +81,55 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection in one transaction; an exception rolls it back."""
+        """Lend a connection in one transaction; an exception rolls it back.
+
+        What is done in it is not tried again: see `run`.
+        """
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do work in one transaction, again if another transaction was in its way.
+
+        Args:
+            work: does all that it does on the connection: each attempt begins with nothing done.
+
+        Raises:
+            TransactionConflictError: another was in its way each time.
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+
+        async def once() -> T:
+            async with self.transaction() as connection:
+                return await work(connection)
+
+        return await again(once)
+
+    async def check(self) -> None:
+        """Do what every run needs: have the server take space on its disk, and write a row.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached or refused.
+        """
+        async with self.connection() as connection:
+            async with connection.transaction():
+                await connection.execute(_SQL["little_memory"])
+                await connection.execute(_SQL["take_space"])
+            await connection.execute(_SQL["write"])
+
+
+async def again(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make an attempt, and up to four more while other transactions are in the way.
+
+    Raises:
+        TransactionConflictError: they were each time.
+    """
+    for pause in (_FIRST_PAUSE * 2**number for number in range(_ATTEMPTS - 1)):
+        try:
+            return await attempt()
+        except TransactionConflictError:
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+    return await attempt()
 
 
 @asynccontextmanager
@@ -102,11 +147,13 @@ async def open_database(
 
     Raises:
         DatabaseUnavailableError: no connection within `wait` seconds.
+        SessionLostError: there is a pooler, and no `direct_url`.
     """
-    settings = _CONNECT | {"prepare_threshold": None} if direct_url else _CONNECT
+    shared = {"prepare_threshold": None, "cursor_factory": sessions.SharedCursor}
     pool: Pool = CancellablePool(
         url,
-        kwargs=settings,
+        kwargs=CONNECT | shared if direct_url else CONNECT,
+        configure=sessions.pin_shared if direct_url else sessions.pin,
         min_size=1,
         max_size=size,
         timeout=wait,
@@ -116,19 +163,9 @@ async def open_database(
     )
     database: Database = Database(pool, direct_url or url)
     with translated():
-        await probe(url)
+        await sessions.probe(url, shared=direct_url is not None)
         await pool.open(wait=True, timeout=wait)
     try:
         yield database
     finally:
         await pool.close()
-
-
-async def probe(url: str) -> None:
-    """Connect once, for the reason that the pool would only log.
-
-    Raises:
-        psycopg.OperationalError: what is wrong with the address, the password or the server.
-    """
-    connection = await AsyncConnection.connect(url, **_CONNECT)
-    await connection.close()

@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from db import queries
 from db.errors import NotFoundError, ReleaseConflictError
+from db.paging import Page, page
 from db.pool import Connection
 
 Agent = Literal["manager", "worker", "evaluator"]
@@ -125,6 +126,12 @@ async def versions(connection: Connection, agent: Agent) -> list[Prompt]:
     """Return all versions of an agent, newest first."""
     cursor = connection.cursor(row_factory=class_row(Prompt))
     return await (await cursor.execute(_SQL["versions"], {"agent": agent})).fetchall()
+
+
+async def listed(connection: Connection, agent: Agent, limit: int, offset: int) -> Page[Prompt]:
+    """Return versions of an agent, newest first. Call it in a transaction."""
+    values = {"agent": agent, "offset": offset}
+    return await page(connection, _SQL["listed"], values, Prompt, limit)
 
 
 async def released(connection: Connection, agent: Agent, thread_id: UUID | None = None) -> Prompt:

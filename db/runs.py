@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from db import queries
 from db.errors import NotFoundError
+from db.paging import Page, page
 from db.pool import Connection
 from db.prompts import Agent
 from db.text import json, storable
@@ -93,6 +94,14 @@ class Errors:
     run_id: UUID
     outcome: Outcome
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run, and the thread that it is on."""
+
+    id: UUID
+    thread_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +219,19 @@ async def recent(
     return await cursor.fetchall()
 
 
+async def listed(
+    connection: Connection,
+    tenant: str,
+    *,
+    limit: int,
+    outcome: Outcome | None = None,
+    before: datetime | None = None,
+) -> Page[Run]:
+    """Return a tenant's newest runs, newest first. Call it in a transaction."""
+    values = {"tenant": tenant, "outcome": outcome, "before": before}
+    return await page(connection, _SQL["recent"], values, Run, limit)
+
+
 async def of_thread(
     connection: Connection,
     thread_id: UUID,
@@ -218,22 +240,34 @@ async def of_thread(
     status: Status | None = None,
     limit: int = 10,
     offset: int = 0,
-) -> list[Run]:
-    """Return a thread's runs, newest first."""
-    cursor = connection.cursor(row_factory=class_row(Run))
-    values = {"thread_id": thread_id, "tenant": tenant, "status": status}
-    await cursor.execute(_SQL["of_thread"], values | {"limit": limit, "offset": offset})
-    return await cursor.fetchall()
+) -> Page[Run]:
+    """Return a thread's runs, newest first. Call it in a transaction."""
+    values = {"thread_id": thread_id, "tenant": tenant, "status": status, "offset": offset}
+    return await page(connection, _SQL["of_thread"], values, Run, limit)
 
 
 async def live(
     connection: Connection, tenant: str, status: Literal["pending", "running", "all"]
-) -> list[Run]:
-    """Return a tenant's runs that have not ended."""
-    cursor = connection.cursor(row_factory=class_row(Run))
-    return await (
-        await cursor.execute(_SQL["live"], {"tenant": tenant, "status": status})
-    ).fetchall()
+) -> list[Place]:
+    """Return where a tenant's runs are that have not ended."""
+    cursor = connection.cursor(row_factory=class_row(Place))
+    await cursor.execute(_SQL["live"], {"tenant": tenant, "status": status})
+    return await cursor.fetchall()
+
+
+async def places(connection: Connection, tenant: str, ids: Sequence[UUID]) -> list[Place]:
+    """Return where a tenant's runs are, in the order of their ids.
+
+    Raises:
+        NotFoundError: one of them is none, or another's.
+    """
+    cursor = connection.cursor(row_factory=class_row(Place))
+    await cursor.execute(_SQL["places"], {"tenant": tenant, "ids": list(ids)})
+    found = {each.id: each for each in await cursor.fetchall()}
+    for run_id in ids:
+        if run_id not in found:
+            raise NotFoundError(f"there is no run {run_id}")
+    return [found[run_id] for run_id in ids]
 
 
 async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:

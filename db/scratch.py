@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from db import sessions
 from db.errors import translated
 
 
@@ -29,5 +30,5 @@ async def scratch_database(url: str, prefix: str) -> AsyncIterator[str]:
 
 async def _execute(url: str, statement: sql.Composed) -> None:
     with translated():
-        async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        async with await sessions.connect(url) as connection:
             await connection.execute(statement)

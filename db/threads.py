@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from db import queries
 from db.errors import NotFoundError
+from db.paging import Page, page
 from db.pool import Connection
 from db.text import json
 
@@ -97,12 +98,11 @@ async def search(
     ascending: bool = False,
     limit: int = 10,
     offset: int = 0,
-) -> list[Thread]:
-    """Return threads, in order."""
-    cursor = connection.cursor(row_factory=class_row(Thread))
-    order = {"sort_by": sort_by, "ascending": ascending, "limit": limit, "offset": offset}
-    await cursor.execute(_SQL["search"], wanted.parameters() | order)
-    return await cursor.fetchall()
+) -> Page[Thread]:
+    """Return threads, in order. Call it in a transaction."""
+    order = {"sort_by": sort_by, "ascending": ascending, "offset": offset}
+    values = wanted.parameters() | order
+    return await page(connection, _SQL["search"], values, Thread, limit)
 
 
 async def count(connection: Connection, wanted: Wanted) -> int:

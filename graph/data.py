@@ -90,7 +90,7 @@ def _naming(variable: str | None) -> Iterator[None]:
     except DatabaseUnavailableError as error:
         if variable is None:
             raise
-        raise DatabaseUnavailableError(f"{variable}: {error}") from error
+        raise type(error)(f"{variable}: {error}") from error
 
 
 async def prepare(database: Database, first: Mapping[Agent, str]) -> None:

@@ -174,6 +174,12 @@ class Settings(BaseSettings):
     rate_per_minute: int = Field(
         600, ge=0, le=1_000_000, description="requests a minute of one key; 0 is without a limit"
     )
+    tenant_storage_mb: int = Field(
+        10_240,
+        ge=0,
+        le=2**31,
+        description="what a tenant may store, in MB; 0 is without a limit, more is refused (507)",
+    )
     run_timeout_seconds: float = Field(
         300.0, ge=0.1, le=86_400, description="for a run as a whole, and for a call of a role"
     )

@@ -5,17 +5,16 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
+from db.checkpoints import PoolSaver
 from graph.context import open_context
 
 
 @asynccontextmanager
-async def checkpointer() -> AsyncIterator[AsyncPostgresSaver]:
+async def checkpointer() -> AsyncIterator[PoolSaver]:
     """Open everything that runs in Studio need, and yield the saver of their checkpoints."""
     _end_in_order_with_the_terminal()
     async with open_context() as (_, database):
-        yield AsyncPostgresSaver(database.pool)
+        yield PoolSaver(database.pool)
 
 
 def _end_in_order_with_the_terminal() -> None:

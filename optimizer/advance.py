@@ -114,7 +114,8 @@ async def advance_release(database: Database, agent: Agent) -> Step | None:
     Raises:
         DatabaseError: Postgres cannot be reached.
     """
-    async with database.transaction() as connection:
+
+    async def look(connection: Connection) -> Step | None:
         standing = await _standing(connection, agent)
         if standing is None:
             return None
@@ -125,8 +126,12 @@ async def advance_release(database: Database, agent: Agent) -> Step | None:
                     await _carry_out(connection, standing.release, step)
             except ReleaseConflictError:
                 return None
-            logger.warning("%s %s: %s", agent, step.action, step.reason)
         return step
+
+    step = await database.run(look)
+    if step is not None and step.action in ("promote", "take_back"):
+        logger.warning("%s %s: %s", agent, step.action, step.reason)
+    return step
 
 
 async def advance_all(database: Database) -> list[tuple[Agent, Step]]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from db import judges, prompts
 from db.judges import JudgeCheck
-from db.pool import Database
+from db.pool import Connection, Database
 from db.prompts import Agent, Prompt
 from graph.errors import EvaluationError
 from graph.judge import CALLS_AN_OPINION
@@ -228,7 +228,8 @@ async def _ask(
 
 async def record(database: Database, model: str, version: int, found: Agreement) -> Finding:
     """Compare an agreement with what was usual, and keep it; too low a one sets no standard."""
-    async with database.transaction() as connection:
+
+    async def compare(connection: Connection) -> Finding:
         compared = _compared(await judges.sound(connection))
         finding = conclude(found, compared, model=model, version=version)
         check = await judges.add(
@@ -239,4 +240,6 @@ async def record(database: Database, model: str, version: int, found: Agreement)
             agreed=found.agreed,
             drifted=finding.drifted or finding.low,
         )
-    return replace(finding, check=check.id)
+        return replace(finding, check=check.id)
+
+    return await database.run(compare)

@@ -9,12 +9,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langsmith import uuid7
 
 from db import healings, observing, trials
+from db.checkpoints import PoolSaver
 from db.errors import DatabaseError
 from db.healings import Closing, Healing
+from db.pool import Connection
 from db.prompts import Agent
 from graph.errors import RunError
 from optimizer.build import OptimizerGraph, build_graph
@@ -109,7 +110,7 @@ class Optimizer:
         thread = str(taken.id if taken else uuid7())
         traced = HealingTrace(UUID(thread), trigger or {})
         config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
-        saver = AsyncPostgresSaver(self._doctor.database.pool)
+        saver = PoolSaver(self._doctor.database.pool)
         graph = build_graph(saver)
         given = None if taken else trigger
         try:
@@ -231,7 +232,8 @@ class Optimizer:
         thread = config["configurable"]["thread_id"]
         ended: dict[str, Any] = gave_up(values.get("outcome"), why)._asdict()
         hold = self._doctor.hold(thread)
-        async with self._doctor.database.transaction() as connection:
+
+        async def close(connection: Connection) -> None:
             if await healings.holds(connection, hold):
                 ended["healing_id"] = thread
                 state: State = {**_NOTHING_SEEN, **values, **ended}  # type: ignore[typeddict-item]
@@ -243,9 +245,11 @@ class Optimizer:
                 await healings.close(connection, hold, closing)
             elif "healing_id" in values:
                 raise LeaseLostError("another process has taken over this healing")
+
+        await self._doctor.database.run(close)
         await graph.aupdate_state(config, ended, "conclude")
 
-    async def _settled(self, saver: AsyncPostgresSaver, thread: str, result: Result) -> Result:
+    async def _settled(self, saver: PoolSaver, thread: str, result: Result) -> Result:
         """Forget the checkpoints of a pass that opened nothing; the log has the others."""
         if "healing_id" not in result:
             await saver.adelete_thread(thread)

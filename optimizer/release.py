@@ -65,7 +65,8 @@ async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Pla
     hold = doctor.hold(state["healing_id"])
     agent, incumbent = state["agent"], state["incumbent"]["version"]
     note = f"healing {hold.id}"
-    async with doctor.database.transaction() as connection:
+
+    async def release(connection: Connection) -> Released:
         if not await healings.holds(connection, hold):
             raise SupersededError("another process has taken over this healing")
         healing = await healings.get(connection, hold.id)
@@ -83,7 +84,9 @@ async def carry_out(doctor: Doctor, state: State, winner: Proposal, planned: Pla
         if planned.action != "stage":
             await _make_live(connection, doctor, head, version, planned, hold)
         await healings.release_to(connection, hold, version)
-    return Released(version)
+        return Released(version)
+
+    return await doctor.database.run(release)
 
 
 async def _make_live(

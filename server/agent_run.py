@@ -74,7 +74,8 @@ class AgentRun:
         config = config_of(claim)
         given = claim.kwargs.get("input") or {}
         public_url = self._settings.public_url
-        with traced_run(claim.id, claim.thread_id, given, public_url) as traced:
+        noted = claim.metadata
+        with traced_run(claim.id, claim.thread_id, given, noted, public_url) as traced:
             failure = await self._follow(graph, claim, config, tape)
             await tape.flush()
             left = await graph.aget_state(_head(claim))
@@ -146,7 +147,8 @@ def config_of(claim: Claim) -> RunnableConfig:
         place["checkpoint_id"] = wanted
     return RunnableConfig(
         configurable=place,
-        metadata={**claim.metadata, "run_id": str(claim.id), "run_attempt": claim.attempt},
+        # Not what the client noted: it would be kept again with each checkpoint and each event.
+        metadata={"run_id": str(claim.id), "run_attempt": claim.attempt},
         tags=list(given.get("tags") or ()),
         recursion_limit=int(given.get("recursion_limit") or _RECURSION),
     )

@@ -1,6 +1,6 @@
 """The HTTP application."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Final
@@ -49,7 +49,13 @@ _BROWSERS: Final[dict[str, Any]] = {
         "last-event-id",
         "x-request-id",
     ),
-    "expose_headers": ("content-location", "location", "x-request-id", "retry-after"),
+    "expose_headers": (
+        "content-location",
+        "location",
+        "x-request-id",
+        "retry-after",
+        "x-pagination-next",
+    ),
 }
 
 
@@ -85,11 +91,9 @@ def create_runner_app(service: Service) -> FastAPI:
     return _application(service.check)
 
 
-def _application(
-    check: Callable[[], Awaitable[None]], *routes: ModuleType, origins: Sequence[str] = ()
-) -> FastAPI:
+def _application(check: health.Check, *routes: ModuleType, origins: Sequence[str] = ()) -> FastAPI:
     app = FastAPI(title="selfheal", version=version("selfheal"), description=_DESCRIPTION)
-    app.state.check = check
+    app.state.readiness = health.Readiness(check)
     for each in (*routes, health):
         app.include_router(each.router)
     errors.install(app)

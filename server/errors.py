@@ -23,6 +23,7 @@ from server.assistants import UnknownAssistantError
 from server.auth import NotAllowedError, NotAuthenticatedError
 from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
 from server.loopback import CrossSiteError, WrongHostError
+from server.quota import QuotaExceededError
 from server.rates import TooManyRequestsError
 from server.webhooks.policy import WebhookError
 from server.wire.base import Problem
@@ -59,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IdempotencyError, _other_request)
     app.add_exception_handler(WebhookError, _no_webhook)
     app.add_exception_handler(QueueFullError, _queue_full)
+    app.add_exception_handler(QuotaExceededError, _quota_exceeded)
     app.add_exception_handler(TooManyRequestsError, _too_many)
     app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(HTTPException, _refused)
@@ -86,8 +88,9 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         422: "A field is wrong",
         429: "Too many runs wait, or too many requests came; retry after the seconds given",
         501: "LangGraph's wire has this, this server has not",
+        507: "The caller's tenant has stored as much as it may",
         502: "The model could not do its part",
-        503: "The database, the sandbox or the judge is out of reach now; retry after the"
+        503: "The database, the sandbox or the judge cannot do its part now; retry after the"
         " seconds given",
     }
     common = (421, 429, 503) if 401 in codes else (503,)
@@ -182,6 +185,10 @@ async def _queue_full(_: Request, error: Exception) -> JSONResponse:
     return _answer(429, "too many runs wait already; try again later")
 
 
+async def _quota_exceeded(_: Request, error: Exception) -> JSONResponse:
+    return _answer(507, str(error))
+
+
 async def _too_many(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TooManyRequestsError)  # noqa: S101 - registered for it alone
     return _answer(429, str(error), headers={"Retry-After": str(error.retry_after)})
@@ -204,8 +211,9 @@ async def _conflict(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - registered for it alone
     logger.warning("%s", error)
-    return _answer(503, "the database cannot be reached now; try again in a few seconds")
+    return _answer(503, f"{error.summary} now; try again in a few seconds")
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -10,10 +10,10 @@ from uuid import UUID
 from db import claims, events, outbox, runs, threads
 from db.claims import CancelAction, Order
 from db.pool import Connection, Database
-from db.runs import Run
 from server.here import Here, Slot
 from server.plain import dumps
 from server.queue import Queue
+from server.quota import A_RUN, Quota
 from server.recording import let_next
 from server.webhooks.policy import Policy
 
@@ -62,6 +62,7 @@ class Intake:
         here: may execute in this process what it takes in.
         most_waiting: how many runs may wait for a process.
         webhooks: which addresses may be told of runs.
+        quota: how much each tenant may have stored.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Intake:
         here: Here,
         most_waiting: int,
         webhooks: Policy,
+        quota: Quota,
     ) -> None:
         self._database = database
         self._queue = queue
         self._here = here
         self._most_waiting = most_waiting
         self.webhooks = webhooks
+        self.quota = quota
 
     async def accept(self, *asked: Asked) -> list[Taken]:
         """Take runs in, all or none. From here on they are never lost.
@@ -87,16 +90,24 @@ class Intake:
             ThreadBusyError: the thread is busy, and the run was not to wait.
             IdempotencyError: the idempotency key was used for another request.
             QueueFullError: too many runs wait already.
+            QuotaExceededError: the tenant has stored as much as it may.
             DatabaseError: Postgres cannot be reached or refused.
         """
         for each in asked:
             self.webhooks.check(each.order.kwargs.get("webhook"))
-        async with self._here.slot() as slot, self._database.transaction() as connection:
-            waiting = await claims.waiting(connection, self._most_waiting)
-            if waiting >= self._most_waiting:
-                raise QueueFullError
-            own = None if waiting else slot  # those that wait come first
-            return [await self._accept(connection, each, own) for each in asked]
+            await self.quota.check(each.order.tenant, A_RUN)
+        async with self._here.slot() as slot:
+
+            async def take_in(connection: Connection) -> list[Taken]:
+                waiting = await claims.waiting(connection, self._most_waiting)
+                if waiting >= self._most_waiting:
+                    raise QueueFullError
+                if slot:
+                    slot.claim = None  # one of an attempt that was undone
+                own = None if waiting else slot  # those that wait come first
+                return [await self._accept(connection, each, own) for each in asked]
+
+            return await self._database.run(take_in)
 
     async def _accept(self, connection: Connection, asked: Asked, slot: Slot | None) -> Taken:
         order = asked.order
@@ -129,14 +140,13 @@ class Intake:
             for each in live:
                 await self._cancel(connection, each, order.multitask)
 
-    async def cancel(self, run: Run, action: CancelAction) -> None:
+    async def cancel(self, run_id: UUID, action: CancelAction) -> None:
         """Cancel a run; no effect on one that has ended.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
         """
-        async with self._database.transaction() as connection:
-            await self._cancel(connection, run.id, action)
+        await self._database.run(lambda connection: self._cancel(connection, run_id, action))
 
     async def _cancel(self, connection: Connection, run_id: UUID, action: CancelAction) -> None:
         standing = await claims.ask_to_cancel(connection, run_id, action)

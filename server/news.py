@@ -10,6 +10,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from db import sessions
 from server.stopping import stop
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,7 @@ class News:
             await asyncio.sleep(_AGAIN)
 
     async def _listen(self, url: str) -> None:
-        connecting = psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
-        async with await connecting as connection:
+        async with await sessions.connect(url) as connection:
             for channel in (RUNS, CANCELS):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.wake_all()

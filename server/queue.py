@@ -15,9 +15,12 @@ from uuid import UUID
 
 import procrastinate
 from procrastinate import exceptions
+from psycopg.errors import UniqueViolation
 
-from db.errors import DatabaseError, DatabaseUnavailableError
+from db import sessions
+from db.errors import DatabaseError, translate
 from db.pool import RECONNECT_SECONDS, CancellablePool, Connection
+from db.sessions import CONNECT
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Queue:
         """Have some process look at a run, at a time or at once, when the transaction ends.
 
         Raises:
-            DatabaseUnavailableError: Postgres cannot be reached.
+            DatabaseError: Postgres cannot be reached or refused.
         """
         job = self._task.configure(connection=connection, queueing_lock=str(run_id), schedule_at=at)
         try:
@@ -52,8 +55,13 @@ class Queue:
                 await job.defer_async(run_id=str(run_id))
         except exceptions.AlreadyEnqueued:
             return
+        except AssertionError as error:
+            # Where the server speaks another language than English, procrastinate cannot read
+            # which value was there already; of the job there is only this one that can be.
+            if not isinstance(error.__context__, UniqueViolation):
+                raise
         except exceptions.ConnectorException as error:
-            raise DatabaseUnavailableError(f"Postgres cannot be reached: {error}") from error
+            raise _ours(error) from error
 
     async def work(self, execute: Execute, concurrency: int, grace: float) -> None:
         """Execute what this process is sent to, until cancelled; then wait for what is under way.
@@ -72,7 +80,7 @@ class Queue:
                     install_signal_handlers=False,
                 )
             except (exceptions.ConnectorException, DatabaseError) as error:
-                logger.warning("the queue cannot be reached: %s", error)
+                logger.warning("the queue's worker stopped: %s", _ours(error))
             except Exception:
                 logger.exception("the queue's worker broke")
             if (task := asyncio.current_task()) and task.cancelling():
@@ -83,7 +91,7 @@ class Queue:
         """Forget the jobs of workers that have been silent for so many seconds.
 
         Raises:
-            DatabaseUnavailableError: Postgres cannot be reached.
+            DatabaseError: Postgres cannot be reached or refused.
         """
         jobs = self._app.job_manager
         try:
@@ -93,7 +101,12 @@ class Queue:
                     await jobs.finish_job(job, failed, delete_job=True)
             await jobs.prune_stalled_workers(silent_for)
         except exceptions.ConnectorException as error:
-            raise DatabaseUnavailableError(f"Postgres cannot be reached: {error}") from error
+            raise _ours(error) from error
+
+
+def _ours(error: Exception) -> DatabaseError:
+    """Return what a queue's error says of the database: procrastinate's own says nothing."""
+    return translate(error.__cause__ or error)
 
 
 @asynccontextmanager
@@ -105,7 +118,8 @@ async def open_queue(url: str) -> AsyncIterator[Queue]:
         # Who waits for longer than the pool tries is served by nobody.
         "timeout": RECONNECT_SECONDS,
         "reconnect_timeout": RECONNECT_SECONDS,
-        "kwargs": {"connect_timeout": 5},
+        "kwargs": {name: CONNECT[name] for name in ("connect_timeout", "client_encoding")},
+        "configure": sessions.pin,
     }
     connector = procrastinate.PsycopgConnector(
         conninfo=url, pool_factory=CancellablePool, **settings

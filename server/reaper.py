@@ -5,8 +5,9 @@ import logging
 from typing import Final
 
 from db import claims
+from db.claims import Forsaken
 from db.errors import DatabaseError
-from db.pool import Database
+from db.pool import Connection, Database
 from server.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,14 @@ class Reaper:
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
         """
-        async with self._database.transaction() as connection:
-            for run in await claims.forsaken(connection, self._lease):
-                await self._queue.send(connection, run.run_id)
-                if run.was_running:
-                    self.recovered += 1
-                    logger.warning("run %s goes on: its process fell silent", run.run_id)
+
+        async def send(connection: Connection) -> list[Forsaken]:
+            found = await claims.forsaken(connection, self._lease)
+            for each in found:
+                await self._queue.send(connection, each.run_id)
+            return found
+
+        for run in await self._database.run(send):
+            if run.was_running:
+                self.recovered += 1
+                logger.warning("run %s goes on: its process fell silent", run.run_id)

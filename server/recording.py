@@ -19,13 +19,16 @@ async def record(database: Database, queue: Queue, claim: Claim, ended: Ended) -
         ClaimLostError: the run is another's now; nothing was recorded.
         DatabaseError: Postgres cannot be reached or refused; nothing was recorded.
     """
-    async with database.transaction() as connection:
+
+    async def finish(connection: Connection) -> None:
         await claims.hold(connection, claim)
         if claim.kwargs.get("webhook"):
             await outbox.put(connection, claim.id, ended.values)
         await runs.finish(connection, claim.id, ended.finish)
         await _leave_thread(connection, claim, ended)
         await let_next(connection, queue, claim.id)
+
+    await database.run(finish)
 
 
 async def undo(database: Database, queue: Queue, claim: Claim) -> None:
@@ -35,11 +38,14 @@ async def undo(database: Database, queue: Queue, claim: Claim) -> None:
         ClaimLostError: the run is another's now; nothing was taken back.
         DatabaseError: Postgres cannot be reached or refused; nothing was taken back.
     """
-    async with database.transaction() as connection:
+
+    async def forget(connection: Connection) -> None:
         await claims.hold(connection, claim)
         await threads.undo(connection, claim.thread_id, claim.id)
         await let_next(connection, queue, claim.id)
         await runs.delete(connection, claim.id)
+
+    await database.run(forget)
 
 
 async def let_next(connection: Connection, queue: Queue, run_id: UUID) -> None:

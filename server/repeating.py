@@ -17,6 +17,7 @@ from db.pool import Database
 from server.asking import asked_for
 from server.auth import Caller
 from server.intake import Asked, IdempotencyError, Intake, QueueFullError, ThreadBusyError
+from server.quota import QuotaExceededError
 from server.schedules import ScheduleError, next_date
 from server.webhooks.policy import WebhookError
 from server.wire.create import RunCreate
@@ -30,6 +31,7 @@ _AT_ONCE: Final = 100  # crons a look
 _LEFT_OUT: Final = (
     IdempotencyError,  # its run was taken in, and the cron changed since
     NotFoundError,
+    QuotaExceededError,
     RequestValidationError,
     ThreadBusyError,
     WebhookError,

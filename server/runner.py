@@ -164,9 +164,13 @@ class Runner:
 
     async def _hand_back(self, claim: Claim) -> None:
         """Give the run to whoever is next, at once if Postgres can be told."""
+
+        async def hand_back(connection: Connection) -> None:
+            if await claims.hand_back(connection, claim):
+                await self._queue.send(connection, claim.id)
+
         try:
-            async with asyncio.timeout(_HANDING_BACK), self._database.transaction() as connection:
-                if await claims.hand_back(connection, claim):
-                    await self._queue.send(connection, claim.id)
+            async with asyncio.timeout(_HANDING_BACK):
+                await self._database.run(hand_back)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("run %s goes on when its lease has run out: %s", claim.id, error)

@@ -22,6 +22,7 @@ from server.intake import Intake
 from server.news import listening
 from server.pruner import Pruner
 from server.queue import Queue, open_queue
+from server.quota import Quota
 from server.reaper import Reaper
 from server.repeating import Repeater
 from server.runner import Performer, Runner
@@ -61,8 +62,7 @@ class Service:
         Raises:
             DatabaseError: the database cannot be reached, or does not work.
         """
-        async with self.database.connection() as connection:
-            await connection.execute("SELECT 1")
+        await self.database.check()
 
     async def run(self, run_id: UUID, tenant: str, thread_id: UUID | None = None) -> Run:
         """Return a tenant's run, of a thread if one is named.
@@ -82,9 +82,7 @@ class Service:
             return nothing
 
         async def cancel() -> None:
-            async with self.database.connection() as connection:
-                run = await runs.get(connection, run_id)
-            await self.intake.cancel(run, "interrupt")
+            await self.intake.cancel(run_id, "interrupt")
 
         return cancel
 
@@ -131,7 +129,8 @@ async def serving_from(
         runner = Runner(database, queue, news, performers, lease, concurrency)
         here = Here(runner, lends=alone)
         webhooks = Policy(bool(settings.webhook_keys), settings.webhook_allow_private)
-        intake = Intake(database, queue, here, settings.max_waiting, webhooks)
+        quota = Quota(database, settings.tenant_storage_mb)
+        intake = Intake(database, queue, here, settings.max_waiting, webhooks, quota)
         follower = Follower(database, news)
         parts = (queue, intake, follower, runner, here, traces)
         yield Service(settings, database, context, *parts)

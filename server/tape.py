@@ -1,11 +1,12 @@
 """Writing down what a run streams, in batches, as long as the run is ours."""
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 from db import claims, events
 from db.claims import Claim
-from db.pool import Database
+from db.pool import Connection, Database
 from server.plain import dumps
 from server.stopping import stop
 
@@ -56,10 +57,12 @@ class Tape:
     async def _write(self) -> None:
         while self._new:
             batch, self._new = self._new[:_MOST_AT_ONCE], self._new[_MOST_AT_ONCE:]
-            async with self._database.transaction() as connection:
-                await claims.hold(connection, self._claim)
-                await events.append(connection, self._claim.id, self._last, batch)
+            await self._database.run(partial(self._append, batch))
             self._last += len(batch)
+
+    async def _append(self, batch: list[tuple[str, str]], connection: Connection) -> None:
+        await claims.hold(connection, self._claim)
+        await events.append(connection, self._claim.id, self._last, batch)
 
     async def stop(self) -> None:
         """Write no more. What was not flushed may be lost; another process would tell it again."""

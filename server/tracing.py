@@ -97,17 +97,22 @@ class RunTrace:
 
 @contextmanager
 def traced_run(
-    run_id: UUID, thread_id: UUID, request: Mapping[str, Any], public_url: str | None
+    run_id: UUID,
+    thread_id: UUID,
+    request: Mapping[str, Any],
+    noted: Mapping[str, Any],
+    public_url: str | None,
 ) -> Iterator[RunTrace | None]:
     """Trace what happens inside as the run `run_id`; yield its trace, None if nothing is traced.
 
     Args:
+        noted: the run's metadata, as its client gave it.
         public_url: the service's, under which the trace names the run's own address.
     """
     if not utils.tracing_is_enabled():
         yield None
         return
-    metadata = {"run_id": str(run_id), "thread_id": str(thread_id)}
+    metadata = {**noted, "run_id": str(run_id), "thread_id": str(thread_id)}
     if public_url:
         metadata["run_url"] = f"{public_url}/runs/{run_id}"
     with trace("agent run", run_id=run_id, inputs=dict(request), metadata=metadata) as tree:

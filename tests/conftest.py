@@ -6,24 +6,22 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from db import prompts
 from db.embedded import embedded_postgres
 from db.migrate import migrate
 from db.pool import Database, open_database
 from graph.seed import first_prompts
+from tests.support import databases
+from tests.support.databases import Kind
 from tests.support.processes import clean_environment, started
 
 pytest_plugins = ("tests.support.chance",)
-
-_TEMPLATE = "selfheal_template"
 
 
 @pytest.fixture(autouse=True)
@@ -43,18 +41,17 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 async def postgres(shared_folder: Path) -> AsyncIterator[str]:
-    """Start the run's one Postgres, with a template database that is migrated and seeded."""
+    """Start the run's one Postgres."""
     async with embedded_postgres(shared_folder / "data") as url:
-        with (shared_folder / "template.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            await _make_template(url)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await _trust_the_machine(connection)
         yield url
 
 
-async def _trust_the_machine(connection: psycopg.AsyncConnection) -> None:
+async def _trust_the_machine(connection: databases.Connection) -> None:
     """Let the tests' server wait for no disk: nobody reads its data after a crash of the machine.
 
-    Crashes of the server itself lose nothing by that.
+    Crashes of the server itself lose nothing by that. Said again it changes nothing.
     """
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         statement = sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name))
@@ -62,47 +59,68 @@ async def _trust_the_machine(connection: psycopg.AsyncConnection) -> None:
     await connection.execute("SELECT pg_reload_conf()")
 
 
-async def _make_template(url: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        query = "SELECT 1 FROM pg_database WHERE datname = %s"
-        if await (await connection.execute(query, (_TEMPLATE,))).fetchone():
-            return
-        await _trust_the_machine(connection)
-        await connection.execute(sql.SQL("CREATE DATABASE selfheal_making"))
-        async with open_database(make_conninfo(url, dbname="selfheal_making")) as database:
-            await migrate(database)
-            async with database.connection() as seeding:
-                await prompts.seed(seeding, first_prompts())
-        name = sql.Identifier(_TEMPLATE)
-        await connection.execute(
-            sql.SQL("ALTER DATABASE selfheal_making RENAME TO {}").format(name)
-        )
+async def _make_template(admin: databases.Connection, kind: Kind) -> None:
+    """Make a kind's template, migrated and seeded, unless it is there."""
+    query = "SELECT 1 FROM pg_database WHERE datname = %s"
+    if await (await admin.execute(query, (kind.template,))).fetchone():
+        return
+    making = f"making_{kind.name}"
+    url = await databases.create(admin, making, kind, empty=True)
+    async with open_database(url) as database:
+        await migrate(database)
+        async with database.connection() as seeding:
+            await prompts.seed(seeding, first_prompts())
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    await admin.execute(rename.format(sql.Identifier(making), sql.Identifier(kind.template)))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests that are marked so on each kind of database."""
+    marked = metafunc.definition.get_closest_marker("every_database")
+    if marked and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", databases.KINDS, ids=lambda kind: kind.name)
 
 
 @pytest.fixture
-async def empty_url(postgres: str) -> AsyncIterator[str]:
+def database_kind() -> Kind:
+    """Return the kind of the test's database: the default unless the test is for every kind."""
+    return databases.PLAIN
+
+
+@pytest.fixture
+async def empty_url(postgres: str, shared_folder: Path, database_kind: Kind) -> AsyncIterator[str]:
     """Make a database without any schema; yield its address."""
     async with AsyncExitStack() as stack:
-        yield await _database(stack, postgres, "template1")
+        yield await _database(stack, postgres, shared_folder, database_kind, empty=True)
 
 
 @pytest.fixture
-async def database_url(postgres: str) -> AsyncIterator[str]:
+async def database_url(
+    postgres: str, shared_folder: Path, database_kind: Kind
+) -> AsyncIterator[str]:
     """Make a database with the schema and the first prompts; yield its address."""
     async with AsyncExitStack() as stack:
-        yield await _database(stack, postgres, _TEMPLATE)
+        yield await _database(stack, postgres, shared_folder, database_kind)
 
 
-async def _database(stack: AsyncExitStack, url: str, template: str) -> str:
+async def _database(
+    stack: AsyncExitStack,
+    url: str,
+    folder: Path,
+    kind: Kind = databases.PLAIN,
+    *,
+    empty: bool = False,
+) -> str:
     admin = await stack.enter_async_context(
         await psycopg.AsyncConnection.connect(url, autocommit=True)
     )
-    name = sql.Identifier(f"test_{uuid4().hex}")
-    source = sql.Identifier(template)
-    await admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, source))
-    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name)
-    stack.push_async_callback(admin.execute, drop)
-    return make_conninfo(url, dbname=name.as_string()[1:-1])
+    if not empty:
+        with (folder / f"{kind.template}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            await _make_template(admin, kind)
+    name = databases.fresh_name()
+    stack.push_async_callback(databases.drop, admin, name)
+    return await databases.create(admin, name, kind, empty=empty)
 
 
 @pytest.fixture
@@ -150,13 +168,16 @@ async def control(url: str, **wanted: object) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 async def module_env(
-    postgres: str, _simulator: str, tmp_path_factory: pytest.TempPathFactory
+    postgres: str,
+    shared_folder: Path,
+    _simulator: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[dict[str, str]]:
     """Yield what `service_env` is, for a service that all tests of a module share."""
     await control(_simulator, reset=True, scenario="sound", seed=0, faults=[], noise=0)
     async with AsyncExitStack() as stack:
         yield clean_environment(
-            DATABASE_URL=await _database(stack, postgres, _TEMPLATE),
+            DATABASE_URL=await _database(stack, postgres, shared_folder),
             GOOGLE_API_KEY="simulated",
             GOOGLE_GEMINI_BASE_URL=_simulator,
             SELFHEAL_DATA_DIR=str(tmp_path_factory.mktemp("data")),

@@ -1,6 +1,7 @@
 -- What Grafana's dashboards read: figures, versions and ids. No text of a request, a prompt, a
 -- program or a person, and nothing of keys and tenants. Views read with their owner's rights, so
--- whoever is let into this schema (grafana/role.sql) needs no right on any table.
+-- whoever is let into this schema (grafana/role.sql) needs no right on any table. The tables are
+-- found by the search path of the role that makes the views, as all other tables are.
 
 -- The right to create schemas is looked at even where IF NOT EXISTS finds one: an operator whose
 -- role lacks it makes the schema beforehand.
@@ -17,13 +18,13 @@ SELECT id, created_at, finished_at,
        status, outcome AS error_class, attempt, model, manager_version, worker_version,
        evaluator_version, model_calls, input_tokens, output_tokens,
        score, rule_score, llm_score, passed
-FROM public.runs LEFT JOIN public.evaluations ON run_id = id
+FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL;
 
 -- A row for each agent and run that had a verdict. An unusable answer scores 0, as in db/sql/arms.sql.
 CREATE VIEW grafana.scores AS
 SELECT finished_at, agent, version, coalesce(score, 0) AS score, (outcome = 'ok')::int AS passed
-FROM public.runs LEFT JOIN public.evaluations ON run_id = id
+FROM runs LEFT JOIN evaluations ON run_id = id
 CROSS JOIN LATERAL (VALUES ('manager', manager_version), ('worker', worker_version),
                            ('evaluator', evaluator_version)) AS versions (agent, version)
 WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output') AND version IS NOT NULL;
@@ -34,8 +35,8 @@ CREATE VIEW grafana.releases AS
 SELECT came.id, came.created_at, came.agent, came.action, came.version, came.base_version,
        came.percent, came.pinned, came.healing_id,
        CASE came.action WHEN 'promote' THEN earlier.base_version ELSE earlier.version END AS replaced
-FROM public.releases AS came
-LEFT JOIN public.releases AS earlier ON earlier.id = came.previous_release_id;
+FROM releases AS came
+LEFT JOIN releases AS earlier ON earlier.id = came.previous_release_id;
 
 -- The 200 verdicts next to a release on each side, within a day: under the version that was
 -- replaced before it, under the new one after it.
@@ -63,40 +64,40 @@ SELECT id, agent, trigger, state, outcome, errored, incumbent_version, to_versio
        closed_at, extract(epoch FROM coalesce(closed_at, now()) - opened_at)::float8 AS seconds,
        calls_used, input_tokens, output_tokens, gate.incumbent AS incumbent_passed,
        gate.candidate AS candidate_passed
-FROM public.healings
+FROM healings
 CROSS JOIN LATERAL (
     SELECT avg(passed::int) FILTER (WHERE arm = 0)::float8 AS incumbent,
            avg(passed::int) FILTER (WHERE arm > 0 AND arm = last)::float8 AS candidate
-    FROM (SELECT arm, passed, max(arm) OVER () AS last FROM public.trials
+    FROM (SELECT arm, passed, max(arm) OVER () AS last FROM trials
           WHERE healing_id = healings.id AND stage = 'gate' AND take = 0) AS tried) AS gate;
 
 CREATE VIEW grafana.payments AS
 SELECT payments.created_at, healing_id, agent, payments.state, calls, payments.input_tokens,
        payments.output_tokens
-FROM public.payments JOIN public.healings ON healings.id = healing_id;
+FROM payments JOIN healings ON healings.id = healing_id;
 
 -- What somebody may want to know of, whoever or whatever did it.
 CREATE VIEW grafana.incidents AS
 SELECT opened_at AS at, 'healing began' AS what, agent, incumbent_version AS version,
        id AS healing_id
-FROM public.healings
+FROM healings
 UNION ALL
 SELECT closed_at, 'healing broke off', agent, incumbent_version, id
-FROM public.healings WHERE errored
+FROM healings WHERE errored
 UNION ALL
 SELECT closed_at, 'a person must decide', agent, to_version, id
-FROM public.healings WHERE outcome = 'needs_approval'
+FROM healings WHERE outcome = 'needs_approval'
 UNION ALL
 SELECT closed_at, 'healing frozen', agent, incumbent_version, id
-FROM public.healings WHERE outcome = 'frozen'
+FROM healings WHERE outcome = 'frozen'
 UNION ALL
 SELECT created_at, CASE action WHEN 'rollback' THEN 'rolled back by hand'
                                ELSE 'rolled back by itself' END, agent, version, healing_id
-FROM public.releases WHERE action IN ('rollback', 'take_back')
+FROM releases WHERE action IN ('rollback', 'take_back')
 UNION ALL
 SELECT created_at, CASE WHEN paused THEN 'healing paused' ELSE 'healing resumed' END,
        NULL, NULL, NULL
-FROM public.pauses
+FROM pauses
 UNION ALL
 SELECT created_at, 'judge drifted', 'evaluator', prompt_version, NULL
-FROM public.judge_checks WHERE drifted;
+FROM judge_checks WHERE drifted;

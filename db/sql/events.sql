@@ -11,8 +11,15 @@ SELECT pg_notify('selfheal_runs', %(id)s::text);
 SELECT pg_notify('selfheal_cancels', %(id)s::text);
 
 -- name: after
-SELECT seq, event, data FROM run_events
-WHERE run_id = %(id)s AND seq > %(after)s ORDER BY seq LIMIT 500;
+-- The first, and those that are no more than 4 MB with all before them. A text's length is known
+-- without reading it.
+SELECT seq, event, data FROM (
+    SELECT seq, event, data, octet_length(data) AS bytes,
+           sum(octet_length(data)) OVER (ORDER BY seq) AS sum
+    FROM (SELECT seq, event, data FROM run_events
+          WHERE run_id = %(id)s AND seq > %(after)s ORDER BY seq LIMIT 500) AS next
+) AS summed
+WHERE sum <= 4194304 OR sum = bytes ORDER BY seq;
 
 -- name: last
 SELECT coalesce(max(seq), 0) AS seq FROM run_events WHERE run_id = %(id)s;

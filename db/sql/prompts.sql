@@ -21,6 +21,10 @@ SELECT {prompts} FROM prompts WHERE agent = %(agent)s AND version = %(version)s;
 -- All versions of an agent, newest first.
 SELECT {prompts} FROM prompts WHERE agent = %(agent)s ORDER BY version DESC;
 
+-- name: listed
+SELECT {prompts} FROM prompts WHERE agent = %(agent)s ORDER BY version DESC
+LIMIT %(limit)s OFFSET %(offset)s;
+
 -- name: released
 -- The prompt that is live now. While a canary runs, a sticky hash of the thread decides; who has no
 -- thread keeps the version from before.

@@ -54,3 +54,33 @@ DELETE FROM checkpoint_blobs stray WHERE thread_id = ANY(%(ids)s) AND NOT EXISTS
     SELECT 1 FROM checkpoints kept
     WHERE (kept.thread_id, kept.checkpoint_ns) = (stray.thread_id, stray.checkpoint_ns)
       AND kept.checkpoint -> 'channel_versions' ->> stray.channel = stray.version);
+
+-- name: used
+-- What a tenant's rows take, compressed as they are stored. A value that is kept outside of its row
+-- is not read for its length.
+SELECT (
+    (SELECT coalesce(sum(pg_column_size(metadata) + coalesce(pg_column_size(values), 0)), 0)
+     FROM threads WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(request) + pg_column_size(examples) + pg_column_size(kwargs)
+        + pg_column_size(metadata) + coalesce(pg_column_size(plan), 0)
+        + coalesce(pg_column_size(code), 0) + coalesce(pg_column_size(explanation), 0)
+        + coalesce(pg_column_size(output), 0)), 0)
+     FROM runs WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(checks) + pg_column_size(reasons)
+        + pg_column_size(execution)), 0)
+     FROM evaluations JOIN runs ON runs.id = run_id WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(data)), 0)
+     FROM run_events JOIN runs ON runs.id = run_id WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(comment)), 0)
+     FROM feedback JOIN runs ON runs.id = run_id WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(coalesce(pg_column_size(values), 0)), 0)
+     FROM outbox WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(payload) + pg_column_size(metadata)), 0)
+     FROM crons WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(checkpoint) + pg_column_size(checkpoints.metadata)), 0)
+     FROM threads JOIN checkpoints ON thread_id = id::text WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(coalesce(pg_column_size(blob), 0)), 0)
+     FROM threads JOIN checkpoint_blobs ON thread_id = id::text WHERE tenant = %(tenant)s)
+  + (SELECT coalesce(sum(pg_column_size(blob)), 0)
+     FROM threads JOIN checkpoint_writes ON thread_id = id::text WHERE tenant = %(tenant)s)
+)::bigint AS bytes;

@@ -56,9 +56,11 @@ WHERE thread_id = %(thread_id)s AND tenant = %(tenant)s
 ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: live
-SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
-FROM runs JOIN claims ON claims.run_id = runs.id LEFT JOIN evaluations ON evaluations.run_id = id
+SELECT id, runs.thread_id FROM runs JOIN claims ON claims.run_id = runs.id
 WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
+
+-- name: places
+SELECT id, thread_id FROM runs WHERE tenant = %(tenant)s AND id = ANY(%(ids)s);
 
 -- name: hold_key
 SELECT pg_advisory_xact_lock(hashtextextended(%(tenant)s || '/' || %(idempotency_key)s, 0));

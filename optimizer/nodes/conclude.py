@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from db import healings, trials
 from db.healings import Closing
+from db.pool import Connection
 from optimizer import endings
 from optimizer.context import Given, doctor_of
 from optimizer.receipt import receipt
@@ -18,15 +19,18 @@ async def conclude(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     hold = doctor.hold(state["healing_id"])
     ended = ending(state)
     to_version = state.get("to_version")
-    async with doctor.database.transaction() as connection:
+
+    async def close(connection: Connection) -> None:
         if not await healings.holds(connection, hold):
-            return ended
+            return
         healing = await healings.get(connection, hold.id)
         tried = await trials.trials(connection, hold.id)
         costs = await healings.costs(connection, hold.id)
         written = receipt(state, healing, tried, costs, **ended)
         closing = Closing(ended["outcome"], ended["reason"], written, to_version)
         await healings.close(connection, hold, closing)
+
+    await doctor.database.run(close)
     return ended
 
 

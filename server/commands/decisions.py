@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 import click
@@ -18,20 +19,21 @@ from server.commands.opened import opened_database, run_async
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
     percent = approval.share(read_settings(), at_once=at_once)
-    async with opened_database() as database, database.transaction() as connection:
+    decide = partial(
+        approval.approve, healing_id=healing_id, percent=percent, actor="cli", note=note
+    )
+    async with opened_database() as database:
         with _decided():
-            row = await approval.approve(
-                connection, healing_id, percent=percent, actor="cli", note=note
-            )
+            row = await database.run(decide)
     click.echo(f"{row.agent}: version {row.version} goes to {row.percent} % of the threads")
 
 
 @run_async
 async def reject(healing_id: UUID) -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
-    async with opened_database() as database, database.transaction() as connection:
+    async with opened_database() as database:
         with _decided():
-            healing = await approval.reject(connection, healing_id)
+            healing = await database.run(lambda each: approval.reject(each, healing_id))
     click.echo(f"{healing.agent}: version {healing.to_version} is refused")
 
 

@@ -28,10 +28,14 @@ class OwnRequest(RequestBody):
 async def add(file: IO[str]) -> None:
     """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none."""
     given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
-    async with opened_database() as database, database.transaction() as connection:
+
+    async def keep(connection: Connection) -> None:
         known = [*golden_requests(), *map(own_case, await store.every(connection))]
         for each in given:
             known.append(await _keep(connection, each, known))
+
+    async with opened_database() as database:
+        await database.run(keep)
     click.echo(f"{len(given)} golden requests were added")
 
 

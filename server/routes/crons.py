@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from fastapi.exceptions import RequestValidationError
 from langsmith import uuid7
 from pydantic import ValidationError
@@ -14,8 +14,10 @@ from db.pool import Connection
 from server.assistants import named
 from server.auth import Caller, Reader, Writer
 from server.errors import StillLiveError, documented
+from server.quota import A_RUN
 from server.repeating import planned
-from server.routes.given import GivenConnection, GivenService
+from server.routes.given import GivenConnection, GivenService, storing
+from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.service import Service
 from server.wire.crons import CronAnswer, CronCount, CronCreate, CronPatch, CronSearch
@@ -28,13 +30,17 @@ _MOST = 100  # crons of a tenant
 _CHANGING = (401, 403, 404, 409, 413, 422)
 
 
-@router.post("/runs/crons", responses=documented(*_CHANGING))
+@router.post("/runs/crons", dependencies=[storing(A_RUN)], responses=documented(*_CHANGING, 507))
 async def create_cron(body: CronCreate, caller: Writer, service: GivenService) -> CronAnswer:
     """Have a run come by a schedule, each time on a thread of its own."""
     return CronAnswer.of(await _create(service, caller, body, None))
 
 
-@router.post("/threads/{thread_id}/runs/crons", responses=documented(*_CHANGING))
+@router.post(
+    "/threads/{thread_id}/runs/crons",
+    dependencies=[storing(A_RUN)],
+    responses=documented(*_CHANGING, 507),
+)
 async def create_cron_on_thread(
     thread_id: ThreadId, body: CronCreate, caller: Writer, service: GivenService
 ) -> CronAnswer:
@@ -45,13 +51,15 @@ async def create_cron_on_thread(
 async def _create(
     service: Service, caller: Caller, body: CronCreate, thread_id: UUID | None
 ) -> Cron:
-    async with service.database.transaction() as connection:
+    async def put(connection: Connection) -> Cron:
         if thread_id:
             await threads.get(connection, thread_id, caller.tenant)
         service.intake.webhooks.check(body.webhook)
         plan = planned(body, caller, uuid7(), thread_id, await crons.now(connection))
         await _make_room(connection, caller.tenant)
         return await crons.put(connection, plan)
+
+    return await service.database.run(put)
 
 
 async def _make_room(connection: Connection, tenant: str) -> None:
@@ -62,7 +70,7 @@ async def _make_room(connection: Connection, tenant: str) -> None:
 
 @router.post("/runs/crons/search", responses=documented(401, 403, 404, 413, 422))
 async def search_crons(
-    body: CronSearch, caller: Reader, connection: GivenConnection
+    body: CronSearch, caller: Reader, connection: GivenConnection, response: Response
 ) -> list[dict[str, Any]]:
     """List crons, newest first unless asked otherwise."""
     found = await crons.search(
@@ -73,7 +81,8 @@ async def search_crons(
         limit=body.limit,
         offset=body.offset,
     )
-    shown = [CronAnswer.of(each).model_dump(mode="json") for each in found]
+    tell_next(response, found, body.offset + len(found.rows))
+    shown = [CronAnswer.of(each).model_dump(mode="json") for each in found.rows]
     if body.select:
         return [{key: each[key] for key in each if key in body.select} for each in shown]
     return shown
@@ -91,17 +100,24 @@ async def get_cron(cron_id: CronId, caller: Reader, connection: GivenConnection)
     return CronAnswer.of(await crons.get(connection, cron_id, caller.tenant))
 
 
-@router.patch("/runs/crons/{cron_id}", responses=documented(401, 403, 404, 413, 422))
+@router.patch(
+    "/runs/crons/{cron_id}",
+    dependencies=[storing(A_RUN)],
+    responses=documented(401, 403, 404, 413, 422, 507),
+)
 async def patch_cron(
-    cron_id: CronId, body: CronPatch, caller: Writer, service: GivenService
+    cron_id: CronId,
+    body: CronPatch,
+    caller: Writer,
+    service: GivenService,
+    connection: GivenConnection,
 ) -> CronAnswer:
     """Change a cron. It comes on the word of your key from now on."""
-    async with service.database.transaction() as connection:
-        cron = await crons.get(connection, cron_id, caller.tenant)
-        changed = _upon(body, cron)
-        service.intake.webhooks.check(changed.webhook)
-        plan = planned(changed, caller, cron_id, cron.thread_id, await crons.now(connection))
-        return CronAnswer.of(await crons.put(connection, plan))
+    cron = await crons.get(connection, cron_id, caller.tenant)
+    changed = _upon(body, cron)
+    service.intake.webhooks.check(changed.webhook)
+    plan = planned(changed, caller, cron_id, cron.thread_id, await crons.now(connection))
+    return CronAnswer.of(await crons.put(connection, plan))
 
 
 def _upon(body: CronPatch, cron: Cron) -> CronCreate:

@@ -1,11 +1,14 @@
 """What a route is given: the service, and a connection for the request."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from db.pool import Connection
+from db.pool import Connection, Database
+from server.auth import WRITER, Caller
 from server.service import Service
 
 
@@ -14,13 +17,40 @@ def _service(request: Request) -> Service:
     return service
 
 
-async def _connection(
-    service: Annotated[Service, Depends(_service)],
-) -> AsyncIterator[Connection]:
-    """Lend a connection; the request is one transaction."""
-    async with service.database.transaction() as connection:
-        yield connection
+def _database(service: Annotated[Service, Depends(_service)]) -> Database:
+    return service.database
 
 
 GivenService = Annotated[Service, Depends(_service)]
-GivenConnection = Annotated[Connection, Depends(_connection, scope="function")]
+# `in_transaction` puts the connection in the database's place.
+GivenConnection = Annotated[Connection, Depends(_database)]
+
+
+def storing(adding: float) -> Any:
+    """Return what lets a request pass if its tenant may store so many bytes more.
+
+    For routes that keep something other than a run: those are looked at where they are taken in.
+    """
+
+    async def check(caller: Annotated[Caller, WRITER], service: GivenService) -> None:
+        await service.intake.quota.check(caller.tenant, adding)
+
+    return Depends(check)
+
+
+Endpoint = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def in_transaction(endpoint: Endpoint) -> Endpoint:
+    """Return a route's function whose `connection`, if it takes one, is one transaction.
+
+    It is done again from the beginning if another transaction was in its way.
+    """
+    if "connection" not in inspect.signature(endpoint).parameters:
+        return endpoint
+
+    @wraps(endpoint)
+    async def transacted(*, connection: Database, **given: Any) -> Any:
+        return await connection.run(lambda lent: endpoint(connection=lent, **given))
+
+    return transacted

@@ -2,7 +2,7 @@
 
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from db import prompts
 from db.prompts import Agent
@@ -10,6 +10,7 @@ from server.auth import READER, Author
 from server.diffs import unified
 from server.errors import documented
 from server.routes.given import GivenConnection
+from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.wire.prompts import (
     ActivateBody,
@@ -42,10 +43,17 @@ async def get_prompt(agent: AgentName, connection: GivenConnection) -> PromptAns
 
 
 @router.get("/prompts/{agent}/versions", dependencies=[READER], responses=documented(401, 403, 422))
-async def list_versions(agent: AgentName, connection: GivenConnection) -> list[PromptAnswer]:
+async def list_versions(
+    agent: AgentName,
+    connection: GivenConnection,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 1000,
+    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over")] = 0,
+) -> list[PromptAnswer]:
     """List an agent's versions, newest first."""
-    rows = await prompts.versions(connection, agent)
-    return [PromptAnswer.model_validate(row) for row in rows]
+    found = await prompts.listed(connection, agent, limit, offset)
+    tell_next(response, found, offset + len(found.rows))
+    return [PromptAnswer.model_validate(row) for row in found.rows]
 
 
 @router.post(

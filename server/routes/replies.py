@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from db.errors import DatabaseError
+from db.paging import Page
 from db.runs import Run
 from server.following import Follower
 from server.plain import dumps
@@ -103,6 +104,16 @@ async def _or(gone: Gone) -> AsyncIterator[asyncio.Event]:
         if not done.is_set():
             with contextlib.suppress(DatabaseError):
                 await asyncio.shield(gone())
+
+
+def tell_next(response: Response, found: Page[Any], then: object) -> None:
+    """Tell a client of a list where the rest begins, if there is more of it.
+
+    Args:
+        then: what the next request gives as `offset` or `before`.
+    """
+    if found.more:
+        response.headers["X-Pagination-Next"] = str(then)
 
 
 def result_of(run: Run | None) -> dict[str, Any]:

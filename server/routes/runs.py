@@ -12,8 +12,9 @@ from db.runs import Outcome
 from server.asking import IdempotencyKey, asked_for
 from server.auth import Reader, Writer
 from server.errors import documented
-from server.routes.given import GivenConnection, GivenService
-from server.routes.replies import streaming, waiting
+from server.quota import A_NOTE
+from server.routes.given import GivenConnection, GivenService, storing
+from server.routes.replies import streaming, tell_next, waiting
 from server.routes.strict import StrictRoute
 from server.wire.create import CancelBody, RunCreate
 from server.wire.langgraph import RunWire
@@ -29,7 +30,7 @@ from server.wire.runs import (
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
 RunId = Annotated[UUID, Path(description="The run")]
-_ASKING = (401, 403, 404, 413, 422, 429)
+_ASKING = (401, 403, 404, 413, 422, 429, 507)
 _MOST_AT_ONCE = 100
 
 
@@ -102,16 +103,17 @@ async def cancel_runs(
         if body.status:
             found = await runs.live(connection, caller.tenant, body.status)
         else:
-            found = [await runs.get(connection, each, caller.tenant) for each in body.run_ids or ()]
+            found = await runs.places(connection, caller.tenant, body.run_ids or ())
     for run in found:
         if body.thread_id in (None, run.thread_id):
-            await service.intake.cancel(run, action)
+            await service.intake.cancel(run.id, action)
 
 
 @router.get("/runs", responses=documented(401, 403, 422))
 async def list_runs(
     caller: Reader,
     connection: GivenConnection,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
     outcome: Annotated[Outcome | None, Query(description="Only runs of this class")] = None,
     before: Annotated[
@@ -119,10 +121,11 @@ async def list_runs(
     ] = None,
 ) -> list[RunAnswer]:
     """List your runs, newest first."""
-    rows = await runs.recent(
-        connection, tenant=caller.tenant, limit=limit, outcome=outcome, before=before
+    found = await runs.listed(
+        connection, caller.tenant, limit=limit, outcome=outcome, before=before
     )
-    return [RunAnswer.model_validate(row) for row in rows]
+    tell_next(response, found, found.rows and found.rows[-1].created_at.isoformat())
+    return [RunAnswer.model_validate(row) for row in found.rows]
 
 
 @router.get("/runs/{run_id}", responses=documented(401, 403, 404, 422))
@@ -140,7 +143,10 @@ async def get_run(
 
 
 @router.post(
-    "/runs/{run_id}/feedback", status_code=201, responses=documented(401, 403, 404, 413, 422)
+    "/runs/{run_id}/feedback",
+    status_code=201,
+    dependencies=[storing(A_NOTE)],
+    responses=documented(401, 403, 404, 413, 422, 507),
 )
 async def add_feedback(
     run_id: RunId,

@@ -8,11 +8,16 @@ from typing import Any, Final, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from server.routes.given import Endpoint, in_transaction
+
 _DEEPEST: Final = 100
 
 
 class StrictRoute(APIRoute):
     """A route whose body may be nested 100 deep, with finite numbers alone."""
+
+    def __init__(self, path: str, endpoint: Endpoint, **settings: Any) -> None:
+        super().__init__(path, in_transaction(endpoint), **settings)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""

@@ -12,7 +12,7 @@ from server.asking import IdempotencyKey, asked_for
 from server.auth import Caller, Reader, Writer
 from server.errors import StillLiveError, documented
 from server.routes.given import GivenConnection, GivenService
-from server.routes.replies import streaming, waiting
+from server.routes.replies import streaming, tell_next, waiting
 from server.routes.strict import StrictRoute
 from server.service import Gone, Service
 from server.wire.create import RunCreate
@@ -29,7 +29,7 @@ Action = Annotated[
 LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", max_length=40, description="Only what came after it")
 ]
-_ASKING = (401, 403, 404, 409, 413, 422, 429)
+_ASKING = (401, 403, 404, 409, 413, 422, 429, 507)
 
 
 @router.post("/threads/{thread_id}/runs", responses=documented(*_ASKING))
@@ -89,15 +89,17 @@ async def list_runs(
     thread_id: ThreadId,
     caller: Reader,
     connection: GivenConnection,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 10,
     offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over")] = 0,
     status: Annotated[Status | None, Query(description="Only those in this status")] = None,
 ) -> list[RunWire]:
     """List a thread's runs, newest first."""
     await threads.get(connection, thread_id, caller.tenant)
-    page = {"limit": limit, "offset": offset}
-    rows = await runs.of_thread(connection, thread_id, caller.tenant, status=status, **page)
-    return [RunWire.of(row) for row in rows]
+    wanted = {"limit": limit, "offset": offset}
+    found = await runs.of_thread(connection, thread_id, caller.tenant, status=status, **wanted)
+    tell_next(response, found, offset + len(found.rows))
+    return [RunWire.of(row) for row in found.rows]
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}", responses=documented(401, 403, 404, 422))
@@ -175,7 +177,7 @@ async def cancel_run(
 ) -> Response:
     """Cancel a run; no effect on one that has ended."""
     run = await service.run(run_id, caller.tenant, thread_id)
-    await service.intake.cancel(run, action)
+    await service.intake.cancel(run.id, action)
     if wait:
         answer = waiting(service.follower, run_id, thread_id)
         answer.status_code = 202
@@ -196,5 +198,4 @@ async def delete_run(
     run = await service.run(run_id, caller.tenant, thread_id)
     if run.finished_at is None:
         raise StillLiveError(f"run {run_id} has not ended: cancel it first")
-    async with service.database.connection() as connection:
-        await runs.delete(connection, run_id)
+    await service.database.run(lambda connection: runs.delete(connection, run_id))

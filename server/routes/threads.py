@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.exceptions import RequestValidationError
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langsmith import uuid7
@@ -13,6 +14,7 @@ from langsmith import uuid7
 from db import claims, threads
 from db.checkpoints import PoolSaver
 from db.errors import NotFoundError
+from db.paging import MOST_BYTES, STEP, Page
 from db.text import clean, storable
 from db.threads import Wanted
 from graph.build import AgentGraph
@@ -20,9 +22,13 @@ from server.assistants import graph_of
 from server.auth import Reader, Writer
 from server.errors import StillLiveError, documented
 from server.events import place
-from server.routes.given import GivenConnection, GivenService
+from server.plain import dumps
+from server.quota import A_NOTE, A_RUN, UNKNOWN
+from server.routes.given import GivenConnection, GivenService, storing
+from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.service import Service
+from server.wire.base import small
 from server.wire.langgraph import (
     HistoryBody,
     StateAt,
@@ -42,7 +48,9 @@ ThreadId = Annotated[UUID, Path(description="The thread")]
 _READING = (401, 403, 404, 422)
 
 
-@router.post("/threads", responses=documented(401, 403, 409, 413, 422))
+@router.post(
+    "/threads", dependencies=[storing(A_NOTE)], responses=documented(401, 403, 409, 413, 422, 507)
+)
 async def create_thread(
     body: ThreadCreate, caller: Writer, connection: GivenConnection
 ) -> ThreadAnswer:
@@ -57,7 +65,7 @@ async def create_thread(
 
 @router.post("/threads/search", responses=documented(401, 403, 413, 422))
 async def search_threads(
-    body: ThreadSearch, caller: Reader, connection: GivenConnection
+    body: ThreadSearch, caller: Reader, connection: GivenConnection, response: Response
 ) -> list[dict[str, Any]]:
     """List threads, newest first unless asked otherwise."""
     wanted = Wanted(caller.tenant, body.metadata or {}, body.values, body.ids, body.status)
@@ -69,7 +77,8 @@ async def search_threads(
         limit=body.limit,
         offset=body.offset,
     )
-    shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found]
+    tell_next(response, found, body.offset + len(found.rows))
+    shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found.rows]
     if body.select:
         return [{key: each[key] for key in each if key in body.select} for each in shown]
     return shown
@@ -90,13 +99,33 @@ async def get_thread(
     return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
 
 
-@router.patch("/threads/{thread_id}", responses=documented(*_READING, 413))
+@router.patch(
+    "/threads/{thread_id}",
+    dependencies=[storing(A_NOTE)],
+    responses=documented(*_READING, 413, 507),
+)
 async def patch_thread(
     thread_id: ThreadId, body: ThreadPatch, caller: Writer, connection: GivenConnection
 ) -> ThreadAnswer:
     """Add to a thread's metadata."""
+    await threads.lock(connection, thread_id, caller.tenant)
+    before = await threads.get(connection, thread_id, caller.tenant)
+    _small_together({**before.metadata, **body.metadata})
     await threads.annotate(connection, thread_id, caller.tenant, body.metadata)
     return ThreadAnswer.of(await threads.get(connection, thread_id, caller.tenant))
+
+
+def _small_together(metadata: dict[str, Any]) -> None:
+    """See that what was noted before and is added now can be kept.
+
+    Raises:
+        RequestValidationError: it is too much.
+    """
+    try:
+        small(metadata)
+    except ValueError as error:
+        problem = {"loc": ("body", "metadata"), "msg": f"with what is there: {error}"}
+        raise RequestValidationError([{**problem, "type": "value_error"}]) from None
 
 
 @router.delete(
@@ -113,7 +142,11 @@ async def delete_thread(thread_id: ThreadId, caller: Writer, connection: GivenCo
     await threads.delete(connection, thread_id, caller.tenant)
 
 
-@router.post("/threads/{thread_id}/copy", responses=documented(*_READING))
+@router.post(
+    "/threads/{thread_id}/copy",
+    dependencies=[storing(UNKNOWN)],
+    responses=documented(*_READING, 507),
+)
 async def copy_thread(
     thread_id: ThreadId, caller: Writer, connection: GivenConnection
 ) -> ThreadAnswer:
@@ -157,21 +190,24 @@ async def get_state_of(
     return state_of(await graph.aget_state(_at(thread_id, checkpoint_id)))
 
 
-@router.post("/threads/{thread_id}/state", responses=documented(*_READING, 409, 413))
+@router.post(
+    "/threads/{thread_id}/state",
+    dependencies=[storing(A_RUN)],
+    responses=documented(*_READING, 409, 413, 507),
+)
 async def update_state(
-    thread_id: ThreadId, body: StateUpdate, caller: Writer, service: GivenService
+    thread_id: ThreadId, body: StateUpdate, caller: Writer, connection: GivenConnection
 ) -> dict[str, Any]:
     """Add to a thread's state what a run's input may hold; the rest is the nodes' alone."""
     values = input_fields(body)
     wanted = body.checkpoint_id or (body.checkpoint or {}).get("checkpoint_id")
-    async with service.database.transaction() as connection:
-        await threads.lock(connection, thread_id, caller.tenant)
-        if await claims.live(connection, thread_id):
-            raise StillLiveError(f"thread {thread_id} is busy: wait for its runs, or cancel them")
-        graph = graph_of("agent").copy(update={"checkpointer": AsyncPostgresSaver(connection)})
-        at = await graph.aupdate_state(_at(thread_id, wanted), values, as_node="__start__")
-        left = state_of(await graph.aget_state(_at(thread_id)))
-        await threads.settle(connection, thread_id, "idle", values=left["values"])
+    await threads.lock(connection, thread_id, caller.tenant)
+    if await claims.live(connection, thread_id):
+        raise StillLiveError(f"thread {thread_id} is busy: wait for its runs, or cancel them")
+    graph = graph_of("agent").copy(update={"checkpointer": AsyncPostgresSaver(connection)})
+    at = await graph.aupdate_state(_at(thread_id, wanted), values, as_node="__start__")
+    left = state_of(await graph.aget_state(_at(thread_id)))
+    await threads.settle(connection, thread_id, "idle", values=left["values"])
     found = place(at) or {}
     return {"checkpoint": found, "configurable": found, "checkpoint_id": found["checkpoint_id"]}
 
@@ -181,38 +217,58 @@ async def get_history(
     thread_id: ThreadId,
     caller: Reader,
     service: GivenService,
+    response: Response,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 10,
     before: Annotated[str | None, Query(max_length=100, description="Only older ones")] = None,
 ) -> list[dict[str, Any]]:
     """List a thread's states, newest first."""
-    return await _history(
+    found = await _history(
         service, thread_id, caller.tenant, HistoryBody(limit=limit, before=before)
     )
+    tell_next(response, found, found.rows and found.rows[-1]["checkpoint_id"])
+    return found.rows
 
 
 @router.post("/threads/{thread_id}/history", responses=documented(*_READING, 413))
 async def search_history(
-    thread_id: ThreadId, body: HistoryBody, caller: Reader, service: GivenService
+    thread_id: ThreadId,
+    body: HistoryBody,
+    caller: Reader,
+    service: GivenService,
+    response: Response,
 ) -> list[dict[str, Any]]:
     """List a thread's states, newest first."""
-    return await _history(service, thread_id, caller.tenant, body)
+    found = await _history(service, thread_id, caller.tenant, body)
+    tell_next(response, found, found.rows and found.rows[-1]["checkpoint_id"])
+    return found.rows
 
 
 async def _history(
     service: Service, thread_id: UUID, tenant: str, wanted: HistoryBody
-) -> list[dict[str, Any]]:
+) -> Page[dict[str, Any]]:
+    """Read states, some at once, until they are as many as wanted, or as many as hold 4 MB."""
     graph = await _graph(service, thread_id, tenant)
     before = wanted.before
     if isinstance(before, dict):
         before = before.get("configurable", before).get("checkpoint_id")
     place_of = (wanted.checkpoint or {}).get("checkpoint_id")
-    states: AsyncIterator[Any] = graph.aget_state_history(
-        _at(thread_id, place_of),
-        filter=clean(wanted.metadata) if wanted.metadata else None,
-        before=_at(thread_id, before) if before else None,
-        limit=wanted.limit,
-    )
-    return [state_of(each) async for each in states]
+    rows: list[dict[str, Any]] = []
+    taken = 0
+    while taken < MOST_BYTES and len(rows) <= wanted.limit:
+        step = min(STEP, wanted.limit + 1 - len(rows))
+        states: AsyncIterator[Any] = graph.aget_state_history(
+            _at(thread_id, place_of),
+            filter=clean(wanted.metadata) if wanted.metadata else None,
+            before=_at(thread_id, before) if before else None,
+            limit=step,
+        )
+        found = [state_of(each) async for each in states]
+        rows += found
+        if len(found) < step:
+            return Page(rows[: wanted.limit], len(rows) > wanted.limit)
+        taken += sum(len(dumps(each)) for each in found)
+        before = found[-1]["checkpoint_id"]
+    return Page(rows[: wanted.limit], more=True)
 
 
 def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:

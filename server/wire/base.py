@@ -1,11 +1,14 @@
 """What all bodies have in common, and the answers that belong to no resource."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from db.text import storable
 from graph.errors import ErrorClass
+from server.plain import dumps
+
+MOST_NOTED: Final = 16 * 2**10  # bytes
 
 
 def _as_it_is(text: str) -> str:
@@ -15,6 +18,21 @@ def _as_it_is(text: str) -> str:
 
 
 Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
+
+
+def small(noted: dict[str, Any]) -> dict[str, Any]:
+    """Return what a client notes as it likes, if it is small enough to be kept and listed.
+
+    Raises:
+        ValueError: it is longer than 16 KiB as JSON.
+    """
+    if len(dumps(noted).encode()) > MOST_NOTED:
+        raise ValueError(f"must have at most {MOST_NOTED // 2**10} KiB as JSON")
+    return noted
+
+
+Fields = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
+Small = Annotated[dict[str, Any], AfterValidator(small)]
 
 
 class Body(BaseModel):

@@ -11,7 +11,7 @@ from db.prompts import Agent
 from db.text import clean
 from server.events import StreamMode
 from server.intake import IfNotExists
-from server.wire.base import Body
+from server.wire.base import Body, Small
 from server.wire.requests import RequestBody
 
 Node = Literal["manager", "worker", "evaluator"]
@@ -48,7 +48,7 @@ def _everywhere(value: object) -> object:
 
 
 Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=20)]
-Nodes = Annotated[list[Node], BeforeValidator(_everywhere)]
+Nodes = Annotated[list[Node], BeforeValidator(_everywhere), Field(max_length=10)]
 
 
 def _request_schema() -> dict[str, Any]:
@@ -69,12 +69,10 @@ class RunCreate(BaseModel):
         description="The graph's input; null to go on with the thread",
         json_schema_extra={"anyOf": [_request_schema(), {"type": "null"}]},
     )
-    command: dict[str, Any] | None = Field(
-        None, description="Only `resume`: go on where it stopped"
-    )
+    command: Small | None = Field(None, description="Only `resume`: go on where it stopped")
     config: ConfigBody = Field(default_factory=ConfigBody, description="Settings of the run")
-    context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
-    metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever you like to note")
+    context: Small | None = Field(None, description="Not taken: leave it out")
+    metadata: Small = Field(default_factory=dict, description="Whatever you like to note")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
     checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from db.crons import Cron, OnRunCompleted, SortBy
 from server.assistants import named
 from server.schedules import next_date, zone
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, Fields, Small
 from server.wire.create import RunCreate
 
 
@@ -33,6 +33,7 @@ def _storable(moment: datetime | None) -> datetime | None:
 
 Schedule = Annotated[str, Field(max_length=200), AfterValidator(_coming)]
 Timezone = Annotated[str | None, Field(max_length=100), AfterValidator(_known)]
+Names = Fields | Annotated[str, Field(max_length=100)]
 Moment = Annotated[datetime | None, AfterValidator(_storable)]
 
 
@@ -66,16 +67,16 @@ class CronPatch(BaseModel):
     end_time: Moment = Field(None, description="Not after this; null: for ever")
     enabled: bool | None = Field(None, description="Whether it comes at all")
     on_run_completed: OnRunCompleted | None = Field(None, description="What becomes of the state")
-    metadata: dict[str, Any] | None = Field(None, description="Added to what is there")
+    metadata: Small | None = Field(None, description="Added to what is there")
     input: dict[str, Any] | None = Field(None, description="Another input")
-    config: dict[str, Any] | None = Field(None, description="Other settings")
-    context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
+    config: Small | None = Field(None, description="Other settings")
+    context: Small | None = Field(None, description="Not taken: leave it out")
     webhook: str | None = Field(None, max_length=2000, description="Another address to be told")
-    interrupt_before: list[str] | str | None = Field(None, description="Other nodes to stop before")
-    interrupt_after: list[str] | str | None = Field(None, description="Other nodes to stop after")
-    stream_mode: list[str] | str | None = Field(None, description="What is streamed")
+    interrupt_before: Names | None = Field(None, description="Other nodes to stop before")
+    interrupt_after: Names | None = Field(None, description="Other nodes to stop after")
+    stream_mode: Names | None = Field(None, description="What is streamed")
     stream_resumable: bool | None = Field(None, description="Whether who joins gets all of it")
-    durability: str | None = Field(None, description="When checkpoints are written")
+    durability: str | None = Field(None, max_length=100, description="When checkpoints are written")
 
     def upon(self, cron: Cron) -> CronCreate:
         """Return a cron as it is with this.
@@ -95,7 +96,7 @@ class CronCount(Body):
 
     assistant_id: str | None = Field(None, max_length=100, description="Of this graph")
     thread_id: UUID | None = Field(None, description="On this thread")
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    metadata: Small | None = Field(None, description="With this in their metadata")
     enabled: bool | None = Field(None, description="Those that come, or those that do not")
 
 
@@ -106,7 +107,7 @@ class CronSearch(CronCount):
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: Literal["asc", "desc"] | None = Field(None, description="desc by default")
-    select: list[str] | None = Field(None, description="Only these fields")
+    select: Fields | None = Field(None, description="Only these fields")
 
 
 class CronAnswer(Answer):

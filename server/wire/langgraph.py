@@ -1,7 +1,7 @@
 """What LangGraph's wire answers: assistants, threads, states, runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from db.threads import SortBy, Thread, ThreadStatus
 from server.assistants import Assistant, named
 from server.events import place
 from server.plain import loads
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, Fields, Small
 
 
 class AssistantAnswer(Answer):
@@ -48,19 +48,19 @@ class AssistantSearch(Body):
 
     graph_id: str | None = Field(None, max_length=100, description="Of this graph")
     name: str | None = Field(None, max_length=100, description="With this in their name")
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    metadata: Small | None = Field(None, description="With this in their metadata")
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: str | None = Field(None, description="Ignored: there are two")
-    sort_order: str | None = Field(None, description="Ignored")
-    select: list[str] | None = Field(None, description="Ignored: all fields are answered")
+    sort_by: str | None = Field(None, max_length=100, description="Ignored: there are two")
+    sort_order: str | None = Field(None, max_length=100, description="Ignored")
+    select: Fields | None = Field(None, description="Ignored: all fields are answered")
 
 
 class ThreadCreate(Body):
     """A thread to be created."""
 
     thread_id: UUID | None = Field(None, description="Its id; one is made if there is none")
-    metadata: dict[str, Any] | None = Field(None, description="Whatever you like to note")
+    metadata: Small | None = Field(None, description="Whatever you like to note")
     if_exists: str | None = Field(
         None, pattern="^(raise|do_nothing)$", description="If there is one of that id"
     )
@@ -69,29 +69,29 @@ class ThreadCreate(Body):
 class ThreadPatch(Body):
     """What is added to a thread's metadata."""
 
-    metadata: dict[str, Any] = Field(description="Added to what is there")
+    metadata: Small = Field(description="Added to what is there")
 
 
 class ThreadSearch(Body):
     """Which threads."""
 
     ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
-    values: dict[str, Any] | None = Field(None, description="With this in their state")
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    values: Small | None = Field(None, description="With this in their state")
     status: ThreadStatus | None = Field(None, description="In this status")
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
-    select: list[str] | None = Field(None, max_length=20, description="Only these fields")
-    extract: dict[str, str] | None = Field(None, description="Not taken: leave it out")
+    select: Fields | None = Field(None, description="Only these fields")
+    extract: Small | None = Field(None, description="Not taken: leave it out")
 
 
 class ThreadCount(Body):
     """Which threads to count."""
 
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
-    values: dict[str, Any] | None = Field(None, description="With this in their state")
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    values: Small | None = Field(None, description="With this in their state")
     status: ThreadStatus | None = Field(None, description="In this status")
 
 
@@ -129,14 +129,14 @@ class StateUpdate(Body):
 
     values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
-    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+    checkpoint: Small | None = Field(None, description="Where on the thread")
     checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
 
 
 class StateAt(Body):
     """Which state."""
 
-    checkpoint: dict[str, Any] = Field(description="Where on the thread")
+    checkpoint: Small = Field(description="Where on the thread")
     subgraphs: bool = Field(default=False, description="There are none")
 
 
@@ -144,9 +144,11 @@ class HistoryBody(Body):
     """Which states."""
 
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    before: dict[str, Any] | str | None = Field(None, description="Only older ones")
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
-    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+    before: Small | Annotated[str, Field(max_length=100)] | None = Field(
+        None, description="Only older ones"
+    )
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    checkpoint: Small | None = Field(None, description="Where on the thread")
 
 
 class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over `kwargs`

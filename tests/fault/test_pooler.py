@@ -6,14 +6,21 @@ import os
 import shutil
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import tuple_row
 
-from tests.support.processes import selfheal, started
+from db.checkpoints import PoolSaver
+from db.errors import SessionLostError
+from db.migrate import migrate
+from db.pool import Database, open_database
+from tests.support.databases import FOREIGN, PLAIN, STRICT
+from tests.support.processes import finished, selfheal, started
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 SAYS = r"serving on (http://\S+)"
@@ -30,6 +37,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 async def pooled(database_url: str, tmp_path: Path) -> AsyncIterator[str]:
+    """Start a PgBouncer in transaction mode; yield the database's address through it."""
+    async with pooling(database_url, tmp_path, "transaction") as url:
+        yield url
+
+
+@asynccontextmanager
+async def pooling(database_url: str, tmp_path: Path, mode: str) -> AsyncIterator[str]:
     """Start a PgBouncer; yield the database's address through it."""
     straight = conninfo_to_dict(database_url)
     with socket.socket() as free:
@@ -40,7 +54,7 @@ async def pooled(database_url: str, tmp_path: Path) -> AsyncIterator[str]:
         f"[databases]\n* = host={straight['host']} port={straight['port']}"
         f" user={straight['user']} password={straight['password']}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
-        f"pool_mode = transaction\ndefault_pool_size = {CONNECTIONS}\nmax_client_conn = 200\n"
+        f"pool_mode = {mode}\ndefault_pool_size = {CONNECTIONS}\nmax_client_conn = 200\n"
         "unix_socket_dir =\n"
     )
     settings.chmod(0o644)
@@ -52,6 +66,7 @@ async def pooled(database_url: str, tmp_path: Path) -> AsyncIterator[str]:
         yield make_conninfo(database_url, host="127.0.0.1", port=port, require_auth="none")
 
 
+@pytest.mark.parametrize("database_kind", [PLAIN, STRICT], ids=["plain", "serializable"])
 async def test_runs_and_streams_share_few_connections(
     pooled: str, database_url: str, service_env: dict[str, str]
 ) -> None:
@@ -70,6 +85,78 @@ async def test_runs_and_streams_share_few_connections(
     assert events[-1] == "end"
     assert await ended(database_url) == {("success", "ok"): 13}
     assert await states(database_url, thread) > 0
+
+
+@pytest.mark.parametrize("database_kind", [STRICT, FOREIGN], ids=lambda kind: kind.name)
+async def test_what_statements_rely_on_is_theirs_in_whichever_session(
+    pooled: str, database_url: str
+) -> None:
+    """In a transaction, alone, and as LangGraph's saver and several clients at once use them."""
+    found = set()
+    async with open_database(pooled, direct_url=database_url, size=2 * CONNECTIONS) as database:
+
+        async def one(number: int) -> None:
+            async with database.connection() as connection:
+                cursor = connection.cursor(row_factory=tuple_row)
+                found.add(await (await cursor.execute(SETTINGS)).fetchone())
+                await asyncio.sleep(0.01 * (number % 3))
+                async with connection.transaction():
+                    await cursor.execute(SETTINGS)
+                    found.add(await cursor.fetchone())
+            for pipeline in (False, True):
+                async with PoolSaver(database.pool)._cursor(pipeline=pipeline) as saving:
+                    await saving.execute(SETTINGS)
+                    row = await saving.fetchone()
+                    assert row is not None
+                    found.add(tuple(row.values()))
+
+        await asyncio.gather(*map(one, range(4 * CONNECTIONS)))
+    assert found == {("read committed", "ISO, MDY", "UTC", "UTF8")}
+
+
+SETTINGS = (
+    "SELECT current_setting('transaction_isolation') AS a, current_setting('datestyle') AS b,"
+    " current_setting('timezone') AS c, current_setting('client_encoding') AS d"
+)
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("runs", "list")])
+async def test_without_the_servers_own_address_it_says_what_is_missing(
+    pooled: str, service_env: dict[str, str], command: tuple[str, ...]
+) -> None:
+    env = {**service_env, "DATABASE_URL": pooled}
+    code, out, error = await finished(*selfheal(*command), env=env)
+    assert (code, out) == (2, "")
+    assert error.count("\n") == 1
+    assert "set SELFHEAL_DIRECT_DATABASE_URL to the server's own address" in error
+
+
+async def test_a_pooler_is_not_the_servers_own_address(
+    pooled: str, service_env: dict[str, str]
+) -> None:
+    env = {**service_env, "DATABASE_URL": pooled, "SELFHEAL_DIRECT_DATABASE_URL": pooled}
+    code, _, error = await finished(*selfheal("migrate"), env=env)
+    assert code == 2
+    assert "SELFHEAL_DIRECT_DATABASE_URL" in error
+
+
+async def test_a_pooler_that_lends_whole_sessions_needs_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with pooling(database_url, tmp_path, "session") as url:
+        async with open_database(url, size=2) as database:
+            assert await migrate(database) == []
+
+
+@pytest.mark.parametrize("state", ["42P05", "26000"])
+async def test_a_session_that_is_lost_later_is_said_too(database: Database, state: str) -> None:
+    async def lose() -> None:
+        async with database.connection() as connection:
+            raised = f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '{state}'; END $$"
+            await connection.execute(raised.encode())
+
+    with pytest.raises(SessionLostError, match="SELFHEAL_DIRECT_DATABASE_URL"):
+        await lose()
 
 
 async def many(one: str, two: str) -> None:

@@ -160,7 +160,10 @@ async def listen(group: Fleet) -> tuple[list[int], list[str]]:
     member = group.members[0]
     body = {**ASK, "stream_mode": ["updates"]}
     async with httpx.AsyncClient(base_url=member.url, timeout=30) as client:
-        thread = (await client.post("/threads", json={})).json()["thread_id"]
+        while (made := await client.post("/threads", json={})).status_code != 200:
+            assert made.status_code == 503, made.text  # Postgres died before
+            await asyncio.sleep(0.1)
+        thread = made.json()["thread_id"]
         await asyncio.sleep(1.5)
         begin: dict[str, Any] = {"method": "POST", "url": f"/threads/{thread}/runs/stream"}
         while "event: end" not in lines:

@@ -116,6 +116,7 @@ async def test_one_claim_at_a_time(serve: Any, database: Database) -> None:
     assert (second.attempt, second.token != first.token) == (2, True)
 
 
+@pytest.mark.every_database
 async def test_every_write_of_one_who_was_taken_over_is_refused(
     serve: Any, database: Database
 ) -> None:
@@ -158,6 +159,7 @@ async def tables(database: Database) -> dict[str, int]:
     return found
 
 
+@pytest.mark.every_database
 async def test_a_frozen_process_that_comes_back_changes_nothing(
     serve: Any, database: Database
 ) -> None:
@@ -189,6 +191,7 @@ async def test_killed_before_its_first_checkpoint_it_begins_anew(
     assert (run.outcome, run.attempt, len(server.asked)) == ("ok", 2, 3)
 
 
+@pytest.mark.every_database
 async def test_killed_before_its_result_it_is_not_run_again(serve: Any, database: Database) -> None:
     service, server = await serve(agent_reply(ADD))
     run_id = await accepted(service)
@@ -252,6 +255,7 @@ async def test_a_run_that_kills_its_process_each_time_ends_some_day(
     assert not server.asked
 
 
+@pytest.mark.every_database
 async def test_the_reaper_sends_somebody_to_what_was_forsaken(
     serve: Any, database: Database
 ) -> None:
@@ -288,6 +292,7 @@ async def jobs(database: Database) -> int:
         return int(((await cursor.fetchone()) or {})["n"])
 
 
+@pytest.mark.every_database
 async def test_runs_of_a_thread_come_one_after_another(serve: Any, database: Database) -> None:
     service, _ = await serve(agent_reply(ADD))
     thread = uuid4()
@@ -301,6 +306,7 @@ async def test_runs_of_a_thread_come_one_after_another(serve: Any, database: Dat
     assert (await row(service, second)).outcome == "ok"
 
 
+@pytest.mark.every_database
 async def test_what_becomes_of_a_busy_thread(serve: Any, database: Database) -> None:
     service, _ = await serve(agent_reply(ADD))
     thread = uuid4()
@@ -326,7 +332,7 @@ async def test_a_run_under_way_is_cancelled_at_once(
     run_id = await accepted(service, thread)
     executing = asyncio.create_task(service.service.runner.execute(run_id))
     await asyncio.wait_for(gate.asked.wait(), 20)
-    await service.service.intake.cancel(await row(service, run_id), action)
+    await service.service.intake.cancel(run_id, action)
     await asyncio.wait_for(executing, 5)
     assert await service.service.follower.end_of(run_id) is None or action == "interrupt"
     counted = await tables(database)
@@ -340,6 +346,7 @@ async def test_a_run_under_way_is_cancelled_at_once(
     gate.open.set()
 
 
+@pytest.mark.every_database
 async def test_the_same_key_is_the_same_run(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
     asked = {"idempotency_key": "k", "body_sha256": "a"}
@@ -362,6 +369,7 @@ async def test_no_more_than_so_many_wait(serve: Any) -> None:
     await accepted(service)
 
 
+@pytest.mark.every_database
 async def test_what_was_streamed_is_kept_in_order_and_told_from_any_point(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
     run_id = await accepted(service)
@@ -422,7 +430,7 @@ async def test_a_run_that_was_handed_back_is_cancelled_too(
     claim = await claimed(database, run_id)
     async with database.connection() as connection:
         assert await claims.hand_back(connection, claim)
-    await service.service.intake.cancel(await row(service, run_id), action)
+    await service.service.intake.cancel(run_id, action)
     await service.service.runner.execute(run_id)
     if action == "interrupt":
         assert (await row(service, run_id)).status == "interrupted"

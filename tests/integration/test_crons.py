@@ -71,6 +71,7 @@ def repeater(service: Service) -> Repeater:
     return Repeater(service.database, service.intake)
 
 
+@pytest.mark.every_database
 async def test_several_that_look_at_once_take_one_run_in(service: Service) -> None:
     cron = await plan(service, metadata={"team": "x"})
     await asyncio.gather(*(repeater(service).look() for _ in range(5)))
@@ -104,6 +105,7 @@ async def test_dates_that_nobody_was_there_for_bring_one_run(service: Service) -
     assert len(await runs_of(service, cron)) == 1
 
 
+@pytest.mark.every_database
 async def test_each_date_brings_its_own(service: Service) -> None:
     cron = await plan(service)
     for date in range(1, 4):
@@ -126,6 +128,7 @@ async def test_what_is_off_or_over_does_not_come(service: Service) -> None:
     assert (await kept(service, last)).next_run_at is None
 
 
+@pytest.mark.every_database
 async def test_it_comes_on_the_word_of_a_key_that_holds(service: Service) -> None:
     async with service.database.connection() as connection:
         made = [await keys.create(connection, tenant="t", scopes=("runs:write",)) for _ in "abc"]
@@ -195,6 +198,7 @@ async def test_when_the_queue_is_full_it_waits_and_comes(service: Service) -> No
     assert await taken_in() == [1] * 8
 
 
+@pytest.mark.every_database
 async def test_crons_are_found_by_what_they_are(service: Service) -> None:
     hourly = await plan(service, schedule="0 * * * *", metadata={"kind": "hourly"})
     daily = await plan(service, schedule="@daily", enabled=False, metadata={"kind": "daily"})
@@ -202,8 +206,8 @@ async def test_crons_are_found_by_what_they_are(service: Service) -> None:
 
     async def found(order: dict[str, Any] | None = None, **more: Any) -> list[UUID]:
         wanted = Wanted(**{"tenant": "local", "metadata": {}, **more})
-        async with service.database.connection() as connection:
-            listed = await crons.search(connection, wanted, **(order or {}))
+        async with service.database.transaction() as connection:
+            listed = (await crons.search(connection, wanted, **(order or {}))).rows
             assert await crons.count(connection, wanted) == len(listed)
         return [each.id for each in listed]
 

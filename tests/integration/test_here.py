@@ -20,6 +20,8 @@ from server.intake import Asked
 from server.service import Service, executing, serving_from
 from server.tape import Tape
 
+pytestmark = pytest.mark.every_database
+
 SLOTS = 2
 
 

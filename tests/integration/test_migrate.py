@@ -9,6 +9,7 @@ from db.migrate import Migration, migrate, migrations
 from db.pool import Database, open_database
 
 
+@pytest.mark.every_database
 async def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     async with (
         open_database(empty_url, size=2) as one,
@@ -28,6 +29,7 @@ async def from_the_future(database: Database, name: str) -> None:
         )
 
 
+@pytest.mark.every_database
 async def test_a_newer_schema_is_shared(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with open_database(empty_url, size=2) as database:
         await migrate(database)

@@ -11,6 +11,8 @@ from db.pool import Connection, Database
 from db.prompts import Release
 from graph.seed import first_prompts
 
+pytestmark = pytest.mark.every_database
+
 NASTY = "Braces {request} {{x}} %s %(a)s $1 \\ 'quotes' ; DROP TABLE prompts; -- ünïcode 🐍"
 
 

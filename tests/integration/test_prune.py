@@ -48,6 +48,7 @@ async def count(clinic: Clinic, table: str, where: str) -> int:
     return int(row["n"])
 
 
+@pytest.mark.every_database
 async def test_a_quiet_thread_keeps_its_newest_state_alone_and_goes_on(clinic: Clinic) -> None:
     quiet, fresh = uuid4(), uuid4()
     await on_thread(clinic, quiet, OLD)
@@ -77,6 +78,7 @@ async def test_a_thread_with_a_run_under_way_is_left_alone(clinic: Clinic) -> No
     assert (await pruned(clinic))["thread states"] == 0
 
 
+@pytest.mark.every_database
 async def test_old_runs_go_but_for_those_that_people_marked(clinic: Clinic) -> None:
     made = [await on_thread(clinic, uuid4(), ANCIENT) for _ in range(4)]
     kept = await on_thread(clinic, uuid4(), OLD)
@@ -88,6 +90,7 @@ async def test_old_runs_go_but_for_those_that_people_marked(clinic: Clinic) -> N
     assert await count(clinic, "evaluations", "true") == 2
 
 
+@pytest.mark.every_database
 async def test_what_ended_runs_streamed_goes_first(clinic: Clinic) -> None:
     old = await on_thread(clinic, uuid4(), OLD)
     fresh = await on_thread(clinic, uuid4(), "1 hour")
@@ -116,6 +119,7 @@ async def test_a_closed_healing_needs_no_states(
     assert await count(clinic, "checkpoints", f"thread_id = '{healing}'") == left
 
 
+@pytest.mark.every_database
 async def test_one_process_has_the_turn_of_an_hour(database: Database) -> None:
     async with database.connection() as connection:
         took = [await pruning.take_turn(connection) for _ in range(3)]

@@ -1,10 +1,14 @@
 """The queue's worker, on a real Postgres."""
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
+
+import pytest
 
 from db.pool import Database
 from server.queue import open_queue
+
+pytestmark = pytest.mark.every_database
 
 
 async def test_it_stops_when_told_even_if_it_cannot_say_so(database: Database) -> None:
@@ -28,3 +32,21 @@ async def registered(database: Database) -> None:
                 if await cursor.fetchone():
                     return
             await asyncio.sleep(0.05)
+
+
+async def test_a_run_that_has_a_job_already_is_known_in_any_language(database: Database) -> None:
+    """procrastinate reads what a server says in English; one may speak another language."""
+    async with open_queue(database.url) as queue:
+        async with database.connection() as connection:
+            await connection.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE unique_violation USING"
+                " CONSTRAINT = 'procrastinate_jobs_queueing_lock_idx_v1', DETAIL ="
+                " 'Schlüssel »(queueing_lock)=(' || NEW.queueing_lock || ')« existiert bereits.';"
+                " END $$"
+            )
+            await connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON procrastinate_jobs"
+                " FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        await database.run(lambda connection: queue.send(connection, uuid4()))

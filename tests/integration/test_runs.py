@@ -9,6 +9,8 @@ from db.errors import NotFoundError
 from db.pool import Database
 from db.runs import Finish
 
+pytestmark = pytest.mark.every_database
+
 EVALUATION = {
     "score": 0.5,
     "rule_score": 0.6,

@@ -24,6 +24,7 @@ from server.agent_run import Ended
 from server.here import Here
 from server.intake import Asked, Intake
 from server.queue import Queue, open_queue
+from server.quota import Quota
 from server.recording import record, undo
 from server.webhooks.delivery import Deliverer
 from server.webhooks.policy import Policy
@@ -161,14 +162,15 @@ async def test_a_run_that_nobody_began_is_told_when_it_is_cancelled_and_not_when
     database: Database, queue: Queue, deliverer: Deliverer
 ) -> None:
     nowhere = Here(cast("Any", None), lends=False)
-    intake = Intake(database, queue, nowhere, 1000, Policy(configured=True, allow_private=True))
+    webhooks = Policy(configured=True, allow_private=True)
+    intake = Intake(database, queue, nowhere, 1000, webhooks, Quota(database, 0))
     async with receiving() as receiver:
         orders = [ordered(receiver.url) for _ in range(2)]
         await intake.accept(*(Asked(each, on_thread=False) for each in orders))
         for order, action in zip(orders, ("interrupt", "rollback"), strict=True):
             async with database.connection() as connection:
                 run = await runs.get(connection, order.id)
-            await intake.cancel(run, action)  # type: ignore[arg-type]
+            await intake.cancel(run.id, action)  # type: ignore[arg-type]
         await undo(database, queue, await claimed(database, ordered(receiver.url)))
         await look(deliverer)
         (got,) = receiver.got
@@ -391,6 +393,7 @@ async def hanging() -> AsyncIterator[Any]:
         answer.set()
 
 
+@pytest.mark.every_database
 async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_nothing(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
@@ -414,6 +417,7 @@ async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_not
     assert await standing(database, run_id) == ("dead", 2, "answered 410")
 
 
+@pytest.mark.every_database
 async def test_many_processes_tell_each_run_once(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
