@@ -24,20 +24,20 @@ from server.binding import is_loopback
 logger = logging.getLogger(__name__)
 
 _ADDRESS: Final = "GOOGLE_GEMINI_BASE_URL"
-_NO_KEY: Final = "none"  # Google's client wants one, whatever it calls
+_NO_KEY: Final = "-"  # Google's client wants one, whatever it calls
 _LONGEST: Final = 2048
 # Each says what to call, or is a secret that no other address may get to see.
-_OWN: Final = {"google_api_key", "judge_api_key", "model"}
+_OWN: Final = {"google_api_key", "google_gemini_base_url", "judge_api_key", "model"}
 
 
 @contextmanager
-def publish_model_address(data_dir: Path) -> Iterator[None]:
+def publish_model_address(settings: Settings) -> Iterator[None]:
     """Record where this process reaches its model, as long as the body lasts."""
-    address = os.environ.get(_ADDRESS, "")
+    address = settings.google_gemini_base_url
     with ExitStack() as stack:
-        if _is_local(address):
+        if address and _is_local(address):
             try:
-                stack.enter_context(_recorded(data_dir, address))
+                stack.enter_context(_recorded(settings.data_dir, address))
             except OSError as error:
                 logger.warning("commands beside will not find the model: %s", error.strerror)
         yield
@@ -52,7 +52,7 @@ def read_settings_beside_service() -> Settings:
         SettingsError: a value cannot be used.
     """
     settings = read_settings()
-    if _OWN & settings.model_fields_set or os.environ.get(_ADDRESS):
+    if _OWN & settings.model_fields_set:
         return settings
     if (address := _find(settings.data_dir)) is None:
         return settings

@@ -126,7 +126,7 @@ async def _serve(
         click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
-    with publish_model_address(settings.data_dir):
+    with publish_model_address(settings):
         await serve_until_told(app, listener, announce)
 
 

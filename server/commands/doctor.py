@@ -13,7 +13,7 @@ from graph.context import ModelChoice, every_model, open_model
 from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.sandbox.select import survey
-from graph.settings import Settings, SettingsError
+from graph.settings import Settings, SettingsError, read_settings
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
@@ -42,7 +42,7 @@ async def doctor(as_json: bool) -> None:
 
     Of secrets it says that they are set, of a database's address where it leads.
     """
-    found = [each async for each in _examine(read_settings_beside_service())]
+    found = [each async for each in _examine()]
     if as_json:
         print_json(found)
     else:
@@ -60,9 +60,10 @@ def _line(each: Diagnosis) -> str:
     return f"{mark}  {each.name}: {each.detail}{mend}"
 
 
-async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
-    for variable, value, source in in_force(settings):
+async def _examine() -> AsyncIterator[Diagnosis]:
+    for variable, value, source in in_force(read_settings()):
         yield Diagnosis(variable, True, value, needed=False, source=source)
+    settings = read_settings_beside_service()
     yield await _checked("database", _database(settings))
     chosen = every_model(settings)
     checks = (_checked(_use(each), _model(settings, each)) for each in chosen)

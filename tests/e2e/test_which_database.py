@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.support.commands import commands
+from tests.support.command_line import commands_by_name
 from tests.support.processes import clean_environment, finished, selfheal, started
 
 # A command that is not named here makes no database and only reads. Add one of another kind here.
@@ -41,7 +41,7 @@ async def run(command: tuple[str, ...], env: dict[str, str]) -> tuple[int, str, 
 
 async def all_of(names: set[str], env: dict[str, str]) -> dict[str, tuple[int, str, str]]:
     """Run commands, two at once; return how each ended."""
-    places, known = asyncio.Semaphore(2), commands()
+    places, known = asyncio.Semaphore(2), commands_by_name()
 
     async def one(name: str) -> tuple[int, str, str]:
         async with places:
@@ -52,14 +52,14 @@ async def all_of(names: set[str], env: dict[str, str]) -> dict[str, tuple[int, s
 
 
 def test_the_lists_name_commands_that_there_are() -> None:
-    assert commands().keys() >= WRITE
+    assert commands_by_name().keys() >= WRITE
 
 
 async def test_a_command_in_another_home_makes_no_cluster_and_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere/selfheal"
     env = clean_environment(HOME=str(tmp_path), XDG_DATA_HOME=str(folder.parent))
     env["GOOGLE_API_KEY"] = "not used"
-    ended = await all_of(commands().keys() - MAKE_A_DATABASE - {"doctor"}, env)
+    ended = await all_of(commands_by_name().keys() - MAKE_A_DATABASE - {"doctor"}, env)
     wrong = {
         name: (code, out, err)
         for name, (code, out, err) in ended.items()
@@ -77,7 +77,9 @@ async def test_a_reading_command_leaves_an_empty_database_empty(
     service_env: dict[str, str], empty_url: str
 ) -> None:
     where = f"database {conninfo_to_dict(empty_url)['dbname']} on 127.0.0.1:"
-    ended = await all_of(commands().keys() - WRITE, service_env | {"DATABASE_URL": empty_url})
+    ended = await all_of(
+        commands_by_name().keys() - WRITE, service_env | {"DATABASE_URL": empty_url}
+    )
     code, out, _ = ended.pop("doctor")
     assert (code, where in out, "no schema yet" in out) == (0, True, True)
     wrong = {
@@ -113,7 +115,7 @@ async def test_what_finds_nothing_names_the_database_without_its_password(
     known = conninfo_to_dict(database_url)
     where = f"database {known['dbname']} on 127.0.0.1:{known['port']}"
     ended = await all_of(
-        commands().keys() - {"demo", "serve", "doctor", "golden check"}, service_env
+        commands_by_name().keys() - {"demo", "serve", "doctor", "golden check"}, service_env
     )
     found_nothing = {
         name: err
@@ -129,8 +131,6 @@ async def test_what_finds_nothing_names_the_database_without_its_password(
         "healings show",
         "golden remove",
         "keys revoke",
-        "prompts activate",
-        "prompts diff",
         "prompts rollback",
         "runs list",
         "runs show",

@@ -12,17 +12,33 @@ _ANY_ID = str(UUID(int=0))
 _OPTIONS = {"serve": ("--port", "0", "--metrics-port", "0")}
 
 
-def commands(group: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands() -> Iterator[tuple[str, ...]]:
     """Yield the words of each command, its arguments filled in."""
-    if isinstance(group, click.Group):
-        context = click.Context(group)
-        for name in group.list_commands(context):
-            found = group.get_command(context, name)
+    yield from commands_by_name().values()
+
+
+def commands_by_name() -> dict[str, tuple[str, ...]]:
+    """Return the words of each command under its name, such as `healings show`."""
+    return {" ".join(path): (*path, *given) for path, given in _leaves(root, ())}
+
+
+def _leaves(
+    command: click.Command, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the path of each command below, and the arguments that it is given."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
             assert found is not None
-            yield from commands(found, (*path, name))
+            yield from _leaves(found, (*path, name))
     else:
-        given = (_value(each) for each in group.params if isinstance(each, click.Argument))
-        yield (*path, *given, *_OPTIONS.get(path[-1], ()))
+        given = (
+            _value(each)
+            for each in command.params
+            if isinstance(each, click.Argument) and each.required
+        )
+        yield path, (*given, *_OPTIONS.get(path[-1], ()))
 
 
 def _value(argument: click.Argument) -> str:

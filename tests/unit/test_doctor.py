@@ -5,15 +5,15 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from server.commands.doctor import doctor
+from server.cli.service import doctor
 from server.commands.failures import Refused
 
 
 @pytest.mark.parametrize(
     ("broken", "names"),
     [
-        (("open_data", "open_model", "survey"), {"database", "model", "sandbox"}),
-        (("open_data",), {"database"}),
+        (("open_for_reading", "open_model", "survey"), {"database", "model", "sandbox"}),
+        (("open_for_reading",), {"database"}),
     ],
 )
 def test_a_check_that_breaks_is_a_finding_and_ends_no_other(
@@ -24,7 +24,7 @@ def test_a_check_that_breaks_is_a_finding_and_ends_no_other(
 
     for function in broken:
         monkeypatch.setattr(f"server.commands.doctor.{function}", breaks)
-    result = CliRunner().invoke(doctor, ["--json"])
+    result = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
     assert isinstance(result.exception, Refused)
     assert "password" not in result.output
     found = {each["name"]: each["detail"] for each in json.loads(result.stdout)}
