@@ -2,7 +2,7 @@
 
 import socket
 
-_BACKLOG = 2048  # callers who wait, as many as uvicorn lets
+_BACKLOG = 2048  # callers who wait until something serves them
 
 
 class CannotListenError(Exception):

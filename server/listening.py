@@ -10,8 +10,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.binding import listen
+from server.connections import BACKLOG, LimitedConnection
 
 _DRAIN_SECONDS = 15
+_FEW = 64  # connections of what serves this machine, or a scraper
 
 
 class _Server(uvicorn.Server):
@@ -32,7 +34,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_told(
-    app: FastAPI, listener: socket.socket, announce: Callable[[], None]
+    app: FastAPI, listener: socket.socket, announce: Callable[[], None], connections: int
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP, give the last callers their answers, and return.
 
@@ -41,8 +43,9 @@ async def serve_until_told(
 
     Args:
         announce: told when it can be told to stop: whoever hears of it may do so at once.
+        connections: how many may be open at once.
     """
-    server = _server(app)
+    server = _server(app, connections)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A closed terminal ends us too, unless we were started under nohup.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
@@ -62,7 +65,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def beside(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
     """Serve beside the body."""
-    server = _server(app)
+    server = _server(app, _FEW)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield
@@ -71,10 +74,14 @@ async def beside(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         await running
 
 
-def _server(app: FastAPI) -> _Server:
+def _server(app: FastAPI, connections: int) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            # h11 alone, whatever else is installed: it bounds the head of a request.
+            http=LimitedConnection.at_most(connections),
+            ws="none",  # an upgraded connection would be out of the protocol's hands
+            backlog=BACKLOG,
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -20,6 +20,7 @@ from server.app import (
 from server.binding import listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
+from server.connections import allowed_connections
 from server.listening import serve_until_told
 from server.logs import log_to_stderr
 from server.loopback import is_loopback
@@ -59,6 +60,7 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
     """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
     settings = read_settings()
     log_to_stderr(settings)
+    connections = allowed_connections(settings.max_concurrency + settings.heal_concurrency)
     port = _PORTS[role] if port is None else port
     if metrics_port is None:
         metrics_port = _metrics_port(port)
@@ -66,11 +68,11 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
         if role in ("worker", "evaluator") and settings.role_key is None:
             _only_loopback(host, "set SELFHEAL_ROLE_KEY")
         if role == "evaluator":
-            await _serve_evaluator(settings, listener, metrics)
+            await _serve_evaluator(settings, listener, metrics, connections)
         elif role == "worker":
-            await _serve_worker(settings, listener, metrics)
+            await _serve_worker(settings, listener, metrics, connections)
         else:
-            await _serve_agent(settings, role, host, listener, metrics)
+            await _serve_agent(settings, role, host, listener, metrics, connections)
 
 
 def _metrics_port(port: int) -> int:
@@ -79,7 +81,12 @@ def _metrics_port(port: int) -> int:
 
 
 async def _serve_agent(
-    settings: Settings, role: str, host: str, listener: socket.socket, metrics: socket.socket
+    settings: Settings,
+    role: str,
+    host: str,
+    listener: socket.socket,
+    metrics: socket.socket,
+    connections: int,
 ) -> None:
     every = settings.optimize_every_seconds if role == "all" else 0
     async with open_service(settings, alone=role == "all") as service:
@@ -97,11 +104,11 @@ async def _serve_agent(
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
-            await _serve(app, listener, metrics, what, guarded=guarded)
+            await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_worker(
-    settings: Settings, listener: socket.socket, metrics: socket.socket
+    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_model(settings)
     async with (
@@ -113,18 +120,18 @@ async def _serve_worker(
         guarded = settings.role_key is not None
         writing = Writing(database, model, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
-        await _serve(app, listener, metrics, what, guarded=guarded)
+        await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_evaluator(
-    settings: Settings, listener: socket.socket, metrics: socket.socket
+    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_judge(settings)
     async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
-        await _serve(app, listener, metrics, what, guarded=guarded)
+        await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _guarded(settings: Settings, database: Database, host: str) -> bool:
@@ -143,14 +150,20 @@ async def _guarded(settings: Settings, database: Database, host: str) -> bool:
 
 
 async def _serve(
-    app: FastAPI, listener: socket.socket, metrics: socket.socket, what: str, *, guarded: bool
+    app: FastAPI,
+    listener: socket.socket,
+    metrics: socket.socket,
+    what: str,
+    connections: int,
+    *,
+    guarded: bool,
 ) -> None:
     def announce() -> None:
         who = "callers need a key" if guarded else "without keys: this machine only"
         click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
-    await serve_until_told(app, listener, announce)
+    await serve_until_told(app, listener, announce, connections)
 
 
 def _address(listener: socket.socket) -> str:
