@@ -23,6 +23,7 @@ from server.events import place
 from server.routes.given import GivenConnection, GivenService
 from server.routes.strict import StrictRoute
 from server.service import Service
+from server.wire.base import place_of
 from server.wire.langgraph import (
     HistoryBody,
     StateAt,
@@ -70,7 +71,7 @@ async def search_threads(
         offset=body.offset,
     )
     shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found]
-    if body.select:
+    if body.select is not None:
         return [{key: each[key] for key in each if key in body.select} for each in shown]
     return shown
 
@@ -141,7 +142,7 @@ async def get_state_at(
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.get("checkpoint_id"))))
+    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.checkpoint_id)))
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}", responses=documented(*_READING))
@@ -163,7 +164,7 @@ async def update_state(
 ) -> dict[str, Any]:
     """Add to a thread's state what a run's input may hold; the rest is the nodes' alone."""
     values = input_fields(body)
-    wanted = body.checkpoint_id or (body.checkpoint or {}).get("checkpoint_id")
+    wanted = place_of(body.checkpoint_id, body.checkpoint)
     async with service.database.transaction() as connection:
         await threads.lock(connection, thread_id, caller.tenant)
         if await claims.live(connection, thread_id):
@@ -182,7 +183,9 @@ async def get_history(
     caller: Reader,
     service: GivenService,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 10,
-    before: Annotated[str | None, Query(max_length=100, description="Only older ones")] = None,
+    before: Annotated[
+        str | None, Query(min_length=1, max_length=100, description="Only older ones")
+    ] = None,
 ) -> list[dict[str, Any]]:
     """List a thread's states, newest first."""
     return await _history(
@@ -202,24 +205,21 @@ async def _history(
     service: Service, thread_id: UUID, tenant: str, wanted: HistoryBody
 ) -> list[dict[str, Any]]:
     graph = await _graph(service, thread_id, tenant)
-    before = wanted.before
-    if isinstance(before, dict):
-        before = before.get("configurable", before).get("checkpoint_id")
-    place_of = (wanted.checkpoint or {}).get("checkpoint_id")
+    before = wanted.older_than()
     states: AsyncIterator[Any] = graph.aget_state_history(
-        _at(thread_id, place_of),
+        _at(thread_id, wanted.checkpoint.checkpoint_id if wanted.checkpoint else None),
         filter=clean(wanted.metadata) if wanted.metadata else None,
-        before=_at(thread_id, before) if before else None,
+        before=None if before is None else _at(thread_id, before),
         limit=wanted.limit,
     )
     return [state_of(each) async for each in states]
 
 
-def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:
+def _at(thread_id: UUID, checkpoint_id: str | None = None) -> RunnableConfig:
     """Return where a state is looked for: the thread's newest, unless one is named."""
     found = {"thread_id": str(thread_id), "checkpoint_ns": ""}
-    if checkpoint_id:
-        found["checkpoint_id"] = storable(str(checkpoint_id))
+    if checkpoint_id is not None:
+        found["checkpoint_id"] = storable(checkpoint_id)
     return RunnableConfig(configurable=found)
 
 

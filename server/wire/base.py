@@ -17,10 +17,26 @@ def _as_it_is(text: str) -> str:
 Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
 
 
+CheckpointId = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class Body(BaseModel):
     """What a client sends: a misspelt field is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class CheckpointBody(BaseModel):
+    """A place in a thread's history. Other fields of LangGraph's checkpoints are ignored."""
+
+    checkpoint_id: CheckpointId | None = Field(None, description="The checkpoint")
+
+
+def place_of(checkpoint_id: str | None, checkpoint: CheckpointBody | None) -> str | None:
+    """Return the checkpoint that a body names, in either of the two ways; None if in neither."""
+    if checkpoint_id is not None or checkpoint is None:
+        return checkpoint_id
+    return checkpoint.checkpoint_id
 
 
 class Answer(BaseModel):

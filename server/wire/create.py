@@ -11,7 +11,7 @@ from db.prompts import Agent
 from db.text import clean
 from server.events import StreamMode
 from server.intake import IfNotExists
-from server.wire.base import Body
+from server.wire.base import Body, CheckpointBody, CheckpointId, place_of
 from server.wire.requests import RequestBody
 
 Node = Literal["manager", "worker", "evaluator"]
@@ -22,12 +22,6 @@ class HealInput(Body):
 
     agent: Agent | None = Field(None, description="Whose prompt; null: whichever is to blame")
     force: bool = Field(default=False, description="Even if there are too few failures")
-
-
-class CheckpointBody(BaseModel):
-    """A place in a thread's history."""
-
-    checkpoint_id: str | None = Field(None, max_length=100, description="The checkpoint")
 
 
 class ConfigBody(BaseModel):
@@ -76,7 +70,7 @@ class RunCreate(BaseModel):
     context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever you like to note")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
-    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+    checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")
     stream_resumable: bool = Field(
         default=False,
@@ -131,7 +125,7 @@ class RunCreate(BaseModel):
 
     def place(self) -> str | None:
         """Return the checkpoint to begin at."""
-        return self.checkpoint_id or (self.checkpoint.checkpoint_id if self.checkpoint else None)
+        return place_of(self.checkpoint_id, self.checkpoint)
 
 
 def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any] | None:

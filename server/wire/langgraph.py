@@ -12,7 +12,7 @@ from db.threads import SortBy, Thread, ThreadStatus
 from server.assistants import Assistant, named
 from server.events import place
 from server.plain import loads
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, CheckpointBody, CheckpointId, place_of
 
 
 class AssistantAnswer(Answer):
@@ -129,24 +129,36 @@ class StateUpdate(Body):
 
     values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
-    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
-    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
+    checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
 
 
 class StateAt(Body):
     """Which state."""
 
-    checkpoint: dict[str, Any] = Field(description="Where on the thread")
+    checkpoint: CheckpointBody = Field(description="Where on the thread")
     subgraphs: bool = Field(default=False, description="There are none")
+
+
+class ConfiguredCheckpoint(CheckpointBody):
+    """A place in a thread's history, as itself or within the config of LangChain."""
+
+    configurable: CheckpointBody | None = Field(None, description="Where it is in a config")
 
 
 class HistoryBody(Body):
     """Which states."""
 
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    before: dict[str, Any] | str | None = Field(None, description="Only older ones")
+    before: ConfiguredCheckpoint | CheckpointId | None = Field(None, description="Only older ones")
     metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
-    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
+
+    def older_than(self) -> str | None:
+        """Return the checkpoint that all are older than; None if any may be answered."""
+        if isinstance(self.before, ConfiguredCheckpoint):
+            return place_of(self.before.checkpoint_id, self.before.configurable)
+        return self.before
 
 
 class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over `kwargs`
