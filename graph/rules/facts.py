@@ -1,5 +1,6 @@
 """What is known for a fact: all rules together, their score, and whether they forbid a pass."""
 
+import asyncio
 from dataclasses import dataclass
 
 from graph.rules.comparing import asked
@@ -53,8 +54,17 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     if read_off[0].veto:
         unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
         return Facts(read_off, unrun)
-    calls = tuple(dict.fromkeys(map(asked, plan["examples"])))
+    # Parsing examples and comparing what a program returned can take a while: not in the loop.
+    calls = await asyncio.to_thread(_calls, plan)
     execution = await sandbox.run(Program(code, calls))
     linted = await lint(code)
-    observed = observe(Subject(plan, execution))
+    observed = await asyncio.to_thread(_observed, Subject(plan, execution))
     return Facts((*read_off, *observed, *([linted] if linted else [])), execution)
+
+
+def _calls(plan: Plan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(asked, plan["examples"])))
+
+
+def _observed(subject: Subject) -> tuple[Finding, ...]:
+    return tuple(observe(subject))

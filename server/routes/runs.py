@@ -1,5 +1,6 @@
 """Runs: ask for one without a thread, read the log, say what you think of one."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -79,7 +80,11 @@ async def create_runs(
     service: GivenService,
 ) -> list[RunWire]:
     """Take several runs in, all or none."""
-    taken = await service.intake.accept(*(asked_for(each, caller) for each in body))
+    asked = []
+    for each in body:
+        asked.append(asked_for(each, caller))
+        await asyncio.sleep(0)  # each takes some milliseconds to parse: let others have their turn
+    taken = await service.intake.accept(*asked)
     return [RunWire.of(await service.run(each.run_id, caller.tenant)) for each in taken]
 
 
