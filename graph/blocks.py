@@ -6,14 +6,17 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
 from graph.expressions import quietly
 
 LONGEST: Final = 64_000  # a longer text would keep the parser busy for too long
-_OPENING = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+.#-]*)[^`]*")
+_OPENING = re.compile(r"[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+.#-]*+)[^`]*+")
+# What begins a triple-quoted string on a line, and what may hold quotation marks and is none.
+_TOKEN = re.compile(r"#.*|'''|\"\"\"|'(?:[^'\\]|\\.)*+'?|\"(?:[^\"\\]|\\.)*+\"?|\\.")
+_ENDS = {mark: re.compile(rf"(?:\\.|[^\\])*?{mark}") for mark in ("'''", '"""')}
 _PYTHON = {"python", "py", "python3", "py3", "ipython", "ipython3"}
+_MAYBE_PYTHON = {*_PYTHON, ""}
 _MOST_ENDS = 5
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -87,18 +90,39 @@ def parsed(text: str) -> ast.Module | None:
 def _block(lines: list[str], first: int, mark: str, language: str) -> Block:
     """Return the block that a line opens.
 
-    It ends at the first closing fence; but where what is inside parses only up to a later one,
-    that is its end, and the first one stands in a string of the program.
+    It ends at the first closing fence; but where that stands in a string of the program, and what
+    is inside parses up to the first one behind the string, that is its end.
     """
-    closing = re.compile(rf"[ \t]*{re.escape(mark)}{re.escape(mark[0])}*[ \t]*")
-    ends = (at for at in range(first + 1, len(lines)) if closing.fullmatch(lines[at]))
-    candidates = [
-        Block(first, end, language, _body(lines[first + 1 : end]))
-        for end in list(islice(ends, _MOST_ENDS)) or [len(lines)]
-    ]
-    if language in _PYTHON or not language:
-        return next((each for each in candidates if each.tree), candidates[0])
-    return candidates[0]
+    closing = re.compile(rf"[ \t]*{re.escape(mark)}{re.escape(mark[0])}*+[ \t]*")
+    ends, quote = list[int](), ""
+    for at in range(first + 1, len(lines)):
+        if closing.fullmatch(lines[at]):
+            ends.append(at)
+            if not quote or len(ends) == _MOST_ENDS or language not in _MAYBE_PYTHON:
+                break
+        quote = _quote_after(lines[at], quote)
+    end = ends[0] if ends else len(lines)
+    nearest = Block(first, end, language, _body(lines[first + 1 : end]))
+    if len(ends) < 2 or quote:
+        return nearest
+    farther = Block(first, ends[-1], language, _body(lines[first + 1 : ends[-1]]))
+    return farther if farther.tree else nearest
+
+
+def _quote_after(line: str, quote: str) -> str:
+    """Return the marks of the triple-quoted string that is open after a line of Python.
+
+    Args:
+        line: the line.
+        quote: those of the one that is open before it; empty if none is.
+    """
+    at = 0
+    while True:
+        found = (_ENDS[quote].match if quote else _TOKEN.search)(line, at)
+        if found is None:
+            return quote
+        quote = "" if quote else found[0] if found[0] in _ENDS else ""
+        at = found.end()
 
 
 def _body(lines: list[str]) -> str:

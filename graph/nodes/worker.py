@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from db.prompts import Prompt
 from graph.context import Given, context_of
 from graph.errors import under
-from graph.extraction import extract
+from graph.extraction import extract_apart
 from graph.fence import fence
 from graph.model import Model
 from graph.remote import RemoteWorker
@@ -36,7 +36,7 @@ async def write(model: Model, prompt: Prompt, state: State) -> dict[str, Any]:
     """
     with under("worker", prompt.version):
         answer = await model.write(prompt.text, _message(state), "worker")
-        code, explanation = extract(answer.content)
+        code, explanation = await extract_apart(answer.content)
     return {
         "code": code,
         "explanation": explanation,

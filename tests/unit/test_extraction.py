@@ -6,7 +6,8 @@ import time
 import pytest
 
 from graph.errors import OutputError
-from graph.extraction import extract
+from graph.extraction import extract, extract_apart
+from tests.support.stalls import watched
 
 CODE = "def f():\n    return 1\n"
 
@@ -68,14 +69,52 @@ def test_of_two_versions_the_longer_counts() -> None:
     assert extract(f"```python\n{CODE}```\nBetter:\n```python\n{longer}```")[0] == longer
 
 
-@pytest.mark.parametrize(
-    "text", ["```\n" * 20_000, "x\n" * 50_000, "`" * 100_000, "```python\n(" * 9]
-)
-def test_a_hostile_answer_takes_no_time(text: str) -> None:
-    began = time.process_time()
+HOSTILE = {
+    "fences": "```\n" * 50_000,
+    "lines": "x\n" * 100_000,
+    "marks": "`" * 200_000,
+    "marks and another": "~" * 199_999 + "`",
+    "brackets": "```python\n(" * 9,
+    "blocks": f"```python\n{CODE}```\n" * 4_000,
+    "blocks that do not parse": "```python\ndef (\n```\n" * 9_000,
+    "strings without end": "```python\n'''\n```\n" * 10_000,
+    "fences of every length": "".join(f"{'`' * n}\n'''\n" for n in range(600, 3, -1)),
+    "quotation marks": "```python\n" + "'a" * 90_000 + "\n```",
+    "an f-string": "```python\nx = f'''" + "{x}" * 20_000 + "'''\n```",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_answer_takes_no_time(name: str) -> None:
+    began = time.thread_time()
     with contextlib.suppress(OutputError):
-        extract(text)
-    assert time.process_time() - began < 3
+        extract(HOSTILE[name])
+    assert time.thread_time() - began < 2  # 0.3 s where no other work is done beside it
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_answer_does_not_stop_the_event_loop(name: str) -> None:
+    async with watched() as loop:
+        with contextlib.suppress(OutputError):
+            await extract_apart(HOSTILE[name])
+    loop.assert_quick()
+
+
+async def test_a_long_answer_is_split_like_a_short_one() -> None:
+    answer = f"Before.\n\n```python\n{CODE}```\n\n" + "After. " * 1_000
+    assert await extract_apart(answer) == extract(answer)
+    with pytest.raises(OutputError, match="holds no code"):
+        await extract_apart("Prose. " * 1_000)
+
+
+async def test_an_answer_beyond_all_measure_is_an_output_error() -> None:
+    with pytest.raises(OutputError, match="longer than"):
+        await extract_apart(CODE * 20_000)
+
+
+def test_a_string_that_is_never_closed_does_not_take_the_next_block() -> None:
+    text = "It is said:\n```\nso ''' and so on and on and on\n```\n"
+    assert extract(f"{text}```python\n{CODE}```\n")[0] == CODE
 
 
 def test_prose_around_the_code_is_the_explanation() -> None:
