@@ -5,7 +5,6 @@ and no answer accepted that is not finished.
 import asyncio
 import importlib.util
 import itertools
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel, SecretStr
 
 from db.text import clean, storable
+from graph import strict_json
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
 from graph.metering import count
@@ -29,6 +29,7 @@ from graph.state import Usage
 Shape = TypeVar("Shape", bound=BaseModel)
 Content = TypeVar("Content")
 
+_ANSWER = strict_json.Bounds(size=2**20, values=20_000, depth=64)
 _RETRIES = 4
 _FIRST_WAIT = 0.5
 _FINISHED = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
@@ -214,7 +215,7 @@ def _parse(message: AIMessage, shape: type[Shape]) -> Shape:
     try:
         if message.tool_calls:
             return shape.model_validate(clean(message.tool_calls[0]["args"]))
-        return shape.model_validate(clean(json.loads(message.text)))
+        return shape.model_validate(clean(strict_json.loads(message.text, _ANSWER)))
     except ValueError as error:
         raise OutputError(f"the model's answer does not fit {shape.__name__}") from error
 

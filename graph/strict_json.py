@@ -9,11 +9,12 @@ parsed at all.
 import json
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 _STRUCTURE: Final = b'"[]{},\\'
 _OTHERS: Final = bytes(set(range(256)) - set(_STRUCTURE))
-_AS_LISTS: Final = bytes.maketrans(b"{}", b"[]")
+_STEPS: Final = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +65,12 @@ def check(raw: bytes, bounds: Bounds) -> None:
     if bare.count(b'"') > 4 * bounds.values:  # each value may have a key, and each text two marks
         raise OutOfBoundsError(f"more than {bounds.values} values")
     outside = b"".join(bare.split(b'"')[::2])
-    brackets = outside.translate(_AS_LISTS, b",")
-    if outside.count(b",") + brackets.count(b"[") >= bounds.values:
+    brackets = outside.translate(None, b",")
+    values = outside.count(b",") + brackets.count(b"[") + brackets.count(b"{") + 1
+    if max(values, len(brackets) // 2) > bounds.values:
         raise OutOfBoundsError(f"more than {bounds.values} values")
-    _check_depth(brackets, bounds.depth)
-
-
-def _check_depth(brackets: bytes, most: int) -> None:
-    """Take pairs away from the inside outwards: as often as the text is deep."""
-    depth = 0
-    while b"[]" in brackets:
-        brackets = brackets.replace(b"[]", b"")
-        depth += 1
-        if depth > most:
-            break
-    # What was opened and never closed may have stood around all of the rest.
-    if depth + brackets.count(b"[") > most:
-        raise OutOfBoundsError(f"nested more than {most} deep")
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > bounds.depth:
+        raise OutOfBoundsError(f"nested more than {bounds.depth} deep")
 
 
 def _finite(text: str) -> float:
