@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.strict_json import Bounds
 
-BODY: Final = Bounds(size=2**20, values=50_000, depth=64)
+BODY: Final = Bounds(size=2**20, values=20_000, depth=64)
 BODY_RULES: Final = (
     f"JSON of UTF-8 with finite numbers, at most {BODY.values} values, nested at most"
     f" {BODY.depth} deep"

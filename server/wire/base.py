@@ -1,8 +1,8 @@
 """What all bodies have in common, and the answers that belong to no resource."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from db.text import storable
 from graph.errors import ErrorClass
@@ -17,6 +17,7 @@ def _as_it_is(text: str) -> str:
 Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
 
 
+_MOST_FIELDS: Final = 100
 CheckpointId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -24,6 +25,14 @@ class Body(BaseModel):
     """What a client sends: a misspelt field is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: object) -> object:
+        """Refuse many unknown fields at once: pydantic would make an error of each."""
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            raise ValueError(f"has more than {_MOST_FIELDS} fields")
+        return value
 
 
 class CheckpointBody(BaseModel):

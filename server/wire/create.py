@@ -1,6 +1,6 @@
 """Runs as LangGraph's wire asks for them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
@@ -33,16 +33,24 @@ class ConfigBody(BaseModel):
     recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
 
 
+def _few(value: object) -> object:
+    """Refuse a long list at once: pydantic would make an error of each wrong entry."""
+    if isinstance(value, list) and len(value) > _MOST:
+        raise ValueError(f"has more than {_MOST} entries")
+    return value
+
+
 def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str) else _few(value)
 
 
 def _everywhere(value: object) -> object:
-    return ["manager", "worker", "evaluator"] if value == "*" else value
+    return ["manager", "worker", "evaluator"] if value == "*" else _few(value)
 
 
-Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=20)]
-Nodes = Annotated[list[Node], BeforeValidator(_everywhere)]
+_MOST: Final = 20
+Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=_MOST)]
+Nodes = Annotated[list[Node], BeforeValidator(_everywhere), Field(max_length=_MOST)]
 
 
 def _request_schema() -> dict[str, Any]:

@@ -58,6 +58,9 @@ _OF_RUNS: Final = set(RunCreate.model_fields) - {"metadata"}
 _OF_CRONS: Final = set(CronCreate.model_fields) - set(RunCreate.model_fields)
 
 
+Names = Annotated[list[str], Field(max_length=20)] | str
+
+
 class CronPatch(BaseModel):
     """What is different from now on; what is left out stays, null as well, but for `end_time`."""
 
@@ -71,9 +74,9 @@ class CronPatch(BaseModel):
     config: dict[str, Any] | None = Field(None, description="Other settings")
     context: dict[str, Any] | None = Field(None, description="Not taken: leave it out")
     webhook: str | None = Field(None, max_length=2000, description="Another address to be told")
-    interrupt_before: list[str] | str | None = Field(None, description="Other nodes to stop before")
-    interrupt_after: list[str] | str | None = Field(None, description="Other nodes to stop after")
-    stream_mode: list[str] | str | None = Field(None, description="What is streamed")
+    interrupt_before: Names | None = Field(None, description="Other nodes to stop before")
+    interrupt_after: Names | None = Field(None, description="Other nodes to stop after")
+    stream_mode: Names | None = Field(None, description="What is streamed")
     stream_resumable: bool | None = Field(None, description="Whether who joins gets all of it")
     durability: str | None = Field(None, description="When checkpoints are written")
 
@@ -106,7 +109,7 @@ class CronSearch(CronCount):
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: Literal["asc", "desc"] | None = Field(None, description="desc by default")
-    select: list[str] | None = Field(None, description="Only these fields")
+    select: list[str] | None = Field(None, max_length=20, description="Only these fields")
 
 
 class CronAnswer(Answer):

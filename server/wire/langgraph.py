@@ -53,7 +53,9 @@ class AssistantSearch(Body):
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: str | None = Field(None, description="Ignored: there are two")
     sort_order: str | None = Field(None, description="Ignored")
-    select: list[str] | None = Field(None, description="Ignored: all fields are answered")
+    select: list[str] | None = Field(
+        None, max_length=20, description="Ignored: all fields are answered"
+    )
 
 
 class ThreadCreate(Body):
@@ -84,7 +86,7 @@ class ThreadSearch(Body):
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
     select: list[str] | None = Field(None, max_length=20, description="Only these fields")
-    extract: dict[str, str] | None = Field(None, description="Not taken: leave it out")
+    extract: None = Field(None, description="Not taken: leave it out")
 
 
 class ThreadCount(Body):
