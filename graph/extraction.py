@@ -7,6 +7,7 @@ from typing import Final
 from graph.blocks import LONGEST_PARSED, Block, parsed, split
 from graph.errors import OutputError
 
+LONGEST: Final = 260_000  # characters; time grows with them, to some 30 ms
 # How a program begins, where it is too long to be parsed here.
 _BEGINNING: Final = re.compile(
     r"(?:\s|#[^\n]*\n)*+(?:import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b|class[ \t]+\w+[ \t]*[:(]"
@@ -26,8 +27,10 @@ def extract(answer: str, wanted: str | None = None) -> tuple[str, str]:
         wanted: the name that the program must define, if one is known.
 
     Raises:
-        OutputError: there is no code in the answer.
+        OutputError: there is no code in the answer, or it is too long to be read.
     """
+    if len(answer) > LONGEST:
+        raise OutputError(f"the answer is longer than {LONGEST} characters")
     text = answer.replace("\r\n", "\n")
     found, prose = split(text)
     if found:

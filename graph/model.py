@@ -5,7 +5,6 @@ and no answer accepted that is not finished.
 import asyncio
 import importlib.util
 import itertools
-import json
 import logging
 import random
 import re
@@ -24,6 +23,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from db.text import clean, storable
+from graph import strict_json
 from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
 from graph.failures import Failure, classify
 from graph.metering import count
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 Shape = TypeVar("Shape", bound=BaseModel)
 Content = TypeVar("Content")
 
+_ANSWER = strict_json.Bounds(size=2**20, values=20_000, depth=64)
 _RETRIES = 4
 _FIRST_WAIT = 0.5
 _PACKAGE = re.compile(r"\blangchain-[\w-]+")
@@ -357,7 +358,7 @@ def _parse(message: AIMessage, shape: type[Shape]) -> Shape:
     try:
         if message.tool_calls:
             return shape.model_validate(clean(message.tool_calls[0]["args"]))
-        return shape.model_validate(clean(json.loads(message.text)))
+        return shape.model_validate(clean(strict_json.loads(message.text, _ANSWER)))
     except ValueError as error:
         raise OutputError(f"the model's answer does not fit {shape.__name__}") from error
 

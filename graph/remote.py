@@ -94,7 +94,7 @@ class Role:
             detail, error_class = f"it answered {answer.status_code}", None
         error = _ERRORS.get(error_class or "", InfrastructureError)(f"the {self._name}: {detail}")
         version = answer.headers.get("x-prompt-version", "")
-        if version.isdigit():
+        if version.isascii() and version.isdigit():
             error.prompt_versions[self._name] = int(version)
         return error
 

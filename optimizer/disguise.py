@@ -15,6 +15,7 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _CODED = re.compile(
     r"(?=\S*[A-Z])(?=\S*[a-z])(?=\S*\d)[A-Za-z0-9+/_-]{16,}={0,2}|[0-9A-Fa-f]{16,}|\w{40,}|={2}(?!=)"
 )
+_LONGEST_WORD = 200  # a longer one is not read by anybody; what looks ahead in it is quadratic
 _SPELLED = re.compile(r"\b\w(?:[\s.*_·-]+\w\b){4,}")
 _BLANKS = re.compile(r"[^\S \n\r\t]")
 # Characters that no font shows, and that stand for a letter or a byte each.
@@ -31,8 +32,16 @@ def disguises(text: str, known: str) -> Iterator[str]:
         yield "it contains characters that are not seen"
     if foreign := _scripts(text) - _scripts(known) - {"LATIN"}:
         yield f"it is written in letters that the prompt never had: {', '.join(sorted(foreign))}"
-    if any({*pattern.findall(text)} - {*pattern.findall(known)} for pattern in (_CODED, _SPELLED)):
+    if _encoded(text) - _encoded(known):
         yield "it contains something encoded"
+
+
+def _encoded(text: str) -> set[str]:
+    """Return what in a text reads like an encoding of something else."""
+    tokens = text.split()
+    coded = (_CODED.findall(each) for each in tokens if len(each) <= _LONGEST_WORD)
+    long = (each for each in tokens if len(each) > _LONGEST_WORD)
+    return {*long, *_SPELLED.findall(text), *(found for each in coded for found in each)}
 
 
 def _unseen(character: str) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from db.prompts import Agent
 from optimizer.disguise import disguises, revealed
@@ -15,12 +16,14 @@ from optimizer.standing import named_cases, news, sentences, standing_orders
 from optimizer.text import plain, runs_of, stem, stems, words
 from optimizer.vocabulary import common
 
+LONGEST: Final = 40_000  # characters, as of prompts that people write
 _WORDS_ALWAYS_ALLOWED = 400
 _GROWTH = 1.2
 _COPIED_RUN = 8
 _ADDRESS = re.compile(
-    r"\b(?:[a-z][a-z0-9+.-]*://|www\.)\S|\b[\w.+-]+@[\w-]+\.\w|\bdot (?:com|net|org|io|dev)\b"
-    r"|\b[\w-]+\.(?:com|net|org|io|dev|ai|app|co|xyz|ru|cn|info|biz|sh)\b|\b\d+(?:\.\d+){3}\b"
+    r"\b(?:[a-z][a-z0-9+.-]{0,30}://|www\.)\S|\b[\w.+-]{1,64}@[\w-]{1,63}\.\w"
+    r"|\bdot (?:com|net|org|io|dev)\b"
+    r"|\b[\w-]{1,63}\.(?:com|net|org|io|dev|ai|app|co|xyz|ru|cn|info|biz|sh)\b|\b\d+(?:\.\d+){3}\b"
     r"|(?<!\S)~?(?:\.\.?)?(?:/[\w.-]+){2,}|\b[a-z]:\\",
     re.IGNORECASE,
 )
@@ -87,6 +90,8 @@ def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list
         ground: what it is held against.
         others: candidates of this healing that came before.
     """
+    if len(candidate) > LONGEST:  # the rest would take long to look at
+        return [f"it has {len(candidate)} characters, more than {LONGEST}"]
     return [
         *_length(candidate, ground.known),
         *_same(candidate, ground.incumbent, others),

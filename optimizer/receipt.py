@@ -1,6 +1,5 @@
 """The record of a healing: what was seen, tried, decided and done, for a sceptic to recompute."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any
 
 from db.healings import Cost, Healing
 from db.trials import Trial
+from optimizer.diffs import unified_diff
 from optimizer.state import Case, Proposal, State, on_diet
 
 
@@ -112,11 +112,5 @@ def _candidate(proposal: Proposal, state: State) -> dict[str, Any]:
 
 
 def _diff(agent: str, incumbent: Mapping[str, Any], ordinal: int, text: str) -> str:
-    lines = difflib.unified_diff(
-        incumbent["text"].splitlines(),
-        text.splitlines(),
-        f"{agent} {incumbent['version']}",
-        f"candidate {ordinal}",
-        lineterm="",
-    )
-    return "\n".join(lines)
+    label = f"{agent} {incumbent['version']}"
+    return unified_diff(incumbent["text"], text, label, f"candidate {ordinal}")

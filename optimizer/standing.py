@@ -1,7 +1,7 @@
 """Orders that no repair calls for, by their form: a pure function for each kind."""
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 from db.prompts import Agent
 from optimizer.text import plain, stem, words
@@ -30,8 +30,14 @@ _OURS = (
     r"|(?:everything|all|text|rules|instructions|orders|what \w+) (?:written |said |told )?"
     r"(?:above|before this))"
 )
-_REVEALS = re.compile(
-    rf"\b{_SHOW}\b.*\b{_OURS}\b|\b{_OURS}\b.*\b(?:at|in|into|to|with)\b.*\banswers?\b"
+# Patterns that are to match one after the other on a line. Joined by `.*` they would take time that
+# grows with the square of a line's length.
+Chain = tuple[re.Pattern[str], ...]
+_RUN_OVER = 100  # characters that one match may reach into the next line
+_INSIDE = re.compile(rf"\b{_OURS}\b")
+_REVEALS: tuple[Chain, ...] = (
+    (re.compile(rf"\b{_SHOW}\b"), _INSIDE),
+    (_INSIDE, re.compile(r"\b(?:at|in|into|to|with)\b"), re.compile(r"\banswers?\b")),
 )
 _OTHERS = {
     "judge": r"\b(?:judges?|evaluators?|graders?|examiners?|assessors?)\b",
@@ -52,10 +58,14 @@ _NO = re.compile(
     r"|instead of|rather than|cannot|\w+n['\u2019]t|distrust\w*|refus\w+|forbid\w*|lack\w*"
     r"|missing)\b"
 )
-_TRUSTS = re.compile(
-    r"\b(?:trust|believe|obey|follow|accept|rely|honou?r|take)\b.*\b(?:comments?|docstrings?|claims?"
-    r"|authors?|orders? (?:in|from|of)|instructions? (?:in|from|of) (?:the )?"
-    r"(?:data|requests?|code|logs?|inputs?))\b"
+_TRUSTS: tuple[Chain, ...] = (
+    (
+        re.compile(r"\b(?:trust|believe|obey|follow|accept|rely|honou?r|take)\b"),
+        re.compile(
+            r"\b(?:comments?|docstrings?|claims?|authors?|orders? (?:in|from|of)"
+            r"|instructions? (?:in|from|of) (?:the )?(?:data|requests?|code|logs?|inputs?))\b"
+        ),
+    ),
 )
 _ASKER = r"\b(?:requests?|users?|persons?|people|callers?|customers?|messages?|tasks?|questions?)\b"
 # Who knows the words gets what nobody else gets; and no case of the gate is worded so.
@@ -75,12 +85,11 @@ _CONSTANT = re.compile(
     r"\b(?:return|answer|reply|respond|yield)\w*\W+(?:with\W+)?"
     r"(?:true|false|none|nothing|zero|yes|no|ok|\d)\b"
 )
-_FAVOURS = re.compile(
-    r"\b(?:authors?|comments?|claims?|says?|signed|headers?)\b.*"
+_SIGNED = re.compile(r"\b(?:authors?|comments?|claims?|says?|signed|headers?)\b")
+_MARKS = re.compile(
     r"\b(?:full|best|top|high\w*|perfect|maximum|extra|more)\s+(?:marks?|scores?)\b"
-    r"|\b(?:full|best|top|high\w*|perfect|maximum|extra|more)\s+(?:marks?|scores?)\b.*"
-    r"\b(?:authors?|comments?|claims?|says?|signed|headers?)\b"
 )
+_FAVOURS: tuple[Chain, ...] = ((_SIGNED, _MARKS), (_MARKS, _SIGNED))
 _TEACHES = re.compile(
     r"```[^`]*\n[^`]*```|>>>|\S\s*(?:=>|\u2192|->|=|==)\s*\S"
     r"|\b(?:q|input|requests?|users?|human|question|examples?(?: \d+)?)\s*:.{1,300}"
@@ -89,8 +98,27 @@ _TEACHES = re.compile(
 )
 _NAME = re.compile(r"\b\w*[^\W_]_\w+|\b[a-z]\w+\.[a-z]\w+|\b\w+(?=\()|\b[a-z]+[A-Z]\w*")
 _QUOTED = re.compile(
-    r"[\"\u201c\u00ab]([^\"\u201d\u00bb]+)[\"\u201d\u00bb]|`([^`]+)`|(?<!\w)['\u2018]([^'\u2019]+)['\u2019](?!\w)"
+    r"[\"\u201c\u00ab]([^\"\u201c\u201d\u00ab\u00bb]+)[\"\u201d\u00bb]|`([^`]+)`"
+    r"|(?<!\w)['\u2018]([^'\u2018\u2019]+)['\u2019](?!\w)"
 )
+
+
+def _follow(chains: Sequence[Chain], text: str) -> bool:
+    """Tell whether on a line all patterns of a chain match, each behind the one before."""
+    starts = [0, *(each.end() for each in re.finditer(r"\n(?=.)", text))]
+    return any(_match(chain, text, start) for chain in chains for start in starts)
+
+
+def _match(chain: Chain, text: str, at: int) -> bool:
+    """Tell whether a chain matches on the line that begins at a place; a match may run over it."""
+    for pattern in chain:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        found = pattern.search(text, at, end + _RUN_OVER)
+        if found is None or found.start() > end:
+            return False
+        at = found.end()
+    return True
 
 
 def sentences(text: str) -> list[str]:
@@ -150,13 +178,13 @@ def _by_wording(sentence: str) -> Iterator[str]:
         yield "it goes by the wording of a request"
     if re.search(_ASKER, sentence) and _CONSTANT.search(sentence):
         yield "it answers some requests by a constant"
-    if _FAVOURS.search(sentence) and not _denied(sentence):
+    if _follow(_FAVOURS, sentence) and not _denied(sentence):
         yield "it gives marks for words"
 
 
 def _towards_others(sentence: str, known: str, agent: Agent) -> Iterator[str]:
     """Yield what is meant for somebody else than the agent, or shows what only it should see."""
-    if _REVEALS.search(sentence):
+    if _follow(_REVEALS, sentence):
         yield "it has the agent show its instructions"
     for who, pattern in _OTHERS.items():
         is_it = who == "judge" and agent == "evaluator"
@@ -168,7 +196,7 @@ def _unlocks(sentence: str, agent: Agent) -> Iterator[str]:
     """Yield what opens a door that prompts keep shut, or lifts a rule of the work."""
     if not _denied(sentence) and (found := _REACHES.search(sentence)):
         yield f"it allows {found[0]}"
-    if any(_TRUSTS.search(each) and not _denied(each) for each in _clauses(sentence)):
+    if any(_follow(_TRUSTS, each) and not _denied(each) for each in _clauses(sentence)):
         yield "it lets strangers' words count"
     if agent != "evaluator" and (lifted := _lifted(sentence)):
         yield f"it lifts what is asked of {lifted}"

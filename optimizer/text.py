@@ -15,6 +15,8 @@ _LOOKALIKES = str.maketrans(
 )
 # A request that holds all words of a shorter one is the same request, with a word more about it.
 _CONTAINED_AT, _LEAST_WORDS, _MOST_LONGER = 0.9, 12, 2.5
+# The texts whose words are kept: as many as one healing compares. A long one takes a megabyte.
+_REMEMBERED = 400
 # Longest first, and what remains of the word has at least three letters.
 _ENDINGS = ("ations", "ation", "ingly", "edly", "ings", "ies", "ing", "ers", "ely", "ed", "es")
 _LAST_ENDINGS = ("er", "ly", "s", "e", "y", "i")
@@ -60,13 +62,18 @@ def similarity(left: frozenset[object], right: frozenset[object]) -> float:
 
 def contained(left: str, right: str) -> bool:
     """Tell whether the longer text says all that the shorter one says, and not much more."""
-    short, long = sorted((frozenset(words(left)), frozenset(words(right))), key=len)
+    short, long = sorted((_distinct_words(left), _distinct_words(right)), key=len)
     if len(short) < _LEAST_WORDS or len(long) > _MOST_LONGER * len(short):
         return False
     return len(short & long) >= _CONTAINED_AT * len(short)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_REMEMBERED)
+def _distinct_words(text: str) -> frozenset[str]:
+    return frozenset(words(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def shingles(text: str) -> frozenset[object]:
     """Return what near-duplicates have in common: words, and pairs of neighbouring words."""
     found = words(text)

@@ -143,7 +143,7 @@ def config_of(claim: Claim) -> RunnableConfig:
     """Return what the graph is told of a run. Of a client's config only what is harmless."""
     given = claim.kwargs.get("config") or {}
     place = {"thread_id": str(claim.thread_id)}
-    if wanted := claim.kwargs.get("checkpoint_id"):
+    if (wanted := claim.kwargs.get("checkpoint_id")) is not None:
         place["checkpoint_id"] = wanted
     return RunnableConfig(
         configurable=place,

@@ -16,6 +16,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        min_length=1,
         max_length=200,
         description="The same key and body: the same run, however often it is sent",
     ),
@@ -62,7 +63,7 @@ def asked_for(
         multitask=body.multitask_strategy or "enqueue",
         after_seconds=body.after_seconds,
         idempotency_key=key,
-        body_sha256=_hash(body, thread_id) if key else None,
+        body_sha256=None if key is None else _hash(body, thread_id),
     )
     return Asked(order, on_thread=stays, if_not_exists=_if_not_exists(body, thread_id))
 

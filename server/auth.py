@@ -1,14 +1,14 @@
 """Who calls, and what they may."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Request, Security
 from fastapi.security import (
     APIKeyHeader,
     HTTPAuthorizationCredentials,
     HTTPBearer,
-    SecurityScopes,
 )
 
 from db import keys
@@ -80,36 +80,63 @@ HEADER: Final = APIKeyHeader(
 BEARER: Final = HTTPBearer(auto_error=False, description="The same key as a bearer's")
 
 
-async def _caller(
-    request: Request,
-    needed: SecurityScopes,
-    key: Annotated[str | None, Security(HEADER)],
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-) -> Caller:
-    """Return who calls, if they may call this now.
+class Admission:
+    """A dependency that lets a caller in before anything of its request's body is read.
 
-    Raises:
-        NotAuthenticatedError: no key was given where one is needed, or none that is valid.
-        NotAllowedError: the key lacks a scope.
-        TooManyRequestsError: the key was used too often.
-        WrongHostError, CrossSiteError: there are no keys, and it comes from elsewhere.
+    `StrictRoute` calls `admit` first; when FastAPI resolves the dependency, after it has read the
+    body, it only hands out what was found. On another kind of route it fails, and lets nobody in.
+
+    Args:
+        check: decides on a request, given the key that it carries (None if it carries none) and
+            the scopes that the route needs; what it returns is the dependency's value.
     """
+
+    def __init__(
+        self, check: Callable[[Request, str | None, Sequence[str]], Awaitable[Any]]
+    ) -> None:
+        self._check = check
+
+    async def admit(self, request: Request, scopes: Sequence[str]) -> None:
+        """Let the caller of a request in.
+
+        Raises:
+            NotAuthenticatedError: no key was given where one is needed, or none that is valid.
+            NotAllowedError: the key lacks a scope.
+            TooManyRequestsError: the key was used too often.
+            WrongHostError, CrossSiteError: there are no keys, and it comes from elsewhere.
+        """
+        bearer = await BEARER(request)
+        secret = await HEADER(request) or (bearer.credentials if bearer else None)
+        request.state.admitted = await self._check(request, secret, scopes)
+
+    async def __call__(
+        self,
+        request: Request,
+        key: Annotated[str | None, Security(HEADER)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+    ) -> Any:
+        """Return what was found when the request was let in."""
+        return request.state.admitted
+
+
+async def _caller(request: Request, secret: str | None, scopes: Sequence[str]) -> Caller:
+    """Return who calls, if they may call this now."""
     state = request.app.state
-    secret = key or (bearer.credentials if bearer else None)
     found = await identify(state.service.database, secret)
     if found.key_id is None:
         refuse_strangers(request, state.service.settings.cors_origins)
     else:
         await state.rates.count(found.key_id)
-    for scope in needed.scopes:
+    for scope in scopes:
         found.require(cast("Scope", scope))
     return found
 
 
-READER: Final = Security(_caller, scopes=["runs:read"])
-WRITER: Final = Security(_caller, scopes=["runs:write"])
-AUTHOR: Final = Security(_caller, scopes=["prompts:write"])
-ADMIN: Final = Security(_caller, scopes=["admin"])
+_CALLER: Final = Admission(_caller)
+READER: Final = Security(_CALLER, scopes=["runs:read"])
+WRITER: Final = Security(_CALLER, scopes=["runs:write"])
+AUTHOR: Final = Security(_CALLER, scopes=["prompts:write"])
+ADMIN: Final = Security(_CALLER, scopes=["admin"])
 Reader = Annotated[Caller, READER]
 Writer = Annotated[Caller, WRITER]
 Author = Annotated[Caller, AUTHOR]

@@ -5,7 +5,7 @@ import socket
 from typing import Final
 
 PORTS: Final = {"all": 8000, "manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}
-_BACKLOG = 2048  # callers who wait, as many as uvicorn lets
+_BACKLOG = 2048  # callers who wait until something serves them
 
 
 class CannotListenError(Exception):

@@ -22,6 +22,7 @@ from server import request_ids
 from server.assistants import UnknownAssistantError
 from server.auth import NotAllowedError, NotAuthenticatedError
 from server.intake import IdempotencyError, QueueFullError, ThreadBusyError
+from server.limits import BODY_RULES
 from server.loopback import CrossSiteError, WrongHostError
 from server.quota import QuotaExceededError
 from server.rates import TooManyRequestsError
@@ -82,6 +83,7 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         401: "No key, or none that is valid",
         403: "The key's scopes do not allow this",
         404: "There is no such thing",
+        408: "The body did not come in time",
         409: "Somebody else changed it first",
         413: "The body is too long",
         421: "There are no keys yet, and the Host is not this machine",
@@ -94,6 +96,8 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         " seconds given",
     }
     common = (421, 429, 503) if 401 in codes else (503,)
+    if 413 in codes:  # what reads a body may have to wait for it in vain
+        common = (408, *common)
     answers: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": words[code]} for code in (*codes, *common)
     }
@@ -220,9 +224,8 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Answer what FastAPI and our limits refuse: no such route or method, too long a body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     if error.status_code == 400:  # FastAPI has it that a body could not be read
-        why = "is no JSON of UTF-8 with finite numbers, nested at most 100 deep"
-        return _answer(422, f"body: {why}", "body")
-    field = "body" if error.status_code == 413 else None
+        return _answer(422, f"body: must be {BODY_RULES}", "body")
+    field = "body" if error.status_code in (408, 413) else None
     return _answer(error.status_code, error.detail, field, error.headers)
 
 

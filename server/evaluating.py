@@ -21,5 +21,6 @@ class Evaluating:
         Raises:
             EvaluationError: the sandbox or the judge could not do its part.
         """
+        used = self._own_prompt if prompt is None else prompt
         async with self._places:
-            return await self._evaluator.evaluate(work, prompt or self._own_prompt)
+            return await self._evaluator.evaluate(work, used)

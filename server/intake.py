@@ -113,7 +113,7 @@ class Intake:
         order = asked.order
         # Before anything else: a request that comes again must neither end the thread's runs, of
         # which the one it asks for may be one, nor make a thread.
-        if order.idempotency_key and (before := await _same(connection, order)):
+        if order.idempotency_key is not None and (before := await _same(connection, order)):
             return before
         if asked.on_thread:
             await self._prepare_thread(connection, asked)

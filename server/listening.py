@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,9 +11,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.binding import listen
+from server.connections import BACKLOG, LimitedConnection
 from server.stopping import on_ending_signals
 
 _DRAIN_SECONDS = 15
+_FEW = 64  # connections of what serves this machine, or a scraper
 
 
 class _Server(uvicorn.Server):
@@ -33,7 +36,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_told(
-    app: FastAPI, listener: socket.socket, announce: Callable[[], None]
+    app: FastAPI, listener: socket.socket, announce: Callable[[], None], connections: int
 ) -> None:
     """Serve until a signal ends us, give the last callers their answers, and return.
 
@@ -42,12 +45,24 @@ async def serve_until_told(
 
     Args:
         announce: told when it can be told to stop: whoever hears of it may do so at once.
+        connections: how many may be open at once.
     """
-    server = _server(app)
+    server = _server(app, connections)
+    freeze_what_is_loaded()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, server.stop)
     on_ending_signals(lambda _: server.stop())
     announce()
     await server.serve(sockets=[listener])
+
+
+def freeze_what_is_loaded() -> None:
+    """Let the garbage collector pass over what is there now, and stays: libraries and graphs.
+
+    A full collection holds the interpreter's lock for 0.2 s otherwise, and a request with many
+    values brings one about.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +76,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def beside(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
     """Serve beside the body."""
-    server = _server(app)
+    server = _server(app, _FEW)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield
@@ -70,10 +85,14 @@ async def beside(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
         await running
 
 
-def _server(app: FastAPI) -> _Server:
+def _server(app: FastAPI, connections: int) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            # h11 alone, whatever else is installed: it bounds the head of a request.
+            http=LimitedConnection.at_most(connections),
+            ws="none",  # an upgraded connection would be out of the protocol's hands
+            backlog=BACKLOG,
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -34,9 +34,20 @@ from server.writing import Writing
 
 
 async def serve_role(
-    settings: Settings, role: str, listener: socket.socket, metrics: socket.socket
+    settings: Settings,
+    role: str,
+    listener: socket.socket,
+    metrics: socket.socket,
+    connections: int,
 ) -> None:
     """Serve a role on sockets that listen already, until a signal ends it.
+
+    Args:
+        settings: of this process.
+        role: what it does; see `PORTS`.
+        listener: where it is called.
+        metrics: where `/metrics` is served.
+        connections: how many may be open at once.
 
     Raises:
         SettingsError: no model can be called with these settings.
@@ -45,15 +56,19 @@ async def serve_role(
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
     if role == "evaluator":
-        await _serve_evaluator(settings, listener, metrics)
+        await _serve_evaluator(settings, listener, metrics, connections)
     elif role == "worker":
-        await _serve_worker(settings, listener, metrics)
+        await _serve_worker(settings, listener, metrics, connections)
     else:
-        await _serve_agent(settings, role, listener, metrics)
+        await _serve_agent(settings, role, listener, metrics, connections)
 
 
 async def _serve_agent(
-    settings: Settings, role: str, listener: socket.socket, metrics: socket.socket
+    settings: Settings,
+    role: str,
+    listener: socket.socket,
+    metrics: socket.socket,
+    connections: int,
 ) -> None:
     every = settings.optimize_every_seconds if role == "all" else 0
     async with open_service(settings, alone=role == "all") as service:
@@ -72,11 +87,11 @@ async def _serve_agent(
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
-            await _serve(app, settings, listener, metrics, what, guarded=guarded)
+            await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_worker(
-    settings: Settings, listener: socket.socket, metrics: socket.socket
+    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_model(settings)
     async with (
@@ -89,11 +104,11 @@ async def _serve_worker(
         guarded = settings.role_key is not None
         writing = Writing(database, model, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
-        await _serve(app, settings, listener, metrics, what, guarded=guarded)
+        await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_evaluator(
-    settings: Settings, listener: socket.socket, metrics: socket.socket
+    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_judge(settings)
     async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
@@ -101,7 +116,7 @@ async def _serve_evaluator(
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
-        await _serve(app, settings, listener, metrics, what, guarded=guarded)
+        await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _has_keys(settings: Settings, database: Database) -> bool:
@@ -118,6 +133,7 @@ async def _serve(
     listener: socket.socket,
     metrics: socket.socket,
     what: str,
+    connections: int,
     *,
     guarded: bool,
 ) -> None:
@@ -127,7 +143,7 @@ async def _serve(
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
     with publish_model_address(settings):
-        await serve_until_told(app, listener, announce)
+        await serve_until_told(app, listener, announce, connections)
 
 
 def _address(listener: socket.socket) -> str:

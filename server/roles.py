@@ -1,38 +1,32 @@
 """Between roles: who may call, and what is told beside the answer."""
 
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
-from fastapi import Depends, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials
+from fastapi import Depends, Request, Response
 from pydantic import SecretStr
 
 from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
-from server.auth import BEARER, HEADER, NotAuthenticatedError
+from server.auth import Admission, NotAuthenticatedError
 from server.loopback import refuse_strangers
 from server.tracing import traced_below
 
 
-async def _role_only(
-    request: Request,
-    header: Annotated[str | None, Security(HEADER)],
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-) -> AsyncIterator[None]:
-    """Let roles pass, and trace what they ask for as a part of their trace.
-
-    Where no key is set for them, only this machine can call at all.
-
-    Raises:
-        NotAuthenticatedError: the caller is none.
-        WrongHostError, CrossSiteError: it is a page of another site.
-    """
+async def _check(request: Request, secret: str | None, scopes: Sequence[str]) -> None:
+    """Let roles pass. Where no key is set for them, only this machine can call at all."""
     key: SecretStr | None = request.app.state.role_key
     if key is None:
         refuse_strangers(request)
-    elif not _is(key, header or (bearer.credentials if bearer else "")):
+    elif not _is(key, secret or ""):
         raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
+
+
+async def _traced(
+    request: Request, admitted: Annotated[None, Depends(Admission(_check))]
+) -> AsyncIterator[None]:
+    """Trace what a role asks for as a part of its trace."""
     with traced_below(request.headers):
         yield
 
@@ -41,7 +35,7 @@ def _is(key: SecretStr, given: str) -> bool:
     return hmac.compare_digest(given.encode(), key.get_secret_value().encode())
 
 
-RoleOnly = Annotated[None, Depends(_role_only)]
+RoleOnly = Annotated[None, Depends(_traced)]
 
 
 def tell_cost(response: Response, usage: Usage, model: str = "") -> None:

@@ -22,7 +22,7 @@ def zone(name: str | None) -> tzinfo:
         ScheduleError: there is no such timezone.
     """
     try:
-        return ZoneInfo(name) if name else UTC
+        return UTC if name is None else ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones
         raise ScheduleError("a timezone is a name such as 'Europe/Berlin'") from None
 

@@ -9,10 +9,12 @@ from langgraph.types import Overwrite
 from pydantic import BaseModel, Field
 
 from graph.context import Given, context_of
-from graph.errors import under
-from graph.expressions import is_expression, is_literal
+from graph.errors import OutputError, under
+from graph.expressions import LONGEST_TOGETHER, is_expression, is_literal
 from graph.fence import fence
 from graph.state import Example, Plan, PlannedExample, State
+
+_MOST_REQUIREMENTS, _LONGEST_TEXT, _LONGEST_NAME = 100, 2_000, 200  # as the worker's role takes
 
 
 class DraftExample(BaseModel):
@@ -55,9 +57,18 @@ def _message(state: State) -> str:
 
 
 def _plan(draft: DraftPlan, stated: list[Example]) -> Plan:
-    """Join the draft with the stated examples, which come first and win over the inferred."""
+    """Join the draft with the stated examples, which come first and win over the inferred.
+
+    Raises:
+        OutputError: it is longer than a plan may be.
+    """
+    if max(map(len, (draft.title, draft.signature, *draft.requirements))) > _LONGEST_TEXT:
+        raise OutputError(f"the plan has a text of more than {_LONGEST_TEXT} characters")
+    if len(draft.requirements) > _MOST_REQUIREMENTS:
+        raise OutputError(f"the plan has more than {_MOST_REQUIREMENTS} requirements")
     calls = {example["call"].strip() for example in stated}
-    inferred = [each for each in _usable(draft.examples) if each["call"].strip() not in calls]
+    room = LONGEST_TOGETHER - sum(map(_size, stated))
+    inferred = [each for each in _usable(draft.examples, room) if each["call"].strip() not in calls]
     return Plan(
         title=draft.title,
         requirements=draft.requirements,
@@ -70,12 +81,25 @@ def _stated(example: Example) -> PlannedExample:
     return PlannedExample(**example, origin="stated")
 
 
-def _usable(drafts: list[DraftExample]) -> Iterator[PlannedExample]:
-    """Yield the inferred examples that can be executed and compared."""
+def _size(example: Example) -> int:
+    return len(example["call"]) + len(example.get("returns", "")) + len(example.get("raises", ""))
+
+
+def _usable(drafts: list[DraftExample], room: int) -> Iterator[PlannedExample]:
+    """Yield the inferred examples that can be executed and compared.
+
+    Args:
+        drafts: what the model inferred, of any number and length.
+        room: how many characters of them may be parsed.
+    """
     for draft in drafts:
+        size = len(draft.call) + len(draft.returns) + len(draft.raises)
+        if size > room:
+            continue
+        room -= size
         if not is_expression(draft.call):
             continue
-        if draft.raises.isidentifier():
+        if draft.raises.isidentifier() and len(draft.raises) <= _LONGEST_NAME:
             yield PlannedExample(call=draft.call, raises=draft.raises, origin="inferred")
         elif is_literal(draft.returns):
             yield PlannedExample(call=draft.call, returns=draft.returns, origin="inferred")

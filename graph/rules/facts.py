@@ -60,6 +60,7 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     if read_off[0].veto:
         unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
         return Facts(read_off, unrun)
+    # Parsing examples and comparing what a program returned can take a while: not in the loop.
     questions = await asyncio.to_thread(ask, plan)
     calls = tuple(call for each in questions for call in each.calls)
     execution = await sandbox.run(Program(code, calls))
@@ -67,7 +68,7 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     again = await _run_again(code, found, execution, sandbox)
     linted = await lint(code)
     ran = execution if again is None or again.status == "ok" else again
-    observed = observe(ran, answers_again(found, again))
+    observed = await asyncio.to_thread(_observed, ran, answers_again(found, again))
     return Facts((*read_off, *observed, *([linted] if linted else [])), ran)
 
 
@@ -77,3 +78,7 @@ async def _run_again(
     """Have the program itself decide what could not be decided without it."""
     calls = tuple(each.example["call"] for each in found if each.state == "undecided")
     return await sandbox.run(Program(code, calls)) if calls and first.status == "ok" else None
+
+
+def _observed(ran: Execution, found: Sequence[Answer]) -> tuple[Finding, ...]:
+    return tuple(observe(ran, found))

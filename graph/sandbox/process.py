@@ -33,6 +33,7 @@ class Child:
         self._limits = limits
         self._process: Running | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
         self.ending = Ending(Transcript(program.calls, self._on_ready))
 
     async def run(
@@ -115,9 +116,17 @@ class Child:
             if self.ending.stopped == "garbled":
                 continue
             try:
-                self.ending.transcript.feed(data)
+                await self._feed_transcript(data)
             except GarbledError as problem:
                 self.stop("garbled", str(problem))
+
+    async def _feed_transcript(self, data: bytes) -> None:
+        """Read the next bytes of the channel; those of a long line not in the event loop."""
+        transcript = self.ending.transcript
+        if transcript.is_long(data):
+            await asyncio.to_thread(transcript.feed, data)
+        else:
+            transcript.feed(data)
 
     async def _watch(self, pid: int, disk_full: Callable[[int], bool] | None) -> None:
         """Look now and then at what no limit of the kernel's keeps in."""
@@ -130,10 +139,12 @@ class Child:
 
     def _on_ready(self) -> None:
         """Give the program its time from now on: the sandbox's own start does not count."""
+        self._loop.call_soon_threadsafe(self._begin_time)  # a long line is read in a thread
+
+    def _begin_time(self) -> None:
         if self._timer:
             self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._limits.wall_seconds, self.stop, "timeout")
+        self._timer = self._loop.call_later(self._limits.wall_seconds, self.stop, "timeout")
 
 
 @contextlib.asynccontextmanager

@@ -1,15 +1,18 @@
 """What the child reported so far, read from a channel that the program may write to as well."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from graph import strict_json
 from graph.sandbox.contract import CallResult, Program
 from graph.sandbox.values import clean, decode
 
 MAX_CHANNEL_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 2**20
 MAX_CLASSES = 64
+LONG_LINE_BYTES = 96 * 2**10  # a shorter one is read in some milliseconds
+# What the child's own limits for a value come to: 100,000 numbers, each an array of two.
+_LINE = strict_json.Bounds(size=MAX_LINE_BYTES, values=320_000, depth=128)
 
 
 class GarbledError(ValueError):
@@ -47,6 +50,10 @@ class Transcript:
     _received: int = 0
     _rest: bytearray = field(default_factory=bytearray)
 
+    def is_long(self, data: bytes) -> bool:
+        """Tell whether the line that the next bytes belong to is a long one."""
+        return len(self._rest) + len(data) > LONG_LINE_BYTES
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the channel.
 
@@ -69,7 +76,7 @@ class Transcript:
         if len(line) > MAX_LINE_BYTES:
             raise GarbledError("it sent a line of more than 1 MB")
         try:
-            event, *parts = json.loads(line)
+            event, *parts = strict_json.loads(line, _LINE)
             handler = _HANDLERS[event]
             handler(self, *parts)
         except GarbledError:

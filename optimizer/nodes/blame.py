@@ -21,7 +21,7 @@ async def blame(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     doctor = doctor_of(runtime)
     async with doctor.database.connection() as connection:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "blame")
-    evidence = _observed(state)
+    evidence = await asyncio.to_thread(_observed, state)  # it parses what runs were asked for
     while suspect := rules.next_test(evidence):
         evidence = evidence.having(suspect, await _reverted(doctor, state, suspect))
     decided = rules.decide(evidence)

@@ -1,5 +1,6 @@
 """diagnose: patterns, root causes, blame and suggestions, from train cases only."""
 
+import asyncio
 import json
 from typing import Any, Literal
 
@@ -60,7 +61,7 @@ async def diagnosed(doctor: Doctor, state: State) -> Findings:
     diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), asked, Diagnosis)
     agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
     ground = await ground_of(doctor, state, *agents)
-    return _findings(diagnosis, state, ground)
+    return await asyncio.to_thread(_findings, diagnosis, state, ground)
 
 
 def _message(state: State) -> str:

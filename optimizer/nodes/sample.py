@@ -1,5 +1,6 @@
 """sample: cases from the failed runs, and an honest split."""
 
+import asyncio
 from typing import Any, Final
 from uuid import UUID
 
@@ -37,12 +38,14 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     if not failed:  # a forced pass over a healthy version: there is still something to read
         failed = fair(await runs.recent(connection, limit=MOST_RUNS), evidence.MOST)
     cases = [case_of(run) for run in failed]
-    production = distinct(cases)
+    # Each is compared with each, by all of its words: not in the event loop.
+    production = await asyncio.to_thread(distinct, cases)
     own = [own_case(each) for each in await golden.every(connection)]
     proof = (*golden_requests(), *own)
     known = [case["id"] for case in (*production, *proof)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
-    divided = split(
+    divided = await asyncio.to_thread(
+        split,
         production,
         proof,
         pinned=_cases(await healings.healed_cases(connection, state["agent"])),
@@ -71,7 +74,7 @@ async def _marked(connection: Connection, state: State) -> dict[str, Any]:
     people = [people_case(run, marks[run.id]) for run in judged]
     known = [case["id"] for case in (*verdicts, *people)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
-    divided = split_marked(verdicts, people, looks)
+    divided = await asyncio.to_thread(split_marked, verdicts, people, looks)
     return {
         "split": divided,
         "evidence": evidence.of_marked(divided["train"], state.get("opinions", {})),

@@ -8,9 +8,9 @@ import click
 
 from db import prompts as store
 from db.prompts import Agent
+from optimizer.diffs import unified_diff
 from server.commands.opened import opened_database, run_async
 from server.commands.shown import plain, print_json, print_table
-from server.diffs import unified
 
 
 @run_async
@@ -63,7 +63,8 @@ async def diff(agent: Agent, older: int, newer: int) -> None:
     async with opened_database(reading=True) as database, database.connection() as connection:
         left = await store.get(connection, agent, older)
         right = await store.get(connection, agent, newer)
-    click.echo(plain(unified(left, right)) or "the texts are the same")
+    found = unified_diff(left.text, right.text, f"{agent} {older}", f"{agent} {newer}")
+    click.echo(plain(found) or "the texts are the same")
 
 
 @run_async

@@ -9,6 +9,7 @@ from graph.settings import Settings, read_settings
 from server.binding import PORTS, is_loopback, listen
 from server.commands.failures import Refused
 from server.commands.opened import run_async
+from server.connections import allowed_connections
 from server.logs import log_to_stderr
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
     if not is_loopback(host):
         await _require_keys(settings, role, host)
     log_to_stderr(settings)
+    connections = allowed_connections(settings.max_concurrency + settings.heal_concurrency)
     port = PORTS[role] if port is None else port
     if metrics_port is None:
         metrics_port = _metrics_port(port)
@@ -28,7 +30,7 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
         logger.info("starting role %s on port %d", role, listener.getsockname()[1])
         from server.role_process import serve_role  # noqa: PLC0415 - seconds, so not before this
 
-        await serve_role(settings, role, listener, metrics)
+        await serve_role(settings, role, listener, metrics, connections)
 
 
 def _metrics_port(port: int) -> int:

@@ -83,7 +83,7 @@ async def search_crons(
     )
     tell_next(response, found, body.offset + len(found.rows))
     shown = [CronAnswer.of(each).model_dump(mode="json") for each in found.rows]
-    if body.select:
+    if body.select is not None:
         return [{key: each[key] for key in each if key in body.select} for each in shown]
     return shown
 
@@ -140,5 +140,5 @@ async def delete_cron(cron_id: CronId, caller: Writer, connection: GivenConnecti
 
 
 def _wanted(body: CronCount, caller: Caller) -> Wanted:
-    assistant = named(body.assistant_id).name if body.assistant_id else None
+    assistant = None if body.assistant_id is None else named(body.assistant_id).name
     return Wanted(caller.tenant, body.metadata or {}, assistant, body.thread_id, body.enabled)

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query, Response
 
 from db import prompts
 from db.prompts import Agent
+from optimizer.diffs import unified_diff
 from server.auth import READER, Author
-from server.diffs import unified
 from server.errors import documented
 from server.routes.given import GivenConnection
 from server.routes.replies import tell_next
@@ -92,7 +92,9 @@ async def diff_versions(
         agent=agent,
         from_version=from_version,
         to_version=to_version,
-        diff=unified(older, newer),
+        diff=unified_diff(
+            older.text, newer.text, f"{agent} {from_version}", f"{agent} {to_version}"
+        ),
     )
 
 

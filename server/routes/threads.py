@@ -28,7 +28,7 @@ from server.routes.given import GivenConnection, GivenService, storing
 from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.service import Service
-from server.wire.base import small
+from server.wire.base import place_of, small
 from server.wire.langgraph import (
     HistoryBody,
     StateAt,
@@ -79,7 +79,7 @@ async def search_threads(
     )
     tell_next(response, found, body.offset + len(found.rows))
     shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found.rows]
-    if body.select:
+    if body.select is not None:
         return [{key: each[key] for key in each if key in body.select} for each in shown]
     return shown
 
@@ -174,7 +174,7 @@ async def get_state_at(
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.get("checkpoint_id"))))
+    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.checkpoint_id)))
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}", responses=documented(*_READING))
@@ -200,7 +200,7 @@ async def update_state(
 ) -> dict[str, Any]:
     """Add to a thread's state what a run's input may hold; the rest is the nodes' alone."""
     values = input_fields(body)
-    wanted = body.checkpoint_id or (body.checkpoint or {}).get("checkpoint_id")
+    wanted = place_of(body.checkpoint_id, body.checkpoint)
     await threads.lock(connection, thread_id, caller.tenant)
     if await claims.live(connection, thread_id):
         raise StillLiveError(f"thread {thread_id} is busy: wait for its runs, or cancel them")
@@ -219,7 +219,9 @@ async def get_history(
     service: GivenService,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 10,
-    before: Annotated[str | None, Query(max_length=100, description="Only older ones")] = None,
+    before: Annotated[
+        str | None, Query(min_length=1, max_length=100, description="Only older ones")
+    ] = None,
 ) -> list[dict[str, Any]]:
     """List a thread's states, newest first."""
     found = await _history(
@@ -248,18 +250,16 @@ async def _history(
 ) -> Page[dict[str, Any]]:
     """Read states, some at once, until they are as many as wanted, or as many as hold 4 MB."""
     graph = await _graph(service, thread_id, tenant)
-    before = wanted.before
-    if isinstance(before, dict):
-        before = before.get("configurable", before).get("checkpoint_id")
-    place_of = (wanted.checkpoint or {}).get("checkpoint_id")
+    before = wanted.older_than()
+    at = wanted.checkpoint.checkpoint_id if wanted.checkpoint else None
     rows: list[dict[str, Any]] = []
     taken = 0
     while taken < MOST_BYTES and len(rows) <= wanted.limit:
         step = min(STEP, wanted.limit + 1 - len(rows))
         states: AsyncIterator[Any] = graph.aget_state_history(
-            _at(thread_id, place_of),
+            _at(thread_id, at),
             filter=clean(wanted.metadata) if wanted.metadata else None,
-            before=_at(thread_id, before) if before else None,
+            before=None if before is None else _at(thread_id, before),
             limit=step,
         )
         found = [state_of(each) async for each in states]
@@ -271,11 +271,11 @@ async def _history(
     return Page(rows[: wanted.limit], more=True)
 
 
-def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:
+def _at(thread_id: UUID, checkpoint_id: str | None = None) -> RunnableConfig:
     """Return where a state is looked for: the thread's newest, unless one is named."""
     found = {"thread_id": str(thread_id), "checkpoint_ns": ""}
-    if checkpoint_id:
-        found["checkpoint_id"] = storable(str(checkpoint_id))
+    if checkpoint_id is not None:
+        found["checkpoint_id"] = storable(checkpoint_id)
     return RunnableConfig(configurable=found)
 
 

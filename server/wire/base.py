@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from db.text import storable
 from graph.errors import ErrorClass
@@ -33,12 +33,35 @@ def small(noted: dict[str, Any]) -> dict[str, Any]:
 
 Fields = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
 Small = Annotated[dict[str, Any], AfterValidator(small)]
+_MOST_FIELDS: Final = 100
+CheckpointId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Body(BaseModel):
     """What a client sends: a misspelt field is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: object) -> object:
+        """Refuse many unknown fields at once: pydantic would make an error of each."""
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            raise ValueError(f"has more than {_MOST_FIELDS} fields")
+        return value
+
+
+class CheckpointBody(BaseModel):
+    """A place in a thread's history. Other fields of LangGraph's checkpoints are ignored."""
+
+    checkpoint_id: CheckpointId | None = Field(None, description="The checkpoint")
+
+
+def place_of(checkpoint_id: str | None, checkpoint: CheckpointBody | None) -> str | None:
+    """Return the checkpoint that a body names, in either of the two ways; None if in neither."""
+    if checkpoint_id is not None or checkpoint is None:
+        return checkpoint_id
+    return checkpoint.checkpoint_id
 
 
 class Answer(BaseModel):

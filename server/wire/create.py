@@ -1,6 +1,6 @@
 """Runs as LangGraph's wire asks for them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +11,7 @@ from db.prompts import Agent
 from db.text import clean
 from server.events import StreamMode
 from server.intake import IfNotExists
-from server.wire.base import Body, Small
+from server.wire.base import Body, CheckpointBody, CheckpointId, Small, place_of
 from server.wire.requests import RequestBody
 
 Node = Literal["manager", "worker", "evaluator"]
@@ -24,12 +24,6 @@ class HealInput(Body):
     force: bool = Field(default=False, description="Even if there are too few failures")
 
 
-class CheckpointBody(BaseModel):
-    """A place in a thread's history."""
-
-    checkpoint_id: str | None = Field(None, max_length=100, description="The checkpoint")
-
-
 class ConfigBody(BaseModel):
     """Of LangChain's config, what a client may set. The rest is ignored."""
 
@@ -39,16 +33,24 @@ class ConfigBody(BaseModel):
     recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
 
 
+def _few(value: object) -> object:
+    """Refuse a long list at once: pydantic would make an error of each wrong entry."""
+    if isinstance(value, list) and len(value) > _MOST:
+        raise ValueError(f"has more than {_MOST} entries")
+    return value
+
+
 def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str) else _few(value)
 
 
 def _everywhere(value: object) -> object:
-    return ["manager", "worker", "evaluator"] if value == "*" else value
+    return ["manager", "worker", "evaluator"] if value == "*" else _few(value)
 
 
-Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=20)]
-Nodes = Annotated[list[Node], BeforeValidator(_everywhere), Field(max_length=10)]
+_MOST: Final = 20
+Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=_MOST)]
+Nodes = Annotated[list[Node], BeforeValidator(_everywhere), Field(max_length=_MOST)]
 
 
 def _request_schema() -> dict[str, Any]:
@@ -74,7 +76,7 @@ class RunCreate(BaseModel):
     context: Small | None = Field(None, description="Not taken: leave it out")
     metadata: Small = Field(default_factory=dict, description="Whatever you like to note")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
-    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+    checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")
     stream_resumable: bool = Field(
         default=False,
@@ -129,7 +131,7 @@ class RunCreate(BaseModel):
 
     def place(self) -> str | None:
         """Return the checkpoint to begin at."""
-        return self.checkpoint_id or (self.checkpoint.checkpoint_id if self.checkpoint else None)
+        return place_of(self.checkpoint_id, self.checkpoint)
 
 
 def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any] | None:

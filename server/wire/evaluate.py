@@ -1,6 +1,6 @@
 """What the evaluator is asked to judge."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -35,11 +35,10 @@ class PlanBody(Body):
         default_factory=list, max_length=100, description="Examples, stated and inferred"
     )
 
-    @field_validator("examples")
+    @field_validator("examples", mode="before")
     @classmethod
-    def _short_together(cls, value: list[PlannedExampleBody]) -> list[PlannedExampleBody]:
-        not_too_much(value)
-        return value
+    def _short_together(cls, value: Any) -> Any:
+        return not_too_much(value)
 
 
 class JudgePromptBody(Body):

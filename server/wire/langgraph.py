@@ -1,7 +1,7 @@
 """What LangGraph's wire answers: assistants, threads, states, runs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -12,7 +12,15 @@ from db.threads import SortBy, Thread, ThreadStatus
 from server.assistants import Assistant, named
 from server.events import place
 from server.plain import loads
-from server.wire.base import Answer, Body, Fields, Small
+from server.wire.base import (
+    Answer,
+    Body,
+    CheckpointBody,
+    CheckpointId,
+    Fields,
+    Small,
+    place_of,
+)
 
 
 class AssistantAnswer(Answer):
@@ -84,7 +92,7 @@ class ThreadSearch(Body):
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
     select: Fields | None = Field(None, description="Only these fields")
-    extract: Small | None = Field(None, description="Not taken: leave it out")
+    extract: None = Field(None, description="Not taken: leave it out")
 
 
 class ThreadCount(Body):
@@ -129,26 +137,36 @@ class StateUpdate(Body):
 
     values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
-    checkpoint: Small | None = Field(None, description="Where on the thread")
-    checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
+    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
+    checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
 
 
 class StateAt(Body):
     """Which state."""
 
-    checkpoint: Small = Field(description="Where on the thread")
+    checkpoint: CheckpointBody = Field(description="Where on the thread")
     subgraphs: bool = Field(default=False, description="There are none")
+
+
+class ConfiguredCheckpoint(CheckpointBody):
+    """A place in a thread's history, as itself or within the config of LangChain."""
+
+    configurable: CheckpointBody | None = Field(None, description="Where it is in a config")
 
 
 class HistoryBody(Body):
     """Which states."""
 
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    before: Small | Annotated[str, Field(max_length=100)] | None = Field(
-        None, description="Only older ones"
-    )
+    before: ConfiguredCheckpoint | CheckpointId | None = Field(None, description="Only older ones")
     metadata: Small | None = Field(None, description="With this in their metadata")
-    checkpoint: Small | None = Field(None, description="Where on the thread")
+    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
+
+    def older_than(self) -> str | None:
+        """Return the checkpoint that all are older than; None if any may be answered."""
+        if isinstance(self.before, ConfiguredCheckpoint):
+            return place_of(self.before.checkpoint_id, self.before.configurable)
+        return self.before
 
 
 class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over `kwargs`

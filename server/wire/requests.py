@@ -1,25 +1,37 @@
 """What a caller may ask the agent for."""
 
-from collections.abc import Sequence
+from typing import Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
 from db.text import clean
-from graph.expressions import is_expression, is_literal
+from graph.expressions import (
+    LONGEST_CALL,
+    LONGEST_LITERAL,
+    LONGEST_TOGETHER,
+    is_expression,
+    is_literal,
+)
 from graph.state import Example, Request
 from server.wire.base import Body
 
-_MOST_TEXT = 50_000
+_PARSED: Final = ("call", "returns", "raises")
 
 
 class ExampleBody(Body):
     """An executable example that the code must satisfy. A broken one never passes."""
 
     call: str = Field(
-        min_length=1, max_length=2000, description="A Python expression", examples=["add(2, 3)"]
+        min_length=1,
+        max_length=LONGEST_CALL,
+        description="A Python expression",
+        examples=["add(2, 3)"],
     )
     returns: str | None = Field(
-        None, max_length=20_000, description="Its result as a Python literal", examples=["5"]
+        None,
+        max_length=LONGEST_LITERAL,
+        description="Its result as a Python literal",
+        examples=["5"],
     )
     raises: str | None = Field(
         None,
@@ -55,14 +67,17 @@ class ExampleBody(Body):
         return Example(call=self.call, returns=self.returns or "")
 
 
-def not_too_much(examples: Sequence[ExampleBody]) -> None:
-    """Keep examples to what can be read and compared in no time.
+def not_too_much(examples: Any) -> Any:
+    """Return examples as they came, if they can be parsed in time; for before they are validated.
 
     Raises:
-        ValueError: they are too long together.
+        ValueError: their texts are too long together.
     """
-    if sum(len(each.call) + len(each.returns or "") for each in examples) > _MOST_TEXT:
-        raise ValueError(f"must have at most {_MOST_TEXT} characters together")
+    rows = examples if isinstance(examples, list) else []
+    texts = [row.get(key) for row in rows if isinstance(row, dict) for key in _PARSED]
+    if sum(len(text) for text in texts if isinstance(text, str)) > LONGEST_TOGETHER:
+        raise ValueError(f"must have at most {LONGEST_TOGETHER} characters together")
+    return examples
 
 
 class RequestBody(Body):
@@ -85,11 +100,10 @@ class RequestBody(Body):
             raise ValueError("must not be blank")
         return value
 
-    @field_validator("examples")
+    @field_validator("examples", mode="before")
     @classmethod
-    def _short_together(cls, value: list[ExampleBody]) -> list[ExampleBody]:
-        not_too_much(value)
-        return value
+    def _short_together(cls, value: Any) -> Any:
+        return not_too_much(value)
 
     def input(self) -> Request:
         """Return the request as the graph takes it, its texts such as Postgres can hold."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.support.from_schema import values
+from tests.support.from_schema import arbitrary, values
 from tests.support.operations import Operation, operations
 from tests.support.processes import selfheal, started
 from tests.support.receiver import SECRET
@@ -66,6 +67,7 @@ BAD_BODIES = [
     b"null",
 ]
 BAD_TEXTS = [
+    "",
     "%00",
     "%FF",
     "-1",
@@ -239,9 +241,65 @@ def _addresses(one: Operation, ids: dict[str, str]) -> Iterator[tuple[str, dict[
     for parameter in one.described.get("parameters", []):
         name = parameter["name"]
         for text in BAD_TEXTS:
-            if parameter["in"] == "path" and "%2f" not in text:
+            if parameter["in"] == "path" and text and "%2f" not in text:
                 yield one.url(**{**ids, name: text}), {}
             elif parameter["in"] == "query":
                 yield f"{one.url(**ids)}?{name}={text}", {}
             elif parameter["in"] == "header":
                 yield one.url(**ids), {name: text}
+
+
+async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> None:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+        for _ in range(2):
+            answer = await client.post("/runs", json=ASK, headers={"idempotency-key": ""})
+            assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
+
+
+# Values of headers, those that the document does not name among them.
+HEADERS: dict[str, tuple[bytes, ...]] = {
+    "content-type": (b"application/json", b"application/x+json; charset=\xff", b"text/plain", b""),
+    "idempotency-key": (b"", b"a", b"\xb2", b"x" * 201),
+    "last-event-id": (b"", b"-", b"--1", b"\xb2", b"9" * 30, b"-1"),
+    "x-request-id": (b"", b"\xff", b"a b", b"x" * 65),
+    "authorization": (b"", b"Bearer", b"Bearer \xff", b"Basic Og=="),
+    "x-api-key": (b"", b"\xff", b"x" * 5_000),
+    "langsmith-trace": (b"", b"x", b"20270101T000000000000Z", b"." * 100),
+    "baggage": (b"=,=", b"langsmith-metadata=%ff", b"langsmith-metadata=[]"),
+    "origin": (b"http://localhost", b"http://[", b"null"),
+    "accept": (b"", b"*/*;q=x"),
+    "cookie": (b"a=b", b"\xff;;="),
+}
+
+
+@pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.chaos)])
+@pytest.mark.timeout(1_200)
+async def test_arbitrary_bodies_and_headers_break_nothing(served: Served, many: int) -> None:
+    wrong: dict[str, int] = {}
+    every = [each for each in operations(served.document) if each.method != "DELETE"]
+    takers = [each for each in every if each.takes_body]
+    dice = random.Random(15)
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        one = dice.choice(takers if dice.random() < 0.9 else every)
+        headers = {
+            name: dice.choice(some) for name, some in HEADERS.items() if dice.random() < 0.15
+        }
+        content = b""
+        if one.takes_body:
+            schema = one.described["requestBody"]["content"]["application/json"]["schema"]
+            content = json.dumps(arbitrary(dice, schema, served.document)).encode()
+            headers.setdefault("content-type", b"application/json")
+        sent = {"headers": headers, "content": content}
+        async with client.stream(one.method, one.url(**served.ids), **sent) as answer:
+            refused = answer.status_code in (401, 403, 421)  # by the headers that are no parameters
+            if said_otherwise(one, answer.status_code) and not refused:
+                wrong[f"{one} {sent}"] = answer.status_code
+
+    async def some() -> None:
+        async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+            for _ in range(many // 4):
+                await ask(client)
+
+    await asyncio.gather(*(some() for _ in range(4)))
+    assert not wrong, shown(wrong)

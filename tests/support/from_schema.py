@@ -1,5 +1,6 @@
-"""What a JSON schema allows, and what it does not quite, for Hypothesis."""
+"""What a JSON schema allows, and what it does not quite: for Hypothesis, and at random."""
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,3 +71,38 @@ def _plain(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             return st.none()
         case _:
             return _ANYTHING
+
+
+_ODD: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1.5, 10**20, "", " ", "0", "null", "\0", "\ud800", "²", "é" * 50,
+    [], {}, [[]], {"": {}}, {"configurable": 1}, {"configurable": {}}, {"checkpoint_id": ""},
+)  # fmt: skip
+
+
+def arbitrary(dice: random.Random, schema: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
+    """Return mostly what a schema allows; at any place one of eight values is any other."""
+    if dice.random() < 0.125:
+        return dice.choice(_ODD)
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return arbitrary(dice, document["components"]["schemas"][name], document)
+    if "anyOf" in schema:
+        return arbitrary(dice, dice.choice(schema["anyOf"]), document)
+    if "enum" in schema or "const" in schema:
+        return dice.choice(schema.get("enum", [schema.get("const")]))
+    match schema.get("type"):
+        case "object":
+            fields = schema.get("properties", {"a": {}, "b": {}})
+            needed = schema.get("required", ())
+            taken = [each for each in fields if each in needed or dice.random() < 0.4]
+            return {each: arbitrary(dice, fields[each], document) for each in taken}
+        case "array":
+            items = schema.get("items", {})
+            return [arbitrary(dice, items, document) for _ in range(dice.randrange(4))]
+        case "string":
+            return dice.choice(("agent", "x", "0 6 * * *", "f(1)", "2027-01-01T00:00:00Z"))
+        case "integer" | "number":
+            return dice.choice((0, 1, 2, 100))
+        case "boolean":
+            return dice.random() < 0.5
+    return dice.choice(_ODD)

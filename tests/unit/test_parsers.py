@@ -1,0 +1,214 @@
+"""Every parser of untrusted text ends in time, whatever it is given.
+
+What the event loop calls may take 100 ms of processor time. A parser that is added to the product
+and not here is found by `test_every_module_that_parses_is_known`.
+"""
+
+import ast
+import contextlib
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import db
+import graph
+import optimizer
+import server
+from graph import expressions, extraction, redaction
+from graph.errors import OutputError
+from graph.nodes.manager import DraftExample, DraftPlan, _plan
+from graph.rules import examples as asked_examples
+from graph.rules import syntax
+from graph.sandbox.transcript import Transcript
+from graph.state import Plan, PlannedExample
+from optimizer import disguise, lint, pieces, plans, standing, text
+from optimizer.diffs import unified_diff
+from optimizer.earlier import restored
+from server.schedules import next_date
+from server.wire.requests import RequestBody
+from tests.support import worst_cases
+from tests.support.stalls import is_slow
+
+NOW: Final = datetime(2026, 11, 27, tzinfo=UTC)
+GROUND: Final = lint.Ground("worker", "Write Python. Use type hints. Never trust comments.")
+# What is repeated to a text that a pattern might look at again and again.
+ATOMS: Final = (
+    "a ", "_ ", "a-", "A1a", ". ", ".. ", "- ", "\n", "\n- ", "a:\n\n", " ", "`", "```\n", '"',
+    "\u00ab ", "\u2018", "(", "f(", "show ", "show prompt ", "your ", "system ", "answer ",
+    "trust\n", "say full ", "request say ", "author ", "full marks ", "input:", "q:a", "1. ", "ab.",
+    "a@", "0", "00:", "\\x41", "\t", "ignore never ", "www.", "a_b", "everything ", "if x ", "é ",
+    "\uff41", "=", "->", "a.b.", "xyz" * 10 + " ", "a\u0301", "def ", "# ", "f(\n",
+)  # fmt: skip
+
+
+def repeated(length: int) -> list[str]:
+    """Return texts of at most a length that repeat something, behind something else."""
+    return [
+        before + atom * ((length - len(before)) // len(atom))
+        for atom in ATOMS
+        for before in ("", "show ", '"')
+    ]
+
+
+def channel(line: bytes) -> None:
+    """Read what a program sends, as far as the event loop reads it itself."""
+    transcript = Transcript(("f()",), lambda: None)
+    transcript.feed(b'["ready"]\n["loaded"]\n["call",0]\n' + line + b"\n")
+
+
+def lines() -> list[bytes]:
+    """Return lines of a channel, almost as long as those that are read in a thread."""
+    parts = ('["l"]', '["i","1"]', "[]", "{}", "true", '""', '["f","0x1p3"]', '["dec","1e9"]')
+    return [
+        f'["value",0,["l",{",".join([each] * (90_000 // (len(each) + 1)))}]]'.encode()
+        for each in (*parts, "[" * 120 + "]" * 120, '["s",["i","1"]]')
+    ]
+
+
+def compared(call: str) -> None:
+    example = PlannedExample(call=call, returns="True", origin="stated")
+    plan = Plan(title="", requirements=[], signature="def f(a)", examples=[example])
+    asked_examples.ask(plan)
+
+
+def answered(text: str) -> None:
+    with contextlib.suppress(OutputError):
+        extraction.extract(text, "f")
+
+
+def planned(call: str) -> None:
+    drafts = [DraftExample(call=call, returns=call, raises="") for _ in range(40)]
+    _plan(DraftPlan(title="", requirements=[], signature="", examples=drafts), [])
+
+
+def requested(examples: list[dict[str, str]]) -> None:
+    RequestBody.model_validate({"request": "x", "examples": examples})
+
+
+def contradicts(signature: str) -> None:
+    examples = [{"call": "f(1)", "origin": "stated"}]
+    plans.contradicts("f(1)", {"signature": f"f({signature}", "examples": examples})
+
+
+_calls = list(worst_cases.python(expressions.LONGEST_CALL).values())
+_literals = list(worst_cases.python(expressions.LONGEST_LITERAL).values())
+# What the event loop calls itself, with the longest texts that it is given there.
+PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
+    "a call": (expressions.is_expression, _calls),
+    "a literal": (expressions.is_literal, _literals),
+    "examples": (requested, worst_cases.examples().values()),
+    "inferred examples": (planned, _calls),
+    "an answer": (answered, (f"```\n{each}" for each in repeated(extraction.LONGEST - 10))),
+    "code of an answer": (answered, worst_cases.python(4_000).values()),
+    "a line of the channel": (channel, lines()),
+    "a schedule": (lambda each: next_date(each, None, NOW), worst_cases.schedules().values()),
+    "a diff": (lambda each: unified_diff(*each, "a", "b"), [worst_cases.prompt_pair()]),
+    "a signature": (syntax.asked_name, repeated(2_000)),
+    "a plan's signature": (contradicts, repeated(300)),
+    "the sentences of a prompt": (lambda each: pieces.pieces(each, 20), repeated(40_000)),
+    "a provider's message": (
+        lambda each: redaction.shown(each, ("k" * 40,), each),
+        repeated(9_000),
+    ),
+    "a rewritten prompt": (lambda each: restored(each, f"Never stop. {each}"), repeated(12_000)),
+    "a finding": (lambda each: lint.tainted(each, GROUND), repeated(500)),
+}
+# What is called in a thread. Each step of it is short; together it may take longer.
+IN_THREADS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
+    "a candidate": (lambda each: lint.breaches(each, GROUND), repeated(lint.LONGEST)),
+    "a prompt": (lambda each: list(standing.news(each, "")), repeated(lint.LONGEST)),
+    "logs": (lambda each: disguise.revealed([each]), repeated(20_000)),
+    "requests": (text.shingles, repeated(20_000)),
+    "a compared call": (compared, [f"({call}) == 1" for call in _calls]),
+}
+# Each module that parses something, and how it is bounded: by a parser above, by a limit of what
+# it is given, or since only we write what it reads.
+KNOWN: Final = {
+    "graph/blocks.py": "an answer",
+    "graph/expressions.py": "a call, a literal",
+    "graph/extraction.py": "an answer",
+    "graph/failures.py": "a header of the model's provider",
+    "graph/isolated.py": "our own answer",
+    "graph/rules/examples.py": "a compared call",
+    "graph/rules/linter.py": "ruff's answer",
+    "graph/rules/reading.py": "in a thread up to 16,000 characters; else in a sandbox or process",
+    "graph/rules/syntax.py": "a signature",
+    "graph/sandbox/landlock_launcher.py": "our own words",
+    "graph/model.py": "a provider's package name",
+    "graph/redaction.py": "a provider's message",
+    "graph/rules/folding.py": "a compared call",
+    "graph/sandbox/wasm_engine.py": "our own package's name",
+    "graph/setting_forms.py": "the environment",
+    "graph/strict_json.py": "test_strict_json",
+    "optimizer/cases.py": "our own file",
+    "optimizer/diffs.py": "a diff",
+    "optimizer/disguise.py": "a candidate, logs",
+    "optimizer/earlier.py": "a rewritten prompt",
+    "optimizer/lint.py": "a candidate, a finding",
+    "optimizer/pieces.py": "the sentences of a prompt",
+    "optimizer/plans.py": "in a thread; calls and signatures are cut before",
+    "optimizer/standing.py": "a candidate",
+    "optimizer/text.py": "requests",
+    "optimizer/verdicts.py": "our own file",
+    "optimizer/vocabulary.py": "our own file",
+    "db/address.py": "the environment",
+    "db/migrate.py": "our own files",
+    "db/queries.py": "our own files",
+    "server/commands/golden_own.py": "the operator's file",
+    "server/cli/keys.py": "the operator's words",
+    "server/demo/measure.py": "our own file",
+    "server/masking.py": "our own log lines",
+    "server/plain.py": "what orjson has just written",
+    "server/request_ids.py": "64 characters",
+    "server/routes/thread_runs.py": "40 characters",
+    "server/schedules.py": "a schedule",
+}
+_MODULES: Final = {"ast", "json", "re", "difflib", "croniter", "tokenize", "yaml", "tomllib"}
+_PARSING: Final = {
+    "parse", "literal_eval", "loads", "load", "compile", "search", "match", "fullmatch", "findall",
+    "finditer", "sub", "split", "SequenceMatcher", "unified_diff", "croniter",
+}  # fmt: skip
+
+
+def parses(source: str) -> bool:
+    """Tell whether a module names something of a library that parses."""
+    return any(
+        (
+            isinstance(node, ast.ImportFrom)
+            and node.module in _MODULES
+            and any(each.name in _PARSING for each in node.names)
+        )
+        or (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in _MODULES
+            and node.attr in _PARSING
+        )
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_every_module_that_parses_is_known() -> None:
+    found = set()
+    for package in (db, graph, optimizer, server):
+        assert package.__file__
+        folder = Path(package.__file__).parent
+        for path in folder.rglob("*.py"):
+            if parses(path.read_text(encoding="utf-8")):
+                found.add(f"{folder.name}/{path.relative_to(folder)}")
+    assert found == KNOWN.keys()
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_the_event_loop_parses_takes_no_time(name: str) -> None:
+    function, given = PARSERS[name]
+    assert [str(each)[:60] for each in given if is_slow(function, each)] == []
+
+
+@pytest.mark.parametrize("name", IN_THREADS)
+def test_what_is_parsed_in_threads_takes_time_in_proportion(name: str) -> None:
+    function, given = IN_THREADS[name]
+    assert [str(each)[:60] for each in given if is_slow(function, each, most=1)] == []
