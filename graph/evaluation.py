@@ -7,6 +7,7 @@ from graph.judge import Judgement, case, judge
 from graph.model import Model
 from graph.rules.facts import Facts, establish
 from graph.sandbox.contract import Sandbox, SandboxUnavailable
+from graph.sandbox.packages import Packages
 from graph.state import Evaluation, Plan, Usage
 from graph.verdict import Grading, verdict
 
@@ -24,11 +25,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """What a verdict takes: a sandbox, a model that judges, and how both make one score."""
+    """What a verdict takes: a sandbox, a model that judges, and how both make one score.
+
+    `packages` are what the sandbox has beside the standard library.
+    """
 
     sandbox: Sandbox
     model: Model
     grading: Grading
+    packages: Packages
 
     async def evaluate(self, work: Work, prompt: str) -> tuple[Evaluation, Usage]:
         """Return the verdict under a judge's prompt, and what it cost.
