@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from graph.errors import EvaluationError
+from graph.errors import EvaluationError, RequestError
 from graph.judge import Judgement, case, judge
 from graph.model import Model
 from graph.rules.facts import Facts, establish
+from graph.rules.lacking import lacking
 from graph.sandbox.contract import Sandbox, SandboxUnavailable
 from graph.sandbox.packages import Packages
 from graph.state import Evaluation, Plan, Usage
@@ -41,8 +42,12 @@ class Evaluator:
         Raises:
             EvaluationError: the sandbox or the judge could not do its part. That is neither a
                 pass nor a fail.
+            RequestError: the program failed for want of something that the request asks for, and
+                that the sandbox does not have.
         """
         facts = await self._establish(work)
+        if lack := lacking(work.request, work.plan, work.code, facts, self.packages):
+            raise RequestError(lack)
         judgement = None if facts.vetoes else await self._judge(work, prompt, facts)
         usage = judgement.usage if judgement else _UNASKED
         return verdict(facts, judgement, self.grading), usage
