@@ -18,6 +18,7 @@ from graph.evaluation import Evaluator
 from graph.model import Model, ModelSetupError
 from graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
 from graph.sandbox.counted import Counted
+from graph.sandbox.packages import NO_PACKAGES, Packages, packages_in
 from graph.sandbox.select import open_sandbox
 from graph.settings import Settings, SettingsError, read_settings, secret_values
 from graph.verdict import Grading
@@ -138,7 +139,9 @@ async def _remote_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
         open_model(settings, models_for(settings, "judge")) as judge,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
-        yield RemoteEvaluator(ElsewhereSandbox(), judge, grading, Role("evaluator", client))
+        packages = packages_of(settings)
+        role = Role("evaluator", client)
+        yield RemoteEvaluator(ElsewhereSandbox(), judge, grading, packages, role)
 
 
 def _timeout(settings: Settings) -> float:
@@ -154,12 +157,27 @@ async def open_evaluator(settings: Settings) -> AsyncIterator[Evaluator]:
         SettingsError: the judge's model cannot be called with these settings.
         SandboxUnavailable: the sandbox that was asked for does not work here.
     """
+    packages = packages_of(settings)
     async with (
-        open_sandbox(settings.sandbox) as sandbox,
+        open_sandbox(settings.sandbox, packages) as sandbox,
         open_model(settings, models_for(settings, "judge")) as judge,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
-        yield Evaluator(Counted(sandbox), judge, grading)
+        yield Evaluator(Counted(sandbox), judge, grading, packages)
+
+
+def packages_of(settings: Settings) -> Packages:
+    """Return the packages that the settings give to sandboxed programs.
+
+    Raises:
+        SettingsError: their folder cannot be used.
+    """
+    if settings.sandbox_packages is None:
+        return NO_PACKAGES
+    try:
+        return packages_in(settings.sandbox_packages, settings.data_dir)
+    except ValueError as error:
+        raise SettingsError(f"SELFHEAL_SANDBOX_PACKAGES: {error}") from None
 
 
 ModelUse = Literal["agent", "judge", "optimizer"]

@@ -21,6 +21,7 @@ from graph.metrics import CallOutcome
 from graph.redaction import shown
 
 _HTTP_CLIENTS = ("httpx", "httpx2", "aiohttp")
+_PASSING = {408, 409, 425, 499}  # request time-out, conflict, too early, cancelled by the server
 _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
 
@@ -28,8 +29,9 @@ _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 class Failure:
     """A failed call: our error, whether it may pass by itself, the wait asked for in seconds.
 
-    `worked` tells that the server may have worked on it, and so will charge for it; `kind` is
-    what it is counted as.
+    `worked` tells that the server may have worked on it, and so will charge for it; `answered`
+    that it gave an answer, which is asked for once more and not again; `kind` is what it is
+    counted as.
     """
 
     error: RunError
@@ -37,6 +39,7 @@ class Failure:
     passing: bool = False
     wait: float = 0.0
     worked: bool = False
+    answered: bool = False
 
 
 def classify(
@@ -100,9 +103,9 @@ def _reason_in(body: Mapping[str, Any]) -> str:
 
 def _of_the_server(error: Exception, model: str, because: str) -> Failure:
     """Return the failures that are nobody's choice: all may pass but a client error."""
-    if isinstance(error, json.JSONDecodeError):
-        garbled = InfrastructureError(f"{model}: the server answered with no JSON")
-        return Failure(garbled, "error", True, worked=True)
+    if _status(error) is None and any(map(_is_garbled, _chain(error))):
+        garbled = InfrastructureError(f"{model}: the server's answer cannot be read")
+        return Failure(garbled, "error", True, worked=True, answered=True)
     if isinstance(error, TimeoutError):
         late = InfrastructureError(f"{model} gave no answer in time")
         return Failure(late, "timeout", True, worked=True)
@@ -115,9 +118,14 @@ def _of_the_server(error: Exception, model: str, because: str) -> Failure:
     return Failure(
         InfrastructureError(f"{model}: the call failed ({kind}){because}"),
         "error",
-        passing=status is None or status >= 500,
+        passing=status is None or status >= 500 or status in _PASSING,
         wait=_asked_wait(error),
     )
+
+
+def _is_garbled(error: BaseException) -> bool:
+    """Tell a body that is no JSON, or is nested too deeply for a parser."""
+    return isinstance(error, json.JSONDecodeError | RecursionError)
 
 
 def _refused(error: Exception, model: str, because: str) -> Failure:

@@ -8,15 +8,14 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from graph.errors import EvaluationError, OutputError, RunError
+from graph.errors import EvaluationError, RunError
 from graph.fence import RULE, fence
-from graph.model import Answer, Model
+from graph.model import CALLS_AN_ANSWER, Answer, Model
 from graph.state import Plan, Usage
 
 OPINIONS: Final = 3
 NEAR: Final = 0.1
-CALLS_AN_OPINION: Final = 2  # it is asked for once more if it cannot be used
-MOST_CALLS: Final = CALLS_AN_OPINION * OPINIONS
+MOST_CALLS: Final = CALLS_AN_ANSWER * OPINIONS
 _MOST_REASONS = 12
 _LONGEST_REASON = 500
 
@@ -86,16 +85,13 @@ def settled(scores: Sequence[float], threshold: float) -> bool:
 
 
 async def opinion(model: Model, system: str, human: str) -> Answer[Marks]:
-    """Ask the judge, once more if its first answer cannot be used.
+    """Ask the judge for its marks; it costs at most `CALLS_AN_ANSWER` calls.
 
     Raises:
         EvaluationError: it could not answer.
     """
     try:
-        try:
-            return await model.fill(system, human, Marks, "evaluator")
-        except OutputError:
-            return await model.fill(system, human, Marks, "evaluator")
+        return await model.fill(system, human, Marks, "evaluator")
     except RunError as error:
         raise EvaluationError(f"the judge could not answer: {error}") from error
 

@@ -12,11 +12,13 @@ from prometheus_client import Counter, Histogram, disable_created_metrics
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when a series began, which nobody asks: as many series again
 
 Caller = Literal["manager", "worker", "evaluator", "optimizer"]
-CallOutcome = Literal["ok", "limited", "retired", "denied", "refused", "timeout", "away", "error"]
+CallOutcome = Literal[
+    "ok", "output", "limited", "retired", "denied", "refused", "timeout", "away", "error"
+]
 
 CALLERS: Final[tuple[Caller, ...]] = ("manager", "worker", "evaluator", "optimizer")
 CALL_OUTCOMES: Final[tuple[CallOutcome, ...]] = (
-    *("ok", "limited", "retired", "denied"),
+    *("ok", "output", "limited", "retired", "denied"),
     *("refused", "timeout", "away", "error"),
 )
 _RUNS: Final = (
@@ -60,7 +62,7 @@ EVALUATIONS: Final = Counter("selfheal_evaluations_total", "Verdicts on runs.", 
 MODEL_CALLS: Final = Counter(
     "selfheal_model_calls_total",
     "Calls of a model, each try for itself, by who called; trials of a healing count as the agent's"
-    " that they try.",
+    " that they try. `output`: the answer was empty, cut off, blocked or unreadable.",
     ("agent", "outcome"),
 )
 MODEL_TOKENS: Final = Counter(

@@ -1,5 +1,5 @@
 """The one model call: whole time-out, retries that honour the server's wish, fall-back models,
-and no answer accepted that is not finished.
+no answer accepted that is not finished, and one more call where an answer cannot be used.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 from langchain.chat_models import init_chat_model
@@ -24,7 +24,13 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from db.text import clean, storable
 from graph import strict_json
-from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
+from graph.errors import (
+    InfrastructureError,
+    ModelUnavailableError,
+    OutputError,
+    RequestError,
+    RunError,
+)
 from graph.failures import Failure, classify
 from graph.metering import count
 from graph.metrics import MODEL_CALLS, MODEL_FALLBACKS, MODEL_TOKENS, Caller
@@ -40,12 +46,23 @@ _ANSWER = strict_json.Bounds(size=2**20, values=20_000, depth=64)
 _RETRIES = 4
 _FIRST_WAIT = 0.5
 _PACKAGE = re.compile(r"\blangchain-[\w-]+")
-_FINISHED = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
+CALLS_AN_ANSWER: Final = 2  # an answer that cannot be used is asked for once more
+
+# Reasons for which providers end an answer, in lower case; what is in no set is the server's fault.
+_FINISHED: Final = {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use"}
+_CUT_OFF: Final = {"max_tokens", "length", "model_context_window_exceeded"}
+_BLOCKED: Final = {
+    *("safety", "prohibited_content", "blocklist", "spii"),  # Gemini
+    *("content_filter", "refusal", "guardrail_intervened"),  # OpenAI, Anthropic, Bedrock
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Content]):
-    """A finished answer, the model that gave it by its own word, and what it cost."""
+    """A finished answer, the model that gave it by its own word, and what it cost.
+
+    The cost includes an earlier answer that could not be used.
+    """
 
     content: Content
     model: str
@@ -111,53 +128,73 @@ class Model:
     async def write(self, system: str, human: str, caller: Caller = "optimizer") -> Answer[str]:
         """Return an answer in free text; the call is counted as its caller's.
 
+        At most `CALLS_AN_ANSWER` answers are asked for; calls that broke off come on top.
+
         Raises:
-            OutputError: the answer is cut off, blocked or empty.
-            InfrastructureError: no answer within the time-out.
+            OutputError: the answer is cut off.
+            RequestError: the prompt or the answer is blocked for what it is about.
+            InfrastructureError: no answer within the time-out, or an empty or malformed one.
             ModelUnavailableError: neither the model nor a fall-back can be used.
         """
-        message = await self._call(system, human, None, caller)
-        text = storable(message.text)
-        if not text.strip():
-            raise OutputError("the model answered with nothing")
-        return Answer(text, _name(message), _usage(message))
+        return await self._ask(system, human, None, caller, _text)
 
     async def fill(
         self, system: str, human: str, shape: type[Shape], caller: Caller = "optimizer"
     ) -> Answer[Shape]:
         """Return an answer that fills `shape`; the call is counted as its caller's.
 
+        At most `CALLS_AN_ANSWER` answers are asked for; calls that broke off come on top.
+
         Raises:
-            OutputError: cut off, blocked, or does not fit the shape.
-            InfrastructureError: no answer within the time-out.
+            OutputError: the answer is cut off, or does not fit the shape.
+            RequestError: the prompt or the answer is blocked for what it is about.
+            InfrastructureError: no answer within the time-out, or an empty or malformed one.
             ModelUnavailableError: neither the model nor a fall-back can be used.
         """
-        message = await self._call(system, human, shape, caller)
-        return Answer(_parse(message, shape), _name(message), _usage(message))
+        return await self._ask(system, human, shape, caller, partial(_parse, shape=shape))
 
-    async def _call(
-        self, system: str, human: str, shape: type[BaseModel] | None, caller: Caller
-    ) -> AIMessage:
+    async def _ask(
+        self,
+        system: str,
+        human: str,
+        shape: type[BaseModel] | None,
+        caller: Caller,
+        read: Callable[[AIMessage], Content],
+    ) -> Answer[Content]:
         """Try the model, then its fall-backs: when one is retired, or stays unavailable.
 
-        Each has an equal share of the time that is left, so that a dead model leaves some.
+        Each has an equal share of the time that is left, so that a dead model leaves some. An
+        answer that cannot be used is asked for once more: of the fall-back where no prompt can
+        have caused it, else of the same model. If that brings none, the first one's error counts.
         """
         messages = [SystemMessage(system), HumanMessage(human)]
         failures: list[RunError] = []
+        unusable: RunError | None = None
+        usage = Usage(calls=0, input_tokens=0, output_tokens=0)
         clients = await self.connect()
-        end = monotonic() + self._timeout
-        for position, client in enumerate(clients):
+        end, position = monotonic() + self._timeout, 0
+        while position < len(clients) and (monotonic() < end or not failures):
+            client, left = clients[position], len(clients) - position
             bound = self._shape(client, shape) if shape else client.chat
-            share = (end - monotonic()) / (len(clients) - position)
+            share = (end - monotonic()) / left
             try:
                 message = await _patiently(client, bound, messages, share, caller)
             except (ModelUnavailableError, InfrastructureError) as error:
                 failures.append(error)
-            else:
-                self._note_fallback(client, failures)
+                position += 1
+                continue
+            usage = _sum(usage, _usage(message))
+            content = _read(message, read, caller)
+            if not isinstance(content, RunError):
+                self._note_fallback(client, failures if position else ())
                 MODEL_FALLBACKS.inc(int(position > 0))
-                return _finished(message)
-        raise _all_of(failures)
+                return Answer(content, _name(message), usage)
+            if unusable:
+                raise content
+            unusable = content
+            failures.append(content)
+            position += isinstance(content, InfrastructureError) and left > 1
+        raise unusable or _all_of(failures)
 
     def _note_fallback(self, client: _Client, failures: Sequence[RunError]) -> None:
         """Log why a fall-back had to answer: a run that ends well says nothing of it.
@@ -293,7 +330,8 @@ async def _patiently(
                 count(calls=-1)
             wait = _wait(failure, attempt)
             # A wait that outlasts the time is not begun: the caller can do better with it.
-            if not failure.passing or attempt >= _RETRIES or monotonic() + wait >= end:
+            most = CALLS_AN_ANSWER - 1 if failure.answered else _RETRIES
+            if not failure.passing or attempt >= most or monotonic() + wait >= end:
                 raise _with(failure, before) from error
             before = failure.error
         await asyncio.sleep(wait)
@@ -308,15 +346,18 @@ def _with(failure: Failure, before: RunError | None) -> RunError:
 
 
 async def _counted(client: Runnable[Any, Any], messages: list[Any], caller: Caller) -> AIMessage:
-    """Make one call and count it; a structured one wraps its message in a dict."""
+    """Make one call and count what it costs; a structured one wraps its message in a dict.
+
+    Raises:
+        InfrastructureError: what came back is no message.
+    """
     count(calls=1)
     answer = await client.ainvoke(messages)
     raw = answer["raw"] if isinstance(answer, dict) else answer
     if not isinstance(raw, AIMessage):
-        raise OutputError("the model's answer is no message")
+        raise InfrastructureError("the model's answer is no message")
     cost = _usage(raw)
     count(input_tokens=cost["input_tokens"], output_tokens=cost["output_tokens"])
-    MODEL_CALLS.labels(caller, "ok").inc()
     MODEL_TOKENS.labels(caller, "input").inc(cost["input_tokens"])
     MODEL_TOKENS.labels(caller, "output").inc(cost["output_tokens"])
     return raw
@@ -328,20 +369,42 @@ def _wait(failure: Failure, attempt: int) -> float:
     return max(failure.wait, backoff) if failure.wait else backoff
 
 
+def _read(
+    message: AIMessage, read: Callable[[AIMessage], Content], caller: Caller
+) -> Content | RunError:
+    """Return what a finished answer says, or why it cannot be used; count which of them it is."""
+    try:
+        content = read(_finished(message))
+    except RunError as error:
+        MODEL_CALLS.labels(caller, "output").inc()
+        return error
+    MODEL_CALLS.labels(caller, "ok").inc()
+    return content
+
+
 def _finished(message: AIMessage) -> AIMessage:
     """Return the message if the model says that it ended by itself.
 
     A cut-off answer can still parse, and a blocked one raises nothing.
+
+    Raises:
+        RequestError: the prompt or the answer was blocked for what it is about.
+        OutputError: the answer is cut off.
+        InfrastructureError: it ended for a reason that no prompt causes, or for none.
     """
     facts = message.response_metadata
     if blocked := (facts.get("prompt_feedback") or {}).get("block_reason"):
-        raise OutputError(f"the model refused the prompt: {_word(blocked)}")
+        raise RequestError(f"the model refused the prompt: {_word(blocked)}")
     reason = facts.get("finish_reason") or facts.get("stop_reason") or facts.get("done_reason")
     if reason is None:
-        raise OutputError("the model answered with nothing")
-    if _word(reason).lower() not in _FINISHED:
-        raise OutputError(f"the model did not finish its answer: {_word(reason)}")
-    return message
+        raise InfrastructureError("the model answered with nothing")
+    word = _word(reason).lower()
+    if word in _FINISHED:
+        return message
+    why = f"the model did not finish its answer: {_word(reason)}"
+    if word in _BLOCKED:
+        raise RequestError(why)
+    raise OutputError(why) if word in _CUT_OFF else InfrastructureError(why)
 
 
 def _word(value: object) -> str:
@@ -349,18 +412,42 @@ def _word(value: object) -> str:
     return str(getattr(value, "name", value)).rsplit(".", 1)[-1]
 
 
+def _text(message: AIMessage) -> str:
+    """Return an answer's text, which Postgres can store.
+
+    Raises:
+        InfrastructureError: it is empty.
+    """
+    text = storable(message.text)
+    if not text.strip():
+        raise InfrastructureError("the model answered with nothing")
+    return text
+
+
 def _parse(message: AIMessage, shape: type[Shape]) -> Shape:
     """Read the answer strictly: no repair of broken JSON, no value out of its range.
 
     Texts are made storable here, at the one place where a model's words come in: a checkpoint
     that Postgres refuses would end the run.
+
+    Raises:
+        InfrastructureError: the answer is empty.
+        OutputError: it does not fit the shape.
     """
     try:
         if message.tool_calls:
             return shape.model_validate(clean(message.tool_calls[0]["args"]))
-        return shape.model_validate(clean(strict_json.loads(message.text, _ANSWER)))
-    except ValueError as error:
+        return shape.model_validate(clean(strict_json.loads(_unfenced(_text(message)), _ANSWER)))
+    except (ValueError, RecursionError) as error:
         raise OutputError(f"the model's answer does not fit {shape.__name__}") from error
+
+
+def _unfenced(text: str) -> str:
+    """Return what is inside, of a text that is one Markdown block of JSON and nothing else."""
+    first, _, rest = text.strip().partition("\n")
+    if first.strip().lower() in ("```", "```json") and rest.endswith("```"):
+        return rest.removesuffix("```")
+    return text
 
 
 def _name(message: AIMessage) -> str:
@@ -373,4 +460,12 @@ def _usage(message: AIMessage) -> Usage:
         calls=1,
         input_tokens=counted["input_tokens"] if counted else 0,
         output_tokens=counted["output_tokens"] if counted else 0,
+    )
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        calls=first["calls"] + second["calls"],
+        input_tokens=first["input_tokens"] + second["input_tokens"],
+        output_tokens=first["output_tokens"] + second["output_tokens"],
     )

@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         description="where generated code runs; `auto` takes the first that passes its self-test,"
         " `static` runs none",
     )
+    sandbox_packages: Folder | None = Field(
+        None,
+        description="packages for generated code beside the standard library: a folder filled by"
+        " `pip install --target`, which programs can read and not write; not for `wasm`",
+    )
 
     proposer: ProposerName = Field(
         "writer", description="what writes candidates; `gepa` needs `selfheal[gepa]`"

@@ -4,8 +4,8 @@ import logging
 
 from db import judges, prompts
 from db.judges import Turn
-from graph.judge import CALLS_AN_OPINION
 from graph.metering import metered
+from graph.model import CALLS_AN_ANSWER
 from optimizer.context import Doctor
 from optimizer.drift import Finding, examine
 from optimizer.verdicts import golden_verdicts
@@ -41,7 +41,7 @@ async def ask_daily(doctor: Doctor) -> Finding | None:
 
 
 async def _take(doctor: Doctor) -> Turn | None:
-    calls = CALLS_AN_OPINION * len(golden_verdicts())
+    calls = CALLS_AN_ANSWER * len(golden_verdicts())
     async with doctor.database.connection() as connection:
         version = (await prompts.released(connection, "evaluator")).version
         return await judges.take_turn(

@@ -9,7 +9,7 @@ from db.judges import JudgeCheck
 from db.pool import Connection, Database
 from db.prompts import Agent, Prompt
 from graph.errors import EvaluationError
-from graph.judge import CALLS_AN_OPINION
+from graph.model import CALLS_AN_ANSWER
 from optimizer.context import Doctor
 from optimizer.statistics import fewer_than_usual
 from optimizer.trials import pay
@@ -216,7 +216,7 @@ async def _ask(
     if healing_id is None:
         opinions = await work
     else:
-        opinions, _ = await pay(doctor, healing_id, CALLS_AN_OPINION * len(verdicts), work)
+        opinions, _ = await pay(doctor, healing_id, CALLS_AN_ANSWER * len(verdicts), work)
     answered = sum(each.score is not None for each in opinions)
     if answered < LEAST_ANSWERED * len(opinions):
         raise EvaluationError(

@@ -11,9 +11,10 @@ from langgraph.runtime import Runtime
 from db.prompts import Agent, Prompt
 from graph.context import Context, Given, PromptStore
 from graph.errors import RunError
-from graph.judge import CALLS_AN_OPINION, opinion
 from graph.judge import MOST_CALLS as MOST_JUDGE_CALLS
 from graph.judge import case as judged
+from graph.judge import opinion
+from graph.model import CALLS_AN_ANSWER
 from graph.nodes.evaluator import evaluator
 from graph.nodes.manager import manager
 from graph.nodes.worker import worker
@@ -24,9 +25,9 @@ from optimizer.verdicts import TOLERANCE
 TRIAL_SECONDS = 180.0
 # The calls of one trial at worst: those of the agents that run, and the judge's.
 TRIAL_CALLS: dict[Agent, int] = {
-    "worker": 1 + MOST_JUDGE_CALLS,
-    "manager": 2 + MOST_JUDGE_CALLS,
-    "evaluator": CALLS_AN_OPINION,
+    "worker": CALLS_AN_ANSWER + MOST_JUDGE_CALLS,
+    "manager": 2 * CALLS_AN_ANSWER + MOST_JUDGE_CALLS,
+    "evaluator": CALLS_AN_ANSWER,
 }
 _UNRELEASED = 0
 

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from graph.errors import OutputError
+from graph.model import CALLS_AN_ANSWER
 from optimizer.context import Doctor
 from optimizer.trials import pay
 
@@ -14,20 +14,12 @@ Shape = TypeVar("Shape", bound=BaseModel)
 async def fill(
     doctor: Doctor, healing_id: str, system: str, human: str, shape: type[Shape]
 ) -> Shape:
-    """Ask for a shape, once more if the first answer cannot be used.
+    """Ask for a shape; it costs at most `CALLS_AN_ANSWER` calls.
 
     Raises:
         RunError: the model gave no usable answer.
         BudgetSpentError: there is nothing left to pay it from.
     """
-    try:
-        return await _once(doctor, healing_id, system, human, shape)
-    except OutputError:
-        return await _once(doctor, healing_id, system, human, shape)
-
-
-async def _once(
-    doctor: Doctor, healing_id: str, system: str, human: str, shape: type[Shape]
-) -> Shape:
-    answer, _ = await pay(doctor, healing_id, 1, doctor.model.fill(system, human, shape))
+    work = doctor.model.fill(system, human, shape)
+    answer, _ = await pay(doctor, healing_id, CALLS_AN_ANSWER, work)
     return answer.content

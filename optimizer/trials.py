@@ -12,13 +12,13 @@ from db.prompts import Agent
 from db.trials import Stage, Trial
 from graph.errors import RunError
 from graph.metering import metered
+from graph.model import CALLS_AN_ANSWER
 from graph.state import Usage
 from optimizer.context import Doctor
 from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
 from optimizer.state import Case, State, Unjudged
 from optimizer.tracing import traced_trial
 
-PLAN_CALLS = 1
 INCUMBENT = 0
 
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ class Ledger:
         if key not in self.done:
             name = f"{stage} arm {arm} {case['id']}"
             with traced_trial(name, stage=stage, arm=arm, case_id=case["id"], take=take) as told:
-                ran = await self._patiently(case, self.texts[arm])
+                ran = await self._replayed(case, self.texts[arm])
                 told.update(_told(ran))
             if ran is None:
                 return None
@@ -116,21 +116,15 @@ class Ledger:
             BudgetSpentError: there is nothing left to pay it from.
         """
         with traced_trial(f"rehearse {case['id']}", stage="propose", case_id=case["id"]) as told:
-            ran = await self._patiently(case, text)
+            ran = await self._replayed(case, text)
             told.update(_told(ran))
         return ran[0] if ran else None
 
-    async def _patiently(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
-        """Run a case, once more without a verdict: a fault that passes must not cost the case."""
+    async def _replayed(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
+        """Run a case under a text; None where there is no plan to work from."""
         plan = await self._plan(case) if self.agent == "worker" else None
         if plan is None and self.agent == "worker":
             return None
-        result, usage = await self._replayed(case, text, plan)
-        return (result, usage) if result.verdict else await self._replayed(case, text, plan)
-
-    async def _replayed(
-        self, case: Case, text: str, plan: dict[str, Any] | None
-    ) -> tuple[Replayed, Usage]:
         work = replay(self.doctor.agent, case, self.agent, text, plan)
         return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
 
@@ -159,7 +153,7 @@ class Ledger:
             if case["id"] not in self.plans:
                 try:
                     work = make_plan(self.doctor.agent, case)
-                    plan, _ = await pay(self.doctor, self.healing_id, PLAN_CALLS, work)
+                    plan, _ = await pay(self.doctor, self.healing_id, CALLS_AN_ANSWER, work)
                 except RunError as error:
                     self._count_unjudged(f"{error.error_class}: no plan: {error}")
                     return None

@@ -235,7 +235,8 @@ async def _incomplete(_: Request, error: Exception) -> JSONResponse:
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
     """Answer a role's caller: what went wrong, of which class, under which prompt version."""
-    return _class_of(error, 502)
+    assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
+    return _class_of(error, 422 if error.error_class == "request" else 502)
 
 
 def _class_of(error: Exception, code: int) -> JSONResponse:

@@ -14,6 +14,7 @@ from graph.context import (
     models_for,
     open_evaluator,
     open_model,
+    packages_of,
     require_judge,
     require_model,
 )
@@ -94,6 +95,7 @@ async def _serve_worker(
     settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_model(settings)
+    packages = packages_of(settings)
     async with (
         tracing(),
         open_data(settings) as database,
@@ -102,7 +104,7 @@ async def _serve_worker(
     ):
         await model.connect()
         guarded = settings.role_key is not None
-        writing = Writing(database, model, settings.max_concurrency)
+        writing = Writing(database, model, packages, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
         await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
 

@@ -9,15 +9,19 @@ from db.pool import Database
 from db.prompts import Prompt
 from graph.model import Model
 from graph.nodes.worker import write
+from graph.sandbox.packages import Packages
 from graph.state import State
 
 
 class Writing:
     """Writes code, a limited number at once."""
 
-    def __init__(self, database: Database, model: Model, most_at_once: int) -> None:
+    def __init__(
+        self, database: Database, model: Model, packages: Packages, most_at_once: int
+    ) -> None:
         self._database = database
         self._model = model
+        self._packages = packages
         self._places = asyncio.Semaphore(most_at_once)
 
     async def check(self) -> None:
@@ -38,7 +42,7 @@ class Writing:
         """
         prompt = await self._prompt(key, version)
         async with self._places:
-            return await write(self._model, prompt, state)
+            return await write(self._model, prompt, state, self._packages)
 
     async def _prompt(self, key: str | None, version: int | None) -> Prompt:
         async with self._database.connection() as connection:

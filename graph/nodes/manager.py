@@ -12,6 +12,7 @@ from graph.context import Given, context_of
 from graph.errors import OutputError, under
 from graph.expressions import LONGEST_TOGETHER, is_expression, is_literal
 from graph.fence import fence
+from graph.sandbox.packages import Packages
 from graph.state import Example, Plan, PlannedExample, State
 
 _MOST_REQUIREMENTS, _LONGEST_TEXT, _LONGEST_NAME = 100, 2_000, 200  # as the worker's role takes
@@ -39,7 +40,9 @@ async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     context = context_of(runtime)
     prompt = await context.prompts.released("manager")
     with under("manager", prompt.version):
-        answer = await context.model.fill(prompt.text, _message(state), DraftPlan, "manager")
+        answer = await context.model.fill(
+            prompt.text, _message(state, context.evaluator.packages), DraftPlan, "manager"
+        )
     return {
         "plan": _plan(answer.content, state.get("examples", [])),
         "model": answer.model,
@@ -49,10 +52,11 @@ async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     }
 
 
-def _message(state: State) -> str:
+def _message(state: State, packages: Packages) -> str:
     parts = ["Plan the program that this request asks for.", fence("request", state["request"])]
     if stated := state.get("examples"):
         parts += ["It states these examples:", fence("examples", json.dumps(stated))]
+    parts.append(packages.described())
     return "\n\n".join(parts)
 
 

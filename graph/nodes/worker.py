@@ -14,6 +14,7 @@ from graph.fence import fence
 from graph.model import Model
 from graph.remote import RemoteWorker
 from graph.rules.syntax import asked_name
+from graph.sandbox.packages import Packages
 from graph.state import State
 
 
@@ -26,17 +27,18 @@ async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     context = context_of(runtime)
     if context.worker is not None:
         return await _elsewhere(context.worker, state, context.thread_id)
-    return await write(context.model, await context.prompts.released("worker"), state)
+    prompt = await context.prompts.released("worker")
+    return await write(context.model, prompt, state, context.evaluator.packages)
 
 
-async def write(model: Model, prompt: Prompt, state: State) -> dict[str, Any]:
-    """Write the code under a prompt.
+async def write(model: Model, prompt: Prompt, state: State, packages: Packages) -> dict[str, Any]:
+    """Write the code under a prompt, for a sandbox that has these packages.
 
     Raises:
         OutputError: the answer holds no code.
     """
     with under("worker", prompt.version):
-        answer = await model.write(prompt.text, _message(state), "worker")
+        answer = await model.write(prompt.text, _message(state, packages), "worker")
         plan = state.get("plan")
         code, explanation = extract(answer.content, asked_name(plan["signature"]) if plan else None)
     return {
@@ -60,8 +62,9 @@ async def _elsewhere(worker: RemoteWorker, state: State, thread_id: UUID | None)
     }
 
 
-def _message(state: State) -> str:
+def _message(state: State, packages: Packages) -> str:
     parts = ["The request:", fence("request", state["request"])]
     if plan := state.get("plan"):
         parts += ["The plan made from it:", fence("plan", json.dumps(plan, indent=1))]
+    parts.append(packages.described())
     return "\n\n".join(parts)

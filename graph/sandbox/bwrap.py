@@ -21,6 +21,7 @@ from graph.sandbox.interpreter import (
     CHILD_VALUES,
     ENVIRONMENT,
     FLAGS,
+    ONE_THREAD,
     compiled,
     executable,
     foreign_packages,
@@ -35,6 +36,7 @@ from graph.sandbox.verdict import tell
 MEND = "Install bubblewrap 0.8 or later (apt-get install bubblewrap) and allow user namespaces"
 SCRATCH = "/work"
 INSIDE = "/sandbox"
+PACKAGES = "/packages"
 _ISOLATE = (
     "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session",
     "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--clearenv",
@@ -45,6 +47,9 @@ class BwrapSandbox:
     """Runs each program in a bubblewrap of its own."""
 
     name = "bwrap"
+
+    def __init__(self, packages: Path | None = None) -> None:
+        self._packages = packages
 
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
         """Run a program; see `contract.Sandbox.run`.
@@ -58,10 +63,12 @@ class BwrapSandbox:
 
             def launch(result_fd: int) -> Launch:
                 sizes = (result_fd, limits.cpu_seconds, limits.memory_bytes, limits.disk_bytes)
+                given = (PACKAGES,) if self._packages else ()
                 argv = (
-                    *(*command, *_mounts(), *_scripts(scripts), *_scratch(limits.disk_bytes)),
-                    *("--seccomp", str(seccomp), "--"),
-                    *(str(executable()), *FLAGS, f"{INSIDE}/{CHILD.stem}.pyc", *map(str, sizes)),
+                    *(*command, *_mounts(), *self._bind(), *_scripts(scripts)),
+                    *(*_scratch(limits.disk_bytes), "--seccomp", str(seccomp), "--"),
+                    *(str(executable()), *FLAGS, f"{INSIDE}/{CHILD.stem}.pyc"),
+                    *map(str, (*sizes, *given)),
                 )
                 return Launch(
                     argv,
@@ -72,6 +79,12 @@ class BwrapSandbox:
 
             ending = await supervise(launch, program, limits)
         return tell(self.name, ending, limits)
+
+    def _bind(self) -> tuple[str, ...]:
+        if self._packages is None:
+            return ()
+        threads = (part for name in ONE_THREAD for part in ("--setenv", name, "1"))
+        return "--ro-bind", str(self._packages), PACKAGES, *threads
 
     async def aclose(self) -> None:
         """Do nothing: nothing is kept between runs."""

@@ -1,6 +1,7 @@
 """The process inside the sandbox: load a stranger's module, evaluate calls, report each event.
 
-Runs alone, with the standard library only: `python -I -S -B child.py RESULT_FD CPU MEMORY FILE`.
+Runs alone, with the standard library only: `python -I -S -B child.py RESULT_FD CPU MEMORY FILE`,
+and perhaps a folder of packages that the program may import.
 Standard input brings the sizes of the texts on one line, then the texts: the module, the calls.
 Each event is one line of JSON on RESULT_FD, so that the parent knows where the program stopped.
 The stranger's code shares this process and may forge events: expected values never come here.
@@ -159,6 +160,7 @@ def run(code: str, calls: "list[str]", reporter: Reporter) -> None:
         MemoryError: there was not even enough memory to report.
     """
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site` would have set them
+    sys.argv = [MODULE]  # those of this process are none of the program's
     reporter.send("ready")
     names = load(code, reporter)
     if names is not None:
@@ -168,11 +170,15 @@ def run(code: str, calls: "list[str]", reporter: Reporter) -> None:
         reporter.send("end")
 
 
-def main(result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
+def main(
+    result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int, *, packages: str = ""
+) -> None:
     """Do all of it, and leave without running what the program registered for the exit."""
     with open(0, "rb", closefd=False) as stdin:
         code, *calls = read_texts(stdin)
     limit(cpu_seconds, memory_bytes, file_bytes)
+    if packages:
+        sys.path.append(packages)  # behind the standard library, which nothing in it may replace
     try:
         run(code, calls, Reporter(result_fd))
     except MemoryError:
@@ -181,4 +187,4 @@ def main(result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int) -
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]))
+    main(*map(int, sys.argv[1:5]), packages="".join(sys.argv[5:6]))

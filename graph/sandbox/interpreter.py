@@ -14,6 +14,8 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "MALLOC_ARENA_MAX": "1",  # an arena a thread would eat up the address space allowed
 }
+# Packages with libraries for arithmetic take address space for each thread, one for each core.
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 FLAGS = ("-I", "-S", "-B", "-u", "-X", "utf8")
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
 _DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo")

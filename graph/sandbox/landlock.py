@@ -15,6 +15,7 @@ from graph.sandbox.interpreter import (
     CHILD,
     ENVIRONMENT,
     FLAGS,
+    ONE_THREAD,
     executable,
     readable,
     standard_library,
@@ -34,6 +35,9 @@ class LandlockSandbox:
 
     name = "landlock"
 
+    def __init__(self, packages: Path | None = None) -> None:
+        self._packages = packages
+
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
         """Run a program; see `contract.Sandbox.run`.
 
@@ -44,10 +48,15 @@ class LandlockSandbox:
         async with scratch_folder() as scratch:
 
             def launch(result_fd: int) -> Launch:
-                lock = json.dumps(_lock(packages, scratch, result_fd, limits))
+                lock = json.dumps(_lock(packages, scratch, result_fd, limits, self._packages))
                 return Launch(
                     (str(executable()), *FLAGS, str(LAUNCHER), lock),
-                    {**ENVIRONMENT, "HOME": str(scratch), "TMPDIR": str(scratch)},
+                    {
+                        **ENVIRONMENT,
+                        **(dict.fromkeys(ONE_THREAD, "1") if self._packages else {}),
+                        "HOME": str(scratch),
+                        "TMPDIR": str(scratch),
+                    },
                     disk_full=lambda pid: overfull(scratch, pid, limits.disk_bytes),
                 )
 
@@ -58,17 +67,21 @@ class LandlockSandbox:
         """Do nothing: nothing is kept between runs."""
 
 
-def _lock(packages: str, scratch: Path, result_fd: int, limits: Limits) -> dict[str, object]:
+def _lock(
+    launchers: str, scratch: Path, result_fd: int, limits: Limits, packages: Path | None
+) -> dict[str, object]:
     """Return what the launcher needs to know."""
+    given = [str(packages)] if packages else []
     sizes = (limits.cpu_seconds, limits.memory_bytes, limits.disk_bytes)
     return {
-        "packages": packages,
+        "packages": launchers,
         "child": str(CHILD),
-        "standard_library": str(standard_library()),
-        "readable": [str(path) for path in readable()],
+        "importable": [str(standard_library()), *given],
+        "readable": [*(str(path) for path in readable()), *given],
         "scratch": str(scratch),
         "filter": filter_program().hex(),
         "arguments": [result_fd, *sizes],
+        "given": "".join(given),
     }
 
 

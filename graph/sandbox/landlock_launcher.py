@@ -123,12 +123,12 @@ def main(text: str) -> None:
     assert spec.loader  # noqa: S101
     child = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(child)
-    wants_nobody = can_become_nobody([lock["standard_library"]], lock["scratch"])
+    wants_nobody = can_become_nobody(lock["importable"], lock["scratch"])
     restrict_files(lock["readable"], lock["scratch"])
     drop_privileges(libc, lock["scratch"], wants_nobody)
     sys.path.remove(lock["packages"])
     restrict_calls(libc, bytes.fromhex(lock["filter"]))
-    child.main(*lock["arguments"])
+    child.main(*lock["arguments"], packages=lock["given"])
 
 
 if __name__ == "__main__":

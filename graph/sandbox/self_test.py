@@ -28,6 +28,14 @@ GOOD = Program(
     "def double(n):\n    return [n, n + n]\n",
     ("double(21)", "double(None)"),
 )
+PACKAGES = Program(
+    "import os, sys\n"
+    "def make():\n"
+    "    path = os.path.join(sys.path[-1], '.selfheal-self-test')\n"
+    "    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))\n"
+    "    os.remove(path)\n",
+    ("bool(os.listdir(sys.path[-1]))", "make()"),
+)
 ATTACKS = f"""
 import os, socket
 
@@ -76,6 +84,20 @@ async def examine(sandbox: Sandbox) -> None:
                 )
         attacked = await sandbox.run(program)
     _check_attacked(sandbox.name, attacked, calls)
+
+
+async def examine_packages(sandbox: Sandbox) -> None:
+    """Try the packages that a sandbox was given: programs can read them, and nothing more.
+
+    Raises:
+        SandboxUnavailable: they cannot be read, or they can be written to.
+    """
+    execution = await sandbox.run(PACKAGES)
+    reads, *writes = execution.results or (None,)
+    if reads is None or reads.value is not True:
+        raise SandboxUnavailable(f"{sandbox.name} cannot read SELFHEAL_SANDBOX_PACKAGES")
+    if not writes or any(each.raised is None for each in writes):
+        raise SandboxUnavailable(f"{sandbox.name} does not hold: it can write to the packages")
 
 
 def _check_good(execution: Execution) -> None:

@@ -42,7 +42,12 @@ class WasmSandbox:
 
     name = "wasm"
 
-    def __init__(self, workers: int = 0) -> None:
+    def __init__(self, packages: Path | None = None, *, workers: int = 0) -> None:
+        if packages is not None:
+            raise SandboxUnavailable(
+                "wasm cannot use SELFHEAL_SANDBOX_PACKAGES",
+                "Unset it, or use SELFHEAL_SANDBOX=bwrap or landlock",
+            )
         self._pool = Pool(_start, workers or max(2, os.cpu_count() or 1))
 
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:

@@ -50,7 +50,7 @@ class Desk:
         result = await self.ledger.rehearse(text, case)
         if result is None:
             seen = {"message": "the manager gave no plan"}
-            return Tried(False, _NO_VERDICT, shown.of_trial(case, "output", seen))
+            return Tried(False, _NO_VERDICT, shown.of_trial(case, "infrastructure", seen))
         score = result.score if result.verdict else _NO_VERDICT
         return Tried(result.passed, score, shown.of_trial(case, result.outcome, result.seen))
 

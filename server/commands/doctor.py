@@ -9,7 +9,7 @@ import click
 
 from db.embedded import EmbeddedPostgresError, NoClusterError
 from db.errors import DatabaseError, SchemaError
-from graph.context import ModelChoice, every_model, open_model
+from graph.context import ModelChoice, every_model, open_model, packages_of
 from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.sandbox.select import survey
@@ -71,7 +71,10 @@ async def _examine() -> AsyncIterator[Diagnosis]:
         yield found
     yield _proposer(settings)
     try:
-        reports = await survey()
+        reports = await survey(packages_of(settings))
+    except SettingsError as error:
+        yield Diagnosis("sandbox", False, str(error), "correct it, or unset it")
+        return
     except Exception as error:
         yield _broken("sandbox", error)
         return

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from db import keys
 from db.pool import Database
 from graph.context import models_for, open_evaluator, open_model
+from graph.sandbox.packages import NO_PACKAGES
 from graph.settings import read_settings
 from optimizer.context import open_doctor
 from server.app import create_app, create_evaluator_app, create_worker_app
@@ -315,7 +316,7 @@ async def test_no_request_keeps_the_loop_of_a_role(environment: None, database: 
         model = await stack.enter_async_context(open_model(settings, models_for(settings, "agent")))
         for app in (
             create_evaluator_app(evaluator, settings),
-            create_worker_app(Writing(database, model, 16), settings),
+            create_worker_app(Writing(database, model, NO_PACKAGES, 16), settings),
         ):
             await keeps_quick(app, ROLE_KEY, {})
 

@@ -1,5 +1,6 @@
 """The judge, through the real client: when it is asked again, and what of its answers counts."""
 
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -29,13 +30,14 @@ async def judged(
     pending = list(replies)
     async with standing_in(lambda _: pending.pop(0)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        judgement = await judge(
-            Model((NAME,), timeout=10),
-            "Judge.",
-            case("Write f.", PLAN, "def f(): ..."),
-            lambda llm_score: GRADING.total(rule_score, llm_score),
-            GRADING.pass_threshold,
-        )
+        async with aclosing(Model((NAME,), timeout=10)) as model:
+            judgement = await judge(
+                model,
+                "Judge.",
+                case("Write f.", PLAN, "def f(): ..."),
+                lambda llm_score: GRADING.total(rule_score, llm_score),
+                GRADING.pass_threshold,
+            )
     return judgement, server
 
 

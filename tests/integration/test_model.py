@@ -1,6 +1,7 @@
 """The one model call, through the real client, against faults on the real wire."""
 
 import asyncio
+import json
 import re
 import time
 from contextlib import aclosing
@@ -9,14 +10,22 @@ from typing import Any, get_args
 import httpx
 import httpx2
 import pytest
+from google.genai.types import BlockedReason, FinishReason
 from langchain_core.language_models import GenericFakeChatModel
 from pydantic import BaseModel, Field, SecretStr
 
 from graph import model as model_module
 from graph.context import ModelUse, every_model, models_for, open_model
-from graph.errors import InfrastructureError, ModelUnavailableError, OutputError, RunError
+from graph.errors import (
+    InfrastructureError,
+    ModelUnavailableError,
+    OutputError,
+    RequestError,
+    RunError,
+)
 from graph.failures import classify, reason
-from graph.model import Model, ModelSetupError
+from graph.metering import metered
+from graph.model import CALLS_AN_ANSWER, Model, ModelSetupError
 from graph.settings import Settings, SettingsError, read_settings
 from tests.support.stand_in import Asked, said, standing_in
 
@@ -29,7 +38,7 @@ class Mark(BaseModel):
     mark: float = Field(ge=0, le=1)
 
 
-def failing(times: int, failure: tuple[int, dict[str, Any]], then: str = "done") -> Any:
+def failing(times: int, failure: tuple[int, dict[str, Any]], then: Any = "done") -> Any:
     """Return a reply that fails so many times first."""
     left = [times]
 
@@ -301,30 +310,155 @@ async def test_a_key_goes_to_its_own_provider_alone(monkeypatch: pytest.MonkeyPa
         assert set(given.values()) == {None}
 
 
+def ended(reason: str | None, **content: Any) -> dict[str, Any]:
+    """Return the body of an answer that ended for a reason, with these fields of its content."""
+    body = said("")
+    body["candidates"] = [{"content": content, "index": 0}]
+    if reason:
+        body["candidates"][0]["finishReason"] = reason
+    return body
+
+
+def blocked(reason: str) -> dict[str, Any]:
+    return {"promptFeedback": {"blockReason": reason}}
+
+
+THOUGHT = {"text": "Let me think.", "thought": True}
+# What no prompt can cause.
+MALFORMED = {
+    "no parts": ended("STOP"),
+    "parts of nothing": ended("STOP", role="model", parts=[]),
+    "a blank": said("  "),
+    "a thought alone": ended("STOP", parts=[THOUGHT]),
+    "no content": {"candidates": [{"finishReason": "STOP", "index": 0}]},
+    "no reason": ended(None),
+    "no candidate": {"candidates": []},
+    "nothing": {},
+    **{
+        each.value: ended(each.value)
+        for each in FinishReason
+        if each.value.lower() not in ("stop", "max_tokens", *model_module._BLOCKED)
+    },
+}
+BLOCKED = {
+    **{each.value: blocked(each.value) for each in BlockedReason},
+    **{
+        f"while answering, {each}": ended(each)
+        for each in ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII")
+    },
+}
+UNFIT = {
+    "cut off, and it parses": said('{"mark": 0.5}', "MAX_TOKENS"),
+    "cut off": said('{"mark": 0.', "MAX_TOKENS"),
+    "half": said('{"mark": 0.5'),
+    "out of range": said('{"mark": 7}'),
+    "another": said('{"other": 1}'),
+    "prose": said("no JSON at all"),
+    "prose before it": said('Here it is: {"mark": 0.5}'),
+    "a fence that stays open": said('```json\n{"mark": 0.5}'),
+    "two fences": said('```json\n{"mark": 0.5}\n```\n```json\n{"mark": 0.5}\n```'),
+}
+UNUSABLE: list[tuple[dict[str, Any], type[RunError]]] = [
+    *((each, InfrastructureError) for each in MALFORMED.values()),
+    *((each, RequestError) for each in BLOCKED.values()),
+    *((each, OutputError) for each in UNFIT.values()),
+]
+
+
 @pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (said('{"mark": 0.5}', "MAX_TOKENS"), "did not finish"),
-        (said('{"mark": 0.', "MAX_TOKENS"), "did not finish"),
-        (said("", "SAFETY"), "did not finish"),
-        ({"promptFeedback": {"blockReason": "SAFETY"}}, "refused the prompt"),
-        ({}, "nothing"),
-        (said('{"mark": 0.5'), "does not fit"),
-        (said('{"mark": 7}'), "does not fit"),
-        (said('{"other": 1}'), "does not fit"),
-        (said("no JSON at all"), "does not fit"),
-    ],
+    ("body", "expected"), UNUSABLE, ids=[f"{x}" for x in (*MALFORMED, *BLOCKED, *UNFIT)]
 )
-async def test_an_unusable_answer_is_an_output_error(
-    body: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+async def test_an_unusable_answer_is_asked_for_once_more_and_then_is_of_its_class(
+    body: dict[str, Any], expected: type[RunError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(OutputError, match=words):
-        await ask(lambda _: (200, body), monkeypatch, shape=Mark)
+    bodies: list[Any] = []
+    async with standing_in(lambda _: bodies.pop(0)) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        async with aclosing(Model((NAME,), timeout=20.0)) as model:
+            bodies += [(200, body), {"mark": 0.5}]
+            with metered() as cost:
+                answer = await model.fill("s", "h", Mark)
+            assert answer.content == Mark(mark=0.5)
+            assert answer.usage == cost
+            assert cost["calls"] == CALLS_AN_ANSWER
+            bodies += [(200, body), (200, body), {"mark": 0.5}]
+            with metered() as cost, pytest.raises(expected):
+                await model.fill("s", "h", Mark)
+            assert (cost["calls"], len(bodies)) == (CALLS_AN_ANSWER, 1)
 
 
-async def test_an_empty_text_is_an_output_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OutputError):
-        await ask(lambda _: (200, said("  ")), monkeypatch)
+@pytest.mark.parametrize("status", [408, 409, 425, 499, 500, 502, 503, 504])
+async def test_a_status_that_passes_by_itself_is_waited_out(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, server = await ask(failing(1, broken(status, "CANCELLED")), monkeypatch)
+    assert (answer.content, len(server.asked)) == ("done", 2)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"<html>proxy</html>",
+        b'{"candidates": [',
+        json.dumps(said("[" * 100_000)).encode(),
+    ],
+    ids=["empty", "a page", "cut", "nested deeply"],
+)
+async def test_a_body_that_cannot_be_read_is_asked_for_once_more(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = failing(1, (200, raw), {"mark": 0.5})  # type: ignore[arg-type]
+    answer, server = await ask(reply, monkeypatch, shape=Mark)
+    assert (answer.content, len(server.asked)) == (Mark(mark=0.5), 2)
+    with metered() as cost, pytest.raises(InfrastructureError):
+        await ask(lambda _: (200, raw), monkeypatch, shape=Mark)
+    assert cost["calls"] == CALLS_AN_ANSWER
+
+
+@pytest.mark.parametrize("fence", ["```json\n%s\n```", "```\n%s\n```\n", "\n```JSON\n%s```"])
+async def test_an_answer_in_a_fence_and_nothing_else_is_read(
+    fence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, server = await ask(lambda _: fence % '{"mark": 0.25}', monkeypatch, shape=Mark)
+    assert (answer.content, len(server.asked)) == (Mark(mark=0.25), 1)
+
+
+async def test_a_fall_back_is_asked_where_the_first_model_answers_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reply(asked: Asked) -> Any:
+        return (200, ended("STOP")) if asked.model == "gemini-3.8-flash" else "from the other"
+
+    names = (NAME, "google_genai:gemini-3.8-pro")
+    answer, _ = await ask(reply, monkeypatch, names=names)
+    assert (answer.content, answer.usage["calls"]) == ("from the other", CALLS_AN_ANSWER)
+
+
+async def test_a_retry_that_fails_leaves_the_first_answers_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bodies = [(200, said("half", "MAX_TOKENS")), *[broken(404, "NOT_FOUND")] * 9]
+    with pytest.raises(OutputError, match="did not finish its answer: MAX_TOKENS"):
+        await ask(lambda _: bodies.pop(0), monkeypatch)
+
+
+async def test_the_retry_is_within_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reply(_: Asked) -> Any:
+        if server_asked:
+            await done.wait()
+        server_asked.append(1)
+        return 200, ended("STOP")
+
+    server_asked, done = list[int](), asyncio.Event()
+    async with standing_in(reply) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        async with aclosing(Model((NAME,), timeout=1.5)) as model:
+            begun = time.monotonic()
+            with pytest.raises(InfrastructureError, match="answered with nothing"):
+                await model.write("s", "h")
+            assert time.monotonic() - begun < 5.0
+        done.set()
 
 
 async def test_a_shape_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,10 @@ class Asked:
 
 @dataclass
 class StandIn:
-    """Answers by calling `reply`: a text, a dict for a shape, or (status, body), or a promise."""
+    """Answers by calling `reply`: a text, a dict for a shape, or (status, body), or a promise.
+
+    A body of bytes is sent as it is.
+    """
 
     reply: Callable[[Asked], str | dict[str, Any] | tuple[int, dict[str, Any]]]
     url: str = ""
@@ -60,9 +63,10 @@ class StandIn:
         return _json(said(text))
 
 
-def _json(body: dict[str, Any], status: int = 200) -> Response:
+def _json(body: dict[str, Any] | bytes, status: int = 200) -> Response:
     """Answer in ASCII: halves of surrogate pairs can be sent only so."""
-    return Response(json.dumps(body), status, media_type="application/json")
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    return Response(content, status, media_type="application/json")
 
 
 def said(text: str, finish: str = "STOP") -> dict[str, Any]:
