@@ -18,6 +18,7 @@ from server.repeating import planned
 from server.routes.given import GivenConnection, GivenService
 from server.routes.strict import StrictRoute
 from server.service import Service
+from server.wire.base import selected
 from server.wire.crons import CronAnswer, CronCount, CronCreate, CronPatch, CronSearch
 
 router = APIRouter(tags=["crons"], route_class=StrictRoute)
@@ -73,10 +74,7 @@ async def search_crons(
         limit=body.limit,
         offset=body.offset,
     )
-    shown = [CronAnswer.of(each).model_dump(mode="json") for each in found]
-    if body.select:
-        return [{key: each[key] for key in each if key in body.select} for each in shown]
-    return shown
+    return [selected(CronAnswer.of(each), body.select) for each in found]
 
 
 @router.post("/runs/crons/count", responses=documented(401, 403, 404, 413, 422))

@@ -10,7 +10,7 @@ from server.wire.base import Health
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=documented(422))
 async def live() -> Health:
     """Answer as long as the process can answer at all."""
     return Health(status="ok")
@@ -18,7 +18,7 @@ async def live() -> Health:
 
 @router.get(
     "/health/ready",
-    responses=documented() | {503: {"model": Health, "description": "Not ready"}},
+    responses=documented(422) | {503: {"model": Health, "description": "Not ready"}},
 )
 async def ready(request: Request, response: Response) -> Health:
     """Answer ok while the database, if this process needs one, can be reached."""

@@ -1,27 +1,52 @@
-"""Bodies are read strictly: what JSON does not have, or nothing of ours could keep, is refused."""
+"""Requests are read strictly: what JSON does not have, or a route does not take, is refused."""
 
 import json
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Set
 from typing import Any, Final, NoReturn
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 _DEEPEST: Final = 100
+_LONGEST_NAME: Final = 100  # of an unknown parameter, in what is answered
 
 
 class StrictRoute(APIRoute):
-    """A route whose body may be nested 100 deep, with finite numbers alone."""
+    """A route whose body may be nested 100 deep, with finite numbers alone.
+
+    A query parameter that it does not declare is refused, as fields of bodies are, unless the route
+    refuses every request with 501.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         handle = super().get_route_handler()
+        declared = set(_queried(self.dependant))
+        built = 501 not in self.responses
 
         async def strictly(request: Request) -> Response:
+            if built:
+                _refuse_unknown(request.query_params.keys() - declared)
             return await handle(_Request(request.scope, request.receive))
 
         return strictly
+
+
+def _queried(dependant: Dependant) -> Iterator[str]:
+    """Yield the query parameters that a route and what it depends on declare."""
+    yield from (each.alias for each in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _queried(each)
+
+
+def _refuse_unknown(names: Set[str]) -> None:
+    if names:
+        first = min(names)[:_LONGEST_NAME]
+        wrong = {"loc": ("query", first), "msg": "is no parameter of this address"}
+        raise RequestValidationError([{**wrong, "type": "extra_forbidden"}])
 
 
 class _Request(Request):

@@ -23,6 +23,7 @@ from server.events import place
 from server.routes.given import GivenConnection, GivenService
 from server.routes.strict import StrictRoute
 from server.service import Service
+from server.wire.base import StateFields, selected, selected_of_state
 from server.wire.langgraph import (
     HistoryBody,
     StateAt,
@@ -39,6 +40,8 @@ from server.wire.state import input_fields
 router = APIRouter(tags=["threads"], route_class=StrictRoute)
 
 ThreadId = Annotated[UUID, Path(description="The thread")]
+Subgraphs = Annotated[bool, Query(description="There are none")]
+Select = Annotated[StateFields | None, Query(description="Only these fields; `values.KEY` for one")]
 _READING = (401, 403, 404, 422)
 
 
@@ -69,10 +72,7 @@ async def search_threads(
         limit=body.limit,
         offset=body.offset,
     )
-    shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found]
-    if body.select:
-        return [{key: each[key] for key in each if key in body.select} for each in shown]
-    return shown
+    return [selected(ThreadAnswer.of(each), body.select) for each in found]
 
 
 @router.post("/threads/count", responses=documented(401, 403, 413, 422))
@@ -128,11 +128,12 @@ async def get_state(
     thread_id: ThreadId,
     caller: Reader,
     service: GivenService,
-    subgraphs: Annotated[bool, Query(description="There are none")] = False,
+    subgraphs: Subgraphs = False,
+    select: Select = None,
 ) -> dict[str, Any]:
     """Show a thread's state."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id)))
+    return selected_of_state(state_of(await graph.aget_state(_at(thread_id))), select)
 
 
 @router.post("/threads/{thread_id}/state/checkpoint", responses=documented(*_READING, 413))
@@ -141,7 +142,8 @@ async def get_state_at(
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.get("checkpoint_id"))))
+    state = await graph.aget_state(_at(thread_id, body.checkpoint.get("checkpoint_id")))
+    return selected_of_state(state_of(state), body.select)
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}", responses=documented(*_READING))
@@ -150,11 +152,13 @@ async def get_state_of(
     checkpoint_id: Annotated[str, Path(max_length=100, description="The checkpoint")],
     caller: Reader,
     service: GivenService,
-    subgraphs: Annotated[bool, Query(description="There are none")] = False,
+    subgraphs: Subgraphs = False,
+    select: Select = None,
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, checkpoint_id)))
+    state = await graph.aget_state(_at(thread_id, checkpoint_id))
+    return selected_of_state(state_of(state), select)
 
 
 @router.post("/threads/{thread_id}/state", responses=documented(*_READING, 409, 413))
@@ -212,7 +216,7 @@ async def _history(
         before=_at(thread_id, before) if before else None,
         limit=wanted.limit,
     )
-    return [state_of(each) async for each in states]
+    return [selected_of_state(state_of(each), wanted.select) async for each in states]
 
 
 def _at(thread_id: UUID, checkpoint_id: Any = None) -> RunnableConfig:

@@ -4,7 +4,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_snake
 
 from db.claims import Multitask
 from db.prompts import Agent
@@ -30,13 +38,19 @@ class CheckpointBody(BaseModel):
     checkpoint_id: str | None = Field(None, max_length=100, description="The checkpoint")
 
 
-class ConfigBody(BaseModel):
-    """Of LangChain's config, what a client may set. The rest is ignored."""
+class ConfigBody(Body):
+    """Of LangChain's config, what clients send."""
 
     tags: list[Annotated[str, Field(max_length=200)]] = Field(
         default_factory=list, max_length=50, description="Tags of the trace"
     )
     recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="As the run's own, which comes first", exclude=True
+    )
+    configurable: dict[str, Any] | None = Field(
+        None, description="Of no effect: no node of these graphs reads it", exclude=True
+    )
 
 
 def _listed(value: object) -> object:
@@ -58,8 +72,8 @@ def _request_schema() -> dict[str, Any]:
     return schema
 
 
-class RunCreate(BaseModel):
-    """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
+class RunCreate(Body):
+    """A run to be created. What is not named here is refused, of LangGraph's wire too."""
 
     assistant_id: str = Field(
         max_length=100, description="Which graph to run, by name or id", examples=["agent"]
@@ -78,6 +92,9 @@ class RunCreate(BaseModel):
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
     checkpoint_id: str | None = Field(None, max_length=100, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")
+    stream_subgraphs: bool | None = Field(
+        None, description="There are none: the same either way", exclude=True
+    )
     stream_resumable: bool = Field(
         default=False,
         description="Who joins the stream gets all of it; else what comes from then on. Either way"
@@ -98,6 +115,9 @@ class RunCreate(BaseModel):
     durability: Literal["sync", "async", "exit"] | None = Field(
         None, description="When checkpoints are written; exit: a run that dies begins anew"
     )
+    checkpoint_during: bool | None = Field(
+        None, description="Older clients' durability: true is async, false is exit", exclude=True
+    )
     after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
     webhook: str | None = Field(
         None, max_length=2000, description="Where to POST the run, signed, when it has ended"
@@ -114,6 +134,13 @@ class RunCreate(BaseModel):
         if value is None:
             return cls.model_fields[info.field_name].get_default(call_default_factory=True)
         return value
+
+    @model_validator(mode="after")
+    def _older_names(self) -> "RunCreate":
+        if self.durability is None and self.checkpoint_during is not None:
+            self.durability = "async" if self.checkpoint_during else "exit"
+        self.metadata = {**self.config.metadata, **self.metadata}
+        return self
 
     @field_validator("command")
     @classmethod
@@ -151,7 +178,25 @@ def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any]
         raise RequestValidationError(found) from None
 
 
-class CancelBody(BaseModel):
+class BatchedRun(RunCreate):
+    """A run of a batch: the JavaScript client spells its fields in camel case, here alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_snake_case(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        names = {key: to_snake(key) for key in value if isinstance(key, str)}
+        renamed = {names[key]: value[key] for key in names if names[key] in cls.model_fields}
+        unknown = {key: value[key] for key in names if names[key] not in cls.model_fields}
+        return {
+            **renamed,
+            **{key: value[key] for key in cls.model_fields if key in value},
+            **unknown,
+        }
+
+
+class CancelBody(Body):
     """Which runs to cancel."""
 
     status: Literal["pending", "running", "all"] | None = Field(None, description="All of these")

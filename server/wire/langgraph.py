@@ -1,10 +1,10 @@
 """What LangGraph's wire answers: assistants, threads, states, runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from db.claims import Multitask
 from db.runs import Run, Status
@@ -12,7 +12,7 @@ from db.threads import SortBy, Thread, ThreadStatus
 from server.assistants import Assistant, named
 from server.events import place
 from server.plain import loads
-from server.wire.base import Answer, Body
+from server.wire.base import Answer, Body, SortOrder, StateFields, fields_of
 
 
 class AssistantAnswer(Answer):
@@ -43,17 +43,34 @@ class AssistantAnswer(Answer):
         )
 
 
-class AssistantSearch(Body):
-    """Which assistants."""
+class AssistantCount(Body):
+    """Which assistants to count."""
 
     graph_id: str | None = Field(None, max_length=100, description="Of this graph")
     name: str | None = Field(None, max_length=100, description="With this in their name")
     metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+
+
+class AssistantSearch(AssistantCount):
+    """Which assistants, and how they are listed."""
+
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: str | None = Field(None, description="Ignored: there are two")
-    sort_order: str | None = Field(None, description="Ignored")
-    select: list[str] | None = Field(None, description="Ignored: all fields are answered")
+    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = Field(
+        None, description="By what; as in langgraph.json by default"
+    )
+    sort_order: SortOrder | None = Field(None, description="desc by default, if sort_by is given")
+    select: Annotated[list[str] | None, AfterValidator(fields_of(AssistantAnswer))] = Field(
+        None, max_length=20, description="Only these fields"
+    )
+
+
+class AssistantVersions(Body):
+    """Which versions of an assistant: there is one."""
+
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
 
 
 class ThreadCreate(Body):
@@ -70,21 +87,6 @@ class ThreadPatch(Body):
     """What is added to a thread's metadata."""
 
     metadata: dict[str, Any] = Field(description="Added to what is there")
-
-
-class ThreadSearch(Body):
-    """Which threads."""
-
-    ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
-    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
-    values: dict[str, Any] | None = Field(None, description="With this in their state")
-    status: ThreadStatus | None = Field(None, description="In this status")
-    limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
-    sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
-    select: list[str] | None = Field(None, max_length=20, description="Only these fields")
-    extract: dict[str, str] | None = Field(None, description="Not taken: leave it out")
 
 
 class ThreadCount(Body):
@@ -124,6 +126,22 @@ class ThreadAnswer(Answer):
         )
 
 
+class ThreadSearch(Body):
+    """Which threads."""
+
+    ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
+    metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
+    values: dict[str, Any] | None = Field(None, description="With this in their state")
+    status: ThreadStatus | None = Field(None, description="In this status")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
+    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
+    sort_order: SortOrder | None = Field(None, description="desc by default")
+    select: Annotated[list[str] | None, AfterValidator(fields_of(ThreadAnswer))] = Field(
+        None, max_length=20, description="Only these fields"
+    )
+
+
 class StateUpdate(Body):
     """What is added to a thread's state: the input's fields alone."""
 
@@ -138,6 +156,7 @@ class StateAt(Body):
 
     checkpoint: dict[str, Any] = Field(description="Where on the thread")
     subgraphs: bool = Field(default=False, description="There are none")
+    select: StateFields | None = Field(None, description="Only these fields")
 
 
 class HistoryBody(Body):
@@ -147,6 +166,7 @@ class HistoryBody(Body):
     before: dict[str, Any] | str | None = Field(None, description="Only older ones")
     metadata: dict[str, Any] | None = Field(None, description="With this in their metadata")
     checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread")
+    select: StateFields | None = Field(None, description="Only these fields of each")
 
 
 class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin trips over `kwargs`
