@@ -177,7 +177,11 @@ def _gone(caller: Caller, service: Service, run: Run, cancel: bool) -> Gone:
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
     status_code=202,
-    responses=documented(401, 403, 404, 422),
+    responses=documented(401, 403, 404, 422)
+    | {
+        200: {"model": ResultAnswer | FailedAnswer, "description": "It has ended, with this"},
+        202: {"description": "It will end"},
+    },
     response_model=None,
 )
 async def cancel_run(
@@ -188,13 +192,15 @@ async def cancel_run(
     action: Action = "interrupt",
     wait: Annotated[bool, Query(description="Answer when it has ended")] = False,
 ) -> Response:
-    """Cancel a run; no effect on one that has ended."""
+    """Cancel a run; no effect on one that has ended.
+
+    Answered with 200 once it has ended if `wait` is true, else at once with 202, whose body
+    clients do not read.
+    """
     run = await service.run(run_id, caller.tenant, thread_id)
     await service.intake.cancel(run, action)
     if wait:
-        answer = waiting(service.follower, run_id, thread_id)
-        answer.status_code = 202
-        return answer
+        return waiting(service.follower, run_id, thread_id)
     return Response(status_code=202)
 
 
