@@ -17,7 +17,7 @@ from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, waiting
 from server.routes.strict import StrictRoute
 from server.service import Gone, Service
-from server.wire.base import fields_of, selected
+from server.wire.base import Names, fields_of, selected
 from server.wire.create import RunCreate
 from server.wire.langgraph import RunWire
 from server.wire.runs import FailedAnswer, ResultAnswer
@@ -33,9 +33,9 @@ LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", max_length=40, description="Only what came after it")
 ]
 RunFields = Annotated[
-    list[str] | None,
+    Names | None,
     AfterValidator(fields_of(RunWire)),
-    Query(max_length=20, description="Only these fields"),
+    Query(description="Only these fields"),
 ]
 JoinedModes = Annotated[
     list[StreamMode],

@@ -30,6 +30,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)]
 SortOrder = Literal["asc", "desc"]
 _STATE: Final = "next|tasks|checkpoint|metadata|created_at|parent_checkpoint|interrupts"
 StateField = Annotated[str, Field(pattern=rf"^({_STATE}|values(\.\w{{1,100}})?)$")]

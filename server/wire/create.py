@@ -12,7 +12,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_snake
+from pydantic.alias_generators import to_camel
 
 from db.claims import Multitask
 from db.prompts import Agent
@@ -186,14 +186,9 @@ class BatchedRun(RunCreate):
     def _in_snake_case(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        names = {key: to_snake(key) for key in value if isinstance(key, str)}
-        renamed = {names[key]: value[key] for key in names if names[key] in cls.model_fields}
-        unknown = {key: value[key] for key in names if names[key] not in cls.model_fields}
-        return {
-            **renamed,
-            **{key: value[key] for key in cls.model_fields if key in value},
-            **unknown,
-        }
+        camel = {to_camel(name): name for name in cls.model_fields}
+        fields = {camel.get(key, key): part for key, part in value.items()}
+        return fields | {key: value[key] for key in cls.model_fields if key in value}
 
 
 class CancelBody(Body):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from db.crons import Cron, OnRunCompleted, SortBy
 from server.assistants import named
 from server.schedules import next_date, zone
-from server.wire.base import Answer, Body, SortOrder, fields_of
+from server.wire.base import Answer, Body, Names, SortOrder, fields_of
 from server.wire.create import RunCreate
 
 
@@ -138,6 +138,6 @@ class CronSearch(CronCount):
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: SortOrder | None = Field(None, description="desc by default")
-    select: Annotated[list[str] | None, AfterValidator(fields_of(CronAnswer))] = Field(
-        None, max_length=20, description="Only these fields"
+    select: Annotated[Names | None, AfterValidator(fields_of(CronAnswer))] = Field(
+        None, description="Only these fields"
     )

@@ -12,7 +12,7 @@ from db.threads import SortBy, Thread, ThreadStatus
 from server.assistants import Assistant, named
 from server.events import place
 from server.plain import loads
-from server.wire.base import Answer, Body, SortOrder, StateFields, fields_of
+from server.wire.base import Answer, Body, Names, SortOrder, StateFields, fields_of
 
 
 class AssistantAnswer(Answer):
@@ -60,8 +60,8 @@ class AssistantSearch(AssistantCount):
         None, description="By what; as in langgraph.json by default"
     )
     sort_order: SortOrder | None = Field(None, description="desc by default, if sort_by is given")
-    select: Annotated[list[str] | None, AfterValidator(fields_of(AssistantAnswer))] = Field(
-        None, max_length=20, description="Only these fields"
+    select: Annotated[Names | None, AfterValidator(fields_of(AssistantAnswer))] = Field(
+        None, description="Only these fields"
     )
 
 
@@ -137,8 +137,8 @@ class ThreadSearch(Body):
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
     sort_by: SortBy | None = Field(None, description="By what; created_at by default")
     sort_order: SortOrder | None = Field(None, description="desc by default")
-    select: Annotated[list[str] | None, AfterValidator(fields_of(ThreadAnswer))] = Field(
-        None, max_length=20, description="Only these fields"
+    select: Annotated[Names | None, AfterValidator(fields_of(ThreadAnswer))] = Field(
+        None, description="Only these fields"
     )
 
 
