@@ -243,8 +243,8 @@ async def test_query_parameters_that_no_route_takes_are_refused(served: Served) 
                 continue
             url, query = one.url(**served.ids), {"limitt": "1"}
             async with client.stream(one.method, url, params=query) as answer:
-                said = json.loads(await answer.aread())
-                if (answer.status_code, said["field"]) != (422, "limitt"):
+                said = await answer.aread() if answer.status_code == 422 else b"{}"
+                if json.loads(said).get("field") != "limitt":
                     wrong[str(one)] = answer.status_code
     assert not wrong, shown(wrong)
 

@@ -41,6 +41,7 @@ MAY_DIFFER = {
     ("", "interrupts"): "an interruption before a node has nothing to tell",
     ("", "examples"): "how many the manager infers is its own affair",
     ("stream messages", ""): "in how many pieces a model answers is its own affair",
+    ("history some", ""): "theirs ignores select: langgraph-api 0.16.7 does not read it",
     ("crons.", "user_id"): "ours is the tenant, theirs null without authentication",
     ("crons.", "payload"): "ours is the run alone, theirs the whole body and what the server added",
     ("interrupt", "values"): "how far the first had come is chance",
