@@ -18,7 +18,7 @@ from langgraph_sdk import get_client, get_sync_client
 from tests.conftest import control
 from tests.support.javascript import installed, printed
 from tests.support.processes import selfheal, started
-from tests.support.wire_script import ASK, MODES, Told, cancelled, played
+from tests.support.wire_script import ASK, MODES, Results, cancelled, played
 
 ROOT = Path(__file__).parents[2]
 SAYS = r"serving on (http://\S+)"
@@ -69,47 +69,49 @@ async def url(module_env: dict[str, str]) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def told(url: str) -> Told:
+async def results(url: str) -> Results:
     """Play the script with the Python client; return what each step gave."""
     async with get_client(url=url) as client:
         return await played(client, url)
 
 
-async def test_the_official_clients_script_passes(url: str, told: Told) -> None:
+async def test_the_official_clients_script_passes(url: str, results: Results) -> None:
     _sync(url)
-    assert told["assistants.count"] >= 1
+    assert results["assistants.count"] >= 1
     for name in ("runs.wait", "runs.join", "stateless wait", "gone on", "remote invoke", "kept"):
-        assert told[name]["evaluation"]["passed"], name
+        assert results[name]["evaluation"]["passed"], name
     for mode in MODES:
-        assert told[f"stream {mode}"][0][0] == "metadata", mode
-        assert not [event for event, _ in told[f"stream {mode}"] if event == "error"], mode
-    assert [event for event, _ in told["join_stream"]] == [*["updates"] * 3, "end"]
-    assert [each.keys() for each in told["runs.list some"]] == [{"run_id", "status"}]
-    assert told["history some"][0] == {"values": {"request": ASK["request"]}}
-    assert told["interrupted state"]["next"] == ["worker"]
-    assert told["interrupted thread"]["status"] == "interrupted"
-    assert told["cancelled"]["status"] == "interrupted"
-    assert told["interrupt, the first"]["status"] == "interrupted"
-    assert told["enqueue, the first"]["status"] == "success"
+        assert results[f"stream {mode}"][0][0] == "metadata", mode
+        assert not [event for event, _ in results[f"stream {mode}"] if event == "error"], mode
+    assert [event for event, _ in results["join_stream"]] == [*["updates"] * 3, "end"]
+    assert [each.keys() for each in results["runs.list some"]] == [{"run_id", "status"}]
+    assert results["history some"][0] == {"values": {"request": ASK["request"]}}
+    assert results["interrupted state"]["next"] == ["worker"]
+    assert results["interrupted thread"]["status"] == "interrupted"
+    assert results["cancelled"]["status"] == "interrupted"
+    assert results["interrupt, the first"]["status"] == "interrupted"
+    assert results["enqueue, the first"]["status"] == "success"
     gone = ("runs.get deleted", "threads.get deleted", "rolled back", "rollback, the first")
     unknown = ("no such assistant", "no such thread", "no such run", "runs.create nowhere")
-    assert {name: told[name] for name in (*gone, *unknown)} == dict.fromkeys((*gone, *unknown), 404)
-    assert told["crons.update"]["metadata"] == {"team": "x", "kind": "y"}
-    assert told["crons.search some"] == [{"schedule": "0 0 1 1 *"}]
-    assert (told["crons.count"], told["crons.update deleted"]) == (2, 404)
+    assert {name: results[name] for name in (*gone, *unknown)} == dict.fromkeys(
+        (*gone, *unknown), 404
+    )
+    assert results["crons.update"]["metadata"] == {"team": "x", "kind": "y"}
+    assert results["crons.search some"] == [{"schedule": "0 0 1 1 *"}]
+    assert (results["crons.count"], results["crons.update deleted"]) == (2, 404)
     wrong = ("crons.create by no schedule", "crons.create in no timezone")
-    assert {told[name] for name in wrong} == {422}
-    assert (told["reject"], told["such a thread is there"]) == (409, 409)
+    assert {results[name] for name in wrong} == {422}
+    assert (results["reject"], results["such a thread is there"]) == (409, 409)
 
 
-async def test_the_javascript_client_gets_the_same(url: str, told: Told) -> None:
+async def test_the_javascript_client_gets_the_same(url: str, results: Results) -> None:
     folder = await asyncio.to_thread(installed)
     javascript = await printed(folder, "wire_script.mjs", url)
-    assert {each for each in told if not each.startswith("remote ")} == javascript.keys()
+    assert {each for each in results if not each.startswith("remote ")} == javascript.keys()
     found = [
         (step, *each)
         for step in javascript
-        for one, other in ((told, javascript), (javascript, told))
+        for one, other in ((results, javascript), (javascript, results))
         for each in differences(shape(one[step]), shape(other[step]), "")
         if not any(step.startswith(name) and end in each[0] for name, end in CLIENTS_DIFFER)
     ]
@@ -169,11 +171,11 @@ async def test_cancel_comes_back_once_the_run_has_ended(
         _has_ended(await printed(folder, "wire_script.mjs", url, "cancel"))
 
 
-def _has_ended(told: Told) -> None:
-    assert told["interrupt, waited for"]["status"] == "interrupted"
-    assert told["rollback, waited for"] == 404
+def _has_ended(results: Results) -> None:
+    assert results["interrupt, waited for"]["status"] == "interrupted"
+    assert results["rollback, waited for"] == 404
     for action in ("interrupt", "rollback"):
-        assert told[f"thread after {action}"]["status"] != "busy", action
+        assert results[f"thread after {action}"]["status"] != "busy", action
 
 
 @pytest.mark.chaos

@@ -26,7 +26,7 @@ MODES = (
     "custom",
 )
 
-Told = dict[str, Any]
+Results = dict[str, Any]
 
 
 async def refused(asked: Awaitable[Any]) -> Any:
@@ -37,29 +37,29 @@ async def refused(asked: Awaitable[Any]) -> Any:
         return getattr(getattr(error, "response", None), "status_code", type(error).__name__)
 
 
-async def played(client: LangGraphClient, url: str) -> Told:
+async def played(client: LangGraphClient, url: str) -> Results:
     """Play the script; return what each step gave."""
-    told: Told = {}
+    results: Results = {}
 
     async def step(name: str, asked: Awaitable[Any]) -> Any:
-        told[name] = await refused(asked)
-        return told[name]
+        results[name] = await refused(asked)
+        return results[name]
 
     for part in _PARTS:
         await part(client, url, step)
-    return told
+    return results
 
 
-async def cancelled(client: LangGraphClient) -> Told:
+async def cancelled(client: LangGraphClient) -> Results:
     """Cancel runs that a node keeps busy; return what stands as soon as `cancel` comes back."""
-    told: Told = {}
+    results: Results = {}
     for action in ("interrupt", "rollback"):
         thread = (await client.threads.create())["thread_id"]
         run = (await client.runs.create(thread, "agent", input=ASK))["run_id"]
         await client.runs.cancel(thread, run, wait=True, action=action)  # type: ignore[arg-type]
-        told[f"{action}, waited for"] = await refused(client.runs.get(thread, run))
-        told[f"thread after {action}"] = await client.threads.get(thread)
-    return told
+        results[f"{action}, waited for"] = await refused(client.runs.get(thread, run))
+        results[f"thread after {action}"] = await client.threads.get(thread)
+    return results
 
 
 Step = Callable[[str, Awaitable[Any]], Awaitable[Any]]
