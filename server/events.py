@@ -95,6 +95,12 @@ class Teller:
         return [*told, ("messages/complete", [_shown(so_far)])]
 
 
+def is_of(event: str, modes: Sequence[str]) -> bool:
+    """Tell whether an event is of one of these stream modes; of none, any is."""
+    mode = event.partition("/")[0]
+    return not modes or mode in modes or (mode == "messages" and "messages-tuple" in modes)
+
+
 def _shown(message: Any) -> Any:
     return message.model_dump() if hasattr(message, "model_dump") else message
 

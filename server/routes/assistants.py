@@ -1,5 +1,6 @@
 """The graphs that this server has, as LangGraph's wire has them."""
 
+from operator import attrgetter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -8,7 +9,13 @@ from server.assistants import ASSISTANTS, graph_of, named, schemas_of
 from server.auth import Reader
 from server.errors import NotBuiltError, documented
 from server.routes.strict import StrictRoute
-from server.wire.langgraph import AssistantAnswer, AssistantSearch
+from server.wire.base import selected
+from server.wire.langgraph import (
+    AssistantAnswer,
+    AssistantCount,
+    AssistantSearch,
+    AssistantVersions,
+)
 
 router = APIRouter(tags=["assistants"], route_class=StrictRoute)
 
@@ -18,18 +25,21 @@ _FIXED = "assistants are the graphs of langgraph.json: they are not made or chan
 
 
 @router.post("/assistants/search", responses=documented(401, 403, 413, 422))
-async def search_assistants(body: AssistantSearch, caller: Reader) -> list[AssistantAnswer]:
+async def search_assistants(body: AssistantSearch, caller: Reader) -> list[dict[str, Any]]:
     """List assistants."""
-    return _found(body)[body.offset :][: body.limit]
+    found = _found(body)
+    if body.sort_by:
+        found.sort(key=attrgetter(body.sort_by), reverse=body.sort_order != "asc")
+    return [selected(each, body.select) for each in found[body.offset :][: body.limit]]
 
 
 @router.post("/assistants/count", responses=documented(401, 403, 413, 422))
-async def count_assistants(body: AssistantSearch, caller: Reader) -> int:
+async def count_assistants(body: AssistantCount, caller: Reader) -> int:
     """Count assistants."""
     return len(_found(body))
 
 
-def _found(wanted: AssistantSearch) -> list[AssistantAnswer]:
+def _found(wanted: AssistantCount) -> list[AssistantAnswer]:
     every = [AssistantAnswer.of(each) for each in ASSISTANTS.values()]
     return [
         each
@@ -64,16 +74,27 @@ async def get_schemas(assistant_id: AssistantId, caller: Reader) -> dict[str, An
 
 
 @router.get("/assistants/{assistant_id}/subgraphs", responses=documented(401, 403, 404, 422))
-async def get_subgraphs(assistant_id: AssistantId, caller: Reader) -> dict[str, Any]:
+@router.get(
+    "/assistants/{assistant_id}/subgraphs/{namespace}", responses=documented(401, 403, 404, 422)
+)
+async def get_subgraphs(
+    assistant_id: AssistantId,
+    caller: Reader,
+    recurse: Annotated[bool, Query(description="There are none at any depth")] = False,
+) -> dict[str, Any]:
     """Show an assistant's subgraphs: none."""
     named(assistant_id)
     return {}
 
 
-@router.post("/assistants/{assistant_id}/versions", responses=documented(401, 403, 404, 422))
-async def list_versions(assistant_id: AssistantId, caller: Reader) -> list[AssistantAnswer]:
+@router.post("/assistants/{assistant_id}/versions", responses=documented(401, 403, 404, 413, 422))
+async def list_versions(
+    assistant_id: AssistantId, body: AssistantVersions, caller: Reader
+) -> list[AssistantAnswer]:
     """List an assistant's versions: one."""
-    return [AssistantAnswer.of(named(assistant_id))]
+    only = AssistantAnswer.of(named(assistant_id))
+    fits = (body.metadata or {}).items() <= only.metadata.items()
+    return [only][body.offset :] if fits else []
 
 
 @router.post("/assistants", responses=_NO)

@@ -20,6 +20,7 @@ from server.routes.given import GivenConnection, GivenService, storing
 from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.service import Service
+from server.wire.base import selected
 from server.wire.crons import CronAnswer, CronCount, CronCreate, CronPatch, CronSearch
 
 router = APIRouter(tags=["crons"], route_class=StrictRoute)
@@ -82,10 +83,7 @@ async def search_crons(
         offset=body.offset,
     )
     tell_next(response, found, body.offset + len(found.rows))
-    shown = [CronAnswer.of(each).model_dump(mode="json") for each in found.rows]
-    if body.select is not None:
-        return [{key: each[key] for key in each if key in body.select} for each in shown]
-    return shown
+    return [selected(CronAnswer.of(each), body.select) for each in found.rows]
 
 
 @router.post("/runs/crons/count", responses=documented(401, 403, 404, 413, 422))

@@ -53,7 +53,7 @@ class Readiness:
         return ""
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=documented(422))
 async def live() -> Health:
     """Answer as long as the process can answer at all."""
     return Health(status="ok")
@@ -61,7 +61,7 @@ async def live() -> Health:
 
 @router.get(
     "/health/ready",
-    responses=documented() | {503: {"model": Health, "description": "Not ready"}},
+    responses=documented(422) | {503: {"model": Health, "description": "Not ready"}},
 )
 async def ready(request: Request, response: Response) -> Health:
     """Answer ok while this process can do its work: write to the database, if it needs one."""

@@ -5,18 +5,19 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from server.errors import documented
 from server.routes.strict import StrictRoute
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
-@router.get("/ok")
+@router.get("/ok", responses=documented(422))
 async def ok() -> dict[str, bool]:
     """Answer as long as the process can answer at all."""
     return {"ok": True}
 
 
-@router.get("/info")
+@router.get("/info", responses=documented(422))
 async def info() -> dict[str, Any]:
     """Tell what this server can do of LangGraph's wire."""
     flags = {"assistants": True, "crons": True, "langsmith": False, "store": False}

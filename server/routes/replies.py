@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from db.errors import DatabaseError
 from db.paging import Page
 from db.runs import Run
+from server.events import is_of
 from server.following import Follower
 from server.plain import dumps
 from server.service import Gone, nothing
@@ -46,13 +47,22 @@ def waiting(
 
 
 def streaming(
-    follower: Follower, run_id: UUID, thread_id: UUID, after: int, gone: Gone = nothing
+    follower: Follower,
+    run_id: UUID,
+    thread_id: UUID,
+    after: int,
+    gone: Gone = nothing,
+    only: Sequence[str] = (),
 ) -> StreamingResponse:
-    """Answer with a run's events as they happen, from behind number `after`."""
+    """Answer with a run's events as they happen, from behind number `after`.
+
+    Args:
+        only: the modes whose events are wanted; all if none is named.
+    """
 
     async def body() -> AsyncIterator[str]:
         async with _or(gone) as done:
-            async for event in _with_heartbeats(follower, run_id, after):
+            async for event in _with_heartbeats(follower, run_id, after, only):
                 yield event
             done.set()
 
@@ -66,7 +76,9 @@ def streaming(
     return StreamingResponse(body(), media_type="text/event-stream", headers=headers)
 
 
-async def _with_heartbeats(follower: Follower, run_id: UUID, after: int) -> AsyncIterator[str]:
+async def _with_heartbeats(
+    follower: Follower, run_id: UUID, after: int, only: Sequence[str]
+) -> AsyncIterator[str]:
     last = after
     events = follower.events_of(run_id, after)
     coming: asyncio.Task[Any] = asyncio.create_task(anext(events, None))
@@ -79,7 +91,8 @@ async def _with_heartbeats(follower: Follower, run_id: UUID, after: int) -> Asyn
             if event is None:
                 break
             last = event.seq
-            yield _event(event.event, event.data, last)
+            if is_of(event.event, only):
+                yield _event(event.event, event.data, last)
             coming = asyncio.create_task(anext(events, None))
     finally:
         coming.cancel()

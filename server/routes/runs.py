@@ -17,7 +17,7 @@ from server.quota import A_NOTE
 from server.routes.given import GivenConnection, GivenService, storing
 from server.routes.replies import streaming, tell_next, waiting
 from server.routes.strict import StrictRoute
-from server.wire.create import CancelBody, RunCreate
+from server.wire.create import BatchedRun, CancelBody, RunCreate
 from server.wire.langgraph import RunWire
 from server.wire.runs import (
     FailedAnswer,
@@ -76,7 +76,7 @@ async def create_run_and_stream(
 
 @router.post("/runs/batch", responses=documented(*_ASKING))
 async def create_runs(
-    body: Annotated[list[RunCreate], Body(min_length=1, max_length=_MOST_AT_ONCE)],
+    body: Annotated[list[BatchedRun], Body(min_length=1, max_length=_MOST_AT_ONCE)],
     caller: Writer,
     service: GivenService,
 ) -> list[RunWire]:

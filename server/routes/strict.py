@@ -1,10 +1,11 @@
-"""Requests are admitted before their body is read, and bodies are read within bounds."""
+"""Requests are admitted before their body is read, and read within bounds and strictly."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator, Set
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from graph import strict_json
@@ -12,12 +13,16 @@ from server.auth import Admission
 from server.limits import BODY
 from server.routes.given import Endpoint, in_transaction
 
+_LONGEST_NAME: Final = 100  # of an unknown parameter, in what is answered
+
 
 class StrictRoute(APIRoute):
     """A route that looks at the key and the rate first, and takes bodies within `limits.BODY`.
 
     FastAPI reads and parses a body before it resolves any dependency: without this, a caller
-    without a key could have the service parse as much as it likes.
+    without a key could have the service parse as much as it likes. A query parameter that the
+    route does not declare is refused, as fields of bodies are, unless it refuses every request
+    with 501.
     """
 
     def __init__(self, path: str, endpoint: Endpoint, **settings: Any) -> None:
@@ -27,10 +32,14 @@ class StrictRoute(APIRoute):
         """Return what answers a request."""
         handle = super().get_route_handler()
         admissions = list(_admissions(self.dependant))
+        declared = set(_queried(self.dependant))
+        built = 501 not in self.responses
 
         async def strictly(request: Request) -> Response:
             for admission, scopes in admissions:
                 await admission.admit(request, scopes)
+            if built:
+                _refuse_unknown(request.query_params.keys() - declared)
             return await handle(_Request(request.scope, request.receive))
 
         return strictly
@@ -42,6 +51,20 @@ def _admissions(dependant: Dependant) -> Iterator[tuple[Admission, list[str]]]:
         if isinstance(each.call, Admission):
             yield each.call, [*(each.parent_oauth_scopes or ()), *(each.own_oauth_scopes or ())]
         yield from _admissions(each)
+
+
+def _queried(dependant: Dependant) -> Iterator[str]:
+    """Yield the query parameters that a route and what it depends on declare."""
+    yield from (each.alias for each in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _queried(each)
+
+
+def _refuse_unknown(names: Set[str]) -> None:
+    if names:
+        first = min(names)[:_LONGEST_NAME]
+        wrong = {"loc": ("query", first), "msg": "is no parameter of this address"}
+        raise RequestValidationError([{**wrong, "type": "extra_forbidden"}])
 
 
 class _Request(Request):

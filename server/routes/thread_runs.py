@@ -1,10 +1,11 @@
 """Runs on threads, as LangGraph's wire has them."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import AfterValidator, BeforeValidator
 from starlette.responses import StreamingResponse
 
 from db import events, runs, threads
@@ -12,10 +13,12 @@ from db.runs import Run, Status
 from server.asking import IdempotencyKey, asked_for
 from server.auth import Caller, Reader, Writer
 from server.errors import StillLiveError, documented
+from server.events import StreamMode
 from server.routes.given import GivenConnection, GivenService
 from server.routes.replies import streaming, tell_next, waiting
 from server.routes.strict import StrictRoute
 from server.service import Gone, Service
+from server.wire.base import Names, fields_of, selected
 from server.wire.create import RunCreate
 from server.wire.langgraph import RunWire
 from server.wire.runs import FailedAnswer, ResultAnswer
@@ -31,6 +34,16 @@ LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", max_length=40, description="Only what came after it")
 ]
 _NUMBER = re.compile(r"-?[0-9]{1,18}")  # `isdigit` has it of more than `int` takes
+RunFields = Annotated[
+    Names | None,
+    AfterValidator(fields_of(RunWire)),
+    Query(description="Only these fields"),
+]
+JoinedModes = Annotated[
+    list[StreamMode],
+    BeforeValidator(lambda given: [each for each in given if each]),  # httpx sends None as ""
+    Query(max_length=20, description="Only these, of those that the run streams; all if none"),
+]
 _ASKING = (401, 403, 404, 409, 413, 422, 429, 507)
 
 
@@ -95,13 +108,14 @@ async def list_runs(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 10,
     offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over")] = 0,
     status: Annotated[Status | None, Query(description="Only those in this status")] = None,
-) -> list[RunWire]:
+    select: RunFields = None,
+) -> list[dict[str, Any]]:
     """List a thread's runs, newest first."""
     await threads.get(connection, thread_id, caller.tenant)
     wanted = {"limit": limit, "offset": offset}
     found = await runs.of_thread(connection, thread_id, caller.tenant, status=status, **wanted)
     tell_next(response, found, offset + len(found.rows))
-    return [RunWire.of(row) for row in found.rows]
+    return [selected(RunWire.of(row), select) for row in found.rows]
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}", responses=documented(401, 403, 404, 422))
@@ -142,6 +156,7 @@ async def join_stream(
     caller: Reader,
     service: GivenService,
     last_event_id: LastEventId = None,
+    stream_mode: JoinedModes = [],  # noqa: B006 - FastAPI copies it
     cancel_on_disconnect: Annotated[bool, Query(description="Cancel it if you go away")] = False,
 ) -> StreamingResponse:
     """Follow a run's events: after Last-Event-ID, or all if it is resumable, or from now on."""
@@ -154,7 +169,7 @@ async def join_stream(
         async with service.database.connection() as connection:
             after = await events.last(connection, run_id)
     gone = _gone(caller, service, run, cancel_on_disconnect)
-    return streaming(service.follower, run_id, thread_id, after, gone)
+    return streaming(service.follower, run_id, thread_id, after, gone, only=stream_mode)
 
 
 def _gone(caller: Caller, service: Service, run: Run, cancel: bool) -> Gone:
@@ -166,7 +181,11 @@ def _gone(caller: Caller, service: Service, run: Run, cancel: bool) -> Gone:
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
     status_code=202,
-    responses=documented(401, 403, 404, 422),
+    responses=documented(401, 403, 404, 422)
+    | {
+        200: {"model": ResultAnswer | FailedAnswer, "description": "It has ended, with this"},
+        202: {"description": "It will end"},
+    },
     response_model=None,
 )
 async def cancel_run(
@@ -177,13 +196,15 @@ async def cancel_run(
     action: Action = "interrupt",
     wait: Annotated[bool, Query(description="Answer when it has ended")] = False,
 ) -> Response:
-    """Cancel a run; no effect on one that has ended."""
+    """Cancel a run; no effect on one that has ended.
+
+    Answered with 200 once it has ended if `wait` is true, else at once with 202, whose body
+    clients do not read.
+    """
     run = await service.run(run_id, caller.tenant, thread_id)
     await service.intake.cancel(run.id, action)
     if wait:
-        answer = waiting(service.follower, run_id, thread_id)
-        answer.status_code = 202
-        return answer
+        return waiting(service.follower, run_id, thread_id)
     return Response(status_code=202)
 
 

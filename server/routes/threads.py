@@ -28,7 +28,7 @@ from server.routes.given import GivenConnection, GivenService, storing
 from server.routes.replies import tell_next
 from server.routes.strict import StrictRoute
 from server.service import Service
-from server.wire.base import place_of, small
+from server.wire.base import StateFields, place_of, selected, selected_of_state, small
 from server.wire.langgraph import (
     HistoryBody,
     StateAt,
@@ -45,6 +45,8 @@ from server.wire.state import input_fields
 router = APIRouter(tags=["threads"], route_class=StrictRoute)
 
 ThreadId = Annotated[UUID, Path(description="The thread")]
+Subgraphs = Annotated[bool, Query(description="There are none")]
+Select = Annotated[StateFields | None, Query(description="Only these fields; `values.KEY` for one")]
 _READING = (401, 403, 404, 422)
 
 
@@ -78,10 +80,7 @@ async def search_threads(
         offset=body.offset,
     )
     tell_next(response, found, body.offset + len(found.rows))
-    shown = [ThreadAnswer.of(each).model_dump(mode="json") for each in found.rows]
-    if body.select is not None:
-        return [{key: each[key] for key in each if key in body.select} for each in shown]
-    return shown
+    return [selected(ThreadAnswer.of(each), body.select) for each in found.rows]
 
 
 @router.post("/threads/count", responses=documented(401, 403, 413, 422))
@@ -161,11 +160,12 @@ async def get_state(
     thread_id: ThreadId,
     caller: Reader,
     service: GivenService,
-    subgraphs: Annotated[bool, Query(description="There are none")] = False,
+    subgraphs: Subgraphs = False,
+    select: Select = None,
 ) -> dict[str, Any]:
     """Show a thread's state."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id)))
+    return selected_of_state(state_of(await graph.aget_state(_at(thread_id))), select)
 
 
 @router.post("/threads/{thread_id}/state/checkpoint", responses=documented(*_READING, 413))
@@ -174,7 +174,8 @@ async def get_state_at(
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, body.checkpoint.checkpoint_id)))
+    state = await graph.aget_state(_at(thread_id, body.checkpoint.checkpoint_id))
+    return selected_of_state(state_of(state), body.select)
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}", responses=documented(*_READING))
@@ -183,11 +184,13 @@ async def get_state_of(
     checkpoint_id: Annotated[str, Path(max_length=100, description="The checkpoint")],
     caller: Reader,
     service: GivenService,
-    subgraphs: Annotated[bool, Query(description="There are none")] = False,
+    subgraphs: Subgraphs = False,
+    select: Select = None,
 ) -> dict[str, Any]:
     """Show a thread's state at a checkpoint."""
     graph = await _graph(service, thread_id, caller.tenant)
-    return state_of(await graph.aget_state(_at(thread_id, checkpoint_id)))
+    state = await graph.aget_state(_at(thread_id, checkpoint_id))
+    return selected_of_state(state_of(state), select)
 
 
 @router.post(
@@ -265,10 +268,14 @@ async def _history(
         found = [state_of(each) async for each in states]
         rows += found
         if len(found) < step:
-            return Page(rows[: wanted.limit], len(rows) > wanted.limit)
+            return Page(_shown(rows, wanted), len(rows) > wanted.limit)
         taken += sum(len(dumps(each)) for each in found)
         before = found[-1]["checkpoint_id"]
-    return Page(rows[: wanted.limit], more=True)
+    return Page(_shown(rows, wanted), more=True)
+
+
+def _shown(rows: list[dict[str, Any]], wanted: HistoryBody) -> list[dict[str, Any]]:
+    return [selected_of_state(each, wanted.select) for each in rows[: wanted.limit]]
 
 
 def _at(thread_id: UUID, checkpoint_id: str | None = None) -> RunnableConfig:

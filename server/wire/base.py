@@ -1,5 +1,6 @@
 """What all bodies have in common, and the answers that belong to no resource."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -31,7 +32,6 @@ def small(noted: dict[str, Any]) -> dict[str, Any]:
     return noted
 
 
-Fields = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
 Small = Annotated[dict[str, Any], AfterValidator(small)]
 _MOST_FIELDS: Final = 100
 CheckpointId = Annotated[str, Field(min_length=1, max_length=100)]
@@ -68,6 +68,42 @@ class Answer(BaseModel):
     """What a client gets, made of a row or of a value of the graph."""
 
     model_config = ConfigDict(from_attributes=True)
+
+
+Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)]
+SortOrder = Literal["asc", "desc"]
+_STATE: Final = "next|tasks|checkpoint|metadata|created_at|parent_checkpoint|interrupts"
+StateField = Annotated[str, Field(pattern=rf"^({_STATE}|values(\.\w{{1,100}})?)$")]
+StateFields = Annotated[list[StateField], Field(max_length=50)]
+
+
+def fields_of(answer: type[Answer]) -> Callable[[list[str] | None], list[str] | None]:
+    """Return a validator of `select`: a list of fields that this answer has."""
+
+    def known(names: list[str] | None) -> list[str] | None:
+        if unknown := sorted(set(names or ()) - answer.model_fields.keys()):
+            raise ValueError(
+                f"has no {unknown[0][:100]!r}: choose of {sorted(answer.model_fields)}"
+            )
+        return names
+
+    return known
+
+
+def selected(answer: Answer, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return an answer as it is sent: all of it, or the fields that are named, if any are."""
+    return answer.model_dump(mode="json", include=set(names) if names else None)
+
+
+def selected_of_state(state: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+    """Return a state's fields that are named, if any are; `values.KEY` is one key of `values`."""
+    if not names:
+        return state
+    found = {key: part for key, part in state.items() if key in names}
+    keys = {each.removeprefix("values.") for each in names if each.startswith("values.")}
+    if keys and "values" not in names:
+        found["values"] = {key: part for key, part in state["values"].items() if key in keys}
+    return found
 
 
 class Problem(Answer):

@@ -4,14 +4,21 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
 
 from db.claims import Multitask
 from db.prompts import Agent
 from db.text import clean
 from server.events import StreamMode
 from server.intake import IfNotExists
-from server.wire.base import Body, CheckpointBody, CheckpointId, Small, place_of
+from server.wire.base import Body, CheckpointBody, CheckpointId, Small, place_of, small
 from server.wire.requests import RequestBody
 
 Node = Literal["manager", "worker", "evaluator"]
@@ -24,13 +31,19 @@ class HealInput(Body):
     force: bool = Field(default=False, description="Even if there are too few failures")
 
 
-class ConfigBody(BaseModel):
-    """Of LangChain's config, what a client may set. The rest is ignored."""
+class ConfigBody(Body):
+    """Of LangChain's config, what clients send."""
 
     tags: list[Annotated[str, Field(max_length=200)]] = Field(
         default_factory=list, max_length=50, description="Tags of the trace"
     )
     recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
+    metadata: Small = Field(
+        default_factory=dict, description="As the run's own, which comes first", exclude=True
+    )
+    configurable: Small | None = Field(
+        None, description="Of no effect: no node of these graphs reads it", exclude=True
+    )
 
 
 def _few(value: object) -> object:
@@ -60,8 +73,8 @@ def _request_schema() -> dict[str, Any]:
     return schema
 
 
-class RunCreate(BaseModel):
-    """A run to be created. Fields of LangGraph's wire that are not named here are ignored."""
+class RunCreate(Body):
+    """A run to be created. What is not named here is refused, of LangGraph's wire too."""
 
     assistant_id: str = Field(
         max_length=100, description="Which graph to run, by name or id", examples=["agent"]
@@ -78,6 +91,9 @@ class RunCreate(BaseModel):
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
     checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
     stream_mode: Modes | None = Field(None, description="What is streamed")
+    stream_subgraphs: bool | None = Field(
+        None, description="There are none: the same either way", exclude=True
+    )
     stream_resumable: bool = Field(
         default=False,
         description="Who joins the stream gets all of it; else what comes from then on. Either way"
@@ -98,6 +114,9 @@ class RunCreate(BaseModel):
     durability: Literal["sync", "async", "exit"] | None = Field(
         None, description="When checkpoints are written; exit: a run that dies begins anew"
     )
+    checkpoint_during: bool | None = Field(
+        None, description="Older clients' durability: true is async, false is exit", exclude=True
+    )
     after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
     webhook: str | None = Field(
         None, max_length=2000, description="Where to POST the run, signed, when it has ended"
@@ -114,6 +133,13 @@ class RunCreate(BaseModel):
         if value is None:
             return cls.model_fields[info.field_name].get_default(call_default_factory=True)
         return value
+
+    @model_validator(mode="after")
+    def _older_names(self) -> "RunCreate":
+        if self.durability is None and self.checkpoint_during is not None:
+            self.durability = "async" if self.checkpoint_during else "exit"
+        self.metadata = small({**self.config.metadata, **self.metadata})
+        return self
 
     @field_validator("command")
     @classmethod
@@ -151,7 +177,20 @@ def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any]
         raise RequestValidationError(found) from None
 
 
-class CancelBody(BaseModel):
+class BatchedRun(RunCreate):
+    """A run of a batch: the JavaScript client spells its fields in camel case, here alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_snake_case(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        camel = {to_camel(name): name for name in cls.model_fields}
+        fields = {camel.get(key, key): part for key, part in value.items()}
+        return fields | {key: value[key] for key in cls.model_fields if key in value}
+
+
+class CancelBody(Body):
     """Which runs to cancel."""
 
     status: Literal["pending", "running", "all"] | None = Field(None, description="All of these")

@@ -1,15 +1,15 @@
 """Crons as LangGraph's wire has them: runs that come again and again."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from db.crons import Cron, OnRunCompleted, SortBy
 from server.assistants import named
 from server.schedules import next_date, zone
-from server.wire.base import Answer, Body, Fields, Small
+from server.wire.base import Answer, Body, Names, Small, SortOrder, fields_of
 from server.wire.create import RunCreate
 
 
@@ -33,7 +33,7 @@ def _storable(moment: datetime | None) -> datetime | None:
 
 Schedule = Annotated[str, Field(max_length=200), AfterValidator(_coming)]
 Timezone = Annotated[str | None, Field(max_length=100), AfterValidator(_known)]
-Names = Fields | Annotated[str, Field(max_length=100)]
+Listed = Names | Annotated[str, Field(max_length=100)]
 Moment = Annotated[datetime | None, AfterValidator(_storable)]
 
 
@@ -59,7 +59,7 @@ _OF_RUNS: Final = set(RunCreate.model_fields) - {"metadata"}
 _OF_CRONS: Final = set(CronCreate.model_fields) - set(RunCreate.model_fields)
 
 
-class CronPatch(BaseModel):
+class CronPatch(Body):
     """What is different from now on; what is left out stays, null as well, but for `end_time`."""
 
     schedule: Schedule | None = Field(None, description="Another schedule")
@@ -72,9 +72,10 @@ class CronPatch(BaseModel):
     config: Small | None = Field(None, description="Other settings")
     context: Small | None = Field(None, description="Not taken: leave it out")
     webhook: str | None = Field(None, max_length=2000, description="Another address to be told")
-    interrupt_before: Names | None = Field(None, description="Other nodes to stop before")
-    interrupt_after: Names | None = Field(None, description="Other nodes to stop after")
-    stream_mode: Names | None = Field(None, description="What is streamed")
+    interrupt_before: Listed | None = Field(None, description="Other nodes to stop before")
+    interrupt_after: Listed | None = Field(None, description="Other nodes to stop after")
+    stream_mode: Listed | None = Field(None, description="What is streamed")
+    stream_subgraphs: bool | None = Field(None, description="There are none")
     stream_resumable: bool | None = Field(None, description="Whether who joins gets all of it")
     durability: str | None = Field(None, max_length=100, description="When checkpoints are written")
 
@@ -89,25 +90,6 @@ class CronPatch(BaseModel):
         kept = {key: getattr(cron, key) for key in _OF_CRONS}
         metadata = {**cron.metadata, **(changed.pop("metadata", None) or {})}
         return CronCreate.model_validate({**cron.payload, **kept, **changed, "metadata": metadata})
-
-
-class CronCount(Body):
-    """Which crons."""
-
-    assistant_id: str | None = Field(None, max_length=100, description="Of this graph")
-    thread_id: UUID | None = Field(None, description="On this thread")
-    metadata: Small | None = Field(None, description="With this in their metadata")
-    enabled: bool | None = Field(None, description="Those that come, or those that do not")
-
-
-class CronSearch(CronCount):
-    """Which crons, and how they are listed."""
-
-    limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
-    sort_order: Literal["asc", "desc"] | None = Field(None, description="desc by default")
-    select: Fields | None = Field(None, description="Only these fields")
 
 
 class CronAnswer(Answer):
@@ -139,3 +121,24 @@ class CronAnswer(Answer):
             user_id=cron.tenant,
             next_run_date=cron.next_run_at,
         )
+
+
+class CronCount(Body):
+    """Which crons."""
+
+    assistant_id: str | None = Field(None, max_length=100, description="Of this graph")
+    thread_id: UUID | None = Field(None, description="On this thread")
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    enabled: bool | None = Field(None, description="Those that come, or those that do not")
+
+
+class CronSearch(CronCount):
+    """Which crons, and how they are listed."""
+
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
+    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
+    sort_order: SortOrder | None = Field(None, description="desc by default")
+    select: Annotated[Names | None, AfterValidator(fields_of(CronAnswer))] = Field(
+        None, description="Only these fields"
+    )

@@ -1,10 +1,10 @@
 """What LangGraph's wire answers: assistants, threads, states, runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from db.claims import Multitask
 from db.runs import Run, Status
@@ -17,8 +17,11 @@ from server.wire.base import (
     Body,
     CheckpointBody,
     CheckpointId,
-    Fields,
+    Names,
     Small,
+    SortOrder,
+    StateFields,
+    fields_of,
     place_of,
 )
 
@@ -51,17 +54,34 @@ class AssistantAnswer(Answer):
         )
 
 
-class AssistantSearch(Body):
-    """Which assistants."""
+class AssistantCount(Body):
+    """Which assistants to count."""
 
     graph_id: str | None = Field(None, max_length=100, description="Of this graph")
     name: str | None = Field(None, max_length=100, description="With this in their name")
     metadata: Small | None = Field(None, description="With this in their metadata")
+
+
+class AssistantSearch(AssistantCount):
+    """Which assistants, and how they are listed."""
+
     limit: int = Field(10, ge=1, le=1000, description="How many at most")
     offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: str | None = Field(None, max_length=100, description="Ignored: there are two")
-    sort_order: str | None = Field(None, max_length=100, description="Ignored")
-    select: Fields | None = Field(None, description="Ignored: all fields are answered")
+    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = Field(
+        None, description="By what; as in langgraph.json by default"
+    )
+    sort_order: SortOrder | None = Field(None, description="desc by default, if sort_by is given")
+    select: Annotated[Names | None, AfterValidator(fields_of(AssistantAnswer))] = Field(
+        None, description="Only these fields"
+    )
+
+
+class AssistantVersions(Body):
+    """Which versions of an assistant: there is one."""
+
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
 
 
 class ThreadCreate(Body):
@@ -78,21 +98,6 @@ class ThreadPatch(Body):
     """What is added to a thread's metadata."""
 
     metadata: Small = Field(description="Added to what is there")
-
-
-class ThreadSearch(Body):
-    """Which threads."""
-
-    ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
-    metadata: Small | None = Field(None, description="With this in their metadata")
-    values: Small | None = Field(None, description="With this in their state")
-    status: ThreadStatus | None = Field(None, description="In this status")
-    limit: int = Field(10, ge=1, le=1000, description="How many at most")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
-    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
-    sort_order: str | None = Field(None, pattern="^(asc|desc)$", description="desc by default")
-    select: Fields | None = Field(None, description="Only these fields")
-    extract: None = Field(None, description="Not taken: leave it out")
 
 
 class ThreadCount(Body):
@@ -132,10 +137,26 @@ class ThreadAnswer(Answer):
         )
 
 
+class ThreadSearch(Body):
+    """Which threads."""
+
+    ids: list[UUID] | None = Field(None, max_length=1000, description="Of these")
+    metadata: Small | None = Field(None, description="With this in their metadata")
+    values: Small | None = Field(None, description="With this in their state")
+    status: ThreadStatus | None = Field(None, description="In this status")
+    limit: int = Field(10, ge=1, le=1000, description="How many at most")
+    offset: int = Field(0, ge=0, le=2**31, description="How many to pass over")
+    sort_by: SortBy | None = Field(None, description="By what; created_at by default")
+    sort_order: SortOrder | None = Field(None, description="desc by default")
+    select: Annotated[Names | None, AfterValidator(fields_of(ThreadAnswer))] = Field(
+        None, description="Only these fields"
+    )
+
+
 class StateUpdate(Body):
     """What is added to a thread's state: the input's fields alone."""
 
-    values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
+    values: Small | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
     checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
@@ -146,6 +167,7 @@ class StateAt(Body):
 
     checkpoint: CheckpointBody = Field(description="Where on the thread")
     subgraphs: bool = Field(default=False, description="There are none")
+    select: StateFields | None = Field(None, description="Only these fields")
 
 
 class ConfiguredCheckpoint(CheckpointBody):
@@ -161,6 +183,8 @@ class HistoryBody(Body):
     before: ConfiguredCheckpoint | CheckpointId | None = Field(None, description="Only older ones")
     metadata: Small | None = Field(None, description="With this in their metadata")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
+
+    select: StateFields | None = Field(None, description="Only these fields of each")
 
     def older_than(self) -> str | None:
         """Return the checkpoint that all are older than; None if any may be answered."""

@@ -237,6 +237,20 @@ async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(served: 
     assert not wrong, shown(wrong)
 
 
+async def test_query_parameters_that_no_route_takes_are_refused(served: Served) -> None:
+    wrong: dict[str, int] = {}
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+        for one in operations(served.document):
+            if not one.is_built:
+                continue
+            url, query = one.url(**served.ids), {"limitt": "1"}
+            async with client.stream(one.method, url, params=query) as answer:
+                said = await answer.aread() if answer.status_code == 422 else b"{}"
+                if json.loads(said).get("field") != "limitt":
+                    wrong[str(one)] = answer.status_code
+    assert not wrong, shown(wrong)
+
+
 def _addresses(one: Operation, ids: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
     for parameter in one.described.get("parameters", []):
         name = parameter["name"]

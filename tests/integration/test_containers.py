@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.support.deployed import KNOWN, SECRETS
+from tests.support.reach import Labels, Networks, Policies
 
 _ROOT = Path(__file__).parents[2]
 _SERVES = {"manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}
@@ -152,10 +153,71 @@ def test_compose_roles_are_found_where_they_listen(compose: dict[str, Any]) -> N
         environment = services[caller]["environment"]
         assert environment["SELFHEAL_WORKER_URL"] == "http://worker:8001"
         assert environment["SELFHEAL_EVALUATOR_URL"] == "http://evaluator:8002"
-        assert {"inside", "evaluating", "outside"} <= set(services[caller]["networks"])
-    assert set(services["postgres"]["networks"]) == {"inside"}
-    assert "inside" not in services["evaluator"]["networks"], "it must not reach Postgres"
-    assert {name for name, each in compose["networks"].items() if not each} == {"outside"}
     for role in ("manager", "worker", "runner", "optimizer"):
         waits = services[role]["depends_on"]["migrate"]["condition"]
         assert waits == "service_completed_successfully"
+
+
+def _labels(role: str) -> Labels:
+    return {"app.kubernetes.io/name": "selfheal", "app.kubernetes.io/component": role}
+
+
+class _Kubernetes:
+    """What the NetworkPolicies let the services of the compose file connect to."""
+
+    def __init__(self, services: set[str]) -> None:
+        text = (_ROOT / "deploy/base/network.yaml").read_text(encoding="utf-8")
+        self._policies = Policies(list(yaml.safe_load_all(text)))
+        self.roles = services - {"postgres", "prometheus", "grafana"}
+
+    def outside(self, role: str) -> set[int]:
+        return self._policies.ports_outside(_labels(role))
+
+    def connects(self, service: str) -> set[str]:
+        if service == "prometheus":
+            return {each for each in self.roles if self._scraped(each)}
+        if service not in self.roles:
+            return set()
+        found = {"postgres"} if 5432 in self.outside(service) else set()
+        return found | {
+            other
+            for other in _SERVES
+            if other != service
+            and self._policies.may_reach(_labels(service), _labels(other), _SERVES[other])
+        }
+
+    def _scraped(self, role: str) -> bool:
+        return self._policies.let_in(_labels(role), "monitoring")
+
+
+def test_compose_and_kubernetes_let_the_same_services_reach_each_other(
+    compose: dict[str, Any],
+) -> None:
+    networks = Networks(compose)
+    kubernetes = _Kubernetes(set(compose["services"]))
+    keepers = {each for each in kubernetes.roles if 5432 in kubernetes.outside(each)}
+    trusted = keepers - {"migrate"}  # they share the database, and so a network
+    for service in (*kubernetes.roles, "postgres", "prometheus"):
+        wanted = kubernetes.connects(service)
+        wanted |= {other for other in compose["services"] if service in kubernetes.connects(other)}
+        wanted |= trusted - {service} if service in trusted else set()
+        assert networks.peers(service) - {"grafana"} == wanted, service
+    assert networks.peers("grafana") == {"postgres", "prometheus"}
+    for role in kubernetes.roles:
+        assert networks.has_a_way_out(role) == (443 in kubernetes.outside(role)), role
+    assert not networks.has_a_way_out("postgres")
+    for name, service in compose["services"].items():
+        assert networks.has_a_way_out(name) or "ports" not in service, f"{name}: not published"
+
+
+def test_the_documented_table_is_who_reaches_whom(compose: dict[str, Any]) -> None:
+    networks, kubernetes = Networks(compose), _Kubernetes(set(compose["services"]))
+    rows = []
+    for service in compose["services"]:
+        connects = ", ".join(sorted(kubernetes.connects(service))) or "none"
+        peers = ", ".join(sorted(networks.peers(service)))
+        out = "yes" if networks.has_a_way_out(service) else "no"
+        rows.append(f"| `{service}` | {connects} | {peers} | {out} |")
+    text = (_ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    table = text.partition("### Who reaches whom\n")[2].partition("\n### ")[0]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == rows

@@ -1,4 +1,4 @@
-"""Who may reach whom under NetworkPolicies, as Kubernetes defines it."""
+"""Who may reach whom: under Kubernetes' NetworkPolicies, and on the networks of a compose file."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -31,6 +31,15 @@ class Policies(NamedTuple):
             for port in ports or [{"port": -1}]
         }
 
+    def let_in(self, labels: Labels, namespace: str) -> bool:
+        """Tell whether a policy names a port that pods of another namespace may connect to."""
+        wanted = {"kubernetes.io/metadata.name": namespace}
+        return any(
+            "namespaceSelector" in peer and _selects(peer["namespaceSelector"], wanted)
+            for peers, _ in self._rules(labels, "ingress", "from")
+            for peer in peers
+        )
+
     def _of(self, labels: Labels) -> Iterator[dict[str, Any]]:
         return (
             each["spec"] for each in self.every if _selects(each["spec"]["podSelector"], labels)
@@ -62,3 +71,22 @@ def _selects(selector: dict[str, Any], labels: Labels) -> bool:
         if labels.get(expression["key"]) not in expression["values"]:
             return False
     return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+class Networks(NamedTuple):
+    """A compose file: services of one network reach all ports of each other."""
+
+    compose: dict[str, Any]
+
+    def peers(self, service: str) -> set[str]:
+        """Return the services that share a network with one."""
+        own = self._of(service)
+        return {each for each in self.compose["services"] if own & self._of(each)} - {service}
+
+    def has_a_way_out(self, service: str) -> bool:
+        """Tell whether a service reaches addresses outside of its networks."""
+        every = self.compose["networks"]
+        return any(not (every.get(each) or {}).get("internal") for each in self._of(service))
+
+    def _of(self, service: str) -> set[str]:
+        return set(self.compose["services"][service].get("networks", ["default"]))

@@ -1,4 +1,7 @@
-"""One script of the official client, for any server of its wire: what came back, by step."""
+"""One script of the official client, for any server of its wire: what came back, by step.
+
+js/wire_script.mjs is the same script for the official JavaScript client.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +26,7 @@ MODES = (
     "custom",
 )
 
-Told = dict[str, Any]
+Results = dict[str, Any]
 
 
 async def refused(asked: Awaitable[Any]) -> Any:
@@ -34,17 +37,29 @@ async def refused(asked: Awaitable[Any]) -> Any:
         return getattr(getattr(error, "response", None), "status_code", type(error).__name__)
 
 
-async def played(client: LangGraphClient, url: str) -> Told:
+async def played(client: LangGraphClient, url: str) -> Results:
     """Play the script; return what each step gave."""
-    told: Told = {}
+    results: Results = {}
 
     async def step(name: str, asked: Awaitable[Any]) -> Any:
-        told[name] = await refused(asked)
-        return told[name]
+        results[name] = await refused(asked)
+        return results[name]
 
     for part in _PARTS:
         await part(client, url, step)
-    return told
+    return results
+
+
+async def cancelled(client: LangGraphClient) -> Results:
+    """Cancel runs that a node keeps busy; return what stands as soon as `cancel` comes back."""
+    results: Results = {}
+    for action in ("interrupt", "rollback"):
+        thread = (await client.threads.create())["thread_id"]
+        run = (await client.runs.create(thread, "agent", input=ASK))["run_id"]
+        await client.runs.cancel(thread, run, wait=True, action=action)  # type: ignore[arg-type]
+        results[f"{action}, waited for"] = await refused(client.runs.get(thread, run))
+        results[f"thread after {action}"] = await client.threads.get(thread)
+    return results
 
 
 Step = Callable[[str, Awaitable[Any]], Awaitable[Any]]
@@ -78,6 +93,7 @@ async def _runs(client: LangGraphClient, _: str, step: Step) -> None:
     await step("runs.join", client.runs.join(thread, run["run_id"]))
     await step("runs.get", client.runs.get(thread, run["run_id"]))
     await step("runs.list", client.runs.list(thread))
+    await step("runs.list some", client.runs.list(thread, select=["run_id", "status"]))
     await step("runs.wait", client.runs.wait(thread, "agent", input=ASK))
     await step("threads.get run", client.threads.get(thread))
     await step("threads.copy", client.threads.copy(thread))
@@ -144,9 +160,10 @@ async def _options(client: LangGraphClient, _: str, step: Step) -> None:
     await step("kept", kept)
     thread = (await client.threads.create())["thread_id"]
     run = await client.runs.create(
-        thread, "agent", input=ASK, stream_mode=["updates"], stream_resumable=True
+        thread, "agent", input=ASK, stream_mode=["updates", "values"], stream_resumable=True
     )
-    parts = [each async for each in client.runs.join_stream(thread, run["run_id"])]
+    joined = client.runs.join_stream(thread, run["run_id"], stream_mode=["updates"])
+    parts = [each async for each in joined]
     await step("join_stream", asyncio.sleep(0, [(each.event, each.data) for each in parts]))
     await step("metadata", client.runs.wait(thread, "agent", input=ASK, metadata={"team": "x"}))
     await step("runs by status", client.runs.list(thread, status="success"))
@@ -171,6 +188,8 @@ async def _states(client: LangGraphClient, _: str, step: Step) -> None:
     await step("state at", client.threads.get_state(thread, checkpoint=state["checkpoint"]))
     await step("gone on", client.runs.wait(thread, "agent", input=None))
     await step("history", client.threads.get_history(thread, limit=3))
+    some = client.threads.get_history(thread, limit=3, select=["values.request"])
+    await step("history some", some)
     updated = client.threads.update_state(thread, ASK, as_node="__start__")
     await step("updated", updated)
     await step("state updated", client.threads.get_state(thread))
