@@ -31,7 +31,7 @@ async def reject(healing_id: UUID) -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
     async with opened_database() as database, database.transaction() as connection:
         with _decided():
-            healing = await approval.reject(connection, healing_id)
+            healing = await approval.reject(connection, healing_id, actor="cli")
     click.echo(f"{healing.agent}: version {healing.to_version} is refused")
 
 
