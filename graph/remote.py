@@ -39,7 +39,7 @@ MODEL: Final = "x-model"
 
 _CONNECTS: Final = 3
 _ERRORS: Final[dict[str, type[RunError]]] = {
-    each.error_class: each
+    each.outcome: each
     for each in (
         EvaluationError,
         InfrastructureError,
@@ -89,10 +89,10 @@ class Role:
     def _failure(self, answer: httpx.Response) -> RunError:
         try:
             said = answer.json()
-            detail, error_class = str(said["detail"]), said.get("error_class")
+            detail, outcome = str(said["detail"]), said.get("outcome")
         except (ValueError, KeyError, TypeError, AttributeError):
-            detail, error_class = f"it answered {answer.status_code}", None
-        error = _ERRORS.get(error_class or "", InfrastructureError)(f"the {self._name}: {detail}")
+            detail, outcome = f"it answered {answer.status_code}", None
+        error = _ERRORS.get(outcome or "", InfrastructureError)(f"the {self._name}: {detail}")
         version = answer.headers.get("x-prompt-version", "")
         if version.isdigit():
             error.prompt_versions[self._name] = int(version)

@@ -161,7 +161,7 @@ class Ledger:
                     work = make_plan(self.doctor.agent, case)
                     plan, _ = await pay(self.doctor, self.healing_id, PLAN_CALLS, work)
                 except RunError as error:
-                    self._count_unjudged(f"{error.error_class}: no plan: {error}")
+                    self._count_unjudged(f"{error.outcome}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
                 async with self.doctor.database.connection() as connection:

@@ -90,7 +90,7 @@ class RunTrace:
 
     def ended(self, finish: Finish, arms: Mapping[str, str]) -> None:
         """Tell how the run has ended, and on which arm of a canary it was."""
-        known = {"prompt_versions": finish.prompt_versions, "error_class": finish.outcome}
+        known = {"prompt_versions": finish.prompt_versions, "outcome": finish.outcome}
         self._tree.add_metadata({**known, **({"arms": dict(arms)} if arms else {})})
         self._tree.end(outputs=finish.output, error=finish.message or None)
 

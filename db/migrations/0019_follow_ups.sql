@@ -23,3 +23,6 @@ moved AS (
            outcome, later, 'unknown'
     FROM appended WHERE outcome IN ('rejected', 'canary', 'promoted'))
 UPDATE healings SET reason = appended.decided FROM appended WHERE healings.id = appended.id;
+
+-- A run's outcome has one name everywhere: in the log, in traces, in metrics and here.
+ALTER VIEW grafana.runs RENAME COLUMN error_class TO outcome;

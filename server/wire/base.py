@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from db.text import storable
-from graph.errors import ErrorClass
+from graph.errors import ErrorOutcome
 
 
 def _as_it_is(text: str) -> str:
@@ -34,7 +34,9 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
-    error_class: ErrorClass | None = Field(None, description="For a role's caller: the class of it")
+    outcome: ErrorOutcome | None = Field(
+        None, description="For a role's caller: what a run that ends by it gets"
+    )
     request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 

@@ -65,7 +65,7 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
     assert metadata["run_id"] == run_id
     assert metadata["prompt_versions"] == versions
     assert metadata["arms"] == {"worker": "canary" if versions["worker"] == 2 else "base"}
-    assert metadata["error_class"] in ("ok", "failed")
+    assert metadata["outcome"] in ("ok", "failed")
     assert metadata["run_url"] == f"https://heal.example/runs/{run_id}"
     assert told.runs()[run_id]["outputs"]["evaluation"]["score"] > 0
     scores, evaluation = told.feedback(run_id), result["evaluation"]
