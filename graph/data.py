@@ -1,5 +1,6 @@
 """The database of the settings, opened without anything of the agent: a command starts quickly."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
@@ -11,6 +12,8 @@ from db.pool import Database, open_database
 from db.prompts import Agent
 from graph.seed import first_prompts
 from graph.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -57,7 +60,8 @@ def _naming(variable: str | None) -> Iterator[None]:
 
 async def prepare(database: Database, first: Mapping[Agent, str]) -> None:
     """Bring the schema up to date, and give agents without a prompt their first one."""
-    await migrate(database)
+    if newer := (await migrate(database)).newer:
+        logger.warning("the schema is of a later version: %s", newer)
     async with database.connection() as connection:
         await prompts.seed(connection, first)
 

@@ -9,6 +9,7 @@ import click
 
 from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError
+from db.migrate import newer_schema
 from graph.context import ModelChoice, every_model, open_model
 from graph.data import open_data
 from graph.errors import RunError
@@ -104,12 +105,14 @@ async def _database(settings: Settings) -> Diagnosis:
     try:
         async with open_data(settings) as database, database.connection() as connection:
             row = await (await connection.execute("SHOW server_version")).fetchone()
+            newer = await newer_schema(connection)
     except (DatabaseError, EmbeddedPostgresError) as error:
         return Diagnosis(
             name, False, " ".join(str(error).split()), "check that setting and the server"
         )
     version = row["server_version"] if row else "unknown"
-    return Diagnosis(name, True, f"version {version}, schema up to date")
+    schema = f"schema of a later version: {newer}" if newer else "schema up to date"
+    return Diagnosis(name, True, f"version {version}, {schema}")
 
 
 async def _model(settings: Settings, choice: ModelChoice) -> Diagnosis:

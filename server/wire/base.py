@@ -34,9 +34,7 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
-    outcome: ErrorOutcome | None = Field(
-        None, description="For a role's caller: what a run that ends by it gets"
-    )
+    outcome: ErrorOutcome | None = Field(None, description="For a role's caller: that of the run")
     request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 
