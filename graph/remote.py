@@ -31,11 +31,13 @@ from graph.sandbox.contract import (
     SandboxUnavailable,
 )
 from graph.state import Evaluation, State, Usage
+from graph.tracing import tag
 
 CALLS: Final = "x-model-calls"
 INPUT_TOKENS: Final = "x-input-tokens"
 OUTPUT_TOKENS: Final = "x-output-tokens"
 MODEL: Final = "x-model"
+PURPOSE: Final = "x-selfheal-purpose"  # `trial`, for the tag of a role's traces
 
 _CONNECTS: Final = 3
 _ERRORS: Final[dict[str, type[RunError]]] = {
@@ -75,7 +77,9 @@ class Role:
             RunError: it failed, of the class that it says, or it cannot be reached.
         """
         tree = get_current_run_tree()
-        headers = tree.to_headers() if tree else {}
+        headers = dict(tree.to_headers()) if tree else {}
+        if tree and tag("trial") in (tree.tags or ()):
+            headers[PURPOSE] = "trial"
         try:
             answer = await self._client.post(path, json=body, headers=headers)
         except httpx.HTTPError as error:

@@ -1,7 +1,6 @@
 """Between roles: who may call, and what is told beside the answer."""
 
 import hmac
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request, Response, Security
@@ -12,15 +11,14 @@ from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
 from server.auth import BEARER, HEADER, NotAuthenticatedError
 from server.loopback import refuse_strangers
-from server.tracing import traced_below
 
 
 async def _role_only(
     request: Request,
     header: Annotated[str | None, Security(HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-) -> AsyncIterator[None]:
-    """Let roles pass, and trace what they ask for as a part of their trace.
+) -> None:
+    """Let roles pass.
 
     Where no key is set for them, only this machine can call at all.
 
@@ -33,8 +31,6 @@ async def _role_only(
         refuse_strangers(request)
     elif not _is(key, header or (bearer.credentials if bearer else "")):
         raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
-    with traced_below(request.headers):
-        yield
 
 
 def _is(key: SecretStr, given: str) -> bool:
