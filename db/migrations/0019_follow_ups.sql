@@ -24,5 +24,14 @@ moved AS (
     FROM appended WHERE outcome IN ('rejected', 'canary', 'promoted'))
 UPDATE healings SET reason = appended.decided FROM appended WHERE healings.id = appended.id;
 
--- A run's outcome has one name everywhere: in the log, in traces, in metrics and here.
-ALTER VIEW grafana.runs RENAME COLUMN error_class TO outcome;
+-- A run's outcome has one name everywhere: in the log, in traces, in metrics and here. The right to
+-- read the view comes with the default privileges of grafana/role.sql.
+DROP VIEW grafana.runs;
+CREATE VIEW grafana.runs AS
+SELECT id, created_at, finished_at,
+       extract(epoch FROM finished_at - created_at)::float8 AS seconds,
+       status, outcome, attempt, model, manager_version, worker_version,
+       evaluator_version, model_calls, input_tokens, output_tokens,
+       score, rule_score, llm_score, passed
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE assistant = 'agent' AND outcome IS NOT NULL;

@@ -134,6 +134,7 @@ async def test_what_other_roles_do_is_a_part_of_the_runs_trace(
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             run_id = (await client.post("/runs/wait", json=ASK)).json()["run_id"]
         wrong = {"x-api-key": "a role key that nobody guesses", "langsmith-trace": "nonsense"}
+        wrong["x-selfheal-purpose"] = "trial"
         body = {"request": "Write f().", "code": "def f(): pass"}
         async with httpx.AsyncClient(base_url=evaluator, timeout=60, headers=wrong) as client:
             assert (await client.post("/evaluate", json=body)).status_code == 200
@@ -144,6 +145,11 @@ async def test_what_other_roles_do_is_a_part_of_the_runs_trace(
     assert len(traces) == 4, "and one asked for by nobody's trace"
     names = [run["name"] for run in told_to.runs().values() if run["trace_id"] == run["id"]]
     assert sorted(names) == ["agent run", "evaluator"]
+    tags = {run["name"]: run["tags"] for run in told_to.runs().values()}
+    assert tags["worker"] == ["selfheal:production"]
+    for run in told_to.runs().values():
+        apart = run["trace_id"] != run_id
+        assert ("selfheal:trial" in run["tags"]) == apart, "as its caller says"
 
 
 async def test_a_check_of_the_judge_is_one_trace(service_env: dict[str, str]) -> None:

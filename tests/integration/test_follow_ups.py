@@ -172,7 +172,6 @@ async def test_steps_that_were_appended_to_the_reason_become_rows(
     async with database.connection() as connection:
         for query in (
             "DROP TABLE healing_follow_ups",
-            "ALTER VIEW grafana.runs RENAME COLUMN outcome TO error_class",
             "UPDATE healings SET outcome = 'rejected', reason = reason || '; then taken back: x'",
         ):
             await connection.execute(query.encode())
