@@ -1,6 +1,6 @@
 """Healings: one open at a time, held by a lease, with its budget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from db import queries
 from db.errors import NotFoundError
+from db.follow_ups import FollowUp
 from db.pool import Connection
 from db.prompts import Agent
 from db.text import json, storable
@@ -20,7 +21,13 @@ _SQL = queries.load("healings")
 
 @dataclass(frozen=True, slots=True)
 class Healing:
-    """One healing, open until it has an outcome; `holder` works on it while its lease lasts."""
+    """One healing, open until it has an outcome; `holder` works on it while its lease lasts.
+
+    Attributes:
+        outcome: that of its last step; null while it is open.
+        reason: why it was closed as it was; each later step has a reason of its own.
+        follow_ups: the steps since it was closed, oldest first.
+    """
 
     id: UUID
     agent: Agent
@@ -40,6 +47,7 @@ class Healing:
     receipt: dict[str, Any] | None
     opened_at: datetime
     closed_at: datetime | None
+    follow_ups: list[FollowUp] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +203,6 @@ async def release_to(connection: Connection, hold: Hold, version: int) -> None:
     """Note the version that this healing released."""
     values = {"id": hold.id, "holder": hold.holder, "version": version}
     await connection.execute(_SQL["release_to"], values)
-
-
-async def follow_up(
-    connection: Connection, healing_id: UUID | None, outcome: Outcome, reason: str
-) -> bool:
-    """Record what became of a healing later on; see the query."""
-    values = {"id": healing_id, "outcome": outcome, "reason": storable(reason)}
-    return (await connection.execute(_SQL["follow_up"], values)).rowcount == 1
 
 
 async def get(connection: Connection, healing_id: UUID) -> Healing:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -61,8 +61,21 @@ def _read() -> Iterator[Migration]:
             yield Migration(int(match["number"]), file.name, file.read_bytes())
 
 
-async def migrate(database: Database) -> list[str]:
-    """Apply what is missing, the checkpointer's tables too; return the names of what was applied.
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a migration came to.
+
+    Attributes:
+        applied: the names of the steps that were applied now, in order.
+        newer: the newest step that a later version has applied; null if there is none.
+    """
+
+    applied: list[str]
+    newer: str | None
+
+
+async def migrate(database: Database) -> Migrated:
+    """Apply what is missing, the checkpointer's tables too.
 
     Safe to call from several processes at once: one works, the others wait. A schema of a newer
     version is left as it is: processes of the version before share it, unless a step that they do
@@ -77,12 +90,12 @@ async def migrate(database: Database) -> list[str]:
         await _lock(connection)
         try:
             await _check(connection)
-            applied = await _apply(connection)
+            migrated = await _apply(connection)
             await AsyncPostgresSaver(connection).setup()
             await _make_queue(connection)
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
-    return applied
+    return migrated
 
 
 async def require_schema(database: Database) -> None:
@@ -97,9 +110,8 @@ async def require_schema(database: Database) -> None:
         done = await _applied(connection) if row and row["found"] else {}
     if not done:
         raise SchemaError("no schema yet: run `selfheal migrate`")
-    known = {each.number for each in migrations()}
-    _check_newer({number: name for number, name in done.items() if number > max(known)})
-    if missing := known - done.keys():
+    _newest_unknown(done)
+    if missing := {each.number for each in migrations()} - done.keys():
         raise SchemaError(
             f"its schema is of an older version, without {min(missing):04d}: run `selfheal migrate`"
         )
@@ -191,18 +203,22 @@ async def _lock(connection: Connection) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _apply(connection: Connection) -> list[str]:
+async def _apply(connection: Connection) -> Migrated:
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT"
         " NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     )
     done = await _applied(connection)
-    known = migrations()
-    _check_newer({n: name for n, name in done.items() if n > max(each.number for each in known)})
-    missing = [migration for migration in known if migration.number not in done]
+    newer = _newest_unknown(done)
+    missing = [migration for migration in migrations() if migration.number not in done]
     for migration in missing:
         await _step(connection, migration)
-    return [migration.name for migration in missing]
+    return Migrated([migration.name for migration in missing], newer)
+
+
+async def newer_schema(connection: Connection) -> str | None:
+    """Return the newest step that a later version has applied to a migrated database, if any."""
+    return _newest_unknown(await _applied(connection))
 
 
 async def _applied(connection: Connection) -> dict[int, str]:
@@ -211,15 +227,20 @@ async def _applied(connection: Connection) -> dict[int, str]:
     return {row["number"]: row["name"] for row in await cursor.fetchall()}
 
 
-def _check_newer(ahead: dict[int, str]) -> None:
-    """Refuse a schema that a newer version made, if that version says so."""
+def _newest_unknown(done: Mapping[int, str]) -> str | None:
+    """Return the newest applied step that is later than all that this version knows, if any.
+
+    Raises:
+        SchemaError: such a step says by its name that this version cannot work with it.
+    """
+    last = max(each.number for each in migrations())
+    ahead = {number: name for number, name in done.items() if number > last}
     if any(name.endswith(_BREAKING) for name in ahead.values()):
         raise SchemaError(
             f"this database has schema {max(ahead):04d}, which this version of selfheal cannot"
             " work with: install the version that made it, or a newer one"
         )
-    if ahead:
-        logger.warning("the schema is of a newer version: %s", ahead[max(ahead)])
+    return ahead[max(ahead)] if ahead else None
 
 
 async def _step(connection: Connection, migration: Migration) -> None:

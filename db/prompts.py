@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from db import queries
+from db import follow_ups, queries
 from db.errors import NotFoundError, ReleaseConflictError
 from db.paging import Page, page
 from db.pool import Connection
@@ -181,7 +181,8 @@ async def release(
 
     Args:
         after: the release that the caller decided upon; None for an agent's first.
-        terms: to whom; below 100 percent the others keep what is live now.
+        terms: to whom; below 100 percent the others keep what is live now. A version that stays
+            live belongs to the same healing as before.
 
     Returns:
         The new release; `after` itself if that version is live on these terms already.
@@ -203,20 +204,50 @@ async def release(
         "action": action,
         "actor": actor,
         "note": note,
-        "healing_id": terms.healing_id,
+        "healing_id": terms.healing_id or _healing_of(after, version),
         "base_version": after.incumbent if after and terms.percent < 100 else None,
         "percent": terms.percent,
         "pinned": terms.pinned,
     }
     cursor = connection.cursor(row_factory=class_row(Release))
     try:
-        row = await (await cursor.execute(_SQL["release"], values)).fetchone()
+        async with connection.transaction():
+            row = await (await cursor.execute(_SQL["release"], values)).fetchone()
+            assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+            if after:
+                await _follow_up(connection, after, row)
     except psycopg.errors.UniqueViolation as error:
         raise ReleaseConflictError(f"{agent} was released by somebody else just now") from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"{agent} has no prompt version {version}") from error
-    assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
     return row
+
+
+def _healing_of(after: Release | None, version: int) -> UUID | None:
+    return after.healing_id if after and after.version == version else None
+
+
+async def _follow_up(connection: Connection, before: Release, now: Release) -> None:
+    """Store what a release means for the healing that made the release before it.
+
+    A version that had gone to all threads and is replaced by another one stays promoted: it was
+    not worse than what it replaced, unless it is rolled back.
+    """
+    if before.healing_id is None:
+        return
+    why = f": {now.note}" if now.note else ""
+    outcome: follow_ups.LaterOutcome = "rejected"
+    if now.version == before.version:
+        if not before.percent < now.percent == 100:
+            return
+        outcome, reason = "promoted", f"promoted{why}"
+    elif now.action in ("rollback", "take_back"):
+        reason = f"rolled back{why}"
+    elif before.percent < 100:
+        reason = f"version {now.version} was released while this one was on trial{why}"
+    else:
+        return
+    await follow_ups.add(connection, before.healing_id, outcome, reason=reason, actor=now.actor)
 
 
 async def rollback(

@@ -8,7 +8,7 @@ from grafana.panels import AREAS, STAIRS, lines, stat, table
 from grafana.promql import mean, quantile, rate, share, told
 from grafana.queries import load
 
-_ERRORS: Final = 'error_class!~"none|ok|failed|request"'
+_ERRORS: Final = 'outcome!~"none|ok|failed|request"'
 _QUALITY: Final = thresholds("red", (0.6, "orange"), (0.8, "green"))
 _CLASSES: Final = coloured(
     "ok", "failed", "output", "infrastructure", "model", "evaluation", "request"
@@ -35,7 +35,7 @@ def _tiles() -> list[Json]:
     return [
         stat(
             "Runs a second",
-            "Runs that ended, of all classes.",
+            "Runs that ended, whatever their outcome.",
             prom(rate("runs_total")),
             unit="suffix: /s",
             decimals=2,
@@ -83,22 +83,22 @@ def _tiles() -> list[Json]:
 
 def _traffic() -> list[Json]:
     errors = share(
-        rate("runs_total", 'error_class!~"none|ok"', by="error_class"), rate("runs_total"), "all"
+        rate("runs_total", 'outcome!~"none|ok"', by="outcome"), rate("runs_total"), "all"
     )
     return [
         lines(
-            "Runs a second, by class",
+            "Runs a second, by outcome",
             "How runs ended. `failed`: the program did not pass. `output`: no usable answer. The "
             "others are no prompt's fault. `none`: interrupted.",
-            prom(rate("runs_total", by="error_class"), "{{error_class}}"),
+            prom(rate("runs_total", by="outcome"), "{{outcome}}"),
             unit="suffix: /s",
             style=AREAS,
             overrides=_CLASSES,
         ),
         lines(
-            "Share of runs that did not end well, by class",
+            "Share of runs that did not end well, by outcome",
             "Only `failed` and `output` can ever call for a new prompt.",
-            prom(errors, "{{error_class}}"),
+            prom(errors, "{{outcome}}"),
             unit="percentunit",
             overrides=_CLASSES,
             top=1,

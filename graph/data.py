@@ -95,7 +95,8 @@ def _naming(variable: str | None) -> Iterator[None]:
 
 async def prepare(database: Database, first: Mapping[Agent, str]) -> None:
     """Bring the schema up to date, and give agents without a prompt their first one."""
-    await migrate(database)
+    if newer := (await migrate(database)).newer:
+        logger.warning("the schema is of a later version: %s", newer)
     async with database.connection() as connection:
         await prompts.seed(connection, first)
 

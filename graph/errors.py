@@ -1,23 +1,23 @@
 """Why a run ended without a verdict.
 
-The class of an error names whose fault it was, and so what can mend it.
+The outcome of an error names whose fault it was, and so what can mend it.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal
 
-ErrorClass = Literal["output", "infrastructure", "model", "evaluation", "request"]
+ErrorOutcome = Literal["output", "infrastructure", "model", "evaluation", "request"]
 
 
 class RunError(Exception):
     """A run ended without a verdict.
 
-    `error_class` is what the run log records. Messages are written for the caller: they carry
+    `outcome` is what the run log records. Messages are written for the caller: they carry
     no key, no prompt and no internals.
     """
 
-    error_class: ClassVar[ErrorClass]
+    outcome: ClassVar[ErrorOutcome]
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -40,28 +40,28 @@ def under(agent: str, version: int) -> Iterator[None]:
 class OutputError(RunError):
     """The model answered, but with nothing usable: truncated, blocked or unparseable."""
 
-    error_class = "output"
+    outcome = "output"
 
 
 class InfrastructureError(RunError):
     """The model could not be reached in time: rate limit, server error, time-out."""
 
-    error_class = "infrastructure"
+    outcome = "infrastructure"
 
 
 class ModelUnavailableError(RunError):
     """The model does not exist, was retired, or this key may not use it."""
 
-    error_class = "model"
+    outcome = "model"
 
 
 class EvaluationError(RunError):
     """The code could not be judged: the judge or the sandbox failed, not the code."""
 
-    error_class = "evaluation"
+    outcome = "evaluation"
 
 
 class RequestError(RunError):
     """The request itself cannot be worked on."""
 
-    error_class = "request"
+    outcome = "request"

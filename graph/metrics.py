@@ -33,9 +33,9 @@ _TENTHS: Final = tuple(tenth / 10 for tenth in range(1, 11))
 
 RUNS: Final = Counter(
     "selfheal_runs_total",
-    "Runs of the agent that ended. `error_class` says what was wrong: `ok` and `failed` have a"
+    "Runs of the agent that ended. `outcome` says what was wrong: `ok` and `failed` have a"
     " verdict, the others none.",
-    ("status", "error_class"),
+    ("status", "outcome"),
 )
 RUN_SECONDS: Final = Histogram(
     "selfheal_run_duration_seconds",
@@ -84,8 +84,8 @@ def sandbox_ready(backend: str) -> None:
         SANDBOX_RUNS.labels(backend, outcome)
 
 
-for _status, _error_class in _RUNS:
-    RUNS.labels(_status, _error_class)
+for _status, _outcome in _RUNS:
+    RUNS.labels(_status, _outcome)
 for _node in ("manager", "worker", "evaluator"):
     NODE_SECONDS.labels(_node)
 for _kind in ("total", "rule", "llm"):

@@ -209,7 +209,9 @@ class Model:
     def _shape(self, client: _Client, shape: type[BaseModel]) -> Runnable[Any, Any]:
         """Return the client that fills a shape; its schemas cost 6 ms, so it is made once."""
         if (client.name, shape) not in self._shaped:
-            bound = client.chat.with_structured_output(shape, include_raw=True)
+            filling = client.chat.with_structured_output(shape, include_raw=True)
+            # By itself its trace would have the name of a library's class.
+            bound = filling.with_config(run_name=f"fill {shape.__name__}")
             self._shaped[client.name, shape] = bound
         return self._shaped[client.name, shape]
 

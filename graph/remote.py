@@ -31,15 +31,17 @@ from graph.sandbox.contract import (
     SandboxUnavailable,
 )
 from graph.state import Evaluation, State, Usage
+from graph.tracing import tag
 
 CALLS: Final = "x-model-calls"
 INPUT_TOKENS: Final = "x-input-tokens"
 OUTPUT_TOKENS: Final = "x-output-tokens"
 MODEL: Final = "x-model"
+PURPOSE: Final = "x-selfheal-purpose"  # `trial`, for the tag of a role's traces
 
 _CONNECTS: Final = 3
 _ERRORS: Final[dict[str, type[RunError]]] = {
-    each.error_class: each
+    each.outcome: each
     for each in (
         EvaluationError,
         InfrastructureError,
@@ -75,7 +77,9 @@ class Role:
             RunError: it failed, of the class that it says, or it cannot be reached.
         """
         tree = get_current_run_tree()
-        headers = tree.to_headers() if tree else {}
+        headers = dict(tree.to_headers()) if tree else {}
+        if tree and tag("trial") in (tree.tags or ()):
+            headers[PURPOSE] = "trial"
         try:
             answer = await self._client.post(path, json=body, headers=headers)
         except httpx.HTTPError as error:
@@ -89,10 +93,10 @@ class Role:
     def _failure(self, answer: httpx.Response) -> RunError:
         try:
             said = answer.json()
-            detail, error_class = str(said["detail"]), said.get("error_class")
+            detail, outcome = str(said["detail"]), said.get("outcome")
         except (ValueError, KeyError, TypeError, AttributeError):
-            detail, error_class = f"it answered {answer.status_code}", None
-        error = _ERRORS.get(error_class or "", InfrastructureError)(f"the {self._name}: {detail}")
+            detail, outcome = f"it answered {answer.status_code}", None
+        error = _ERRORS.get(outcome or "", InfrastructureError)(f"the {self._name}: {detail}")
         version = answer.headers.get("x-prompt-version", "")
         if version.isascii() and version.isdigit():
             error.prompt_versions[self._name] = int(version)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from db import arms, healings, prompts
+from db import arms, prompts
 from db.arms import Arm
 from db.errors import ReleaseConflictError
 from db.pool import Connection, Database
@@ -176,12 +176,10 @@ async def _carry_out(connection: Connection, release: Release, step: Step) -> No
             note=note,
             terms=Terms(healing_id=release.healing_id),
         )
-        await healings.follow_up(connection, release.healing_id, "promoted", note)
         return
     await prompts.rollback(
         connection, agent, actor="optimizer", note=note, after=release, action="take_back"
     )
-    await healings.follow_up(connection, release.healing_id, "rejected", f"taken back: {note}")
     if await arms.take_backs(connection) >= MOST_TAKE_BACKS:
         reason = f"{MOST_TAKE_BACKS} releases took themselves back within 24 hours"
         await arms.pause(connection, paused=True, reason=reason, actor="optimizer")

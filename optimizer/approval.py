@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from db import healings, prompts
+from db import follow_ups, healings, prompts
 from db.errors import ReleaseConflictError
 from db.healings import Healing
 from db.pool import Connection
@@ -42,8 +42,9 @@ async def approve(
     if healing.agent == "evaluator":
         percent = 100  # scores of two judges do not compare
     canary = percent < 100
-    outcome: healings.Outcome = "canary" if canary else "promoted"
-    await healings.follow_up(connection, healing.id, outcome, "approved by a person")
+    outcome: follow_ups.LaterOutcome = "canary" if canary else "promoted"
+    reason = f"approved: {note}" if note else "approved"
+    await follow_ups.add(connection, healing.id, outcome, reason=reason, actor=actor)
     return await prompts.release(
         connection,
         healing.agent,
@@ -56,16 +57,19 @@ async def approve(
     )
 
 
-async def reject(connection: Connection, healing_id: UUID) -> Healing:
+async def reject(connection: Connection, healing_id: UUID, *, actor: str) -> Healing:
     """Refuse a staged candidate. Its version stays in the list and is not live.
+
+    Returns:
+        The healing as it is now.
 
     Raises:
         NothingToDecideError: there is none.
         NotFoundError: there is no such healing.
     """
     healing, _ = await _staged(connection, healing_id)
-    await healings.follow_up(connection, healing.id, "rejected", "refused by a person")
-    return healing
+    await follow_ups.add(connection, healing.id, "rejected", reason="rejected", actor=actor)
+    return await healings.get(connection, healing.id)
 
 
 async def _staged(connection: Connection, healing_id: UUID) -> tuple[Healing, int]:

@@ -1,12 +1,15 @@
 """The optimizer graph. Defines no class: Studio loads this file under a name of its own."""
 
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
 
-from optimizer.context import Given
+from optimizer.context import Given, traced_state
 from optimizer.nodes.blame import blame
 from optimizer.nodes.conclude import conclude
 from optimizer.nodes.detect import detect
@@ -28,9 +31,11 @@ OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> OptimizerGraph:
     """Return the compiled optimizer; give it `context={"doctor": …}` with each invocation."""
     graph = StateGraph(State, context_schema=Given, input_schema=Trigger, output_schema=Result)
-    finding = (detect, triage, sample, diagnose, blame)
-    for node in (*finding, trim, halve, propose, lint, screen, gate, release, conclude):
+    for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
+    finding = (sample, diagnose, blame)
+    for node in (*finding, trim, halve, propose, lint, screen, gate, release, conclude):
+        graph.add_node(node.__name__, _traced(node))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
     graph.add_conditional_edges("triage", after_triage)
@@ -46,6 +51,19 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_edge("release", "conclude")
     graph.add_edge("conclude", END)
     return graph.compile(checkpointer=checkpointer, name="optimizer")
+
+
+def _traced(node: Callable[..., Awaitable[dict[str, Any]]]) -> Any:
+    """Return the node, traced as a state of the healing."""
+
+    @functools.wraps(node)
+    async def state(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+        with traced_state(runtime, node.__name__, agent=state.get("agent")) as found:
+            updates = await node(state, runtime)
+            found.update(updates or {})
+        return updates
+
+    return state
 
 
 def after_detect(state: State) -> str:

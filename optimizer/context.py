@@ -1,9 +1,9 @@
 """What a pass is given beside its input."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID, uuid4
 
 from langgraph.runtime import Runtime
@@ -15,6 +15,7 @@ from graph.model import Model
 from graph.settings import ProposerName, Settings
 from optimizer.proposers.chosen import require
 from optimizer.purse import Purse
+from optimizer.tracing import HealingTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Given(TypedDict, total=False):
     """What an invocation hands to the graph. Studio sends it empty."""
 
     doctor: Doctor
+    trace: HealingTrace
 
 
 @asynccontextmanager
@@ -96,6 +98,23 @@ def doctor_of(runtime: Runtime[Given]) -> Doctor:
         return given
     agent, database, rules = opened()
     return Doctor(database, agent, agent.model, Rules.of(rules), holder=_STUDIO)
+
+
+@contextmanager
+def traced_state(runtime: Runtime[Given], name: str, **inputs: Any) -> Iterator[dict[str, Any]]:
+    """Trace what happens inside as a state of the pass's healing, which must be open.
+
+    Studio traces the graph by itself.
+
+    Yields:
+        A dict for what the state found.
+    """
+    trace = (runtime.context or {}).get("trace")
+    if trace is None:
+        yield {}
+        return
+    with trace.state(name, **inputs) as found:
+        yield found
 
 
 _STUDIO = uuid4()

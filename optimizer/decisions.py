@@ -188,12 +188,12 @@ def released(record: Record, stored: Stored) -> Found:
 
 
 def ended(record: Record, stored: Stored) -> Found:
-    """Conclude again; later steps may follow in the healing's row, and the receipt stays."""
+    """Conclude again, and look at the healing's row: a later step changes its outcome alone."""
     said = (record["outcome"], record["reason"])
     yield "outcome: decision", said, _ending(record)
     row = stored.healing
-    later = row.reason.startswith(f"{record['reason']}; then ")
-    yield "outcome: the healing's row", said, said if later else (row.outcome, row.reason)
+    last = row.follow_ups[-1]["outcome"] if row.follow_ups else record["outcome"]
+    yield "outcome: the healing's row", (last, record["reason"]), (row.outcome, row.reason)
 
 
 def _ending(record: Record) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from optimizer.verdicts import (
     ask,
     first_error,
     golden_verdicts,
+    judge_check,
 )
 
 EVERY: Final = 3  # asked first: a third of the golden verdicts, of every kind
@@ -108,11 +109,13 @@ async def examine(doctor: Doctor, healing_id: str | None) -> Finding:
             fresh=True,
         )
     first, rest = _halves(golden_verdicts())
-    opinions = await _ask(doctor, healing_id, prompt, first)
-    found = agreement(opinions)
-    if BEYOND_DOUBT < surprise(found, usual or LEAST_EXPECTED) < DRIFT_AT:
-        opinions += await _ask(doctor, healing_id, prompt, rest)
+    with judge_check(model, prompt.version) as told:
+        opinions = await _ask(doctor, healing_id, prompt, first)
         found = agreement(opinions)
+        if BEYOND_DOUBT < surprise(found, usual or LEAST_EXPECTED) < DRIFT_AT:
+            opinions += await _ask(doctor, healing_id, prompt, rest)
+            found = agreement(opinions)
+        told.update(asdict(found))
     finding = await record(doctor.database, model, prompt.version, found)
     scores = {each.golden.id: each.score for each in opinions}
     return replace(finding, opinions=scores)

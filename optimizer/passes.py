@@ -25,7 +25,7 @@ from optimizer.nodes.conclude import ending
 from optimizer.receipt import receipt
 from optimizer.standing_by import standing_by
 from optimizer.state import Result, State, Trigger
-from optimizer.tracing import HealingTrace
+from optimizer.tracing import HealingTrace, untraced
 from optimizer.trials import BudgetSpentError
 
 logger = logging.getLogger(__name__)
@@ -108,14 +108,14 @@ class Optimizer:
         self, taken: Healing | None, trigger: Trigger | None, agent: Agent | None
     ) -> Result:
         thread = str(taken.id if taken else uuid7())
-        traced = HealingTrace(UUID(thread), trigger or {})
+        traced = HealingTrace(UUID(thread), trigger or {}, resumed=taken is not None)
         config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
         saver = PoolSaver(self._doctor.database.pool)
         graph = build_graph(saver)
         given = None if taken else trigger
         try:
-            with traced.followed(resumed=taken is not None):
-                well = await self._through(graph, taken, given, config)
+            with untraced():
+                well = await self._through(graph, taken, given, config, traced)
         except LeaseLostError as error:
             return Result(agent=agent, outcome="busy", reason=str(error), healing_id=thread)
         values = (await graph.aget_state(config)).values
@@ -144,6 +144,7 @@ class Optimizer:
         taken: Healing | None,
         given: Trigger | None,
         config: RunnableConfig,
+        traced: HealingTrace,
     ) -> bool:
         """Bring a pass to its end: by its states, or by giving up; False if a fault ended it.
 
@@ -156,7 +157,7 @@ class Optimizer:
                 await self._give_up(graph, config, "its checkpoints do not say how to go on")
                 return False
             async with self._leased(thread):
-                await self._follow(graph, given, config)
+                await self._follow(graph, given, config, traced)
         except (RunError, BudgetSpentError) as error:
             await self._give_up(graph, config, _words(error))
             return isinstance(error, BudgetSpentError)
@@ -169,12 +170,16 @@ class Optimizer:
         return True
 
     async def _follow(
-        self, graph: OptimizerGraph, given: Trigger | None, config: RunnableConfig
+        self,
+        graph: OptimizerGraph,
+        given: Trigger | None,
+        config: RunnableConfig,
+        traced: HealingTrace,
     ) -> None:
         stream = graph.astream(
             given,
             config,
-            context={"doctor": self._doctor},
+            context={"doctor": self._doctor, "trace": traced},
             stream_mode="updates",
             durability="sync",
         )

@@ -95,7 +95,7 @@ async def replay(
                 return await _planned(tried, case)
             return _verdict(await _run(tried, case, worker, evaluator, plan=plan))
     except RunError as error:
-        return _failed(error.error_class, plan, str(error))
+        return _failed(error.outcome, plan, str(error))
     except TimeoutError:
         return _failed("infrastructure", plan, "it took too long")
 

@@ -1,8 +1,10 @@
 """A receipt told as a story that a sceptic can follow, in Markdown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from db.follow_ups import FollowUp
 from optimizer.endings import without_verdict
 from optimizer.state import on_diet
 
@@ -28,26 +30,33 @@ _TRIMMED = (
 )
 
 
-def as_markdown(record: Record, then: str = "") -> str:
+def as_markdown(record: Record, follow_ups: Sequence[FollowUp] = ()) -> str:
     """Tell a receipt, from what failed to what was done.
 
     Args:
-        record: the receipt.
-        then: what became of the healing later, if anything did.
+        record: the receipt: what was decided when the healing was closed.
+        follow_ups: the steps since then, oldest first.
     """
     tried = (_cases, _sentences, _release) if on_diet(record) else (_cases, _candidates, _release)
-    parts = (_head, _failures, _judge, _diagnosis, *tried, _cost)
-    lines = [line for part in parts for line in part(record)]
-    if then:
-        lines += ["", f"Then: {then}."]
+    parts = (_failures, _judge, _diagnosis, *tried, _cost)
+    lines = [*_head(record, follow_ups), *(line for part in parts for line in part(record))]
     lines += ["", f"Recompute it: `selfheal healings show {record['healing_id']} --replay`."]
     return "\n".join(lines) + "\n"
 
 
-def _head(record: Record) -> Iterator[str]:
+def _head(record: Record, follow_ups: Sequence[FollowUp]) -> Iterator[str]:
     what = "Diet" if on_diet(record) else "Healing"
-    yield f"# {what} of the {record['agent']}: {record['outcome']}"
-    yield from ("", record["reason"], "")
+    now = follow_ups[-1]["outcome"] if follow_ups else record["outcome"]
+    yield f"# {what} of the {record['agent']}: {now}"
+    yield ""
+    if follow_ups:
+        yield f"- decided {record['closed_at'][:19]} UTC: {record['outcome']}: {record['reason']}"
+    else:
+        yield record["reason"]
+    for each in follow_ups:
+        at = f"{datetime.fromisoformat(each['at']).astimezone(UTC):%Y-%m-%dT%H:%M:%S} UTC"
+        yield f"- then {at}, by {quoted(each['actor'])}: {each['outcome']}: {_line(each['reason'])}"
+    yield ""
     opened = f"{record['opened_at'][:19]} UTC"
     yield f"- healing `{record['healing_id']}`, {record['trigger']}, {opened}"
     yield f"- version {record['from_version']} → {record['to_version'] or 'unchanged'}"
@@ -248,5 +257,9 @@ def _cost(record: Record) -> Iterator[str]:
 
 def quoted(text: str, longest: int = _LONGEST) -> str:
     """Return a stranger's words on one line, as code, so that they are read as nothing else."""
-    line = " ".join(text.split()).replace("`", "'")
+    line = _line(text)
     return f"`{line if len(line) <= longest else line[: longest - 1] + '…'}`"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("`", "'")

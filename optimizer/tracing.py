@@ -1,4 +1,8 @@
-"""LangSmith: one trace for a healing, its states and trials below, whichever process goes on."""
+"""LangSmith: one trace for a healing, its states and trials below, whichever process works on it.
+
+A pass that opens no healing sends nothing. So the graph itself is not traced by LangChain, which
+would begin with the pass: each state is traced here, from the moment that a healing is open.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,39 +10,60 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from langchain_core.runnables.config import var_child_runnable_config
 from langsmith import RunTree, utils
-from langsmith.run_helpers import trace, tracing_context
+from langsmith.run_helpers import tracing_context
+
+from graph.tracing import tag, traced
 
 
 class HealingTrace:
-    """The trace of a pass, and of the healing that it may open: its id is the healing's.
+    """The trace of a healing: its id is the healing's.
 
     Its start is in the id too, so that a process that takes the healing over puts its part into
     the very same trace, without having seen the first one's.
+
+    Args:
+        healing_id: of the healing, which may not be open yet.
+        asked: what the pass was asked for.
+        resumed: the healing is open, and another process has begun its trace.
     """
 
-    def __init__(self, healing_id: UUID, asked: Mapping[str, Any]) -> None:
+    def __init__(self, healing_id: UUID, asked: Mapping[str, Any], *, resumed: bool) -> None:
         self._tree: RunTree | None = None
+        self._begun = resumed
         if utils.tracing_is_enabled():
-            began = _start(healing_id)
             self._tree = RunTree(
-                name="healing", id=healing_id, start_time=began, inputs=dict(asked)
+                name="healing",
+                id=healing_id,
+                start_time=_start(healing_id),
+                inputs=dict(asked),
+                tags=[tag("healing")],
             )
 
     @contextmanager
-    def followed(self, *, resumed: bool) -> Iterator[None]:
-        """Trace what happens inside; whoever resumes a healing does not begin its trace again."""
+    def state(self, name: str, **inputs: Any) -> Iterator[dict[str, Any]]:
+        """Trace what happens inside as a state of the open healing.
+
+        Yields:
+            A dict for what the state found.
+        """
         if self._tree is None:
-            yield
+            yield {}
             return
-        if not resumed:
+        if not self._begun:
+            self._begun = True
             self._tree.post()
-        with tracing_context(parent=self._tree):
-            yield
+        with (
+            tracing_context(parent=self._tree, enabled=True),
+            _apart_from_the_graph(),
+            traced(name, "healing", inputs) as found,
+        ):
+            yield found
 
     def end(self, outputs: Mapping[str, Any], **metadata: Any) -> None:
-        """Close the trace with how the healing has ended, and what it is found by."""
-        if self._tree is not None:
+        """Close the trace, if it was begun, with how the healing has ended and its metadata."""
+        if self._tree is not None and self._begun:
             known = {name: value for name, value in metadata.items() if value is not None}
             self._tree.add_metadata(known)
             self._tree.end(outputs=dict(outputs))
@@ -46,15 +71,24 @@ class HealingTrace:
 
 
 @contextmanager
-def traced_trial(name: str, **metadata: Any) -> Iterator[dict[str, Any]]:
-    """Trace what happens inside as one trial; what is put into the yielded dict is its result."""
-    result: dict[str, Any] = {}
-    if not utils.tracing_is_enabled():
-        yield result
-        return
-    with trace(name, metadata=metadata) as tree:
-        yield result
-        tree.end(outputs=result)
+def untraced() -> Iterator[None]:
+    """Trace nothing of what happens inside but the states of a healing."""
+    with tracing_context(enabled=False):
+        yield
+
+
+@contextmanager
+def _apart_from_the_graph() -> Iterator[None]:
+    """Keep the graph's callbacks from calls inside, and leave them the rest of its config.
+
+    They name a node of the untraced graph as the parent, so that each call would be a root.
+    """
+    config = var_child_runnable_config.get()
+    token = var_child_runnable_config.set({**config, "callbacks": None} if config else None)
+    try:
+        yield
+    finally:
+        var_child_runnable_config.reset(token)
 
 
 def _start(healing_id: UUID) -> datetime:

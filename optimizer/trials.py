@@ -1,7 +1,8 @@
 """Trials of a healing: paid from its budget, stored as they end, never run twice."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,12 +15,13 @@ from graph.errors import RunError
 from graph.metering import metered
 from graph.model import CALLS_AN_ANSWER
 from graph.state import Usage
+from graph.tracing import traced
 from optimizer.context import Doctor
 from optimizer.replay import TRIAL_CALLS, Replayed, make_plan, replay
-from optimizer.state import Case, State, Unjudged
-from optimizer.tracing import traced_trial
+from optimizer.state import Case, Proposal, State, Unjudged
 
 INCUMBENT = 0
+_INPUTS = ("request", "examples", "plan", "code")
 
 Value = TypeVar("Value")
 
@@ -39,6 +41,7 @@ class Ledger:
     healing_id: str
     agent: Agent
     texts: dict[int, str]
+    versions: Mapping[int, int]
     done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     _unjudged: Unjudged = field(default_factory=lambda: Unjudged(count=0, of=0, first=""))
@@ -46,20 +49,26 @@ class Ledger:
 
     @classmethod
     async def read(
-        cls, doctor: Doctor, healing_id: str, agent: Agent, texts: dict[int, str]
+        cls,
+        doctor: Doctor,
+        healing_id: str,
+        agent: Agent,
+        texts: dict[int, str],
+        versions: Mapping[int, int],
     ) -> "Ledger":
         """Read what was tried before, perhaps by a process that is gone.
 
         Args:
             agent: whose prompt the texts are.
             texts: the prompt of each arm.
+            versions: of the arms whose text is stored as a version, which one.
         """
         hold = doctor.hold(healing_id)
         async with doctor.database.connection() as connection:
             trials = await store.trials(connection, hold.id)
             plans = await store.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
-        return cls(doctor, healing_id, agent, texts, done, plans)
+        return cls(doctor, healing_id, agent, texts, versions, done, plans)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt; None where it gave no verdict.
@@ -77,8 +86,7 @@ class Ledger:
         self._unjudged["of"] += 1
         why = ""  # of what was tried by a process that is gone
         if key not in self.done:
-            name = f"{stage} arm {arm} {case['id']}"
-            with traced_trial(name, stage=stage, arm=arm, case_id=case["id"], take=take) as told:
+            with self._traced(stage, case, arm, take=take) as told:
                 ran = await self._replayed(case, self.texts[arm])
                 told.update(_told(ran))
             if ran is None:
@@ -115,10 +123,28 @@ class Ledger:
         Raises:
             BudgetSpentError: there is nothing left to pay it from.
         """
-        with traced_trial(f"rehearse {case['id']}", stage="propose", case_id=case["id"]) as told:
+        with self._traced("propose", case, None) as told:
             ran = await self._replayed(case, text)
             told.update(_told(ran))
         return ran[0] if ran else None
+
+    def _traced(
+        self, stage: str, case: Case, arm: int | None, **metadata: Any
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Trace a trial; without an arm it is of a text that is no candidate yet."""
+        version = None if arm is None else self.versions.get(arm)
+        return traced(
+            "trial",
+            "trial",
+            {name: case[name] for name in _INPUTS if name in case},  # type: ignore[literal-required]
+            stage=stage,
+            case_id=case["id"],
+            prompt_agent=self.agent,
+            arm=arm,
+            prompt_version=version,
+            candidate=None if version else arm,
+            **metadata,
+        )
 
     async def _replayed(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
         """Run a case under a text; None where there is no plan to work from."""
@@ -155,13 +181,18 @@ class Ledger:
                     work = make_plan(self.doctor.agent, case)
                     plan, _ = await pay(self.doctor, self.healing_id, CALLS_AN_ANSWER, work)
                 except RunError as error:
-                    self._count_unjudged(f"{error.error_class}: no plan: {error}")
+                    self._count_unjudged(f"{error.outcome}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
                 async with self.doctor.database.connection() as connection:
                     hold = self.doctor.hold(self.healing_id)
                     await store.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
+
+
+def stored(proposals: Sequence[Proposal]) -> dict[int, int]:
+    """Return the versions of the candidates that are versions already, by their ordinals."""
+    return {each["ordinal"]: version for each in proposals if (version := each["version"])}
 
 
 def _reason(result: Replayed) -> str:

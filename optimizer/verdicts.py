@@ -2,16 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from graph.errors import EvaluationError
 from graph.evaluation import Work
 from graph.judge import Marks, case, opinion
 from graph.model import Model
+from graph.tracing import traced
 from optimizer.statistics import share_interval
 
 TOLERANCE: Final = 0.2
@@ -118,8 +120,26 @@ def first_error(opinions: Sequence[Opinion]) -> str:
 
 async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
     work = golden.work
-    try:
-        answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
-    except EvaluationError as error:
-        return Opinion(golden, None, error=str(error))
-    return Opinion(golden, answer.content.score, answer.model)
+    inputs = {"request": work.request, "plan": work.plan, "code": work.code}
+    facts = {"golden_id": golden.id, "kind": golden.kind, "mark": golden.mark}
+    with traced("golden verdict", "check", inputs, **facts) as told:
+        try:
+            answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
+        except EvaluationError as error:
+            seen = Opinion(golden, None, error=str(error))
+        else:
+            seen = Opinion(golden, answer.content.score, answer.model)
+        told.update(score=seen.score, agrees=seen.agrees, error=seen.error)
+    return seen
+
+
+@contextmanager
+def judge_check(judge: str, prompt_version: int) -> Iterator[dict[str, Any]]:
+    """Trace what happens inside as one check of a judge, with a trace for each verdict below it.
+
+    Yields:
+        A dict for what was found.
+    """
+    inputs = {"judge": judge, "prompt_version": prompt_version}
+    with traced("judge check", "check", inputs, **inputs) as found:
+        yield found

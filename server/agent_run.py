@@ -18,7 +18,7 @@ from db.pool import Database
 from db.runs import Finish
 from graph.build import AgentGraph
 from graph.context import Context, ReleasedPrompts
-from graph.errors import ErrorClass, RequestError, RunError
+from graph.errors import ErrorOutcome, RequestError, RunError
 from graph.settings import Settings
 from graph.state import Evaluation, Result, Usage
 from server.events import Teller, follow
@@ -106,14 +106,14 @@ class AgentRun:
                         for event in teller.events(mode, chunk):
                             tape.tell(*event)
         except RunError as error:
-            return _Failed(error.error_class, str(error), error.prompt_versions)
+            return _Failed(error.outcome, str(error), error.prompt_versions)
         except TimeoutError:
             seconds = self._settings.run_timeout_seconds
             return _Failed("infrastructure", f"the run took over {seconds:g} s", timed_out=True)
         except DatabaseError:
             raise
         except Exception:
-            logger.exception("run %s broke", claim.id, extra={"error_class": "infrastructure"})
+            logger.exception("run %s broke", claim.id, extra={"outcome": "infrastructure"})
             return _Failed("infrastructure", "an internal error; the log has it")
         return None
 
@@ -133,7 +133,7 @@ class AgentRun:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    error_class: ErrorClass
+    outcome: ErrorOutcome
     message: str
     prompt_versions: dict[str, int] = field(default_factory=dict)
     timed_out: bool = False
@@ -201,7 +201,7 @@ def _finish(left: StateSnapshot, failure: _Failed | None) -> Finish:
     usages: list[Usage] = list(state.get("usage", {}).values())
     versions = {**state.get("prompt_versions", {}), **(failure.prompt_versions if failure else {})}
     return Finish(
-        outcome=failure.error_class if failure else _verdict(evaluation),
+        outcome=failure.outcome if failure else _verdict(evaluation),
         message=failure.message if failure else "",
         timed_out=bool(failure and failure.timed_out),
         output={key: state[key] for key in Result.__annotations__ if key in state},

@@ -16,7 +16,7 @@ from db.errors import (
     NotFoundError,
     ReleaseConflictError,
 )
-from graph.errors import ErrorClass, EvaluationError, RunError
+from graph.errors import ErrorOutcome, EvaluationError, RunError
 from optimizer.approval import NothingToDecideError
 from server import request_ids
 from server.assistants import UnknownAssistantError
@@ -134,17 +134,17 @@ def _answer(
     detail: str,
     field: str | None = None,
     headers: Mapping[str, str] | None = None,
-    error_class: ErrorClass | None = None,
+    outcome: ErrorOutcome | None = None,
 ) -> JSONResponse:
     if headers is None and code in (429, 503):
         headers = {"Retry-After": _RETRY_SECONDS}
     problem = Problem(
         detail=detail,
         field=field,
-        error_class=error_class,
+        outcome=outcome,
         request_id=request_ids.current.get(),
     )
-    left_out = None if error_class else {"error_class"}
+    left_out = None if outcome else {"outcome"}
     return JSONResponse(problem.model_dump(exclude=left_out), code, headers)
 
 
@@ -234,15 +234,15 @@ async def _incomplete(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
-    """Answer a role's caller: what went wrong, of which class, under which prompt version."""
+    """Answer a role's caller: what went wrong, its outcome, under which prompt version."""
     assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
-    return _class_of(error, 422 if error.error_class == "request" else 502)
+    return _class_of(error, 422 if error.outcome == "request" else 502)
 
 
 def _class_of(error: Exception, code: int) -> JSONResponse:
     assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
-    logger.warning("%s", error, extra={"error_class": error.error_class})
-    answer = _answer(code, str(error), error_class=error.error_class)
+    logger.warning("%s", error, extra={"outcome": error.outcome})
+    answer = _answer(code, str(error), outcome=error.outcome)
     for version in error.prompt_versions.values():
         answer.headers["x-prompt-version"] = str(version)
     return answer

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 _OURS: Final = ("server", "optimizer", "graph", "db")
 _FIRST: Final = ("time", "level", "logger", "message", "run_id", "thread_id", "request_id")
-_EXTRA: Final = ("status", "error_class", "reason", "seconds", "model_calls")
+_EXTRA: Final = ("status", "outcome", "reason", "seconds", "model_calls")
 _MOST_FRAMES: Final = 12
 
 _begun: ContextVar[float] = ContextVar("begun")
@@ -112,7 +112,7 @@ def ending(finish: Finish) -> dict[str, Any]:
     """
     return {
         "status": finish.status,
-        "error_class": finish.outcome,
+        "outcome": finish.outcome,
         "reason": finish.message or None,
         "seconds": round(monotonic() - _begun.get(), 3),
         "model_calls": finish.model_calls,

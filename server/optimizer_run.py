@@ -38,7 +38,7 @@ class OptimizerRun:
         try:
             result = dict(await Optimizer(self._doctor, watch).run(trigger))
         except RunError as error:
-            return Ended(Finish(error.error_class, str(error)))
+            return Ended(Finish(error.outcome, str(error)))
         if "values" in modes:
             tape.tell("values", result)
         await tape.flush()

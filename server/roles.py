@@ -1,7 +1,7 @@
 """Between roles: who may call, and what is told beside the answer."""
 
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
@@ -9,9 +9,8 @@ from pydantic import SecretStr
 
 from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
-from server.auth import Admission, NotAuthenticatedError
+from server.auth import NotAuthenticatedError
 from server.loopback import refuse_strangers
-from server.tracing import traced_below
 
 
 async def _check(request: Request, secret: str | None, scopes: Sequence[str]) -> None:
@@ -23,19 +22,11 @@ async def _check(request: Request, secret: str | None, scopes: Sequence[str]) ->
         raise NotAuthenticatedError("roles call each other with their own key, SELFHEAL_ROLE_KEY")
 
 
-async def _traced(
-    request: Request, admitted: Annotated[None, Depends(Admission(_check))]
-) -> AsyncIterator[None]:
-    """Trace what a role asks for as a part of its trace."""
-    with traced_below(request.headers):
-        yield
-
-
 def _is(key: SecretStr, given: str) -> bool:
     return hmac.compare_digest(given.encode(), key.get_secret_value().encode())
 
 
-RoleOnly = Annotated[None, Depends(_traced)]
+RoleOnly = Annotated[None, Depends(Admission(_check))]
 
 
 def tell_cost(response: Response, usage: Usage, model: str = "") -> None:

@@ -13,7 +13,9 @@ from langsmith import RunTree, run_trees, utils
 from langsmith.run_helpers import trace, tracing_context
 
 from db.runs import Finish
+from graph.remote import PURPOSE
 from graph.settings import Settings, SettingsError, variables
+from graph.tracing import Purpose, tag, traced
 from server.traces import Traces
 
 _DRAIN_SECONDS: Final = 2.0
@@ -38,6 +40,9 @@ async def tracing() -> AsyncIterator[Traces]:
         mode = _mode()
         if mode != "langsmith":
             _require_otel()
+        # The client is made by the first who asks for it. By itself it would add to each trace
+        # what the process has in LANGSMITH_… and LANGCHAIN_… variables, and the machine's name.
+        run_trees.get_cached_client(omit_traced_runtime_info=True)
         if mode != "otel":  # else there is no LangSmith that could be asked or told
             traces.open()
     try:
@@ -90,7 +95,7 @@ class RunTrace:
 
     def ended(self, finish: Finish, arms: Mapping[str, str]) -> None:
         """Tell how the run has ended, and on which arm of a canary it was."""
-        known = {"prompt_versions": finish.prompt_versions, "error_class": finish.outcome}
+        known = {"prompt_versions": finish.prompt_versions, "outcome": finish.outcome}
         self._tree.add_metadata({**known, **({"arms": dict(arms)} if arms else {})})
         self._tree.end(outputs=finish.output, error=finish.message or None)
 
@@ -115,16 +120,36 @@ def traced_run(
     metadata = {**noted, "run_id": str(run_id), "thread_id": str(thread_id)}
     if public_url:
         metadata["run_url"] = f"{public_url}/runs/{run_id}"
-    with trace("agent run", run_id=run_id, inputs=dict(request), metadata=metadata) as tree:
+    tags = [tag("production")]
+    with trace(
+        "agent run", run_id=run_id, inputs=dict(request), metadata=metadata, tags=tags
+    ) as tree:
         yield RunTrace(tree)
 
 
-def traced_below(headers: Mapping[str, str]) -> AbstractContextManager[None]:
-    """Trace what happens inside as a part of the caller's trace, if it names one.
+@contextmanager
+def traced_role(
+    name: str, headers: Mapping[str, str], inputs: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Trace what a role does for a caller, as a part of the caller's trace if it names one.
 
     Its place in the trace is read and nothing else: the baggage beside it could name another
     destination.
+
+    Args:
+        name: the role's.
+        headers: the request's.
+        inputs: what is asked of it.
+
+    Yields:
+        A dict for what it answers.
     """
+    purpose: Purpose = "trial" if headers.get(PURPOSE) == "trial" else "production"
+    with _below(headers), traced(name, purpose, inputs) as answered:
+        yield answered
+
+
+def _below(headers: Mapping[str, str]) -> AbstractContextManager[None]:
     place: dict[str | bytes, str | bytes] = {_PLACE: headers[_PLACE]} if _PLACE in headers else {}
     try:
         parent = RunTree.from_headers(place) if place and utils.tracing_is_enabled() else None

@@ -2,7 +2,11 @@
 healings.id, healings.agent, healings.trigger, healings.state, healings.outcome, healings.reason,
 healings.errored, healings.incumbent_version, healings.to_version, healings.holder,
 healings.lease_until, healings.calls_reserved, healings.calls_used, healings.input_tokens,
-healings.output_tokens, healings.receipt, healings.opened_at, healings.closed_at
+healings.output_tokens, healings.receipt, healings.opened_at, healings.closed_at,
+(SELECT coalesce(jsonb_agg(jsonb_build_object('at', step.at, 'outcome', step.outcome,
+                                              'reason', step.reason, 'actor', step.actor)
+                           ORDER BY step.id), '[]')
+ FROM healing_follow_ups AS step WHERE step.healing_id = healings.id) AS follow_ups
 
 -- name: open
 -- The partial unique index refuses a second open healing.
@@ -79,12 +83,6 @@ UPDATE healings SET outcome = %(outcome)s, reason = %(reason)s, errored = %(erro
     to_version = coalesce(%(to_version)s, to_version), receipt = %(receipt)s, state = 'end',
     closed_at = clock_timestamp()
 WHERE id = %(id)s AND holder = %(holder)s AND closed_at IS NULL;
-
--- name: follow_up
--- A canary is promoted or taken back, a staged version approved or not; a release to all threads
--- that is taken back was promoted before. The receipt keeps what was decided then.
-UPDATE healings SET outcome = %(outcome)s, reason = reason || '; then ' || %(reason)s
-WHERE id = %(id)s AND outcome IN ('canary', 'needs_approval', 'promoted');
 
 -- name: release_to
 UPDATE healings SET to_version = %(version)s WHERE id = %(id)s AND holder = %(holder)s;

@@ -1,11 +1,11 @@
 -- The queries of the dashboard Overview, and of the lines that all dashboards have.
 
 -- name: latest
-SELECT finished_at AS "Ended", error_class AS "Class", score AS "Score", rule_score AS "Rules",
+SELECT finished_at AS "Ended", outcome AS "Outcome", score AS "Score", rule_score AS "Rules",
        llm_score AS "Judge", seconds AS "Took", attempt AS "Attempt",
        manager_version AS "Manager", worker_version AS "Worker", evaluator_version AS "Evaluator",
        id AS "Run"
-FROM grafana.runs WHERE $__timeFilter(finished_at) AND error_class <> 'ok'
+FROM grafana.runs WHERE $__timeFilter(finished_at) AND outcome <> 'ok'
 ORDER BY finished_at DESC LIMIT 20
 
 -- name: releases

@@ -47,8 +47,9 @@ def _observed(state: State) -> Evidence:
 
 async def _reverted(doctor: Doctor, state: State, agent: Agent) -> Count:
     """Return how many train cases pass with an agent's last good version, of how many."""
-    arm, text = ARMS[agent], state["last_goods"][agent]["text"]
-    ledger = await Ledger.read(doctor, state["healing_id"], agent, {arm: text})
+    arm, good = ARMS[agent], state["last_goods"][agent]
+    texts, versions = {arm: good["text"]}, {arm: good["version"]}
+    ledger = await Ledger.read(doctor, state["healing_id"], agent, texts, versions)
     places = asyncio.Semaphore(doctor.rules.concurrency)
 
     async def one(case: Case) -> bool | None:

@@ -22,7 +22,8 @@ async def trim(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     async with doctor.database.connection() as connection:
         await healings.enter(connection, hold, "screen")
     texts = {INCUMBENT: state["incumbent"]["text"]}
-    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts)
+    live = {INCUMBENT: state["incumbent"]["version"]}
+    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts, live)
     trimming = Trimming(state["agent"], texts[INCUMBENT])
     trying = trimming.attempts()
     attempt = next(trying, None)

@@ -13,7 +13,7 @@ from optimizer.gate import Pair
 from optimizer.harmless import course_for
 from optimizer.state import Case, Proposal, State
 from optimizer.together import all_of
-from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger
+from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger, stored
 
 MOST_GATES: Final = 2
 
@@ -25,7 +25,8 @@ async def gate(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "gate")
     survivor = next(each for each in state["proposals"] if each["ordinal"] == state["survivor"])
     texts = {INCUMBENT: state["incumbent"]["text"], survivor["ordinal"]: survivor["text"]}
-    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts)
+    known = {INCUMBENT: state["incumbent"]["version"], **stored([survivor])}
+    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts, known)
     course, spent = await _run(ledger, survivor["ordinal"], state, doctor.rules.concurrency)
     reported = report(course, spent)
     return {

@@ -11,7 +11,7 @@ from optimizer import screening as rules
 from optimizer.context import Doctor, Given, doctor_of
 from optimizer.state import EARLIER, Proposal, State
 from optimizer.together import all_of
-from optimizer.trials import Ledger
+from optimizer.trials import Ledger, stored
 
 
 async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "screen")
     racing = [each for each in state["proposals"] if not each["fate"]]
     texts = {each["ordinal"]: each["text"] for each in racing}
-    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts)
+    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts, stored(racing))
     results = await _race(doctor, ledger, state, list(texts))
     least = rules.bar(state["agent"], state["judge"]["usual"])
     proven = {each["ordinal"] for each in racing if each["origin"] in EARLIER}

@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 
 from db import healings, prompts
 from optimizer import drift, endings
-from optimizer.context import Doctor, Given, doctor_of
+from optimizer.context import Doctor, Given, doctor_of, traced_state
 from optimizer.patient import admit
 from optimizer.state import State, Version, on_diet
 
@@ -35,7 +35,9 @@ async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     opened = {"round": 0, "proposals": [], "screens": [], "gates": []}
     # Until somebody is blamed, the worker is the one whose failures are looked at.
     admitted = {**await admit(doctor, healing_id, state, first), "blamed": "agent" in state}
-    return {**begun, **opened, **admitted, **await _judge(doctor, healing_id, state)}
+    with traced_state(runtime, "triage", failed_run_ids=state["failed_run_ids"]) as found:
+        found.update(await _judge(doctor, healing_id, state))
+    return {**begun, **opened, **admitted, **found}
 
 
 def _not_the_prompt(state: State) -> str:

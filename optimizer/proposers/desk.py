@@ -89,7 +89,7 @@ async def brief_of(doctor: Doctor, state: State, number: int) -> Brief:
         state["healing_id"],
         state["agent"],
         state["incumbents"],
-        await Ledger.read(doctor, state["healing_id"], state["agent"], {}),
+        await Ledger.read(doctor, state["healing_id"], state["agent"], {}, {}),
         frozenset(case["id"] for case in cases),
     )
     return Brief(

@@ -21,7 +21,7 @@ def runs() -> None:
 
 @runs.command("list")
 @limit
-@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs of this class.")
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs with this outcome.")
 @as_json
 @done_by("runs:list_")
 def list_() -> None:
@@ -33,4 +33,4 @@ def list_() -> None:
 @as_json
 @done_by("runs:show")
 def show() -> None:
-    """Show one run: what was asked, what was written, and why it got its verdict."""
+    """Show one run: what was asked and written, why it got its verdict, and feedback on it."""

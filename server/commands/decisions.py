@@ -33,7 +33,9 @@ async def reject(healing_id: UUID) -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
     async with opened_database() as database:
         with _decided():
-            healing = await database.run(lambda each: approval.reject(each, healing_id))
+            healing = await database.run(
+                lambda each: approval.reject(each, healing_id, actor="cli")
+            )
     click.echo(f"{healing.agent}: version {healing.to_version} is refused")
 
 

@@ -2,24 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
 import click
+from langsmith.run_helpers import tracing_context
 
 from db.embedded import EmbeddedPostgresError, NoClusterError
 from db.errors import DatabaseError, SchemaError
+from db.migrate import newer_schema
 from graph.context import ModelChoice, every_model, open_model, packages_of
 from graph.data import open_for_reading
 from graph.errors import RunError
 from graph.sandbox.select import survey
 from graph.settings import Settings, SettingsError, read_settings
+from graph.tracing import traced
 from optimizer.proposers.chosen import MENDS, require
 from server.commands.failures import Refused
 from server.commands.opened import run_async
 from server.commands.shown import print_json
 from server.model_address import read_settings_beside_service
 from server.settings_reference import in_force
+from server.tracing import tracing
 
 _MODEL_SECONDS: Final = 20.0
 
@@ -42,7 +47,13 @@ async def doctor(as_json: bool) -> None:
 
     Of secrets it says that they are set, of a database's address where it leads.
     """
-    found = [each async for each in _examine()]
+    found = [
+        Diagnosis(variable, True, value, needed=False, source=source)
+        for variable, value, source in in_force(read_settings())
+    ]
+    async with AsyncExitStack() as stack:
+        found += await _traces(stack)
+        found += [each async for each in _examine(read_settings_beside_service())]
     if as_json:
         print_json(found)
     else:
@@ -50,6 +61,16 @@ async def doctor(as_json: bool) -> None:
             click.echo(_line(each))
     if any(each.needed and not each.ok for each in found):
         raise Refused("something that a run needs is missing", code=1)
+
+
+async def _traces(stack: AsyncExitStack) -> list[Diagnosis]:
+    """Trace the checks as long as the stack is open; where that cannot be, say so and go on."""
+    try:
+        await stack.enter_async_context(tracing())
+    except SettingsError as error:
+        stack.enter_context(tracing_context(enabled=False))
+        return [Diagnosis("traces", False, str(error))]
+    return []
 
 
 def _line(each: Diagnosis) -> str:
@@ -60,10 +81,7 @@ def _line(each: Diagnosis) -> str:
     return f"{mark}  {each.name}: {each.detail}{mend}"
 
 
-async def _examine() -> AsyncIterator[Diagnosis]:
-    for variable, value, source in in_force(read_settings()):
-        yield Diagnosis(variable, True, value, needed=False, source=source)
-    settings = read_settings_beside_service()
+async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
     yield await _checked("database", _database(settings))
     chosen = every_model(settings)
     checks = (_checked(_use(each), _model(settings, each)) for each in chosen)
@@ -109,6 +127,7 @@ async def _database(settings: Settings) -> Diagnosis:
     try:
         async with open_for_reading(settings) as database, database.connection() as connection:
             row = await (await connection.execute("SHOW server_version")).fetchone()
+            newer = await newer_schema(connection)
     except NoClusterError:
         detail = f"none yet in {settings.data_dir}"
         return Diagnosis(name, False, detail, "`make serve` makes it", needed=False)
@@ -119,14 +138,17 @@ async def _database(settings: Settings) -> Diagnosis:
             name, False, " ".join(str(error).split()), "check that setting and the server"
         )
     version = row["server_version"] if row else "unknown"
-    return Diagnosis(name, True, f"version {version}, schema up to date")
+    schema = f"schema of a later version: {newer}" if newer else "schema up to date"
+    return Diagnosis(name, True, f"version {version}, {schema}")
 
 
 async def _model(settings: Settings, choice: ModelChoice) -> Diagnosis:
     """Ask a model for a word: a key that is set may still be refused."""
     try:
         async with open_model(settings, (choice,), _MODEL_SECONDS) as model:
-            answer = await model.write("Answer with the word yes.", "Are you there?")
+            with traced("doctor", "check", {"model": choice.name}) as found:
+                answer = await model.write("Answer with the word yes.", "Are you there?")
+                found["model"] = answer.model
     except (SettingsError, RunError) as error:
         return Diagnosis(_use(choice), False, str(error), f"check {choice.setting} and its key")
     return Diagnosis(_use(choice), True, f"{choice.name} answers as {answer.model}")

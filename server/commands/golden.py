@@ -1,6 +1,7 @@
 """`selfheal golden …`: the work and the verdicts that prompts and judges are measured by."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +21,7 @@ from optimizer.verdicts import (
     ask,
     first_error,
     golden_verdicts,
+    judge_check,
 )
 from server.commands.failures import Refused
 from server.commands.opened import opened_database, run_async
@@ -61,7 +63,10 @@ async def check(as_json: bool) -> None:
     async with tracing(), opening as database, open_evaluator(settings) as evaluator:
         async with database.connection() as connection:
             prompt = await prompts.released(connection, "evaluator")
-        with Progress(transient=True, disable=as_json) as progress:
+        with (
+            Progress(transient=True, disable=as_json) as progress,
+            judge_check(settings.judges_by, prompt.version) as told,
+        ):
             task = progress.add_task("asking the judge", total=len(golden_verdicts()))
             opinions = await ask(
                 evaluator.model,
@@ -70,7 +75,8 @@ async def check(as_json: bool) -> None:
                 settings.heal_concurrency,
                 lambda _: progress.advance(task),
             )
-        whole = agreement(opinions)
+            whole = agreement(opinions)
+            told.update(asdict(whole))
         if whole.asked:
             await drift.record(database, settings.judges_by, prompt.version, whole)
     report = _report(settings.judges_by, prompt.version, opinions)

@@ -36,7 +36,7 @@ async def list_(limit: int, as_json: bool) -> None:
                 row.incumbent_version,
                 row.to_version,
                 row.calls_used,
-                row.reason,
+                row.follow_ups[-1]["reason"] if row.follow_ups else row.reason,
             )
             for row in rows
         ],
@@ -62,9 +62,7 @@ async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) ->
     elif row.receipt is None:
         click.echo(f"healing {row.id} is under way: {row.state}")
     else:
-        then = row.reason.removeprefix(f"{row.receipt['reason']}; then ")
-        later = then if then != row.reason else ""
-        click.echo(plain(as_markdown(row.receipt, later)))
+        click.echo(plain(as_markdown(row.receipt, row.follow_ups)))
 
 
 def _whole(row: Healing) -> dict[str, object]:

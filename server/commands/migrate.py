@@ -24,8 +24,10 @@ async def migrate() -> None:
         )
         with naming_direct(settings):
             database = await stack.enter_async_context(open_database(url))
-        applied = await schema.migrate(database)
-    for name in applied:
+        migrated = await schema.migrate(database)
+    for name in migrated.applied:
         click.echo(f"applied {name}")
-    if not applied:
+    if migrated.newer:
+        click.echo(f"the schema is of a later version of selfheal: {migrated.newer}")
+    elif not migrated.applied:
         click.echo("the schema is up to date")

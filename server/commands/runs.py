@@ -1,5 +1,6 @@
 """`selfheal runs …`: the run log."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 import click
@@ -39,11 +40,12 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
 
 @run_async
 async def show(run_id: UUID, as_json: bool) -> None:
-    """Show one run: what was asked, what was written, and why it got its verdict."""
+    """Show one run: what was asked and written, why it got its verdict, and feedback on it."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         row = await log.get(connection, run_id)
+        feedback = await log.feedback(connection, run_id)
     if as_json:
-        print_json(row)
+        print_json({**asdict(row), "feedback": [asdict(each) for each in feedback]})
         return
     versions = f"{row.manager_version} {row.worker_version} {row.evaluator_version}"
     click.echo(plain(f"run      {row.id}  {row.status}  {row.outcome or ''}  {row.message}"))
@@ -53,6 +55,9 @@ async def show(run_id: UUID, as_json: bool) -> None:
         click.echo(plain(f"\n{row.code}"))
     if row.evaluation:
         _show_evaluation(row.evaluation)
+    for each in feedback:
+        comment = f"  {each.comment}" if each.comment else ""
+        click.echo(plain(f"feedback {each.created_at:%m-%d %H:%M:%S}  {each.score:g}{comment}"))
 
 
 def _show_evaluation(evaluation: dict[str, object]) -> None:

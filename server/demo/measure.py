@@ -42,7 +42,7 @@ class Answered:
 
     def as_json(self) -> dict[str, str]:
         """Return what the demo reports of a failing run."""
-        return {"class": self.outcome, "message": self.message, "request": self.request}
+        return {"outcome": self.outcome, "message": self.message, "request": self.request}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from server.errors import documented
 from server.evaluating import Evaluating
 from server.roles import RoleOnly, tell_cost
 from server.routes.strict import StrictRoute
+from server.tracing import traced_role
 from server.wire.evaluate import EvaluateBody
 from server.wire.runs import EvaluationAnswer
 
@@ -21,6 +22,7 @@ def _evaluating(request: Request) -> Evaluating:
 
 @router.post("/evaluate", responses=documented(401, 403, 413, 421, 422))
 async def evaluate(
+    request: Request,
     body: EvaluateBody,
     role: RoleOnly,
     evaluating: Annotated[Evaluating, Depends(_evaluating)],
@@ -32,6 +34,10 @@ async def evaluate(
     a fail.
     """
     prompt = body.judge_prompt.text if body.judge_prompt else None
-    verdict, usage = await evaluating.evaluate(body.work(), prompt)
+    work = body.work()
+    asked = {"request": work.request, "plan": work.plan, "code": work.code}
+    with traced_role("evaluator", request.headers, asked) as answered:
+        verdict, usage = await evaluating.evaluate(work, prompt)
+        answered.update(verdict)
     tell_cost(response, usage)
     return EvaluationAnswer.model_validate(verdict)

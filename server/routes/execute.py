@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from server.errors import documented
 from server.roles import RoleOnly, tell_cost
 from server.routes.strict import StrictRoute
+from server.tracing import traced_role
 from server.wire.execute import ExecuteAnswer, ExecuteBody
 from server.writing import Writing
 
@@ -20,6 +21,7 @@ def _writing(request: Request) -> Writing:
 
 @router.post("/execute", responses=documented(401, 403, 404, 413, 421, 422, 502))
 async def execute(
+    request: Request,
     body: ExecuteBody,
     role: RoleOnly,
     writing: Annotated[Writing, Depends(_writing)],
@@ -29,7 +31,10 @@ async def execute(
 
     Answered with 502 where the model could not do its part; the class of it is told.
     """
-    given = await writing.write(body.state(), body.assignment_key, body.prompt_version)
+    asked = body.state()
+    with traced_role("worker", request.headers, asked) as answered:
+        given = await writing.write(asked, body.assignment_key, body.prompt_version)
+        answered.update(code=given["code"], prompt_versions=given["prompt_versions"])
     tell_cost(response, given["usage"]["worker"], given["model"])
     version = given["prompt_versions"]["worker"]
     return ExecuteAnswer(

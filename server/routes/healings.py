@@ -54,7 +54,7 @@ async def get_last_pass(connection: GivenConnection) -> LastPassAnswer:
 async def get_healing(
     healing_id: HealingId, connection: GivenConnection, service: GivenService
 ) -> HealingDetail:
-    """Show one healing with its receipt."""
+    """Show one healing with its receipt and what became of it since."""
     detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
     detail.trace_url = service.traces.address(healing_id)
     return detail
@@ -103,15 +103,13 @@ async def approve(
     return ReleaseAnswer.model_validate(row)
 
 
-@router.post(
-    "/healings/{healing_id}/reject",
-    dependencies=[ADMIN],
-    responses=documented(401, 403, 404, 409, 413, 422),
-)
-async def reject(healing_id: HealingId, connection: GivenConnection) -> HealingAnswer:
+@router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
+async def reject(
+    healing_id: HealingId, caller: Admin, connection: GivenConnection
+) -> HealingAnswer:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
-    await approval.reject(connection, healing_id)
-    return HealingAnswer.model_validate(await healings.get(connection, healing_id))
+    row = await approval.reject(connection, healing_id, actor=caller.actor)
+    return HealingAnswer.model_validate(row)
 
 
 async def _hold(

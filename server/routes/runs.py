@@ -118,7 +118,7 @@ async def list_runs(
     connection: GivenConnection,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
-    outcome: Annotated[Outcome | None, Query(description="Only runs of this class")] = None,
+    outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome")] = None,
     before: Annotated[
         datetime | None, Query(description="Only older ones: the last one's created_at")
     ] = None,

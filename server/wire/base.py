@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from db.text import storable
-from graph.errors import ErrorClass
+from graph.errors import ErrorOutcome
 from server.plain import dumps
 
 MOST_NOTED: Final = 16 * 2**10  # bytes
@@ -111,7 +111,7 @@ class Problem(Answer):
 
     detail: str = Field(description="What is wrong and what to do, in words")
     field: str | None = Field(None, description="The field that is wrong, if one is")
-    error_class: ErrorClass | None = Field(None, description="For a role's caller: the class of it")
+    outcome: ErrorOutcome | None = Field(None, description="For a role's caller: that of the run")
     request_id: str = Field(description="The request, as the log and x-request-id name it")
 
 

@@ -62,6 +62,15 @@ class PassAnswer(Answer):
     reason: str = Field("", description="Why, in words")
 
 
+class FollowUpAnswer(Answer):
+    """A step of a healing after it was closed."""
+
+    at: datetime = Field(description="When")
+    outcome: str = Field(description="`canary`, `promoted` or `rejected`: the outcome from then on")
+    reason: str = Field(description="What was done: approved, rejected, promoted, rolled back")
+    actor: str = Field(description="Who did it: a key, `cli`, or `optimizer`")
+
+
 class HealingAnswer(Answer):
     """One healing."""
 
@@ -69,8 +78,11 @@ class HealingAnswer(Answer):
     agent: Agent = Field(description="Whose prompt it is about")
     trigger: str = Field(description="What set it off")
     state: str = Field(description="The state that it is in")
-    outcome: str | None = Field(description="How it ended; null while it is under way")
-    reason: str = Field(description="Why, in words")
+    outcome: str | None = Field(
+        description="How it ended, the last follow-up included; null while it is under way"
+    )
+    reason: str = Field(description="Why it was closed as it was, before any follow-up")
+    follow_ups: list[FollowUpAnswer] = Field(description="The steps since, oldest first")
     incumbent_version: int = Field(description="The version that was live")
     to_version: int | None = Field(description="The version that it stored, if any")
     calls_used: int = Field(description="Model calls made for it")
@@ -84,7 +96,8 @@ class HealingDetail(HealingAnswer):
     """One healing with its receipt."""
 
     receipt: dict[str, Any] | None = Field(
-        description="All that was seen, tried, decided and done; null while it is under way"
+        description="All that was seen, tried, decided and done until it was closed; null while"
+        " it is under way"
     )
     trace_url: str | None = Field(
         None, description="Where LangSmith shows its trace; null where healings are not traced"

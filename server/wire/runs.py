@@ -102,7 +102,7 @@ class RunAnswer(Answer):
     attempt: int = Field(description="How often a process began or resumed it")
     assistant: str = Field(description="The graph that ran")
     status: Status = Field(description="pending, running, success, error, timeout or interrupted")
-    outcome: Outcome | None = Field(description="Its class; null until it has ended")
+    outcome: Outcome | None = Field(description="What it came to; null until it has ended")
     message: str = Field(description="What went wrong, if something did")
     request: str = Field(description="What was asked")
     examples: list[dict[str, str]] = Field(description="The stated examples")

@@ -47,7 +47,7 @@ async def test_one_command_breaks_heals_and_proves(
     assert json.loads((report / "report.json").read_text()) == told
     chart = ElementTree.parse(report / "chart.svg").getroot()
     assert len(chart.findall(".//{*}g/{*}path/{*}title")) == 40
-    assert told["before"]["failing_run"]["class"] == "failed"
+    assert told["before"]["failing_run"]["outcome"] == "failed"
     assert told["before"]["failing_run"]["message"] in out
     assert not [name for name in await databases(database_url) if "selfheal_demo" in name]
 
@@ -70,7 +70,7 @@ async def test_where_no_model_answers_the_demo_says_why(
         assert f"model: {cause}" in told
     for file in (figures, tmp_path / "report.json"):
         failing = json.loads(file.read_text())["before"]["failing_run"]
-        assert (failing["class"], failing["message"]) == ("model", cause)
+        assert (failing["outcome"], failing["message"]) == ("model", cause)
 
 
 async def test_without_a_sandbox_the_demo_says_how_to_mend_it(

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from db import keys, prompts
-from db.pool import Database
+from db.pool import Database, open_database
 from db.prompts import Terms
+from optimizer.verdicts import golden_verdicts
 from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.langsmith_wire import PROJECT, WORKSPACE, langsmith
 from tests.support.processes import finished, selfheal, started
@@ -60,12 +61,16 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
                 while shown is None:
                     await asyncio.sleep(0.1)
                     shown = (await client.get(f"/runs/{run_id}")).json()["trace_url"]
+            result_of_log = (await client.get(f"/runs/{run_id}")).json()
     assert shown.endswith(f"/o/{WORKSPACE}/projects/p/{PROJECT}/r/{run_id}")
     metadata, versions = told.metadata(run_id), result["prompt_versions"]
     assert metadata["run_id"] == run_id
     assert metadata["prompt_versions"] == versions
     assert metadata["arms"] == {"worker": "canary" if versions["worker"] == 2 else "base"}
-    assert metadata["error_class"] in ("ok", "failed")
+    assert metadata["outcome"] == result_of_log["outcome"]
+    tags = {tuple(run["tags"]) for run in told.runs().values() if run["run_type"] == "llm"}
+    assert tags, "model calls"
+    assert all("selfheal:production" in each for each in tags)
     assert metadata["run_url"] == f"https://heal.example/runs/{run_id}"
     assert told.runs()[run_id]["outputs"]["evaluation"]["score"] > 0
     scores, evaluation = told.feedback(run_id), result["evaluation"]
@@ -129,14 +134,61 @@ async def test_what_other_roles_do_is_a_part_of_the_runs_trace(
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             run_id = (await client.post("/runs/wait", json=ASK)).json()["run_id"]
         wrong = {"x-api-key": "a role key that nobody guesses", "langsmith-trace": "nonsense"}
+        wrong["x-selfheal-purpose"] = "trial"
         body = {"request": "Write f().", "code": "def f(): pass"}
         async with httpx.AsyncClient(base_url=evaluator, timeout=60, headers=wrong) as client:
             assert (await client.post("/evaluate", json=body)).status_code == 200
         await stack.aclose()
     runs = told_to.runs().items()
-    traces = {name: run["trace_id"] for name, run in runs if run.get("run_type") == "llm"}
+    traces = {id_: run["trace_id"] for id_, run in runs if run.get("run_type") == "llm"}
     assert list(traces.values()).count(run_id) == 3, "manager, worker, judge"
     assert len(traces) == 4, "and one asked for by nobody's trace"
+    names = [run["name"] for run in told_to.runs().values() if run["trace_id"] == run["id"]]
+    assert sorted(names) == ["agent run", "evaluator"]
+    tags = {run["name"]: run["tags"] for run in told_to.runs().values()}
+    assert tags["worker"] == ["selfheal:production"]
+    for run in told_to.runs().values():
+        apart = run["trace_id"] != run_id
+        assert ("selfheal:trial" in run["tags"]) == apart, "as its caller says"
+
+
+async def test_a_check_of_the_judge_is_one_trace(service_env: dict[str, str]) -> None:
+    async with langsmith() as told:
+        env = {**service_env, **told.env, "LANGSMITH_TRACING_QUEUE_MAX_SIZE": "10000"}
+        code, _, err = await finished(*selfheal("golden", "check", "--json"), env=env)
+        assert code == 0, err
+    (root,) = [run for run in told.runs().values() if run["trace_id"] == run["id"]]
+    assert (root["name"], root["inputs"]["prompt_version"]) == ("judge check", 1)
+    verdicts = [run for run in told.below("judge check") if run["name"] == "golden verdict"]
+    assert len(verdicts) == root["outputs"]["asked"] == len(golden_verdicts())
+    assert {run["parent_run_id"] for run in verdicts} == {root["id"]}
+    assert all(run["inputs"]["code"] and "score" in run["outputs"] for run in verdicts)
+
+
+async def test_the_doctors_question_is_a_trace_by_its_name(service_env: dict[str, str]) -> None:
+    async with langsmith() as told:
+        code, _, err = await finished(*selfheal("doctor"), env={**service_env, **told.env})
+        assert code == 0, err
+    assert [run["run_type"] for run in told.below("doctor")].count("llm") >= 1
+
+
+async def test_a_pass_that_finds_nothing_is_no_trace(service_env: dict[str, str]) -> None:
+    async with langsmith() as told:
+        env = {**service_env, **told.env}
+        code, out, err = await finished(*selfheal("optimize"), env=env)
+        assert (code, json.loads(out)["outcome"]) == (0, "healthy"), err
+        assert told.parts == []
+        unhealed = await canary_under_way(env)
+        assert (unhealed, told.parts) == ("cooling_down", [])
+
+
+async def canary_under_way(env: dict[str, str]) -> str:
+    """Make a pass while a canary is under way; return what it came to."""
+    async with open_database(env["DATABASE_URL"]) as database:
+        await canary(database)
+    _, out, _ = await finished(*selfheal("optimize"), env=env)
+    outcome: str = json.loads(out)["outcome"]
+    return outcome
 
 
 @pytest.mark.chaos
@@ -165,10 +217,30 @@ async def test_a_healing_that_changes_hands_is_one_trace(
     assert {run["trace_id"] for run in runs.values()} == {healing_id}
     begins = {run["dotted_order"].partition(".")[0] for run in runs.values()}
     assert begins == {root["dotted_order"]}, "all of it hangs on the same root"
-    trials = [run for run in runs.values() if run["name"].startswith("gate arm 0 ")]
-    below = {run["parent_run_id"] for run in runs.values() if run.get("run_type") == "llm"}
+    of_trials = [run for run in runs.values() if run["name"] == "trial"]
+    for run in of_trials:
+        assert run["inputs"]["request"], "what was tried"
+        assert "selfheal:trial" in run["tags"]
+        facts = run["extra"]["metadata"]
+        assert {"stage", "case_id", "prompt_agent"} <= facts.keys()
+        assert ("prompt_version" in facts) is not ("candidate" in facts)
+    trials = [
+        run
+        for run in of_trials
+        if (run["extra"]["metadata"]["stage"], run["extra"]["metadata"].get("arm")) == ("gate", 0)
+    ]
+    assert {run["extra"]["metadata"]["prompt_version"] for run in trials} == {2}
+    calls = [run for run in runs.values() if run["run_type"] == "llm"]
+    tried = {run["id"] for run in of_trials}
+    for run in calls:
+        above = {each.rpartition("Z")[2] for each in run["dotted_order"].split(".")}
+        assert ("selfheal:trial" in run["tags"]) == bool(above & tried)
+        assert "selfheal:production" not in run["tags"]
+    verdicts = [run for run in runs.values() if run["name"] == "golden verdict"]
+    assert len(verdicts) >= 39
+    (check,) = {run["parent_run_id"] for run in verdicts}
+    assert runs[check]["name"] == "judge check"
     assert len(trials) >= 30
-    assert sum(each["id"] in below for each in trials) >= 30, "their model calls hang on them"
     states = [run["name"] for run in runs.values()]
     assert states.count("diagnose") == 1
     assert states.count("gate") == 2, "the one that was killed, and its successor's"

@@ -84,7 +84,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
         assert canary not in text
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     ended = [line for line in lines if line["message"] == "run ended"]
-    classes = [line["error_class"] for line in ended]
+    classes = [line["outcome"] for line in ended]
     assert classes == ["ok", "failed", "output", "output", "infrastructure"]
     assert [line["model_calls"] for line in ended] == [3, 2, 1, 0, 1]
     assert all(line["seconds"] > 0 and line["level"] == "info" for line in ended)
@@ -93,7 +93,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
     assert ended[1]["request_id"] == "the-caller-s"
     over_run, over_request = (line for line in lines if "broke" in line["message"])
     assert over_run["run_id"] == ended[4]["run_id"] == broken.json()["run_id"]
-    assert over_run["error_class"] == "infrastructure"
+    assert over_run["outcome"] == "infrastructure"
     assert over_run["exception"] == "GraphRecursionError"
     assert over_request["request_id"] == "the-caller-s"
     assert over_request["exception"].startswith("ValidationError")
@@ -121,7 +121,7 @@ async def test_caller_run_log_and_log_say_why_the_provider_refused(
     assert said["message"].endswith(f"refused the call: FAILED_PRECONDITION: {location}, …, '…'")
     assert run["message"] == said["message"]
     [ended] = [json.loads(line) for line in log.read_text().splitlines() if "run ended" in line]
-    assert (ended["error_class"], ended["reason"]) == ("model", said["message"])
+    assert (ended["outcome"], ended["reason"]) == ("model", said["message"])
     assert KEY not in log.read_text()
 
 

@@ -82,12 +82,12 @@ async def test_a_collector_gets_a_runs_spans_and_langsmith_only_what_it_is_to_ge
     assert names["ChatGoogleGenerativeAI"] == 3
     root = next(span for span in ours if span.name == "agent run")
     assert attributes(root)["langsmith.metadata.run_id"] == run_id
-    assert attributes(root)["langsmith.metadata.error_class"] in ("ok", "failed")
+    assert attributes(root)["langsmith.metadata.outcome"] in ("ok", "failed")
     assert {span.trace_id for span in ours} == {root.trace_id}
     if mode == "otel":
         assert told.parts == []
     else:
-        assert told.metadata(run_id)["error_class"] in ("ok", "failed")
+        assert told.metadata(run_id)["outcome"] in ("ok", "failed")
         assert {"score", "passed", "user_score"} <= told.feedback(run_id).keys()
     assert set(sent) == {""}
 

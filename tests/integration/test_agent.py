@@ -109,7 +109,7 @@ async def test_a_judge_that_cannot_answer_makes_no_verdict(serve: Any) -> None:
     service, _ = await serve(reply)
     finished = await service.run(ASK)
     assert isinstance(finished.result, Failed)
-    assert finished.result.error_class == "evaluation"
+    assert finished.result.outcome == "evaluation"
     assert len(asked_judge) == 2
     row = await logged(service, finished)
     assert (row.outcome, row.evaluation, row.code) == ("evaluation", None, ADD)
@@ -120,7 +120,7 @@ async def test_a_retired_model_is_of_class_model(serve: Any) -> None:
     service, _ = await serve(lambda _: gone)
     finished = await service.run(ASK)
     assert isinstance(finished.result, Failed)
-    assert finished.result.error_class == "model"
+    assert finished.result.outcome == "model"
     row = await logged(service, finished)
     assert row.outcome == "model"
     assert row.worker_version is None
@@ -131,7 +131,7 @@ async def test_a_run_that_takes_too_long_is_infrastructure(serve: Any) -> None:
     service, _ = await serve(lambda _: limit, SELFHEAL_RUN_TIMEOUT_SECONDS="1")
     finished = await service.run(ASK)
     assert isinstance(finished.result, Failed)
-    assert finished.result.error_class == "infrastructure"
+    assert finished.result.outcome == "infrastructure"
 
 
 async def test_strangers_text_cannot_close_its_fence(serve: Any) -> None:

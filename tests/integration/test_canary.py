@@ -207,7 +207,20 @@ async def test_a_person_approves_or_refuses_and_pauses(
             break
     async with database.connection() as connection:
         row = await healings.get(connection, UUID(healing))
-    assert (row.outcome, "then approved by a person" in row.reason) == ("promoted", True)
+    steps = [(each["outcome"], each["actor"]) for each in row.follow_ups]
+    assert (row.outcome, steps) == ("promoted", [("canary", "cli"), ("promoted", "optimizer")])
+    assert row.follow_ups[0]["reason"] == "approved"
+    assert row.receipt is not None
+    assert (row.reason, row.receipt["outcome"]) == (row.receipt["reason"], "needs_approval")
+    code, told = await said("show", healing)
+    assert told.startswith("# Healing of the worker: promoted"), "no longer that it waits"
+    assert f"- decided {row.receipt['closed_at'][:19]} UTC: needs_approval: " in told
+    at = [f"{each['at'][:19]} UTC, by `{each['actor']}`" for each in row.follow_ups]
+    assert all(f"- then {each}" in told for each in at)
+    assert (await said("show", healing, "--replay"))[0] == 0
+    (listed,) = [line for line in (await said("list"))[1].splitlines() if healing in line]
+    assert row.follow_ups[-1]["reason"].split()[0] in listed
+    assert "waits" not in listed
     assert (await said("pause", "--reason", "the model is moved"))[0] == 0
     async with opened_clinic(database) as clinic:
         paused = await clinic.heal(forced=True)

@@ -227,7 +227,7 @@ async def test_reservations_at_once_keep_to_the_day(database: Database) -> None:
 async def test_a_retired_model_is_not_the_prompts_fault(clinic: Clinic, gemini: str) -> None:
     await control(gemini, scenario="retired-model")
     finished = await clinic.run(*KNOWN[:3])
-    assert {each.result.error_class for each in finished if isinstance(each.result, Failed)} == {
+    assert {each.result.outcome for each in finished if isinstance(each.result, Failed)} == {
         "model"
     }
     result = await clinic.heal()

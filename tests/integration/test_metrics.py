@@ -97,8 +97,8 @@ async def test_a_service_tells_what_happened_and_grows_no_series(
     assert told.keys() == before.keys() | {
         key for key in told if key[0] == "selfheal_evaluator_agreement"
     }, "series grow with nothing"
-    assert value(told, "selfheal_runs_total", status="success", error_class="ok") == 3
-    assert value(told, "selfheal_runs_total", status="success", error_class="failed") == 1
+    assert value(told, "selfheal_runs_total", status="success", outcome="ok") == 3
+    assert value(told, "selfheal_runs_total", status="success", outcome="failed") == 1
     assert value(told, "selfheal_run_duration_seconds_count") == 4
     assert value(told, "selfheal_node_duration_seconds_count", node="worker") == 4
     assert value(told, "selfheal_evaluations_total", passed="true") == 3

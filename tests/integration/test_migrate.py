@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from db.errors import DatabaseError, DatabaseUnavailableError
-from db.migrate import Migration, migrate, migrations
+from db.migrate import Migrated, Migration, migrate, migrations
 from db.pool import Database, open_database
+from tests.support.processes import finished, selfheal
 
 
 @pytest.mark.every_database
@@ -18,8 +19,8 @@ async def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     ):
         applied = await asyncio.gather(migrate(one), migrate(two), migrate(three))
     names = [migration.name for migration in migrations()]
-    assert sorted(map(len, applied)) == [0, 0, len(names)]
-    assert names in applied
+    assert sorted(len(each.applied) for each in applied) == [0, 0, len(names)]
+    assert names in [each.applied for each in applied]
 
 
 async def from_the_future(database: Database, name: str) -> None:
@@ -30,12 +31,28 @@ async def from_the_future(database: Database, name: str) -> None:
 
 
 @pytest.mark.every_database
-async def test_a_newer_schema_is_shared(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_newer_schema_is_shared(empty_url: str) -> None:
     async with open_database(empty_url, size=2) as database:
         await migrate(database)
         await from_the_future(database, "9999_more.sql")
-        assert await migrate(database) == []
-    assert "newer version: 9999_more.sql" in caplog.text
+        assert await migrate(database) == Migrated([], "9999_more.sql")
+        assert await migrate(database) == Migrated([], "9999_more.sql")
+
+
+async def test_a_newer_schema_is_never_called_up_to_date(
+    database: Database, service_env: dict[str, str]
+) -> None:
+    code, out, err = await finished(*selfheal("migrate"), env=service_env)
+    assert (code, out, err) == (0, "the schema is up to date\n", "")
+    await from_the_future(database, "9999_more.sql")
+    code, out, err = await finished(*selfheal("migrate"), env=service_env)
+    assert (code, out.count("\n"), err) == (0, 1, "")
+    assert "later version" in out
+    assert "9999_more.sql" in out
+    for command in ("migrate", "doctor"):
+        _, out, err = await finished(*selfheal(command), env=service_env)
+        assert "9999_more.sql" in out
+        assert "up to date" not in out + err
 
 
 async def test_a_newer_schema_that_says_so_is_refused(empty_url: str) -> None:
@@ -62,7 +79,7 @@ async def test_a_step_that_waits_for_a_table_holds_nobody_up(
                         await other.execute("SELECT count(*) FROM runs")
                     await asyncio.sleep(0.1)
             assert not waiting.done()
-        assert await waiting == [step.name]
+        assert (await waiting).applied == [step.name]
 
 
 async def test_an_unreachable_server_is_said_at_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from db.pool import Database
+from optimizer import approval
 from optimizer.proposers import writer
 from optimizer.proposers.contract import Draft
 from optimizer.receipt import listed
@@ -129,9 +130,11 @@ async def test_one_that_waits_for_a_person_replays(
         result = await clinic.heal()
         assert result["outcome"] == "needs_approval"
         await agrees(clinic, result, *ALL)
-        later = "UPDATE healings SET outcome = 'rejected', reason = reason || '; then refused'"
-        await clinic.execute(later)
+        async with clinic.database.transaction() as connection:
+            await approval.reject(connection, UUID(result["healing_id"]), actor="ops")
         await agrees(clinic, result, *ALL)
+        await clinic.execute("UPDATE healings SET outcome = 'promoted'")
+        assert await disagreeing(clinic, result) == {"outcome: the healing's row"}
 
 
 @pytest.mark.chaos

@@ -1,5 +1,6 @@
 """The run log, on a real Postgres."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,8 @@ from db import runs
 from db.errors import NotFoundError
 from db.pool import Database
 from db.runs import Finish
+from server.wire.runs import RunDetail
+from tests.support.processes import finished, selfheal
 
 pytestmark = pytest.mark.every_database
 
@@ -59,3 +62,25 @@ async def test_feedback_needs_a_run(database: Database) -> None:
     with pytest.raises(NotFoundError, match="no run"):
         async with database.connection() as connection:
             await runs.add_feedback(connection, uuid4(), score=1.0)
+
+
+async def test_a_run_is_shown_with_what_people_said_of_it(
+    database: Database, service_env: dict[str, str]
+) -> None:
+    run_id = uuid4()
+    async with database.transaction() as connection:
+        await runs.start(
+            connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
+        )
+        await runs.finish(connection, run_id, Finish("failed", evaluation=EVALUATION))
+        await runs.add_feedback(connection, run_id, score=0.25, comment="too \x1b[31mlong")
+        await runs.add_feedback(connection, run_id, score=1.0)
+    show = selfheal("runs", "show", str(run_id))
+    code, out, err = await finished(*show, env=service_env)
+    assert (code, err) == (0, "")
+    lines = [line.split(maxsplit=3) for line in out.splitlines() if line.startswith("feedback")]
+    assert [line[3] for line in lines] == ["0.25  too \N{REPLACEMENT CHARACTER}[31mlong", "1"]
+    code, out, err = await finished(*show, "--json", env=service_env)
+    shown = json.loads(out)
+    assert [each["score"] for each in shown["feedback"]] == [0.25, 1.0]
+    assert RunDetail.model_fields.keys() - shown.keys() == {"trace_url"}, "what the API shows"

@@ -28,6 +28,26 @@ _BATCHES = {
 }
 
 
+# What no trace may tell of the process that sent it: LangSmith's client adds such variables to the
+# metadata of each trace unless it is asked not to.
+_PLANTED = {
+    "LANGSMITH_OF_THIS_PROCESS": "planted-in-langsmith",
+    "LANGCHAIN_OF_THIS_PROCESS": "planted-in-langchain",
+    "LANGSMITH_REVISION_ID": "planted-revision",
+    "GIT_COMMIT": "planted-commit",
+}
+_NEVER = (b"planted-", b"_OF_THIS_PROCESS", b"langsmith-secret", b'"simulated"', b"postgresql://")
+# The traces that are begun by us, each with the tags that it may have.
+_ROOTS = {
+    "agent run": {"selfheal:production"},
+    "worker": {"selfheal:production", "selfheal:trial"},
+    "evaluator": {"selfheal:production", "selfheal:trial"},
+    "healing": {"selfheal:healing"},
+    "judge check": {"selfheal:check"},
+    "doctor": {"selfheal:check"},
+}
+
+
 @dataclass
 class LangSmith:
     """What came, part by part: `post.<run>`, `patch.<run>`, `feedback.<id>`, with `.inputs` …"""
@@ -43,6 +63,7 @@ class LangSmith:
             "LANGSMITH_API_KEY": "langsmith-secret",
             "LANGSMITH_ENDPOINT": self.url,
             "LANGSMITH_DISABLE_RUN_COMPRESSION": "true",
+            **_PLANTED,
         }
 
     @property
@@ -71,6 +92,29 @@ class LangSmith:
         """Return a run's scores by their keys."""
         told = [json.loads(value) for name, value in self.parts if name.startswith("feedback.")]
         return {each["key"]: each for each in told if each["run_id"] == run_id}
+
+    def require_named_and_discreet(self) -> None:
+        """Assert of all that came: each trace is one of ours by name, and none tells too much.
+
+        A model call by itself would be the root of its trace, under a library's name.
+        """
+        for sent in _NEVER:
+            assert sent not in self.all
+        runs = self.runs()
+        for run in runs.values():
+            root = runs[run["trace_id"]]
+            assert root["name"] in _ROOTS, f"{run['name']} is below no trace of ours"
+            assert len(_ROOTS[root["name"]].intersection(root["tags"])) == 1
+            assert "runtime" not in root["extra"]
+            if run["run_type"] == "llm":
+                assert run["id"] != run["trace_id"]
+                assert run["parent_run_id"] in runs
+
+    def below(self, root: str) -> list[dict[str, Any]]:
+        """Return all runs of the traces that have this root's name, roots left out."""
+        runs = self.runs()
+        roots = {id_ for id_, run in runs.items() if run["name"] == root}
+        return [run for id_, run in runs.items() if run["trace_id"] in roots - {id_}]
 
     async def _info(self, _: Request) -> JSONResponse:
         return JSONResponse({"version": "0.13.0", "batch_ingest_config": _BATCHES})
@@ -130,7 +174,8 @@ async def serving(app: Starlette) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def langsmith() -> AsyncIterator[LangSmith]:
-    """Serve LangSmith."""
+    """Serve LangSmith; at the end, look at all that came."""
     told = LangSmith()
     async with serving(told.app()) as told.url:
         yield told
+    told.require_named_and_discreet()

@@ -19,6 +19,7 @@ from optimizer import build
 from optimizer.context import open_doctor
 from optimizer.passes import Optimizer
 from optimizer.state import Trigger
+from server.tracing import tracing
 
 
 def watch(state: str, _: dict[str, Any]) -> None:
@@ -43,6 +44,7 @@ def die_in(state: str) -> None:
 async def main() -> None:
     settings = read_settings()
     async with (
+        tracing(),
         open_data(settings) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,

@@ -23,7 +23,7 @@ from server.service import Service, serving_from
 class Failed:
     """A run that ended without a verdict."""
 
-    error_class: Outcome
+    outcome: Outcome
     message: str
 
 

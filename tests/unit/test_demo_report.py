@@ -60,7 +60,7 @@ def test_whichever_phase_fails_each_form_of_the_report_says_why(
     phases = json.loads(data.read_text())
     failing = [each["failing_run"] for each in phases.values() if isinstance(each, dict) and
                each.get("failing_run")]  # fmt: skip
-    assert {"class": GONE.outcome, "message": GONE.message, "request": "slugify"} in failing
+    assert {"outcome": GONE.outcome, "message": GONE.message, "request": "slugify"} in failing
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The steps of a healing after it was closed: approved, rejected, promoted, rolled back."""
+
+from typing import Literal, TypedDict
+from uuid import UUID
+
+from db import queries
+from db.pool import Connection
+from db.text import storable
+
+LaterOutcome = Literal["rejected", "canary", "promoted"]
+
+_SQL = queries.load("follow_ups")
+
+
+class FollowUp(TypedDict):
+    """One later step of a healing; `at` is an ISO 8601 time with its offset."""
+
+    at: str
+    outcome: LaterOutcome
+    reason: str
+    actor: str
+
+
+async def add(
+    connection: Connection,
+    healing_id: UUID,
+    outcome: LaterOutcome,
+    *,
+    reason: str,
+    actor: str,
+) -> bool:
+    """Store a later step, which gives the healing its outcome from now on.
+
+    Returns:
+        False if there is no such healing, or if it released and staged nothing: then no step
+        can follow, and nothing is stored.
+    """
+    values = {
+        "healing_id": healing_id,
+        "outcome": outcome,
+        "reason": storable(reason),
+        "actor": storable(actor),
+    }
+    return (await connection.execute(_SQL["add"], values)).rowcount == 1

@@ -1,0 +1,182 @@
+"""Whatever ends what a healing released is a later step of it, and shows wherever it is read."""
+
+from datetime import datetime
+from importlib.resources import files
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from db import healings, prompts
+from db.healings import Closing, Healing, Hold, Outcome
+from db.migrate import migrate
+from db.pool import Database
+from db.prompts import Action, Release, Terms
+from optimizer import approval
+from tests.support.processes import selfheal, started
+
+TO_ALL, CANARY = 100, 50
+
+
+async def closed(database: Database, outcome: Outcome) -> Healing:
+    """Close a healing of the worker that staged a version, or released it on these terms."""
+    hold = Hold(uuid4(), uuid4())
+    async with database.transaction() as connection:
+        head = await prompts.head(connection, "worker")
+        await healings.open_(
+            connection,
+            hold,
+            agent="worker",
+            trigger="test",
+            incumbent_version=head.version,
+            lease=60,
+        )
+        added = await prompts.add(connection, "worker", f"Better {hold.id}.", author="optimizer")
+        receipt = {"outcome": outcome, "reason": "as decided"}
+        closing = Closing(outcome, "as decided", receipt, added.version)
+        if outcome != "needs_approval":
+            percent = CANARY if outcome == "canary" else TO_ALL
+            terms = Terms(percent, hold.id)
+            await prompts.release(
+                connection,
+                "worker",
+                added.version,
+                after=head,
+                action="canary" if percent < TO_ALL else "heal",
+                actor="optimizer",
+                terms=terms,
+            )
+        assert await healings.close(connection, hold, closing)
+        return await healings.get(connection, hold.id)
+
+
+async def again(database: Database, healing: Healing) -> Healing:
+    async with database.connection() as connection:
+        return await healings.get(connection, healing.id)
+
+
+async def activate(
+    database: Database, version: int, *, action: Action = "activate", pinned: bool = False
+) -> Release:
+    async with database.connection() as connection:
+        head = await prompts.head(connection, "worker")
+        return await prompts.release(
+            connection,
+            "worker",
+            version,
+            after=head,
+            action=action,
+            actor="ops",
+            note="why",
+            terms=Terms(pinned=pinned),
+        )
+
+
+async def rollback(database: Database) -> None:
+    async with database.connection() as connection:
+        await prompts.rollback(connection, "worker", actor="ops", note="why")
+
+
+@pytest.mark.parametrize("outcome", ["canary", "promoted"])
+async def test_a_rollback_by_hand_is_a_step_of_the_healing_that_released(
+    database: Database, outcome: Outcome
+) -> None:
+    healing = await closed(database, outcome)
+    await rollback(database)
+    now = await again(database, healing)
+    step = now.follow_ups[-1]
+    assert (now.outcome, step["actor"], step["reason"]) == ("rejected", "ops", "rolled back: why")
+    assert now.closed_at is not None
+    assert datetime.fromisoformat(step["at"]) >= now.closed_at
+    assert (now.reason, now.receipt) == (healing.reason, healing.receipt), "as it was decided"
+    await rollback_changes_no_other(database, now)
+
+
+async def rollback_changes_no_other(database: Database, before: Healing) -> None:
+    """Release another version twice over: the healing has no part in that any more."""
+    await activate(database, before.to_version or 0)
+    await rollback(database)
+    assert await again(database, before) == before
+
+
+async def test_a_pinned_version_still_belongs_to_its_healing(database: Database) -> None:
+    healing = await closed(database, "promoted")
+    await activate(database, healing.to_version or 0, pinned=True)
+    assert (await again(database, healing)).follow_ups == []
+    await rollback(database)
+    assert (await again(database, healing)).outcome == "rejected"
+
+
+async def test_a_canary_activated_for_all_is_promoted(database: Database) -> None:
+    healing = await closed(database, "canary")
+    await activate(database, healing.to_version or 0)
+    now = await again(database, healing)
+    assert (now.outcome, now.follow_ups[-1]["reason"]) == ("promoted", "promoted: why")
+
+
+async def test_a_canary_that_another_version_ends_is_rejected(database: Database) -> None:
+    healing = await closed(database, "canary")
+    await activate(database, 1)
+    now = await again(database, healing)
+    assert (now.outcome, now.follow_ups[-1]["actor"]) == ("rejected", "ops")
+
+
+async def test_a_promoted_version_that_is_replaced_was_promoted(database: Database) -> None:
+    healing = await closed(database, "promoted")
+    await activate(database, 1)
+    assert await again(database, healing) == healing
+
+
+async def test_over_http_a_healing_lists_who_decided_and_when(
+    database: Database, service_env: dict[str, str]
+) -> None:
+    refused = await closed(database, "needs_approval")
+    approved = await closed(database, "needs_approval")
+    serve = selfheal("serve", "--port", "0")
+    async with (
+        started(*serve, env=service_env, says=r"serving on (http://\S+)") as (_, url),
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+    ):
+        answer = await client.post(f"/healings/{refused.id}/reject")
+        assert answer.json()["follow_ups"][0]["outcome"] == "rejected"
+        body = {"at_once": True, "note": "read the diff"}
+        assert (await client.post(f"/healings/{approved.id}/approve", json=body)).is_success
+        detail = (await client.get(f"/healings/{approved.id}")).json()
+        listed = (await client.get("/healings")).json()
+    assert (detail["outcome"], detail["reason"]) == ("promoted", "as decided")
+    (step,) = detail["follow_ups"]
+    assert step["reason"] == "approved: read the diff"
+    assert step["actor"]
+    assert datetime.fromisoformat(step["at"]).tzinfo is not None
+    steps = {each["id"]: each["follow_ups"] for each in listed}
+    assert steps[str(approved.id)] == [step]
+
+
+async def test_nothing_follows_where_nothing_was_released_or_staged(database: Database) -> None:
+    healing = await closed(database, "needs_approval")
+    async with database.transaction() as connection:
+        await approval.reject(connection, healing.id, actor="ops")
+    async with database.transaction() as connection:
+        with pytest.raises(approval.NothingToDecideError):
+            await approval.reject(connection, healing.id, actor="ops")
+    assert len((await again(database, healing)).follow_ups) == 1
+
+
+async def test_steps_that_were_appended_to_the_reason_become_rows(
+    database: Database,
+) -> None:
+    healing = await closed(database, "canary")
+    step = next(
+        each for each in (files("db") / "migrations").iterdir() if "follow_ups" in each.name
+    )
+    async with database.connection() as connection:
+        for query in (
+            "DROP TABLE healing_follow_ups",
+            "UPDATE healings SET outcome = 'rejected', reason = reason || '; then taken back: x'",
+        ):
+            await connection.execute(query.encode())
+        await connection.execute("DELETE FROM schema_migrations WHERE name = %s", (step.name,))
+    assert (await migrate(database)).applied == [step.name]
+    now = await again(database, healing)
+    assert (now.reason, now.outcome) == ("as decided", "rejected")
+    assert [each["reason"] for each in now.follow_ups] == ["taken back: x"]
