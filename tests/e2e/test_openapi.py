@@ -33,11 +33,11 @@ RIGHT: dict[str, Any] = {
     "version": 1,
 }
 INNER = {
-    "input": "request",
-    "values": "request",
-    "checkpoint": "checkpoint_id",
-    "before": "checkpoint_id",
-    "metadata": "any",
+    "input": ("request", "examples"),
+    "values": ("request", "examples"),
+    "checkpoint": ("checkpoint_id",),
+    "before": ("checkpoint_id", "configurable"),
+    "metadata": ("any",),
 }
 
 # What JSON can say, and what databases, 64-bit integers and UTF-8 cannot.
@@ -221,7 +221,7 @@ def _bodies(one: Operation, document: dict[str, Any]) -> Iterator[bytes]:
         comma = ", " if right else ""
         for value in BAD_VALUES:
             yield f'{{"{field}": {value}{comma}{rest}'.encode()
-            if inner := INNER.get(field):
+            for inner in INNER.get(field, ()):
                 yield f'{{"{field}": {{"{inner}": {value}}}{comma}{rest}'.encode()
 
 
@@ -268,6 +268,15 @@ async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> 
         for _ in range(2):
             answer = await client.post("/runs", json=ASK, headers={"idempotency-key": ""})
             assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
+
+
+@pytest.mark.parametrize("sent", [b"", b"-", b"--1", b"\xb2", b"1_0", b"9" * 30])
+async def test_a_last_event_id_that_is_no_number_is_ignored(served: Served, sent: bytes) -> None:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+        run = (await client.get(f"/runs/{served.ids['run_id']}")).json()
+        path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+        answer = await client.get(path, headers={"last-event-id": sent})
+        assert (answer.status_code, "event: end" in answer.text) == (200, True)
 
 
 # Values of headers, those that the document does not name among them.
