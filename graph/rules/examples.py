@@ -1,6 +1,6 @@
 """Examples of a plan: what the sandbox evaluates for them, and whether they hold.
 
-What only the program's own process could decide counts as an inferred example, whoever stated it:
+What only the program's own process could decide counts as an inferred example, even if stated:
 see `folding`. It is evaluated in a run of its own, since its text shows what is expected.
 """
 

@@ -159,7 +159,7 @@ class _Folder:
         if own & self._local.keys():
             raise UnfoldableError("a name that means two things")
         text = ast.unparse(_Filled(self._local).visit(_copied(node)))
-        if _is_lazy(node):  # an iterator has no plain form, and whoever asks for it will use it up
+        if _is_lazy(node):  # an iterator has no plain form, and is used once
             text = f"list({text})"
         value = self._resolve((id(node), self._rounds), text)
         if value is not _UNKNOWN:
@@ -377,7 +377,7 @@ class _Folder:
         unknown = values is _UNKNOWN
         found: list[Any] = []
         for number, each in enumerate([_UNKNOWN] if unknown else do.items(values)):
-            # Rounds that only the program's values make cannot be told apart while planning.
+            # Rounds that the program's values make are not known while planning.
             with self._scope(None if self._parts.uses_program(first.iter) else number):
                 self._bind(first.target, each)
                 part = self._loop(rest, body) if self._included(first.ifs) else []

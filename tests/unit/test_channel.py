@@ -1,4 +1,4 @@
-"""What a program may write to the sandbox's channel never breaks whoever reads it."""
+"""What a program may write to the sandbox's channel never breaks its reader."""
 
 import json
 import random
@@ -126,7 +126,7 @@ def test_no_line_breaks_the_reader_or_the_verdict(before: tuple[str, ...]) -> No
         seen = verdict(Facts(tuple(observe(execution, found)), execution), None, Grading())
         json.dumps(seen, allow_nan=False).encode()
         assert not seen["passed"]
-    assert refused > LINES / 2  # most are no events, and all that are refused are told as such
+    assert refused > LINES / 2  # most are no events, and are refused as such
 
 
 def test_the_lines_reach_every_kind_of_value() -> None:

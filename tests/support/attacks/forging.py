@@ -56,7 +56,7 @@ def dated():
     datetime.date = date
     return date()
 """
-# What an example may decide about a value that should be a number that nobody knows.
+# What an example may decide about a value that should be a number unknown to the program.
 DECIDING = {
     "and": "Lying() == {expected} and Lying() == {expected}",
     "or": "Lying() == {expected} or Lying() == {expected}",
