@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from graph.state import Usage
-from server.auth import NotAuthenticatedError
+from server.auth import Admission, NotAuthenticatedError
 from server.loopback import refuse_strangers
 
 
