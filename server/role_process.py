@@ -4,6 +4,7 @@ Importing this takes seconds: it needs all of the agent's libraries.
 """
 
 import socket
+from contextlib import nullcontext
 
 import click
 from fastapi import FastAPI
@@ -61,7 +62,10 @@ async def serve_role(
     elif role == "worker":
         await _serve_worker(settings, listener, metrics, connections)
     else:
-        await _serve_agent(settings, role, listener, metrics, connections)
+        # Commands on this machine look for a whole service, not for one of its roles.
+        beside = publish_model_address(settings) if role == "all" else nullcontext()
+        with beside:
+            await _serve_agent(settings, role, listener, metrics, connections)
 
 
 async def _serve_agent(
@@ -88,7 +92,7 @@ async def _serve_agent(
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
-            await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
+            await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_worker(
@@ -106,7 +110,7 @@ async def _serve_worker(
         guarded = settings.role_key is not None
         writing = Writing(database, model, packages, settings.max_concurrency)
         app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
-        await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
+        await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _serve_evaluator(
@@ -118,7 +122,7 @@ async def _serve_evaluator(
         sandbox = evaluator.sandbox.name
         what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
-        await _serve(app, settings, listener, metrics, what, connections, guarded=guarded)
+        await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
 async def _has_keys(settings: Settings, database: Database) -> bool:
@@ -131,7 +135,6 @@ async def _has_keys(settings: Settings, database: Database) -> bool:
 
 async def _serve(
     app: FastAPI,
-    settings: Settings,
     listener: socket.socket,
     metrics: socket.socket,
     what: str,
@@ -144,8 +147,7 @@ async def _serve(
         click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
-    with publish_model_address(settings):
-        await serve_until_told(app, listener, announce, connections)
+    await serve_until_told(app, listener, announce, connections)
 
 
 def _address(listener: socket.socket) -> str:

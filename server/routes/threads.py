@@ -245,7 +245,7 @@ async def search_history(
     """List a thread's states, newest first."""
     found = await _history(service, thread_id, caller.tenant, body)
     tell_next(response, found, found.rows and found.rows[-1]["checkpoint_id"])
-    return found.rows
+    return [selected_of_state(each, body.select) for each in found.rows]
 
 
 async def _history(
@@ -268,14 +268,10 @@ async def _history(
         found = [state_of(each) async for each in states]
         rows += found
         if len(found) < step:
-            return Page(_shown(rows, wanted), len(rows) > wanted.limit)
+            return Page(rows[: wanted.limit], len(rows) > wanted.limit)
         taken += sum(len(dumps(each)) for each in found)
         before = found[-1]["checkpoint_id"]
-    return Page(_shown(rows, wanted), more=True)
-
-
-def _shown(rows: list[dict[str, Any]], wanted: HistoryBody) -> list[dict[str, Any]]:
-    return [selected_of_state(each, wanted.select) for each in rows[: wanted.limit]]
+    return Page(rows[: wanted.limit], more=True)
 
 
 def _at(thread_id: UUID, checkpoint_id: str | None = None) -> RunnableConfig:

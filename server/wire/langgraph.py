@@ -156,7 +156,7 @@ class ThreadSearch(Body):
 class StateUpdate(Body):
     """What is added to a thread's state: the input's fields alone."""
 
-    values: Small | None = Field(None, description="`request`, and `examples` if any")
+    values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or nothing")
     checkpoint: CheckpointBody | None = Field(None, description="Where on the thread")
     checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")

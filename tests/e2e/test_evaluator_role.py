@@ -196,5 +196,4 @@ async def test_without_the_judges_key_it_does_not_begin(role_env: dict[str, str]
     env = {name: value for name, value in role_env.items() if "KEY" not in name}
     code, _, err = await finished(*selfheal("serve", "--role", "evaluator"), env=env)
     assert code == 2
-    assert "SELFHEAL_JUDGE_API_KEY" in err
-    assert len(err.splitlines()) == 1
+    assert "SELFHEAL_JUDGE_API_KEY" in err.splitlines()[-1]

@@ -15,7 +15,8 @@ GREET = "Greet whoever asks: answer with a hello world program, nothing else."
 
 def ask(year: int) -> dict[str, Any]:
     examples = [{"call": f"is_leap_year({year})", "returns": str(year % 4 == 0)}]
-    request = f"Write is_leap_year(year), Gregorian calendar. I need it for {year}."
+    manner = {2021: "please", 2022: "in Python", 2023: "in Python please"}.get(year, "")
+    request = f"Write is_leap_year(year) {manner}, Gregorian calendar."
     return {"assistant_id": "agent", "input": {"request": request, "examples": examples}}
 
 
@@ -47,12 +48,12 @@ async def test_the_third_failure_heals_without_anybodys_help(service_env: dict[s
             assert failed["evaluation"]["passed"] is False
         healing = await until_closed(client)
         assert (healing["outcome"], healing["trigger"]) == ("promoted", "failure")
-        assert (healing["incumbent_version"], healing["to_version"]) == (2, 3)
+        assert (healing["incumbent_version"], healing["to_version"]) == (2, 1)
         receipt = healing["receipt"]
         assert receipt["gates"][-1]["e_value"] >= 100
         assert len(receipt["trials"]) >= 60
         healed = (await client.post("/runs/wait", json=ask(2024))).json()
-        assert healed["prompt_versions"]["worker"] == 3
+        assert healed["prompt_versions"]["worker"] == 1
         assert healed["evaluation"]["passed"] is True
         log = (await client.get("/prompts/worker/releases")).json()
         assert (log[0]["action"], log[0]["healing_id"]) == ("heal", healing["id"])
@@ -124,8 +125,8 @@ async def test_a_person_decides_over_http(service_env: dict[str, str]) -> None:
         approved = await client.post(f"{word}/approve", json={"at_once": True, "note": "seen"})
         assert approved.status_code == 200, approved.text
         told = approved.json()
-        assert (told["version"], told["percent"], told["note"]) == (3, 100, "seen")
-        assert (await client.get("/prompts/worker")).json()["version"] == 3
+        assert (told["version"], told["percent"], told["note"]) == (1, 100, "seen")
+        assert (await client.get("/prompts/worker")).json()["version"] == 1
         again = await client.post(f"{word}/reject")
         assert (again.status_code, "nothing to decide" in again.json()["detail"]) == (409, True)
         held = (await client.post("/healings/pause", json={"reason": "moving house"})).json()

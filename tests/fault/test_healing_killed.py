@@ -31,7 +31,7 @@ IN_FLIGHT = 24
 async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
     """Return a clinic whose worker's prompt is broken, and has failed three times."""
     async with opened_clinic(database) as opened:
-        await opened.put_live(await defect(gemini, "hello-world"))
+        await opened.put_live_alone(await defect(gemini, "hello-world"))
         await opened.run(*KNOWN[:3])
         yield opened
 

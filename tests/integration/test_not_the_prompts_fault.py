@@ -156,7 +156,7 @@ async def test_what_the_sandbox_lacks_is_of_class_request_and_heals_nothing(clin
     for name, (request, examples, _, word) in REQUESTS.items():
         result = (await opened.service.run({"request": request, "examples": examples})).result
         assert isinstance(result, Failed), name
-        assert result.error_class == "request", name
+        assert result.outcome == "request", name
         assert word in result.message, name
     assert (await opened.heal())["outcome"] == "healthy"
     assert await opened.healings() == []

@@ -260,7 +260,7 @@ async def test_a_step_is_cut_off_by_no_limit_of_the_database(
             change = sql.SQL("ALTER DATABASE {} SET {} = '1s'")
             await admin.execute(change.format(name, sql.Identifier(each)))
     async with open_database(empty_url, size=1) as database:
-        assert await migrate(database) == [slow.name]
+        assert (await migrate(database)).applied == [slow.name]
         async with database.connection() as connection:  # as they were
             for each in limits:
                 row = await (await connection.execute(f"SHOW {each}".encode())).fetchone()

@@ -69,7 +69,7 @@ async def test_answers_that_no_prompt_causes_are_no_failures_of_it(
             for _ in range(clinic.settings.failure_threshold):
                 result = (await clinic.service.run(REQUEST)).result
                 assert isinstance(result, Failed)
-                assert result.error_class == outcome
+                assert result.outcome == outcome
             result = await clinic.heal()
             assert result["outcome"] in ("healthy", "not_the_prompt")
             assert len(server.asked) <= 6 * clinic.settings.failure_threshold

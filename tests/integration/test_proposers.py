@@ -277,7 +277,7 @@ async def test_without_the_package_it_says_so(
     assert code == 1
     assert "MISSING  proposer: gepa is not installed → pip install 'selfheal[gepa]'" in out
     code, _, err = await finished(*selfheal("optimize"), env=env)
-    assert (code, err.count("\n")) == (2, 1)
+    assert code == 2
     assert "pip install 'selfheal[gepa]'" in err
 
 

@@ -11,6 +11,7 @@ from graph.errors import OutputError
 from graph.extraction import extract
 from graph.model import Answer
 from graph.nodes.worker import write
+from graph.sandbox.packages import NO_PACKAGES
 from graph.state import Plan, State, Usage
 
 CODE = "def f():\n    return 1\n"
@@ -201,7 +202,7 @@ async def test_the_worker_knows_from_the_plan_what_is_wanted() -> None:
     prompt = Prompt("worker", 1, "", None, "seed", "", "", datetime.now(UTC))
     plan = Plan(title="", requirements=[], signature="def wanted(n: int) -> int", examples=[])
     state = State(request="Write it.", plan=plan, prompt_versions={}, usage={})
-    written = await write(Saying(), prompt, state)
+    written = await write(Saying(), prompt, state, NO_PACKAGES)
     assert "def wanted" in written["code"]
 
 

@@ -133,6 +133,7 @@ KNOWN: Final = {
     "graph/failures.py": "a header of the model's provider",
     "graph/isolated.py": "our own answer",
     "graph/rules/examples.py": "a compared call",
+    "graph/rules/lacking.py": "test_long_texts_are_read_quickly",
     "graph/rules/linter.py": "ruff's answer",
     "graph/rules/reading.py": "in a thread up to 16,000 characters; else in a sandbox or process",
     "graph/rules/syntax.py": "a signature",
