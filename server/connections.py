@@ -15,6 +15,7 @@ BACKLOG: Final = 128  # callers who wait for being accepted; asyncio accepts as 
 _HEAD_SECONDS: Final = 10.0
 _BODY_SECONDS: Final = 30.0  # more than `limits` allows: who is answered there has time to read it
 _UNREAD_SECONDS: Final = 60.0
+_LINGER_SECONDS: Final = 5.0
 # h11 parses what one read brings without a pause: 2,700 chunks of a byte, 25 ms, in 16 KB.
 _READ_BYTES: Final = 16 * 2**10
 
@@ -41,6 +42,31 @@ def allowed_connections(runs: int) -> int:
     return max(_FEWEST_CONNECTIONS, min(room, _MOST_CONNECTIONS))
 
 
+class _Lingering:
+    """A transport whose `close` leaves a client the time to read its answer.
+
+    Where a connection is closed while bytes of a body still come, the kernel resets it, and the
+    client loses an answer that was sent: the 401 or 413 that says why nothing was read.
+    """
+
+    def __init__(self, transport: Any, connection: "LimitedConnection") -> None:
+        self._transport = transport
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Close, or only say that nothing more will be sent."""
+        if not self._connection.lingers():
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Tell whether nothing more is to be sent."""
+        closing: bool = self._connection.lingering or self._transport.is_closing()
+        return closing
+
+
 class LimitedConnection(H11Protocol):
     """A connection whose client must send a head, a body, and read its answer in time.
 
@@ -64,8 +90,9 @@ class LimitedConnection(H11Protocol):
         self._answers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self.lingering = False
         transport.max_size = _READ_BYTES  # type: ignore[attr-defined]  # asyncio's own, a read
-        super().connection_made(transport)
+        super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]
         if len(self.connections) > self.most:
             self._oldest()._drop()
         if not transport.is_closing():
@@ -79,7 +106,9 @@ class LimitedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Take what the client sends; what comes behind a last answer is thrown away."""
+        if self.lingering:
+            return
         super().data_received(data)
         self._watch()
 
@@ -100,6 +129,22 @@ class LimitedConnection(H11Protocol):
         if self._unread:
             self._unread.cancel()
             self._unread = None
+
+    def lingers(self) -> bool:
+        """Begin to throw away the rest of a body before the connection is closed.
+
+        Returns:
+            False where there is no rest, or that was begun before: it can be closed.
+        """
+        transport = self.transport
+        if transport.is_closing() or self.conn.their_state is not h11.SEND_BODY:
+            return False
+        self.lingering = True
+        transport.write_eof()
+        self.flow.resume_reading()
+        self._stop_waiting()
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self._drop)
+        return True
 
     def _watch(self) -> None:
         """See whose turn it is: the client's time begins when its turn does."""

@@ -48,6 +48,8 @@ async def serve_until_told(
         connections: how many may be open at once.
     """
     server = _server(app, connections)
+    # Half a second of work, which the first GET /openapi.json would do in the event loop.
+    await asyncio.to_thread(app.openapi)
     freeze_what_is_loaded()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, server.stop)
     on_ending_signals(lambda _: server.stop())

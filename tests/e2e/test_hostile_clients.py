@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -153,6 +154,17 @@ async def is_closed(streams: Streams) -> bool:
     return True
 
 
+async def is_cut_off(writer: asyncio.StreamWriter) -> bool:
+    """Send byte after byte until the other side takes no more; False if it goes on taking them."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(20):
+            while not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.01)
+            return True
+    return False
+
+
 async def is_answered_no_more() -> bool:
     """Wait until this process's servers answer nothing; False if they go on."""
     with contextlib.suppress(TimeoutError):
@@ -220,6 +232,23 @@ async def test_a_body_that_comes_too_slowly_is_answered(monkeypatch: pytest.Monk
         assert b" 408 " in await streams[0].readline()
 
 
+async def test_what_describes_the_service_is_made_before_anybody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class AnnouncedError(Exception):
+        """It would serve now."""
+
+    def announce() -> None:
+        raise AnnouncedError
+
+    monkeypatch.setattr(listening, "on_ending_signals", lambda _: None)
+    app, loop = application(), asyncio.get_running_loop()
+    with listen("127.0.0.1", 0) as listener, pytest.raises(AnnouncedError):
+        await listening.serve_until_told(app, listener, announce, 5)
+    loop.remove_signal_handler(signal.SIGINT)
+    assert app.openapi_schema is not None
+
+
 class Sending:
     """One request at a `BodyLimit`, whose body comes when the test says so."""
 
@@ -274,6 +303,28 @@ async def test_bodies_together_are_bounded_and_small_ones_always_taken(
     await fourth.sends(0)
     await second.sends(0)
     assert limit.held == 0
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+async def test_who_is_refused_before_its_body_is_read_gets_the_answer(
+    monkeypatch: pytest.MonkeyPatch, connection: str
+) -> None:
+    size = 16 * 2**20  # more than the kernel takes in for us
+    head = f"POST /none HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n"
+    sent = f"{head}Content-Length: {size}\r\n\r\n".encode() + b"x" * size
+    async with here(monkeypatch) as url, connected(url, 1, sent) as ((reader, writer),):
+        async with asyncio.timeout(20):
+            await writer.drain()
+            assert b" 404 " in await reader.readline()
+            assert connection == "keep-alive" or (await reader.read()).endswith(b'"Not Found"}')
+
+
+async def test_what_is_thrown_away_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"POST /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    sent = head + b"Content-Length: 1000000\r\n\r\nxx"
+    async with here(monkeypatch, _LINGER_SECONDS=0.3) as url, connected(url, 1, sent) as (streams,):
+        assert await is_closed(streams)
+        assert await is_cut_off(streams[1])
 
 
 @pytest.mark.parametrize("length", [BODY.size, BODY.size + 1])

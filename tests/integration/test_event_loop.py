@@ -83,7 +83,7 @@ SPECIAL: Final[dict[str, dict[str, list[Any]]]] = {
     "ThreadCreate": {},
     "ThreadPatch": {},
     "ThreadSearch": {},
-    "list[RunCreate]": {},
+    "list[BatchedRun]": {},
 }
 BATCHES: Final = [
     [{"assistant_id": "agent", "after_seconds": 600, "input": each}]
@@ -198,7 +198,7 @@ def tries(
         schema = document["components"]["schemas"].get(model, {})
         for name, body in worst_cases.bodies(schema, RIGHT, SPECIAL[model]):
             yield name, body, False
-    if model == "list[RunCreate]":
+    if model == "list[BatchedRun]":
         for number, batch in enumerate(BATCHES):
             yield f"batch #{number}", json.dumps(batch).encode(), False
 
