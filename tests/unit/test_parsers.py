@@ -118,7 +118,7 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
 }
 # What is called in a thread. Each step of it is short; together it may take longer.
 IN_THREADS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
-    "a candidate": (lambda each: lint.breaches(each, GROUND), repeated(lint.LONGEST)),
+    "a candidate": (lambda each: lint.breaches(each, GROUND), repeated(lint.LONGEST // 4)),
     "a prompt": (lambda each: list(standing.news(each, "")), repeated(lint.LONGEST)),
     "logs": (lambda each: disguise.revealed([each]), repeated(20_000)),
     "requests": (text.shingles, repeated(20_000)),
