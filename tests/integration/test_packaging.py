@@ -174,7 +174,8 @@ def test_every_dependency_is_locked() -> None:
 
 def test_what_is_locked_for_the_product_takes_little_room() -> None:
     """It takes 231 MB by its files, 291 on a disk with pip; SciPy and NumPy would be 204 more."""
-    assert sum(map(_bytes_installed, _pins("requirements.lock"))) < 300 * 2**20
+    installed = [name for name in _pins("requirements.lock") if name != "pyeryx"]  # macOS alone
+    assert sum(map(_bytes_installed, installed)) < 300 * 2**20
 
 
 def _bytes_installed(name: str) -> int:
