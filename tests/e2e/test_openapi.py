@@ -112,7 +112,11 @@ async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
         await client.post("/runs/cancel", json={"status": "all"})
         for agent in ("manager", "worker", "evaluator"):  # arbitrary bodies may have changed them
             await client.post(f"/prompts/{agent}/activate", json={"version": 1})
-        again = await client.post("/runs/wait", json={**ASK, "after_seconds": 0})
+        for _ in range(30):  # what was asked for meanwhile is in the queue, and may come first
+            again = await client.post("/runs/wait", json={**ASK, "after_seconds": 0})
+            if "code" in again.json():
+                break
+            await asyncio.sleep(1)
         assert "code" in again.json(), again.text
 
 
