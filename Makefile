@@ -15,8 +15,12 @@ CHECK := found=$$($(BIN)/python -m pip --disable-pip-version-check check) || { e
 # A .venv that was left half made, or whose interpreter is gone, is made anew.
 BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .venv/pyvenv.cfg)
 
-# What `make check` runs beside lint: all unit tests, and a core of those on a real Postgres.
-CORE := tests/unit $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue prune)
+# What `make check` runs beside lint: unit tests of the product, and a core of those on a real Postgres.
+# What takes longest of the former, and the simulator's own, is left to `make test`.
+SLOW := $(wildcard tests/unit/test_simulator_*.py) $(patsubst %,tests/unit/test_%.py,\
+  advance distributions parsers settings statistics)
+CORE := $(filter-out $(SLOW),$(wildcard tests/unit/test_*.py)) \
+  $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue)
 
 .PHONY: demo check test test-latest lint bench chaos serve studio format lock clean $(BROKEN)
 
