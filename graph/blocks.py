@@ -240,7 +240,8 @@ def _runs_outside_strings(text: str, at: int) -> Iterator[re.Match[str]]:
 def _skipped(triple: frozenset[str]) -> re.Pattern[str]:
     """Return what matches code up to a run of marks or an unended string.
 
-    Nothing is ever tried in two ways (`++`, `*+`), so that the time is linear.
+    Its alternatives exclude each other, so that the time is linear. The outer repetitions are not
+    possessive: Python before 3.11.5 (Debian 12 has 3.11.2) mismatches such groups (gh-106052).
     """
     ways = [r"[^\"'#`~\\]++", r"\\.", r"\\\n?", r"#[^\n]*+", "`{1,2}(?!`)", "~{1,2}(?!~)"]
     for quote in "\"'":
@@ -250,9 +251,9 @@ def _skipped(triple: frozenset[str]) -> re.Pattern[str]:
             rf"{three}(?!{quote}{quote})" if quote * 3 in triple else quote,
         ]
         if quote * 3 in triple:
-            inside = rf"(?:[^{quote}\\]|\\[\s\S]|{quote}{{1,2}}(?!{quote}))*+"
+            inside = rf"(?:[^{quote}\\]|\\[\s\S]|{quote}{{1,2}}(?!{quote}))*"
             ways.append(f"{quote * 3}{inside}{quote * 3}")
-    return re.compile(f"(?:{'|'.join(ways)})*+")
+    return re.compile(f"(?:{'|'.join(ways)})*")
 
 
 _TRIPLE: Final = ('"""', "'''")
