@@ -10,11 +10,13 @@ COPY requirements.lock ./
 # The lock is complete, with what builds the wheel: nothing is resolved, nothing fetched beside it.
 RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --require-hashes \
     --only-binary :all: -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY selfheal ./selfheal
+COPY app ./app
+COPY db ./db
 COPY graph ./graph
 COPY optimizer ./optimizer
 COPY server ./server
-COPY db ./db
 COPY simulator ./simulator
 RUN pip --python /opt/selfheal/bin/python install --no-cache-dir --no-deps --no-index \
     --no-build-isolation . \

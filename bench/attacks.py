@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from graph.sandbox.contract import Sandbox, SandboxUnavailable
-from graph.sandbox.select import open_sandbox
+from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
+from selfheal.graph.sandbox.selection import open_sandbox
 from tests.support.attacks import BACKENDS, CATALOGUE
 from tests.support.attacks.contract import Attack, Outcome
 from tests.support.attacks.running import attempt, control

@@ -24,7 +24,7 @@ from bench.experiment.jobs import EXPERIMENTS, Job, jobs
 from bench.experiment.records import Record, Records
 from bench.experiment.report import report
 from bench.experiment.world import make_template, simulated_gemini
-from db.embedded import embedded_postgres
+from selfheal.db.embedded.server import embedded_postgres
 
 RESULTS = Path("bench/results/healing.jsonl")
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from graph.sandbox.contract import SandboxUnavailable
+from selfheal.graph.sandbox.protocol import SandboxUnavailable
 from tests.support.attacks import BACKENDS
 from tests.support.attacks.hostile import Aftermath, assail
 

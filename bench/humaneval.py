@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 
-from graph.sandbox.select import open_sandbox, survey
+from selfheal.graph.sandbox.selection import open_sandbox, survey
 from tests.support.humaneval import FILE, Judged, judge_all
 
 TABLE = "{:10} {:>9} {:>9} {:>12} {:>12} {:>10} {:>9}"

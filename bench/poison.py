@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from db import prompts
-from db.embedded import embedded_postgres
-from db.migrate import migrate
-from db.pool import open_database
-from graph.seed import first_prompts
+from selfheal.db import prompts
+from selfheal.db.embedded.server import embedded_postgres
+from selfheal.db.migrate import migrate
+from selfheal.db.pool import open_database
+from selfheal.graph.prompts import first_prompts
 from tests.support.healing import Clinic, opened_clinic
 from tests.support.poison import CATALOGUE
 from tests.support.poison.contract import Poison

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from graph.rules.facts import establish
-from graph.sandbox.contract import Program, Sandbox
-from graph.sandbox.select import open_sandbox, survey
-from graph.state import Plan, PlannedExample
+from selfheal.graph.rules.checks import establish
+from selfheal.graph.sandbox.protocol import Program, Sandbox
+from selfheal.graph.sandbox.selection import open_sandbox, survey
+from selfheal.graph.state import Plan, PlannedExample
 
 CODE = '''
 def primes(limit: int) -> list[int]:

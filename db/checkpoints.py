@@ -10,10 +10,10 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
 
-from db import claims
-from db.claims import Claim
-from db.errors import translated
-from db.pool import Pool, again
+from selfheal.db import claims
+from selfheal.db.claims import Claim
+from selfheal.db.errors import translated
+from selfheal.db.pool import Pool, again
 
 
 class PoolSaver(AsyncPostgresSaver):

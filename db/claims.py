@@ -12,9 +12,9 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db import queries
-from db.pool import Connection
-from db.text import json, storable
+from selfheal.db import queries
+from selfheal.db.encoding import json, storable
+from selfheal.db.pool import Connection
 
 CancelAction = Literal["interrupt", "rollback"]
 Multitask = Literal["reject", "interrupt", "rollback", "enqueue"]

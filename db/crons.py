@@ -8,11 +8,11 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db import queries
-from db.errors import NotFoundError
-from db.paging import Page, page
-from db.pool import Connection
-from db.text import json
+from selfheal.db import queries
+from selfheal.db.encoding import json
+from selfheal.db.errors import NotFoundError
+from selfheal.db.paging import Page, page
+from selfheal.db.pool import Connection
 
 OnRunCompleted = Literal["delete", "keep"]
 SortBy = Literal[

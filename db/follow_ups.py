@@ -3,9 +3,9 @@
 from typing import Literal, TypedDict
 from uuid import UUID
 
-from db import queries
-from db.pool import Connection
-from db.text import storable
+from selfheal.db import queries
+from selfheal.db.encoding import storable
+from selfheal.db.pool import Connection
 
 LaterOutcome = Literal["rejected", "canary", "promoted"]
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db import queries
-from db.errors import NotFoundError
-from db.follow_ups import FollowUp
-from db.pool import Connection
-from db.prompts import Agent
-from db.text import json, storable
+from selfheal.db import queries
+from selfheal.db.encoding import json, storable
+from selfheal.db.errors import NotFoundError
+from selfheal.db.follow_ups import FollowUp
+from selfheal.db.pool import Connection
+from selfheal.db.types import Agent
 
 Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
 

@@ -13,8 +13,8 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
 from psycopg.errors import LockNotAvailable
 
-from db.errors import DatabaseError, SchemaError
-from db.pool import Connection, Database
+from selfheal.db.errors import DatabaseError, SchemaError
+from selfheal.db.pool import Connection, Database
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def migrations() -> list[Migration]:
 
 
 def _read() -> Iterator[Migration]:
-    for file in (files("db") / "migrations").iterdir():
+    for file in (files("selfheal.db") / "migrations").iterdir():
         if match := _FILE.match(file.name):
             yield Migration(int(match["number"]), file.name, file.read_bytes())
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from psycopg.rows import class_row
 
-from db.pool import Connection
+from selfheal.db.pool import Connection
 
 Row = TypeVar("Row")
 

@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 from psycopg_pool import AsyncConnectionPool
 from psycopg_pool.abc import ACT
 
-from db import queries, sessions
-from db.errors import TransactionConflictError, translated
-from db.sessions import CONNECT, Connection
+from selfheal.db import queries, sessions
+from selfheal.db.errors import TransactionConflictError, translated
+from selfheal.db.sessions import CONNECT, Connection
 
 __all__ = ["CancellablePool", "Connection", "Database", "Pool", "again", "open_database"]
 

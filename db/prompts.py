@@ -4,19 +4,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 
-from db import follow_ups, queries
-from db.errors import NotFoundError, ReleaseConflictError
-from db.paging import Page, page
-from db.pool import Connection
+from selfheal.db import follow_ups, queries
+from selfheal.db.errors import NotFoundError, ReleaseConflictError
+from selfheal.db.paging import Page, page
+from selfheal.db.pool import Connection
+from selfheal.db.types import Agent
 
-Agent = Literal["manager", "worker", "evaluator"]
-AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
 
 Row = TypeVar("Row")

@@ -16,7 +16,7 @@ def load(family: str) -> dict[str, bytes]:
     never `*`, because a prepared statement dies with it when a newer version adds a column.
     Bytes, because psycopg takes a query that is no literal of the program only so.
     """
-    text = (files("db") / "sql" / f"{family}.sql").read_text(encoding="utf-8")
+    text = (files("selfheal.db") / "sql" / f"{family}.sql").read_text(encoding="utf-8")
     parts = _PART.split(text)[1:]
     found = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     columns: dict[str, str] = {}

@@ -9,12 +9,12 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from db import queries
-from db.errors import NotFoundError
-from db.paging import Page, page
-from db.pool import Connection
-from db.prompts import Agent
-from db.text import json, storable
+from selfheal.db import queries
+from selfheal.db.encoding import json, storable
+from selfheal.db.errors import NotFoundError
+from selfheal.db.paging import Page, page
+from selfheal.db.pool import Connection
+from selfheal.db.types import Agent
 
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
 Outcome = Literal["ok", "failed", "output", "infrastructure", "model", "evaluation", "request"]

@@ -14,7 +14,7 @@ from psycopg.abc import Params
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, Row, dict_row
 
-from db.errors import DatabaseError, SessionLostError
+from selfheal.db.errors import DatabaseError, SessionLostError
 
 Connection = AsyncConnection[DictRow]
 

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db import queries
-from db.pool import Connection
-from db.text import json, storable
-
-Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
+from selfheal.db import queries
+from selfheal.db.encoding import json, storable
+from selfheal.db.pool import Connection
+from selfheal.db.types import Origin, Stage, Trial
 
 _SQL = queries.load("trials")
 
@@ -28,26 +25,6 @@ class Candidate:
     origin: Origin
     text: str
     rationale: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One case run once under one prompt; `score` from 0 to 1.
-
-    `take` is 0, and counts up where the same case is run again under the same prompt.
-    """
-
-    healing_id: UUID
-    stage: Stage
-    arm: int
-    case_id: str
-    outcome: str
-    passed: bool
-    score: float
-    executed: bool
-    calls: int
-    take: int
-    created_at: datetime
 
 
 async def looks(connection: Connection, healing_id: UUID, cases: Sequence[str]) -> dict[str, int]:

@@ -10,18 +10,19 @@ from langgraph.runtime import Runtime
 from pydantic import SecretStr
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
-from db import prompts
-from db.pool import Database
-from db.prompts import Agent, Prompt
-from graph.data import open_data
-from graph.evaluation import Evaluator
-from graph.model import Model, ModelSetupError
-from graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
-from graph.sandbox.counted import Counted
-from graph.sandbox.packages import NO_PACKAGES, Packages, packages_in
-from graph.sandbox.select import open_sandbox
-from graph.settings import Settings, SettingsError, read_settings, secret_values
-from graph.verdict import Grading
+from selfheal.app.llm.client import Model, ModelSetupError
+from selfheal.db import prompts
+from selfheal.db.pool import Database
+from selfheal.db.prompts import Prompt
+from selfheal.db.types import Agent
+from selfheal.graph.database import open_data
+from selfheal.graph.evaluator import Evaluator
+from selfheal.graph.remote import ElsewhereSandbox, RemoteEvaluator, RemoteWorker, Role, calling
+from selfheal.graph.sandbox.metered import Counted
+from selfheal.graph.sandbox.packages import NO_PACKAGES, Packages, packages_in
+from selfheal.graph.sandbox.selection import open_sandbox
+from selfheal.graph.scoring import Grading
+from selfheal.graph.settings import Settings, SettingsError, read_settings, secret_values
 
 
 class PromptStore(Protocol):
@@ -85,7 +86,9 @@ def opened() -> tuple[Context, Database, Settings]:
         RuntimeError: it was not entered.
     """
     if _opened is None:
-        raise RuntimeError("no context: pass one, or enter graph.context.open_context() first")
+        raise RuntimeError(
+            "no context: pass one, or enter selfheal.graph.context.open_context() first"
+        )
     return _opened
 
 

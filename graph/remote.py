@@ -13,7 +13,7 @@ import httpx
 from langsmith.run_helpers import get_current_run_tree
 from pydantic import SecretStr
 
-from graph.errors import (
+from selfheal.app.errors import (
     EvaluationError,
     InfrastructureError,
     ModelUnavailableError,
@@ -21,17 +21,17 @@ from graph.errors import (
     RequestError,
     RunError,
 )
-from graph.evaluation import Evaluator, Work
-from graph.metering import count
-from graph.sandbox.contract import (
+from selfheal.app.llm.usage import Usage, count
+from selfheal.app.tracing import tag
+from selfheal.graph.evaluator import Evaluator, Work
+from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
     Limits,
     Program,
     SandboxUnavailable,
 )
-from graph.state import Evaluation, State, Usage
-from graph.tracing import tag
+from selfheal.graph.state import Evaluation, State
 
 CALLS: Final = "x-model-calls"
 INPUT_TOKENS: Final = "x-input-tokens"

@@ -9,9 +9,8 @@ import platformdirs
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.address import secrets_of
-from graph import setting_forms as forms
-from graph.setting_forms import (
+from selfheal.app import setting_forms as forms
+from selfheal.app.setting_forms import (
     Folder,
     Headers,
     HttpAddress,
@@ -25,6 +24,7 @@ from graph.setting_forms import (
     SigningSecrets,
     Word,
 )
+from selfheal.db.address import secrets_of
 
 ProposerName = Literal["writer", "gepa"]
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from langgraph.types import Overwrite
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
+from selfheal.app.llm.usage import Usage
+
 
 class Example(TypedDict):
     """A Python expression with its result as a literal, or with its exception's name."""
@@ -61,14 +63,6 @@ class Evaluation(TypedDict):
     checks: list[Check]
     reasons: list[str]
     execution: ExecutionReport
-
-
-class Usage(TypedDict):
-    """What the model calls of a node cost."""
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
 
 
 class Request(TypedDict):

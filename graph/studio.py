@@ -5,8 +5,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from db.checkpoints import PoolSaver
-from graph.context import open_context
+from selfheal.db.checkpoints import PoolSaver
+from selfheal.graph.context import open_context
 
 
 @asynccontextmanager

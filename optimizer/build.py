@@ -9,21 +9,21 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from optimizer.context import Given, traced_state
-from optimizer.nodes.blame import blame
-from optimizer.nodes.conclude import conclude
-from optimizer.nodes.detect import detect
-from optimizer.nodes.diagnose import diagnose
-from optimizer.nodes.diet import halve, trim
-from optimizer.nodes.gate import MOST_GATES, gate
-from optimizer.nodes.lint import lint
-from optimizer.nodes.propose import ROUNDS, propose
-from optimizer.nodes.release import release
-from optimizer.nodes.sample import sample
-from optimizer.nodes.screen import screen
-from optimizer.nodes.triage import triage
-from optimizer.state import Result, State, Trigger, on_diet
-from optimizer.trimming import half
+from selfheal.optimizer.context import Given, traced_state
+from selfheal.optimizer.nodes.attribute import blame
+from selfheal.optimizer.nodes.conclude import conclude
+from selfheal.optimizer.nodes.detect import detect
+from selfheal.optimizer.nodes.diagnose import diagnose
+from selfheal.optimizer.nodes.gate import MOST_GATES, gate
+from selfheal.optimizer.nodes.lint import lint
+from selfheal.optimizer.nodes.propose import ROUNDS, propose
+from selfheal.optimizer.nodes.release import release
+from selfheal.optimizer.nodes.sample import sample
+from selfheal.optimizer.nodes.screen import screen
+from selfheal.optimizer.nodes.shorten import halve, trim
+from selfheal.optimizer.nodes.triage import triage
+from selfheal.optimizer.policy.ablation import half
+from selfheal.optimizer.state import Result, State, Trigger, on_diet
 
 OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
 

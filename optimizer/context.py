@@ -8,14 +8,17 @@ from uuid import UUID, uuid4
 
 from langgraph.runtime import Runtime
 
-from db.healings import Hold
-from db.pool import Database
-from graph.context import Context, models_for, open_model, opened
-from graph.model import Model
-from graph.settings import ProposerName, Settings
-from optimizer.proposers.chosen import require
-from optimizer.purse import Purse
-from optimizer.tracing import HealingTrace
+from selfheal.app.llm.client import Model
+from selfheal.db import healings
+from selfheal.db.healings import Hold
+from selfheal.db.pool import Database
+from selfheal.db.types import Agent
+from selfheal.graph.context import Context, models_for, open_model, opened
+from selfheal.graph.settings import ProposerName, Settings
+from selfheal.optimizer.evaluation.budget import Purse
+from selfheal.optimizer.proposers.registry import require
+from selfheal.optimizer.state import State
+from selfheal.optimizer.tracing import HealingTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +121,16 @@ def traced_state(runtime: Runtime[Given], name: str, **inputs: Any) -> Iterator[
 
 
 _STUDIO = uuid4()
+
+
+async def admit(doctor: Doctor, healing_id: str, state: State, agent: Agent) -> dict[str, Any]:
+    """Make an agent the one whose prompt this healing is about; return what the state adds."""
+    incumbent = state["incumbents"][agent]
+    async with doctor.database.connection() as connection:
+        await healings.blame(connection, doctor.hold(healing_id), agent, incumbent["version"])
+    return {
+        "agent": agent,
+        "blamed": True,
+        "incumbent": incumbent,
+        "last_good": state["last_goods"].get(agent),
+    }

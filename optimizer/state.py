@@ -5,9 +5,8 @@ from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
-from db.prompts import Agent
-from db.trials import Origin
-from graph.state import Example
+from selfheal.db.types import Agent, Origin
+from selfheal.graph.state import Example
 
 Outcome = Literal[
     "healthy",

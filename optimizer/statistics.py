@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 
-from optimizer.distributions import (
+from selfheal.optimizer.distributions import (
     beta_quantile,
     binomial_at_least,
     binomial_at_most,

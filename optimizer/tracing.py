@@ -14,7 +14,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langsmith import RunTree, utils
 from langsmith.run_helpers import tracing_context
 
-from graph.tracing import tag, traced
+from selfheal.app.tracing import tag, traced
 
 
 class HealingTrace:

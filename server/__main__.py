@@ -1,5 +1,5 @@
 """`python -m server`: the same as the command `selfheal`."""
 
-from server.cli import main
+from selfheal.server.cli import main
 
 main()

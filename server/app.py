@@ -8,14 +8,12 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from graph.evaluation import Evaluator
-from graph.settings import Settings
-from server import errors
-from server.evaluating import Evaluating
-from server.limits import BodyLimit
-from server.rates import Rates
-from server.request_ids import RequestIds
-from server.routes import (
+from selfheal.graph.evaluator import Evaluator
+from selfheal.graph.settings import Settings
+from selfheal.server.api import errors
+from selfheal.server.api.limits import BodyLimit
+from selfheal.server.api.request_ids import RequestIds
+from selfheal.server.api.routes import (
     assistants,
     crons,
     evaluate,
@@ -23,15 +21,17 @@ from server.routes import (
     healings,
     health,
     meta,
+    not_implemented,
     prompts,
     runs,
     thread_runs,
     threads,
-    unbuilt,
 )
-from server.scheduler import Scheduler
-from server.service import Service
-from server.writing import Writing
+from selfheal.server.auth.rate_limit import Rates
+from selfheal.server.optimizer_scheduler import Scheduler
+from selfheal.server.roles.evaluator import Evaluating
+from selfheal.server.roles.worker import Writing
+from selfheal.server.service import Service
 
 _DESCRIPTION = """An agent that writes Python on request, judges it, and repairs its own prompts.
 
@@ -62,7 +62,17 @@ _BROWSERS: Final[dict[str, Any]] = {
 def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     """Return the application that serves what is open; closing it is the caller's."""
     settings = service.settings
-    routes = (assistants, threads, thread_runs, crons, unbuilt, runs, prompts, healings, meta)
+    routes = (
+        assistants,
+        threads,
+        thread_runs,
+        crons,
+        not_implemented,
+        runs,
+        prompts,
+        healings,
+        meta,
+    )
     app = _application(service.check, *routes, origins=settings.cors_origins)
     app.state.service = service
     app.state.rates = Rates(settings.rate_per_minute)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from db.cluster import make_data_folder
-from graph.settings import Settings, read_settings
-from server.binding import is_loopback
+from selfheal.db.embedded.cluster import make_data_folder
+from selfheal.graph.settings import Settings, read_settings
+from selfheal.server.binding import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
-from db import runs
-from db.errors import NotFoundError
-from db.pool import Database
-from db.runs import Run
-from graph.build import build_graph
-from graph.context import Context, open_parts, require_model
-from graph.data import open_data
-from graph.settings import Settings
-from server.agent_run import AgentRun
-from server.following import Follower
-from server.here import Here
-from server.intake import Intake
-from server.news import listening
-from server.pruner import Pruner
-from server.queue import Queue, open_queue
-from server.quota import Quota
-from server.reaper import Reaper
-from server.repeating import Repeater
-from server.runner import Performer, Runner
-from server.stopping import stop
-from server.traces import Traces
-from server.tracing import tracing
-from server.webhooks.delivery import Deliverer
-from server.webhooks.policy import Policy
-from server.webhooks.posting import Poster
+from selfheal.app.aio import stop
+from selfheal.db import runs
+from selfheal.db.errors import NotFoundError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Run
+from selfheal.graph.build import build_graph
+from selfheal.graph.context import Context, open_parts, require_model
+from selfheal.graph.database import open_data
+from selfheal.graph.settings import Settings
+from selfheal.server.auth.storage_quota import Quota
+from selfheal.server.execution.agent_executor import AgentRun
+from selfheal.server.execution.cron_runs import Repeater
+from selfheal.server.execution.local_slots import Here
+from selfheal.server.execution.notifications import listening
+from selfheal.server.execution.queue import Queue, open_queue
+from selfheal.server.execution.recovery import Reaper
+from selfheal.server.execution.retention import Pruner
+from selfheal.server.execution.runner import Performer, Runner
+from selfheal.server.execution.submit import Intake
+from selfheal.server.execution.waiters import Follower
+from selfheal.server.observability.langsmith import tracing
+from selfheal.server.observability.langsmith_feedback import Traces
+from selfheal.server.webhooks.delivery import Deliverer
+from selfheal.server.webhooks.sender import Poster
+from selfheal.server.webhooks.url_policy import Policy
 
 _FOR_RUNS: Final = 12.0  # seconds that runs under way get to end when we are told to stop
 

@@ -1,6 +1,6 @@
 """The settings as people read them, from the code: docs/settings.md, .env.example, those in force.
 
-`python -m server.settings_reference [page|example]` prints the first or the second.
+`python -m selfheal.server.settings_reference [page|example]` prints the first or the second.
 """
 
 import sys
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from db.address import shown_address
-from graph.setting_forms import is_address, is_secret, words
-from graph.settings import DASHBOARD_VARIABLES, Settings, variables
+from selfheal.app.setting_forms import is_address, is_secret, words
+from selfheal.db.address import shown_address
+from selfheal.graph.settings import DASHBOARD_VARIABLES, Settings, variables
 
 # The field that each group begins with: a field that is added belongs to the group above it.
 _GROUPS: Final = {
@@ -38,7 +38,7 @@ _IN_COMPOSE: Final = (
 )
 _HEAD: Final = """# Settings
 
-Made from the code by `python -m server.settings_reference`. All settings are environment
+Made from the code by `python -m selfheal.server.settings_reference`. All settings are environment
 variables; an empty one is unset. Every command that reads them refuses an unknown `SELFHEAL_…`
 variable, and a value of another type or out of bounds, in one line that names the variable and
 quotes no value, with exit code 2. `selfheal doctor` shows those in force.
@@ -56,8 +56,8 @@ compose.yaml takes from `.env` these settings alone: {settings};
 and for its containers {containers}.
 """
 _EXAMPLE: Final = """\
-# All settings with their defaults, made by `python -m server.settings_reference example`; what they
-# mean at length: docs/settings.md. A copy named .env sets nothing until a line loses its #.
+# All settings with their defaults, made by `python -m selfheal.server.settings_reference example`;
+# docs/settings.md explains them. A copy named .env sets nothing until a line loses its #.
 #   In a shell:   set -a; . ./.env; set +a
 #   compose.yaml: takes from .env only {settings}
 #                 and the passwords at the end.

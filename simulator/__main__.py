@@ -5,11 +5,11 @@ import asyncio
 import sys
 import warnings
 
-from simulator.bank import load_bank
-from simulator.command import open_socket, serve
-from simulator.scenarios import SCENARIOS
-from simulator.state import State
-from simulator.tasks import BankError
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.command import open_socket, serve
+from selfheal.simulator.scenarios import SCENARIOS
+from selfheal.simulator.state import State
+from selfheal.simulator.tasks import BankError
 
 _PORT = 8900
 

@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from simulator import wire
-from simulator.call import BadRequestError, Call, parse_call
-from simulator.control import control_routes
-from simulator.scenarios import RETIRED
-from simulator.sending import reply
-from simulator.state import State
+from selfheal.simulator import wire
+from selfheal.simulator.call import BadRequestError, Call, parse_call
+from selfheal.simulator.control import control_routes
+from selfheal.simulator.scenarios import RETIRED
+from selfheal.simulator.sending import reply
+from selfheal.simulator.state import State
 
 # The versions of the API that Gemini serves. Which one is asked is the client's choice:
 # google-genai asks v1beta before its release 3, and v1 from then on.

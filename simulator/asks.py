@@ -10,10 +10,10 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from simulator.fitting import Stated, held, takes
-from simulator.source import functions_of
-from simulator.tasks import Task
-from simulator.wording import Wording, expanded, is_filler, read_wording, stems
+from selfheal.simulator.fitting import Stated, held, takes
+from selfheal.simulator.source import functions_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.wording import Wording, expanded, is_filler, read_wording, stems
 
 _ARTICLES = frozenset(stems("a an the its degrees"))
 # A neighbour counts a little more than a word that may stand anywhere.

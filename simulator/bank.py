@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from simulator.asks import AskIndex
-from simulator.fitting import Stated, has_signature
-from simulator.tasks import BankError, Task, read_file
-from simulator.wording import read_wording, stems
-from simulator.words import WordIndex
+from selfheal.simulator.asks import AskIndex
+from selfheal.simulator.fitting import Stated, has_signature
+from selfheal.simulator.tasks import BankError, Task, read_file
+from selfheal.simulator.wording import read_wording, stems
+from selfheal.simulator.words import WordIndex
 
 BANK_FOLDER = Path(__file__).parent / "bank"
 # A request with fewer words is short.

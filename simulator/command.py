@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from simulator.app import create_app
-from simulator.state import State
+from selfheal.simulator.app import create_app
+from selfheal.simulator.state import State
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from simulator import VERSION
-from simulator.defects import load_defects
-from simulator.faults import FaultError, parse_fault
-from simulator.scenarios import SCENARIOS
-from simulator.state import State
+from selfheal.simulator import VERSION
+from selfheal.simulator.defects import load_defects
+from selfheal.simulator.faults import FaultError, parse_fault
+from selfheal.simulator.scenarios import SCENARIOS
+from selfheal.simulator.state import State
 
 
 class ControlError(ValueError):

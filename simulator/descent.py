@@ -5,10 +5,10 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from simulator.mutations import MUTATIONS
-from simulator.noise import Noise
-from simulator.source import Entry, docstring_of, find_entry
-from simulator.tasks import Task
+from selfheal.simulator.mutations import MUTATIONS
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.source import Entry, docstring_of, find_entry
+from selfheal.simulator.tasks import Task
 
 # So like the sound solution that it must have been made from it.
 _DERIVED = 0.95

@@ -12,9 +12,9 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from simulator.source import Entry, called, parameters_of
-from simulator.tasks import Task
-from simulator.wording import Signature, Wording, stems, vocabulary
+from selfheal.simulator.source import Entry, called, parameters_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.wording import Signature, Wording, stems, vocabulary
 
 _MOST_EXAMPLES = 12
 _LONGEST_CALL = 400

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.descent import normal, sound
-from simulator.source import Entry, docstring_of, functions_of, guards_of
-from simulator.tasks import Task
+from selfheal.simulator.descent import normal, sound
+from selfheal.simulator.source import Entry, docstring_of, functions_of, guards_of
+from selfheal.simulator.tasks import Task
 
 _GREETING = re.compile(r"hello,?\s*world|\bgreet", re.IGNORECASE)
 REMARKS = {

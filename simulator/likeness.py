@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from simulator.source import docstring_of
+from selfheal.simulator.source import docstring_of
 
 _PLAIN = (None, True, False, 0, 1, "", ...)
 _LOOPS = (ast.For, ast.While, ast.comprehension)

@@ -7,9 +7,9 @@ damage, it returns the code as it was.
 import ast
 from collections.abc import Callable
 
-from simulator.noise import Noise
-from simulator.slips import shift_bound
-from simulator.source import (
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.slips import shift_bound
+from selfheal.simulator.source import (
     Entry,
     called,
     docstring_of,

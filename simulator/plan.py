@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.bank import Bank
-from simulator.call import Call
-from simulator.fitting import Stated, signature_for, tailored
-from simulator.source import Entry, parameters_of
-from simulator.tasks import Task
-from simulator.wording import read_wording
+from selfheal.simulator.bank import Bank
+from selfheal.simulator.call import Call
+from selfheal.simulator.fitting import Stated, signature_for, tailored
+from selfheal.simulator.source import Entry, parameters_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.wording import read_wording
 
 _DEFINED = re.compile(r"(?:def\s+|class\s+)?([A-Za-z_]\w*)\s*\(")
 _ASKED = re.compile(

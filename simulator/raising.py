@@ -3,8 +3,8 @@
 import ast
 import re
 
-from simulator.plan import Plan
-from simulator.tasks import Task
+from selfheal.simulator.plan import Plan
+from selfheal.simulator.tasks import Task
 
 _ERROR = re.compile(r"\b[A-Z]\w*Error\b")
 # What raises by itself, without a `raise` in sight.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator.cues import CUES, Cue
+from selfheal.simulator.cues import CUES, Cue
 
 _WRAPPED = re.compile(r"\n(?=\s*[a-z])\s*")
 _SENTENCE = re.compile(r"\s*\n\s*(?:[-*•#>]+\s+|\d+[.)]\s+)?|(?<=[.!?])[\"')*]*\s+")

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from simulator.plan import Plan
-from simulator.source import docstring_of
+from selfheal.simulator.plan import Plan
+from selfheal.simulator.source import docstring_of
 
 _LITERALS = (ast.Constant, ast.Tuple, ast.List, ast.Dict)
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from simulator import inspection, suspicion
-from simulator.descent import derived, normal, same_but_for_names, sound
-from simulator.likeness import balance
-from simulator.plan import Plan
-from simulator.raising import demanded, raised
-from simulator.recital import by_heart
-from simulator.source import Entry, find_entry, guards_of, parameters_of
-from simulator.style import blemishes
-from simulator.tasks import Task
+from selfheal.simulator import inspection, suspicion
+from selfheal.simulator.descent import derived, normal, same_but_for_names, sound
+from selfheal.simulator.likeness import balance
+from selfheal.simulator.plan import Plan
+from selfheal.simulator.raising import demanded, raised
+from selfheal.simulator.recital import by_heart
+from selfheal.simulator.source import Entry, find_entry, guards_of, parameters_of
+from selfheal.simulator.style import blemishes
+from selfheal.simulator.tasks import Task
 
 _SAYING = frozenset({"print", "debug", "info", "warning", "error", "log"})
 _CLEAR = frozenset({"empty", "greeting", "no python", "no result", "sound"})

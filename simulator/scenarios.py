@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from simulator.faults import Fault
-from simulator.world import Character
+from selfheal.simulator.faults import Fault
+from selfheal.simulator.world import Character
 
 MODELS = ("gemini-3.8-flash", "gemini-3.8-pro", "gemini-flash-latest")
 RETIRED = ("gemini-2.0-flash", "gemini-2.5-flash")

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulator import wire
-from simulator.call import Call
-from simulator.faults import Fault
-from simulator.personas import Answer, answer
-from simulator.state import State
+from selfheal.simulator import wire
+from selfheal.simulator.call import Call
+from selfheal.simulator.faults import Fault
+from selfheal.simulator.personas import Answer, answer
+from selfheal.simulator.state import State
 
 _ERRORS = {
     "unavailable": (503, "The model is overloaded. Please try again later."),

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Callable
 
-from simulator.noise import Noise
-from simulator.source import Entry, docstring_of, guards_of
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.source import Entry, docstring_of, guards_of
 
 _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,

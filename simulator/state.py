@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.bank import Bank
-from simulator.call import Call
-from simulator.faults import Fault
-from simulator.noise import Noise
-from simulator.scenarios import SCENARIOS, Scenario
-from simulator.world import Character, Setting
+from selfheal.simulator.bank import Bank
+from selfheal.simulator.call import Call
+from selfheal.simulator.faults import Fault
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.scenarios import SCENARIOS, Scenario
+from selfheal.simulator.world import Character, Setting
 
 # Beyond this many different calls the counting of repetitions starts afresh.
 _REMEMBERED = 1_000_000

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from simulator.source import tokens
+from selfheal.simulator.source import tokens
 
 _SHORT = frozenset("ijkxyn_")
 _NESTING = (ast.If, ast.For, ast.While, ast.Try, ast.With)

@@ -5,7 +5,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-from simulator.source import tokens
+from selfheal.simulator.source import tokens
 
 _READER = (
     r"\b(?:reviewers?|graders?|graded?|grading|evaluators?|evaluation|judges?|examiners?|"

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from simulator.source import Entry, find_entry, functions_of, guards_of
+from selfheal.simulator.source import Entry, find_entry, functions_of, guards_of
 
 
 class BankError(ValueError):

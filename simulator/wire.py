@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from simulator.call import Call
+from selfheal.simulator.call import Call
 
 Json = dict[str, Any]
 _STATUS = {

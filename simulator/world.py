@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from simulator.bank import Bank
-from simulator.noise import Noise
-from simulator.tasks import Task
+from selfheal.simulator.bank import Bank
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.tasks import Task
 
 
 @dataclass(frozen=True)

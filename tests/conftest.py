@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from db import prompts
-from db.embedded import embedded_postgres
-from db.migrate import migrate
-from db.pool import Database, open_database
-from graph.seed import first_prompts
+from selfheal.db import prompts
+from selfheal.db.embedded.server import embedded_postgres
+from selfheal.db.migrate import migrate
+from selfheal.db.pool import Database, open_database
+from selfheal.graph.prompts import first_prompts
 from tests.support import databases
 from tests.support.databases import Kind
 from tests.support.processes import clean_environment, started

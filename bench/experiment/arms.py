@@ -5,14 +5,14 @@ import time
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
-from db import prompts, runs
-from db.prompts import Agent
-from graph.fence import fence
-from graph.metering import metered
-from optimizer.evidence import of_run
-from optimizer.instructions import load
-from optimizer.nodes.diagnose import Diagnosis
-from optimizer.proposers.contract import Draft
+from selfheal.app.llm.untrusted import fence
+from selfheal.app.llm.usage import metered
+from selfheal.db import prompts, runs
+from selfheal.db.types import Agent
+from selfheal.optimizer.dataset.failure_digest import of_run
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.nodes.diagnose import Diagnosis
+from selfheal.optimizer.proposers.base import Draft
 from tests.support.healing import Clinic
 
 _SHOWN = 20

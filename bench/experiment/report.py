@@ -15,7 +15,7 @@ from bench.experiment.outcomes import (
 )
 from bench.experiment.records import Record, Records
 from bench.experiment.watching import Watched, watch
-from optimizer.statistics import share_interval
+from selfheal.optimizer.statistics import share_interval
 
 Lines = Iterator[str]
 

@@ -8,17 +8,18 @@ from typing import Any, Final
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
-from db import prompts, runs
-from graph.fence import fence
-from graph.metering import metered
-from optimizer import evidence as shown
-from optimizer.cases import case_of, golden_requests, split
-from optimizer.instructions import load
-from optimizer.nodes.diagnose import Diagnosis
-from optimizer.proposers.contract import Brief, Shape, Tried
-from optimizer.proposers.gepa import evolve
-from optimizer.replay import make_plan, replay
-from optimizer.state import Case, Evidence, Findings
+from selfheal.app.llm.untrusted import fence
+from selfheal.app.llm.usage import metered
+from selfheal.db import prompts, runs
+from selfheal.optimizer.dataset import failure_digest as shown
+from selfheal.optimizer.dataset.cases import case_of, golden_requests
+from selfheal.optimizer.dataset.split import split
+from selfheal.optimizer.evaluation.run_case import make_plan, replay
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.nodes.diagnose import Diagnosis
+from selfheal.optimizer.proposers.base import Brief, Shape, Tried
+from selfheal.optimizer.proposers.gepa import evolve
+from selfheal.optimizer.state import Case, Evidence, Findings
 from tests.support.healing import Clinic
 
 # A trial is a call of the worker and one or more of the judge: with the plans and the writing,

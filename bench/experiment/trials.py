@@ -13,11 +13,11 @@ from bench.experiment.rival import gepa
 from bench.experiment.treated import Treated
 from bench.experiment.work import dealt, fail, tasks, unseen
 from bench.experiment.world import control, deployment
-from db import prompts
-from db.prompts import Agent
-from optimizer.advance import advance_release
-from optimizer.drift import record
-from optimizer.verdicts import agreement, ask, golden_verdicts
+from selfheal.db import prompts
+from selfheal.db.types import Agent
+from selfheal.optimizer.dataset.golden_verdicts import agreement, ask, golden_verdicts
+from selfheal.optimizer.evaluation.judge_drift import record
+from selfheal.optimizer.rollout.monitor import advance_release
 from tests.support.healing import Clinic, defect
 
 _WATCHED_RUNS: Final = 260

@@ -9,9 +9,9 @@ from typing import Final
 
 from bench.experiment.jobs import scenarios
 from bench.experiment.records import Records
-from db.arms import Arm
-from db.prompts import Action, Release
-from optimizer.advance import Standing, decide
+from selfheal.db.prompts import Action, Release
+from selfheal.db.version_stats import Arm
+from selfheal.optimizer.rollout.monitor import Standing, decide
 
 SOUND_RATE: Final = 0.85
 HARMFUL_RATE: Final = 0.60

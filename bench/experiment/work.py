@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from bench.experiment.jobs import Job, scenarios
-from graph.rules.facts import establish
-from graph.state import Request
-from optimizer.cases import golden_requests
-from simulator.bank import load_bank
-from simulator.tasks import Task
+from selfheal.graph.rules.checks import establish
+from selfheal.graph.state import Request
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.tasks import Task
 from tests.support.healing import Clinic, defect, passed
 from tests.support.served import Failed, Finished
 

@@ -14,10 +14,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db import prompts
-from db.migrate import migrate
-from db.pool import open_database
-from graph.seed import first_prompts
+from selfheal.db import prompts
+from selfheal.db.migrate import migrate
+from selfheal.db.pool import open_database
+from selfheal.graph.prompts import first_prompts
 from tests.support.healing import Clinic, opened_clinic
 
 TEMPLATE: Final = "healing_template"

@@ -21,7 +21,7 @@ SELECT id, created_at, finished_at,
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL;
 
--- A row for each agent and run that had a verdict. An unusable answer scores 0, as in db/sql/arms.sql.
+-- A row for each agent and run that had a verdict. An unusable answer scores 0, as in db/sql/version_stats.sql.
 CREATE VIEW grafana.scores AS
 SELECT finished_at, agent, version, coalesce(score, 0) AS score, (outcome = 'ok')::int AS passed
 FROM runs LEFT JOIN evaluations ON run_id = id

@@ -4,10 +4,10 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from graph.context import Given, context_of
-from graph.errors import under
-from graph.evaluation import Work
-from graph.state import State
+from selfheal.app.errors import under
+from selfheal.graph.context import Given, context_of
+from selfheal.graph.evaluator import Work
+from selfheal.graph.state import State
 
 
 async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 from pydantic import BaseModel, Field
 
-from graph.context import Given, context_of
-from graph.errors import OutputError, under
-from graph.expressions import LONGEST_TOGETHER, is_expression, is_literal
-from graph.fence import fence
-from graph.sandbox.packages import Packages
-from graph.state import Example, Plan, PlannedExample, State
+from selfheal.app.errors import OutputError, under
+from selfheal.app.llm.untrusted import fence
+from selfheal.graph.context import Given, context_of
+from selfheal.graph.parsing.literals import LONGEST_TOGETHER, is_expression, is_literal
+from selfheal.graph.sandbox.packages import Packages
+from selfheal.graph.state import Example, Plan, PlannedExample, State
 
 _MOST_REQUIREMENTS, _LONGEST_TEXT, _LONGEST_NAME = 100, 2_000, 200  # as the worker's role takes
 

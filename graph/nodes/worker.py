@@ -6,16 +6,16 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from db.prompts import Prompt
-from graph.context import Given, context_of
-from graph.errors import under
-from graph.extraction import extract
-from graph.fence import fence
-from graph.model import Model
-from graph.remote import RemoteWorker
-from graph.rules.syntax import asked_name
-from graph.sandbox.packages import Packages
-from graph.state import State
+from selfheal.app.errors import under
+from selfheal.app.llm.client import Model
+from selfheal.app.llm.untrusted import fence
+from selfheal.db.prompts import Prompt
+from selfheal.graph.context import Given, context_of
+from selfheal.graph.parsing.extraction import extract
+from selfheal.graph.remote import RemoteWorker
+from selfheal.graph.rules.static_runner import asked_name
+from selfheal.graph.sandbox.packages import Packages
+from selfheal.graph.state import State
 
 
 async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

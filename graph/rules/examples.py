@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from graph.expressions import literal, quietly
-from graph.rules.compare import same
-from graph.rules.folding import Folding, RaisedError, UnansweredError, folding
-from graph.rules.operations import Budget, NotPlainError, UnfoldableError
-from graph.rules.syntax import asked_name
-from graph.sandbox.contract import CallResult, Execution
-from graph.sandbox.values import clean, shown
-from graph.state import Plan, PlannedExample
+from selfheal.graph.parsing.literals import literal, quietly
+from selfheal.graph.rules.equality import same
+from selfheal.graph.rules.folding import Folding, RaisedError, UnansweredError, folding
+from selfheal.graph.rules.folding_operations import Budget, NotPlainError, UnfoldableError
+from selfheal.graph.rules.static_runner import asked_name
+from selfheal.graph.sandbox.protocol import CallResult, Execution
+from selfheal.graph.sandbox.values import clean, shown
+from selfheal.graph.state import Plan, PlannedExample
 
 _STEPS: Final = 100_000
 _LONGEST_VALUE: Final = 120

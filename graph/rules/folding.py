@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graph.rules import operations as do
-from graph.rules.operations import Budget, NotPlainError, UnfoldableError
-from graph.rules.parts import Parts, bound, targets
-from graph.sandbox.contract import CallResult
-from graph.sandbox.values import has_large_int
+from selfheal.graph.rules import folding_operations as do
+from selfheal.graph.rules.example_parts import Parts, bound, targets
+from selfheal.graph.rules.folding_operations import Budget, NotPlainError, UnfoldableError
+from selfheal.graph.sandbox.protocol import CallResult
+from selfheal.graph.sandbox.values import has_large_int
 
 MOST_CALLS: Final = 256
 _UNKNOWN: Final = object()

@@ -5,8 +5,8 @@ import json
 
 from ruff import find_ruff_bin
 
-from graph.rules.table import Finding
-from graph.sandbox.values import clean
+from selfheal.graph.rules.weights import Finding
+from selfheal.graph.sandbox.values import clean
 
 _SELECT = "E9,F63,F7,F82,F811,B006,B008,E722"  # what is wrong or about to be, not what is ugly
 _SECONDS = 10

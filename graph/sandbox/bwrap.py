@@ -8,15 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from graph.sandbox.contract import (
-    DEFAULT_LIMITS,
-    Execution,
-    Limits,
-    Program,
-    SandboxUnavailable,
-)
-from graph.sandbox.excess import crowded
-from graph.sandbox.interpreter import (
+from selfheal.app.aio import made
+from selfheal.graph.sandbox.interpreter import (
     CHILD,
     CHILD_VALUES,
     ENVIRONMENT,
@@ -27,11 +20,18 @@ from graph.sandbox.interpreter import (
     foreign_packages,
     readable,
 )
-from graph.sandbox.launch import Launch
-from graph.sandbox.making import made
-from graph.sandbox.process import supervise
-from graph.sandbox.seccomp import filter_program
-from graph.sandbox.verdict import tell
+from selfheal.graph.sandbox.launch import Launch
+from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.protocol import (
+    DEFAULT_LIMITS,
+    Execution,
+    Limits,
+    Program,
+    SandboxUnavailable,
+)
+from selfheal.graph.sandbox.seccomp import filter_program
+from selfheal.graph.sandbox.watchdog import crowded
 
 MEND = "Install bubblewrap 0.8 or later (apt-get install bubblewrap) and allow user namespaces"
 SCRATCH = "/work"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
-    from graph.sandbox.child_values import array, encode, quote
+    from selfheal.graph.sandbox.child_values import array, encode, quote
 else:  # the script's folder is no package, and isolated Python does not look there by itself
     sys.path.insert(0, __file__.rpartition("/")[0])
     from child_values import array, encode, quote

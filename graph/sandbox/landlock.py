@@ -4,14 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from graph.sandbox.contract import (
-    DEFAULT_LIMITS,
-    Execution,
-    Limits,
-    Program,
-    SandboxUnavailable,
-)
-from graph.sandbox.interpreter import (
+from selfheal.graph.sandbox.interpreter import (
     CHILD,
     ENVIRONMENT,
     FLAGS,
@@ -20,11 +13,18 @@ from graph.sandbox.interpreter import (
     readable,
     standard_library,
 )
-from graph.sandbox.launch import Launch
-from graph.sandbox.process import supervise
-from graph.sandbox.scratch import overfull, scratch_folder
-from graph.sandbox.seccomp import filter_program
-from graph.sandbox.verdict import tell
+from selfheal.graph.sandbox.launch import Launch
+from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.protocol import (
+    DEFAULT_LIMITS,
+    Execution,
+    Limits,
+    Program,
+    SandboxUnavailable,
+)
+from selfheal.graph.sandbox.scratch import overfull, scratch_folder
+from selfheal.graph.sandbox.seccomp import filter_program
 
 LAUNCHER = Path(__file__).with_name("landlock_launcher.py")
 MEND = "Use Linux 6.2 or later with Landlock enabled, and `pip install py-landlock`"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from graph.sandbox.transcript import Transcript
+from selfheal.graph.sandbox.channel import Transcript
 
 Stop = Literal["start", "timeout", "output", "disk", "threads", "garbled", "cancelled"]
 

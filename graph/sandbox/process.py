@@ -13,10 +13,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-from graph.sandbox.contract import Limits, Program, SandboxUnavailable
-from graph.sandbox.excess import MOST_THREADS, threads
-from graph.sandbox.launch import Ending, Launch, Running, Stop
-from graph.sandbox.transcript import GarbledError, Transcript, packed
+from selfheal.graph.sandbox.channel import GarbledError, Transcript, packed
+from selfheal.graph.sandbox.launch import Ending, Launch, Running, Stop
+from selfheal.graph.sandbox.protocol import Limits, Program, SandboxUnavailable
+from selfheal.graph.sandbox.watchdog import MOST_THREADS, threads
 
 START_SECONDS = 20.0
 LINGER_SECONDS = 2.0

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from graph.sandbox.contract import SandboxUnavailable
-from graph.sandbox.excess import MOST_FILES
-from graph.sandbox.making import made
+from selfheal.app.aio import made
+from selfheal.graph.sandbox.protocol import SandboxUnavailable
+from selfheal.graph.sandbox.watchdog import MOST_FILES
 
 BLOCK_BYTES = 512
 

@@ -10,7 +10,7 @@ import os
 from functools import cache
 from types import ModuleType
 
-from graph.sandbox.contract import SandboxUnavailable
+from selfheal.graph.sandbox.protocol import SandboxUnavailable
 
 MEND = (
     "Install libseccomp (Debian, Ubuntu: apt-get install libseccomp2) and `pip install pyseccomp`"

@@ -11,17 +11,17 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from graph.sandbox.contract import (
+from selfheal.graph.sandbox.interpreter import CHILD, ENVIRONMENT, FLAGS, executable
+from selfheal.graph.sandbox.launch import Launch
+from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
     Program,
     Sandbox,
     SandboxUnavailable,
 )
-from graph.sandbox.interpreter import CHILD, ENVIRONMENT, FLAGS, executable
-from graph.sandbox.launch import Launch
-from graph.sandbox.process import supervise
-from graph.sandbox.verdict import tell
 
 SECRET = "SANDBOX_SELF_TEST_SECRET"  # noqa: S105 - the name of a variable, set for the control only
 GOOD = Program(

@@ -1,6 +1,6 @@
 """Where no sandbox works, nothing is run, and that is what is said."""
 
-from graph.sandbox.contract import DEFAULT_LIMITS, Execution, Limits, Program
+from selfheal.graph.sandbox.protocol import DEFAULT_LIMITS, Execution, Limits, Program
 
 
 class StaticSandbox:

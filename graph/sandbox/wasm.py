@@ -13,20 +13,20 @@ from pathlib import Path
 
 import platformdirs
 
-from graph.sandbox.contract import (
+from selfheal.graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
+from selfheal.graph.sandbox.launch import Ending
+from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.process import attend
+from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
     Limits,
     Program,
     SandboxUnavailable,
 )
-from graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
-from graph.sandbox.launch import Ending
-from graph.sandbox.process import attend
-from graph.sandbox.seccomp import filter_program
-from graph.sandbox.verdict import tell
-from graph.sandbox.wasm_job import given, pipes
-from graph.sandbox.wasm_pool import Pool, Worker
+from selfheal.graph.sandbox.seccomp import filter_program
+from selfheal.graph.sandbox.wasm_job import given, pipes
+from selfheal.graph.sandbox.wasm_pool import Pool, Worker
 
 WORKER = Path(__file__).with_name("wasm_worker.py")
 MEND = "Use Python 3.12 or later, and `pip install 'selfheal[wasm]'`"

@@ -14,7 +14,7 @@ import _eryx  # type: ignore[import-not-found] # the engine's own, inside the gu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from graph.sandbox.child import Reporter, read_texts, run
+    from selfheal.graph.sandbox.child import Reporter, read_texts, run
 else:
     from child import Reporter, read_texts, run
 

@@ -6,10 +6,10 @@ import os
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import AsyncIterator, Sequence
 
-from graph.sandbox.contract import Limits, SandboxUnavailable
-from graph.sandbox.launch import Running
-from graph.sandbox.process import reading
-from graph.sandbox.wasm_pool import Worker
+from selfheal.graph.sandbox.launch import Running
+from selfheal.graph.sandbox.process import reading
+from selfheal.graph.sandbox.protocol import Limits, SandboxUnavailable
+from selfheal.graph.sandbox.wasm_pool import Worker
 
 
 class Job:

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from graph.sandbox.contract import SandboxUnavailable
-from graph.sandbox.making import made
+from selfheal.app.aio import made
+from selfheal.graph.sandbox.protocol import SandboxUnavailable
 
 MOST_RUNS: Final = 500  # a fresh process now and then, so that nothing adds up
 

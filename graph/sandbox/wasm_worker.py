@@ -23,8 +23,8 @@ OVERHEAD_BYTES = 256 * 2**20
 
 TYPE_CHECKING = False  # as in `typing`, which takes long to import
 if TYPE_CHECKING:
-    from graph.sandbox.landlock_launcher import FILTER_ENTRY_BYTES, FilterProgram
-    from graph.sandbox.wasm_engine import Engine
+    from selfheal.graph.sandbox.landlock_launcher import FILTER_ENTRY_BYTES, FilterProgram
+    from selfheal.graph.sandbox.wasm_engine import Engine
 else:  # the script's folder is no package, and isolated Python does not look there by itself
     sys.path.insert(0, __file__.rpartition("/")[0])
     from landlock_launcher import FILTER_ENTRY_BYTES, FilterProgram

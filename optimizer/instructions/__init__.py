@@ -7,4 +7,8 @@ from importlib.resources import files
 @cache
 def load(name: str) -> str:
     """Return `<name>.md` of this folder."""
-    return (files("optimizer.instructions") / f"{name}.md").read_text(encoding="utf-8").strip()
+    return (
+        (files("selfheal.optimizer.instructions") / f"{name}.md")
+        .read_text(encoding="utf-8")
+        .strip()
+    )

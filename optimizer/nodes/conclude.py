@@ -4,13 +4,13 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from db import healings, trials
-from db.healings import Closing
-from db.pool import Connection
-from optimizer import endings
-from optimizer.context import Given, doctor_of
-from optimizer.receipt import receipt
-from optimizer.state import State
+from selfheal.db import healings, trials
+from selfheal.db.healings import Closing
+from selfheal.db.pool import Connection
+from selfheal.optimizer import outcomes
+from selfheal.optimizer.context import Given, doctor_of
+from selfheal.optimizer.receipt.build import receipt
+from selfheal.optimizer.state import State
 
 
 async def conclude(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -38,4 +38,4 @@ def ending(state: State) -> dict[str, Any]:
     """Return outcome and reason: those that a state gave, or what follows from the gates."""
     if outcome := state.get("outcome"):
         return {"outcome": outcome, "reason": state.get("reason", "")}
-    return endings.rejected(state["gates"], state["proposals"], state.get("unjudged"))._asdict()
+    return outcomes.rejected(state["gates"], state["proposals"], state.get("unjudged"))._asdict()

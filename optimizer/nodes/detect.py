@@ -7,16 +7,17 @@ from typing import Any, Final
 
 from langgraph.runtime import Runtime
 
-from db import healings, prompts, runs
-from db.healings import Healing
-from db.pool import Connection
-from db.prompts import AGENTS, Agent, Prompt
-from db.runs import Errors, Run
-from optimizer.context import Given, Rules, doctor_of
-from optimizer.earlier import earlier_versions
-from optimizer.pieces import pieces
-from optimizer.state import NewestError, State, Version, on_diet
-from optimizer.statistics import DETECT_AT, surprise
+from selfheal.db import healings, prompts, runs
+from selfheal.db.healings import Healing
+from selfheal.db.pool import Connection
+from selfheal.db.prompts import Prompt
+from selfheal.db.runs import Errors, Run
+from selfheal.db.types import AGENTS, Agent
+from selfheal.optimizer.context import Given, Rules, doctor_of
+from selfheal.optimizer.dataset.predecessors import earlier_versions
+from selfheal.optimizer.state import NewestError, State, Version, on_diet
+from selfheal.optimizer.statistics import DETECT_AT, surprise
+from selfheal.optimizer.text.sentences import pieces
 
 GOOD_RATE: Final = 0.8
 ENOUGH_RUNS: Final = 5

@@ -7,15 +7,15 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
-from db import healings
-from db.prompts import AGENTS, Agent
-from graph.fence import RULE, fence
-from optimizer.context import Doctor, Given, doctor_of
-from optimizer.ground import ground_of
-from optimizer.instructions import load
-from optimizer.lint import Ground, tainted
-from optimizer.spending import fill
-from optimizer.state import Findings, State
+from selfheal.app.llm.untrusted import RULE, fence
+from selfheal.db import healings
+from selfheal.db.types import AGENTS, Agent
+from selfheal.optimizer.context import Doctor, Given, doctor_of
+from selfheal.optimizer.evaluation.spending import fill
+from selfheal.optimizer.guardrails.lint import Ground, tainted
+from selfheal.optimizer.guardrails.reference import ground_of
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.state import Findings, State
 
 _MOST, _LONGEST = 12, 500  # findings of a kind, and characters of one
 

@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from langgraph.runtime import Runtime
 
-from db import healings
-from optimizer import gate as rules
-from optimizer.context import Given, doctor_of
-from optimizer.course import Course, report
-from optimizer.gate import Pair
-from optimizer.harmless import course_for
-from optimizer.state import Case, Proposal, State
-from optimizer.together import all_of
-from optimizer.trials import INCUMBENT, BudgetSpentError, Ledger, stored
+from selfheal.app.aio import all_of
+from selfheal.db import healings
+from selfheal.optimizer.context import Given, doctor_of
+from selfheal.optimizer.evaluation.trials import INCUMBENT, BudgetSpentError, Ledger, stored
+from selfheal.optimizer.policy import superiority as rules
+from selfheal.optimizer.policy.noninferiority import course_for
+from selfheal.optimizer.policy.sequential_test import Course, report
+from selfheal.optimizer.policy.superiority import Pair
+from selfheal.optimizer.state import Case, Proposal, State
 
 MOST_GATES: Final = 2
 

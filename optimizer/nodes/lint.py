@@ -6,10 +6,10 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from optimizer.context import Given, doctor_of
-from optimizer.ground import ground_of
-from optimizer.lint import Ground, breaches
-from optimizer.state import WRITTEN, Proposal, State
+from selfheal.optimizer.context import Given, doctor_of
+from selfheal.optimizer.guardrails.lint import Ground, breaches
+from selfheal.optimizer.guardrails.reference import ground_of
+from selfheal.optimizer.state import WRITTEN, Proposal, State
 
 
 async def lint(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

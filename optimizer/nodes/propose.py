@@ -5,15 +5,16 @@ from typing import Any, Final
 
 from langgraph.runtime import Runtime
 
-from db import healings, trials
-from db.text import storable
-from db.trials import Candidate, Origin
-from optimizer.context import Doctor, Given, doctor_of
-from optimizer.earlier import restored
-from optimizer.proposers.chosen import chosen
-from optimizer.proposers.contract import Draft
-from optimizer.proposers.desk import brief_of
-from optimizer.state import EARLIER, EarlierVersion, Proposal, State, Version
+from selfheal.db import healings, trials
+from selfheal.db.encoding import storable
+from selfheal.db.trials import Candidate
+from selfheal.db.types import Origin
+from selfheal.optimizer.context import Doctor, Given, doctor_of
+from selfheal.optimizer.dataset.predecessors import restored
+from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.proposers.registry import chosen
+from selfheal.optimizer.proposers.toolkit import brief_of
+from selfheal.optimizer.state import EARLIER, EarlierVersion, Proposal, State, Version
 
 ROUNDS: Final = 2
 _WHY: Final[Mapping[str, str]] = {

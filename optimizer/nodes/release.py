@@ -5,11 +5,11 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from db import healings
-from optimizer import endings
-from optimizer.context import Given, doctor_of
-from optimizer.release import SupersededError, carry_out, plan
-from optimizer.state import State
+from selfheal.db import healings
+from selfheal.optimizer import outcomes
+from selfheal.optimizer.context import Given, doctor_of
+from selfheal.optimizer.rollout.release import SupersededError, carry_out, plan
+from selfheal.optimizer.state import State
 
 
 async def release(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -24,9 +24,9 @@ async def release(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     try:
         released = await carry_out(doctor, state, winner, planned)
     except SupersededError as error:
-        return {"planned": {**decided, "void": str(error)}, **endings.void(str(error))._asdict()}
+        return {"planned": {**decided, "void": str(error)}, **outcomes.void(str(error))._asdict()}
     return {
         "planned": decided,
-        **endings.released(planned, last["reason"])._asdict(),
+        **outcomes.released(planned, last["reason"])._asdict(),
         "to_version": released.version,
     }

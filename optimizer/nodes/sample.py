@@ -6,16 +6,18 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from db import golden, healings, runs, trials
-from db.pool import Connection
-from optimizer import evidence
-from optimizer.cases import case_of, distinct, fingerprint, golden_requests, own_case, split
-from optimizer.context import Given, doctor_of
-from optimizer.fairness import fair
-from optimizer.marked import golden_case, people_case, split_marked
-from optimizer.state import Case, Split, State, on_diet
-from optimizer.trimming import Trimming, set_aside
-from optimizer.verdicts import golden_verdicts
+from selfheal.db import golden_requests as stored_requests
+from selfheal.db import healings, runs, trials
+from selfheal.db.pool import Connection
+from selfheal.optimizer.context import Given, doctor_of
+from selfheal.optimizer.dataset import failure_digest
+from selfheal.optimizer.dataset.cases import case_of, golden_requests, own_case
+from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
+from selfheal.optimizer.dataset.labelled import golden_case, people_case, split_marked
+from selfheal.optimizer.dataset.split import distinct, fingerprint, split
+from selfheal.optimizer.dataset.tenant_quota import fair
+from selfheal.optimizer.policy.ablation import Trimming, set_aside
+from selfheal.optimizer.state import Case, Split, State, on_diet
 
 MOST_RUNS: Final = 200
 MOST_MARKED: Final = 20
@@ -36,11 +38,11 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     ids = [UUID(each) for each in state["failed_run_ids"]]
     failed = fair((await runs.of_ids(connection, ids))[::-1], MOST_RUNS)[::-1]
     if not failed:  # a forced pass over a healthy version: there is still something to read
-        failed = fair(await runs.recent(connection, limit=MOST_RUNS), evidence.MOST)
+        failed = fair(await runs.recent(connection, limit=MOST_RUNS), failure_digest.MOST)
     cases = [case_of(run) for run in failed]
     # Each is compared with each, by all of its words: not in the event loop.
     production = await asyncio.to_thread(distinct, cases)
-    own = [own_case(each) for each in await golden.every(connection)]
+    own = [own_case(each) for each in await stored_requests.every(connection)]
     proof = (*golden_requests(), *own)
     known = [case["id"] for case in (*production, *proof)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
@@ -61,7 +63,7 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
     return {
         "split": divided,
-        "evidence": [evidence.of_run(run) for run in shown[: evidence.MOST]],
+        "evidence": [failure_digest.of_run(run) for run in shown[: failure_digest.MOST]],
     }
 
 
@@ -77,7 +79,7 @@ async def _marked(connection: Connection, state: State) -> dict[str, Any]:
     divided = await asyncio.to_thread(split_marked, verdicts, people, looks)
     return {
         "split": divided,
-        "evidence": evidence.of_marked(divided["train"], state.get("opinions", {})),
+        "evidence": failure_digest.of_marked(divided["train"], state.get("opinions", {})),
     }
 
 

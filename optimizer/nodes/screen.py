@@ -5,13 +5,13 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from db import healings
-from db.trials import Trial
-from optimizer import screening as rules
-from optimizer.context import Doctor, Given, doctor_of
-from optimizer.state import EARLIER, Proposal, State
-from optimizer.together import all_of
-from optimizer.trials import Ledger, stored
+from selfheal.app.aio import all_of
+from selfheal.db import healings
+from selfheal.db.types import Trial
+from selfheal.optimizer.context import Doctor, Given, doctor_of
+from selfheal.optimizer.evaluation.trials import Ledger, stored
+from selfheal.optimizer.policy import screening as rules
+from selfheal.optimizer.state import EARLIER, Proposal, State
 
 
 async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Any
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
-from db import healings, prompts
-from optimizer import drift, endings
-from optimizer.context import Doctor, Given, doctor_of, traced_state
-from optimizer.patient import admit
-from optimizer.state import State, Version, on_diet
+from selfheal.db import healings, prompts
+from selfheal.optimizer import outcomes
+from selfheal.optimizer.context import Doctor, Given, admit, doctor_of, traced_state
+from selfheal.optimizer.evaluation import judge_drift
+from selfheal.optimizer.state import State, Version, on_diet
 
 
 async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -54,10 +54,10 @@ async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any
 
     If it has a new prompt since it was sound, that prompt is what is broken: it is healed.
     """
-    finding = await drift.examine(doctor, healing_id)
+    finding = await judge_drift.examine(doctor, healing_id)
     found: dict[str, Any] = {"judge": finding.as_json(), "opinions": dict(finding.opinions)}
-    if drift.freezes(finding, state.get("agent"), diet=on_diet(state)):
-        return {**found, **endings.frozen(finding)._asdict()}
+    if judge_drift.freezes(finding, state.get("agent"), diet=on_diet(state)):
+        return {**found, **outcomes.frozen(finding)._asdict()}
     if not finding.drifted or finding.sound_version is None:
         return found
     async with doctor.database.connection() as connection:

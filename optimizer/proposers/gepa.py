@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from db.prompts import Agent
-from db.text import storable
-from graph.settings import SettingsError
-from optimizer.proposers.contract import Brief, Draft, Tried
-from optimizer.proposers.writer import MANNERS, write
-from optimizer.state import Case, Evidence
-from optimizer.together import all_of
+from selfheal.app.aio import all_of
+from selfheal.db.encoding import storable
+from selfheal.db.types import Agent
+from selfheal.graph.settings import SettingsError
+from selfheal.optimizer.proposers.base import Brief, Draft, Tried
+from selfheal.optimizer.proposers.writer import MANNERS, write
+from selfheal.optimizer.state import Case, Evidence
 
 MINIBATCH: Final = 3
 # Trials an invocation. A case of the evaluator costs one call, where the others' cost several.

@@ -3,10 +3,10 @@
 import json
 from typing import Final
 
-from graph.fence import RULE, fence
-from optimizer.instructions import load
-from optimizer.proposers.contract import Brief, Draft
-from optimizer.together import all_of
+from selfheal.app.aio import all_of
+from selfheal.app.llm.untrusted import RULE, fence
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.proposers.base import Brief, Draft
 
 MANNERS: Final = (
     "Make bounded edits: keep the sentences that work, change those that do not.",

@@ -13,12 +13,12 @@ try:
 except ModuleNotFoundError:
     sys.exit("selfheal: the service is not installed: run pip install 'selfheal[server]'")
 
-from server.cli.golden import golden
-from server.cli.healings import healings
-from server.cli.keys import keys
-from server.cli.prompts import prompts
-from server.cli.runs import runs
-from server.cli.service import demo, doctor, migrate, optimize, prune, serve
+from selfheal.server.cli.golden import golden
+from selfheal.server.cli.healings import healings
+from selfheal.server.cli.keys import keys
+from selfheal.server.cli.prompts import prompts
+from selfheal.server.cli.runs import runs
+from selfheal.server.cli.service import demo, doctor, migrate, optimize, prune, serve
 
 
 class _InOrder(click.Group):

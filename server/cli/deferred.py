@@ -9,14 +9,14 @@ def done_by(place: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
     """Let a declared command be done by a function that takes its options by their names.
 
     Args:
-        place: `module:function`, the module in `server.commands`.
+        place: `module:function`, the module in `selfheal.server.commands`.
     """
     module, _, name = place.partition(":")
 
     def declare(declared: Callable[[], None]) -> Callable[..., None]:
         @wraps(declared)
         def run(**options: object) -> None:
-            getattr(import_module(f"server.commands.{module}"), name)(**options)
+            getattr(import_module(f"selfheal.server.commands.{module}"), name)(**options)
 
         return run
 

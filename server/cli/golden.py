@@ -2,8 +2,8 @@
 
 import click
 
-from server.cli.deferred import done_by
-from server.cli.options import as_json
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import as_json
 
 
 @click.group()
@@ -31,7 +31,7 @@ def check() -> None:
 
 @golden.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
-@done_by("golden_own:add")
+@done_by("golden_requests:add")
 def add() -> None:
     """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none.
 
@@ -43,6 +43,6 @@ def add() -> None:
 
 @golden.command()
 @click.argument("name")
-@done_by("golden_own:remove")
+@done_by("golden_requests:remove")
 def remove() -> None:
     """Remove a golden request of your own."""

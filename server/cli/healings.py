@@ -2,8 +2,8 @@
 
 import click
 
-from server.cli.deferred import done_by
-from server.cli.options import as_json, healing_id, limit, note
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import as_json, healing_id, limit, note
 
 
 @click.group()
@@ -35,27 +35,27 @@ def show() -> None:
 @healing_id
 @click.option("--at-once", is_flag=True, help="To all threads, without a canary.")
 @note
-@done_by("decisions:approve")
+@done_by("healing_actions:approve")
 def approve() -> None:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
 
 
 @healings.command()
 @healing_id
-@done_by("decisions:reject")
+@done_by("healing_actions:reject")
 def reject() -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
 
 
 @healings.command()
 @click.option("--reason", default="a person's word", show_default=True)
-@done_by("decisions:pause")
+@done_by("healing_actions:pause")
 def pause() -> None:
     """Put healing on hold. Releases are watched on, and taken back where they do harm."""
 
 
 @healings.command()
 @click.option("--reason", default="a person's word", show_default=True)
-@done_by("decisions:resume")
+@done_by("healing_actions:resume")
 def resume() -> None:
     """Let healing go on."""

@@ -5,10 +5,10 @@ from typing import Final
 
 import click
 
-from server.cli.deferred import done_by
-from server.cli.options import as_json
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import as_json
 
-# As db.keys has them, which cannot be imported here: a test compares them.
+# As selfheal.db.api_keys has them, which cannot be imported here: a test compares them.
 SCOPES: Final = ("runs:read", "runs:write", "prompts:write", "admin")
 _MOST_DAYS: Final = 36_500
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-# As db.prompts has them, which cannot be imported here: a test compares them.
+# As selfheal.db.prompts has them, which cannot be imported here: a test compares them.
 AGENTS: Final = ("manager", "worker", "evaluator")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

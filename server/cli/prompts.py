@@ -2,8 +2,8 @@
 
 import click
 
-from server.cli.deferred import done_by
-from server.cli.options import AGENTS, agent, as_json, note
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import AGENTS, agent, as_json, note
 
 _VERSION = click.IntRange(1, 2**31 - 1)
 

@@ -4,10 +4,10 @@ from typing import Final
 
 import click
 
-from server.cli.deferred import done_by
-from server.cli.options import as_json, limit
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import as_json, limit
 
-# As db.runs has them, which cannot be imported here: a test compares them.
+# As selfheal.db.runs has them, which cannot be imported here: a test compares them.
 OUTCOMES: Final = (
     *("ok", "failed", "output", "infrastructure"),
     *("model", "evaluation", "request"),

@@ -2,9 +2,9 @@
 
 import click
 
-from server.binding import PORTS
-from server.cli.deferred import done_by
-from server.cli.options import AGENTS, as_json
+from selfheal.server.binding import PORTS
+from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.options import AGENTS, as_json
 
 
 @click.command()

@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from graph.context import require_model
-from graph.sandbox.select import survey
-from graph.settings import SettingsError, read_settings
-from server.commands.failures import Refused
-from server.commands.opened import run_async
-from server.demo.play import NoSandboxError, Story, play
-from server.demo.report import write
-from server.demo.show import Screen, show
-from server.tracing import tracing
+from selfheal.graph.context import require_model
+from selfheal.graph.sandbox.selection import survey
+from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.runtime import run_async
+from selfheal.server.demo.play import NoSandboxError, Story, play
+from selfheal.server.demo.report import write
+from selfheal.server.demo.show import Screen, show
+from selfheal.server.observability.langsmith import tracing
 
 NOT_HEALED, NO_SANDBOX = 1, 3
 
@@ -60,8 +60,8 @@ def _write(story: Story, json_file: str | None, report: str, threshold: float) -
 
 def _begin_again_beside_a_stand_in(seed: int) -> None:
     """Run this very command again as a child of a simulated model, a process of its own."""
-    ours = (sys.executable, "-m", "server", *sys.argv[1:])
-    stand_in = (sys.executable, "-m", "simulator", "--seed", str(seed), "--", *ours)
+    ours = (sys.executable, "-m", "selfheal.server", *sys.argv[1:])
+    stand_in = (sys.executable, "-m", "selfheal.simulator", "--seed", str(seed), "--", *ours)
     os.execv(sys.executable, stand_in)  # noqa: S606 - our own interpreter and module
 
 

@@ -9,22 +9,22 @@ from typing import Final
 import click
 from langsmith.run_helpers import tracing_context
 
-from db.embedded import EmbeddedPostgresError, NoClusterError
-from db.errors import DatabaseError, SchemaError
-from db.migrate import newer_schema
-from graph.context import ModelChoice, every_model, open_model, packages_of
-from graph.data import open_for_reading
-from graph.errors import RunError
-from graph.sandbox.select import survey
-from graph.settings import Settings, SettingsError, read_settings
-from graph.tracing import traced
-from optimizer.proposers.chosen import MENDS, require
-from server.commands.failures import Refused
-from server.commands.opened import run_async
-from server.commands.shown import print_json
-from server.model_address import read_settings_beside_service
-from server.settings_reference import in_force
-from server.tracing import tracing
+from selfheal.app.errors import RunError
+from selfheal.app.tracing import traced
+from selfheal.db.embedded.server import EmbeddedPostgresError, NoClusterError
+from selfheal.db.errors import DatabaseError, SchemaError
+from selfheal.db.migrate import newer_schema
+from selfheal.graph.context import ModelChoice, every_model, open_model, packages_of
+from selfheal.graph.database import open_for_reading
+from selfheal.graph.sandbox.selection import survey
+from selfheal.graph.settings import Settings, SettingsError, read_settings
+from selfheal.optimizer.proposers.registry import MENDS, require
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.output import print_json
+from selfheal.server.commands.runtime import run_async
+from selfheal.server.model_address import read_settings_beside_service
+from selfheal.server.observability.langsmith import tracing
+from selfheal.server.settings_reference import in_force
 
 _MODEL_SECONDS: Final = 20.0
 

@@ -8,13 +8,12 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from db import golden as store
-from db import prompts
-from graph.context import open_evaluator, require_judge
-from graph.data import open_data
-from optimizer import drift
-from optimizer.cases import golden_requests
-from optimizer.verdicts import (
+from selfheal.db import golden_requests as store
+from selfheal.db import prompts
+from selfheal.graph.context import open_evaluator, require_judge
+from selfheal.graph.database import open_data
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
     Opinion,
     agreement,
@@ -23,11 +22,12 @@ from optimizer.verdicts import (
     golden_verdicts,
     judge_check,
 )
-from server.commands.failures import Refused
-from server.commands.opened import opened_database, run_async
-from server.commands.shown import plain, print_json, print_table
-from server.model_address import read_settings_beside_service
-from server.tracing import tracing
+from selfheal.optimizer.evaluation import judge_drift
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async
+from selfheal.server.model_address import read_settings_beside_service
+from selfheal.server.observability.langsmith import tracing
 
 
 @run_async
@@ -78,7 +78,7 @@ async def check(as_json: bool) -> None:
             whole = agreement(opinions)
             told.update(asdict(whole))
         if whole.asked:
-            await drift.record(database, settings.judges_by, prompt.version, whole)
+            await judge_drift.record(database, settings.judges_by, prompt.version, whole)
     report = _report(settings.judges_by, prompt.version, opinions)
     if not report["asked"]:
         raise Refused(f"the judge answered nothing: {report['first_error']}", code=1)

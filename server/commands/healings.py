@@ -4,15 +4,15 @@ from uuid import UUID
 
 import click
 
-from db import healings as store
-from db import observing
-from db.healings import Healing
-from optimizer.recompute import Recomputed, recompute
-from optimizer.stored import read
-from optimizer.story import as_markdown
-from server.commands.failures import Refused
-from server.commands.opened import opened_database, run_async, say_if_empty
-from server.commands.shown import plain, print_json, print_table
+from selfheal.db import deployment_stats
+from selfheal.db import healings as store
+from selfheal.db.healings import Healing
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.stored import read
+from selfheal.optimizer.receipt.verify import Recomputed, recompute
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 
 @run_async
@@ -20,7 +20,7 @@ async def list_(limit: int, as_json: bool) -> None:
     """List the newest healings."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         rows = await store.recent(connection, limit)
-        last = await observing.last_pass(connection)
+        last = await deployment_stats.last_pass(connection)
         await say_if_empty(rows, database)
     if as_json:
         print_json(rows)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import click
 
-from db import keys as store
-from db.keys import Key, Scope
-from server.commands.opened import opened_database, run_async, say_if_empty
-from server.commands.shown import plain, print_json, print_table
+from selfheal.db import api_keys as store
+from selfheal.db.api_keys import Key, Scope
+from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 
 @run_async

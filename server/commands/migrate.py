@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack
 
 import click
 
-from db import migrate as schema
-from db.pool import open_database
-from graph.data import database_url, naming_direct
-from graph.settings import read_settings
-from server.commands.opened import run_async
+from selfheal.db import migrate as schema
+from selfheal.db.pool import open_database
+from selfheal.graph.database import database_url, naming_direct
+from selfheal.graph.settings import read_settings
+from selfheal.server.commands.runtime import run_async
 
 
 @run_async

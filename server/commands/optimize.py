@@ -7,17 +7,17 @@ from typing import Any
 import click
 from rich.console import Console
 
-from db.prompts import Agent
-from graph.context import open_parts, require_model
-from graph.data import open_data
-from optimizer.context import open_doctor
-from optimizer.passes import Optimizer
-from optimizer.state import DIET, Trigger
-from server.commands.failures import Refused
-from server.commands.opened import run_async
-from server.logs import log_to_stderr
-from server.model_address import read_settings_beside_service
-from server.tracing import tracing
+from selfheal.db.types import Agent
+from selfheal.graph.context import open_parts, require_model
+from selfheal.graph.database import open_data
+from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.runner import Optimizer
+from selfheal.optimizer.state import DIET, Trigger
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.runtime import run_async
+from selfheal.server.model_address import read_settings_beside_service
+from selfheal.server.observability.langsmith import tracing
+from selfheal.server.observability.logs import log_to_stderr
 
 
 @run_async

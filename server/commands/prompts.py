@@ -6,11 +6,11 @@ from typing import get_args
 
 import click
 
-from db import prompts as store
-from db.prompts import Agent
-from optimizer.diffs import unified_diff
-from server.commands.opened import opened_database, run_async
-from server.commands.shown import plain, print_json, print_table
+from selfheal.db import prompts as store
+from selfheal.db.types import Agent
+from selfheal.optimizer.text.diffs import unified_diff
+from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async
 
 
 @run_async

@@ -1,9 +1,9 @@
 """`selfheal prune`: forget what is older than the settings say."""
 
-from db import pruning
-from graph.settings import read_settings
-from server.commands.opened import opened_database, run_async
-from server.commands.shown import print_json, print_table
+from selfheal.db import retention
+from selfheal.graph.settings import read_settings
+from selfheal.server.commands.output import print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async
 
 
 @run_async
@@ -11,7 +11,7 @@ async def prune(as_json: bool) -> None:
     """Forget old runs, and earlier states of quiet threads and closed healings."""
     settings = read_settings()
     async with opened_database() as database:
-        found = await pruning.prune(
+        found = await retention.prune(
             database,
             runs_days=settings.retention_days,
             states_days=settings.state_retention_days,

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import click
 
-from db import runs as log
-from db.runs import Outcome
-from server.commands.opened import opened_database, run_async, say_if_empty
-from server.commands.shown import plain, print_json, print_table
+from selfheal.db import runs as log
+from selfheal.db.runs import Outcome
+from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 
 @run_async

@@ -2,15 +2,15 @@
 
 import logging
 
-from db import keys
-from db.embedded import NoClusterError
-from graph.data import connected
-from graph.settings import Settings, read_settings
-from server.binding import PORTS, is_loopback, listen
-from server.commands.failures import Refused
-from server.commands.opened import run_async
-from server.connections import allowed_connections
-from server.logs import log_to_stderr
+from selfheal.db import api_keys
+from selfheal.db.embedded.server import NoClusterError
+from selfheal.graph.database import connected
+from selfheal.graph.settings import Settings, read_settings
+from selfheal.server.api.connections import allowed_connections
+from selfheal.server.binding import PORTS, is_loopback, listen
+from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.runtime import run_async
+from selfheal.server.observability.logs import log_to_stderr
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
         metrics_port = _metrics_port(port)
     with listen(host, port) as listener, listen(host, metrics_port, "--metrics-port") as metrics:
         logger.info("starting role %s on port %d", role, listener.getsockname()[1])
-        from server.role_process import serve_role  # noqa: PLC0415 - seconds, so not before this
+        from selfheal.server.roles.process import serve_role  # noqa: PLC0415 - seconds, so not before this
 
         await serve_role(settings, role, listener, metrics, connections)
 
@@ -64,6 +64,6 @@ async def _has_keys(settings: Settings) -> bool:
             connected(settings, create=False) as database,
             database.connection() as connection,
         ):
-            return await keys.some_before_schema(connection)
+            return await api_keys.some_before_schema(connection)
     except NoClusterError:
         return False

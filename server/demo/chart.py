@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from server.commands.shown import plain
-from server.demo.measure import Answered
-from server.demo.play import Story
+from selfheal.server.commands.output import plain
+from selfheal.server.demo.measure import Answered
+from selfheal.server.demo.play import Story
 
 _WIDTH, _HEIGHT = 900, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 884, 48, 340  # of the plot itself

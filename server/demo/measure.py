@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from server.commands.shown import plain
+from selfheal.server.commands.output import plain
 
 _AT_ONCE = 4
 _LONGEST = 500  # characters of a message, a provider's reason included
@@ -87,7 +87,7 @@ class Measured:
 @cache
 def requests(part: str) -> tuple[dict[str, Any], ...]:
     """Return the demo's requests: `known` ones, and `unseen` ones that only come at the end."""
-    text = (files("server.demo") / "requests.jsonl").read_text(encoding="utf-8")
+    text = (files("selfheal.server.demo") / "requests.jsonl").read_text(encoding="utf-8")
     rows = map(json.loads, text.splitlines())
     return tuple(
         {"request": row["request"], "examples": row["examples"]}
@@ -98,7 +98,7 @@ def requests(part: str) -> tuple[dict[str, Any], ...]:
 
 def broken_prompt() -> str:
     """Return the demo's only worker prompt: deliberately broken, with nothing to go back to."""
-    return (files("server.demo") / "worker.md").read_text(encoding="utf-8").strip()
+    return (files("selfheal.server.demo") / "worker.md").read_text(encoding="utf-8").strip()
 
 
 async def measure(

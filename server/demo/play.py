@@ -8,21 +8,21 @@ from uuid import UUID
 
 import httpx
 
-from db import healings, prompts, runs
-from db.pool import Database, open_database
-from db.scratch import scratch_database
-from graph.context import Context, open_parts
-from graph.data import database_url, naming_pooled, prepare
-from graph.seed import first_prompts
-from graph.settings import Settings
-from optimizer.context import Doctor, open_doctor
-from optimizer.passes import Optimizer
-from optimizer.state import Result, Trigger
-from server.app import create_app
-from server.demo.measure import Answered, Measured, broken_prompt, measure, requests
-from server.listening import serving
-from server.scheduler import Scheduler
-from server.service import executing, serving_from
+from selfheal.db import healings, prompts, runs
+from selfheal.db.embedded.temporary import scratch_database
+from selfheal.db.pool import Database, open_database
+from selfheal.graph.context import Context, open_parts
+from selfheal.graph.database import database_url, naming_pooled, prepare
+from selfheal.graph.prompts import first_prompts
+from selfheal.graph.settings import Settings
+from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.runner import Optimizer
+from selfheal.optimizer.state import Result, Trigger
+from selfheal.server.app import create_app
+from selfheal.server.demo.measure import Answered, Measured, broken_prompt, measure, requests
+from selfheal.server.http_server import serving
+from selfheal.server.optimizer_scheduler import Scheduler
+from selfheal.server.service import executing, serving_from
 
 SIMULATED = "SIMULATED"
 _TIMEOUT = httpx.Timeout(600.0)

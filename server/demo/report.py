@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from optimizer.story import as_markdown, quoted
-from server.demo.chart import chart
-from server.demo.play import Story
-from server.demo.show import failing_runs
+from selfheal.optimizer.receipt.markdown import as_markdown, quoted
+from selfheal.server.demo.chart import chart
+from selfheal.server.demo.play import Story
+from selfheal.server.demo.show import failing_runs
 
 _NOTICE = (
     "> **SIMULATED.** A stand-in played the model: the figures show that the loop works, and are"

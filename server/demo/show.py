@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from server.commands.shown import plain
-from server.demo.measure import Answered, Measured
-from server.demo.play import Story
+from selfheal.server.commands.output import plain
+from selfheal.server.demo.measure import Answered, Measured
+from selfheal.server.demo.play import Story
 
 _PHASES = {
     "before": "before: the broken prompt",

@@ -6,15 +6,15 @@ import random
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from db import outbox, runs
-from db.errors import DatabaseError, NotFoundError
-from db.outbox import Letter
-from db.pool import Database
-from db.runs import Run
-from server.plain import dumps
-from server.stopping import stop
-from server.webhooks.posting import Attempt, Poster
-from server.wire.langgraph import RunWire
+from selfheal.app.aio import stop
+from selfheal.db import runs, webhook_outbox
+from selfheal.db.errors import DatabaseError, NotFoundError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Run
+from selfheal.db.webhook_outbox import Letter
+from selfheal.server.api.schemas.langgraph import RunWire
+from selfheal.server.serialization import dumps
+from selfheal.server.webhooks.sender import Attempt, Poster
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Deliverer:
         if not (free := _AT_ONCE - len(self._under_way)):
             return
         async with self._database.connection() as connection:
-            due = await outbox.claim(connection, limit=free, share=_SHARE, lease=_LEASE)
+            due = await webhook_outbox.claim(connection, limit=free, share=_SHARE, lease=_LEASE)
         for letter in due:
             task = asyncio.create_task(self._deliver(letter))
             self._under_way.add(task)
@@ -94,12 +94,14 @@ class Deliverer:
         last = letter.attempt >= _MOST_ATTEMPTS
         async with self._database.connection() as connection:
             if attempt.result == "delivered":
-                await outbox.settle(connection, letter, "delivered")
+                await webhook_outbox.settle(connection, letter, "delivered")
             elif attempt.result == "again" and not last:
                 after = wait_before(letter.attempt + 1, attempt.after)
-                await outbox.settle(connection, letter, "waiting", error=attempt.error, after=after)
+                await webhook_outbox.settle(
+                    connection, letter, "waiting", error=attempt.error, after=after
+                )
             else:
-                await outbox.settle(connection, letter, "dead", error=attempt.error)
+                await webhook_outbox.settle(connection, letter, "dead", error=attempt.error)
                 given_up = (letter.run_id, letter.attempt, attempt.error)
                 logger.warning("the webhook of run %s was given up at attempt %d: %s", *given_up)
 

@@ -6,10 +6,10 @@ has phrases that say it and phrases that say its contrary; a negation turns eith
 prompt says), `finding` how a diagnostician would name its absence (for a harm: its presence).
 """
 
-from simulator.cues.contract import Cue
-from simulator.cues.evaluator import EVALUATOR
-from simulator.cues.manager import MANAGER
-from simulator.cues.worker import WORKER
+from selfheal.simulator.cues.contract import Cue
+from selfheal.simulator.cues.evaluator import EVALUATOR
+from selfheal.simulator.cues.manager import MANAGER
+from selfheal.simulator.cues.worker import WORKER
 
 __all__ = ["CUES", "Cue"]
 

@@ -1,6 +1,6 @@
 """What a prompt of the evaluator may say."""
 
-from simulator.cues.contract import harm, need
+from selfheal.simulator.cues.contract import harm, need
 
 EVALUATOR = (
     need(

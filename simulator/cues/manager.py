@@ -1,7 +1,7 @@
 """What a prompt of the manager may say."""
 
-from simulator.cues.contract import harm, need
-from simulator.cues.phrases import EXAMPLE, GREETING
+from selfheal.simulator.cues.contract import harm, need
+from selfheal.simulator.cues.phrases import EXAMPLE, GREETING
 
 MANAGER = (
     need(

@@ -1,6 +1,6 @@
 """Wordings that the cues of several agents share."""
 
-from simulator.cues.contract import harm
+from selfheal.simulator.cues.contract import harm
 
 EXAMPLE = r"(?:examples?|acceptance|test cases?|expected (?:results?|outputs?|values?))"
 NAME = r"(?:names?|signatures?|entry[- ]points?|interface|parameters?|arguments?|function called)\b"

@@ -1,7 +1,7 @@
 """What a prompt of the worker may say."""
 
-from simulator.cues.contract import harm, need
-from simulator.cues.phrases import EXAMPLE, FAULT, GREETING, LANGUAGE, NAME
+from selfheal.simulator.cues.contract import harm, need
+from selfheal.simulator.cues.phrases import EXAMPLE, FAULT, GREETING, LANGUAGE, NAME
 
 WORKER = (
     need(

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulator.call import Call
-from simulator.personas import diagnostician, generic, judge, manager, worker, writer
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.personas import diagnostician, generic, judge, manager, worker, writer
+from selfheal.simulator.world import Setting
 
 Answer = str | Mapping[str, Any]
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.call import Call
-from simulator.cues import CUES, Cue
-from simulator.inspection import inspect
-from simulator.orders import orders_in
-from simulator.plan import OUTSIDE, Plan, asked_name, parse_plan, stated_in, task_for
-from simulator.reading import Reading, read
-from simulator.source import parameters_of
-from simulator.tasks import Task
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.cues import CUES, Cue
+from selfheal.simulator.inspection import inspect
+from selfheal.simulator.orders import orders_in
+from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, parse_plan, stated_in, task_for
+from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.source import parameters_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.world import Setting
 
 _PATTERNS = {
     "greeting": "The answers greet the world, and what was requested is not there.",

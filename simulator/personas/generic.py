@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.call import Call
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.world import Setting
 
 Schema = Mapping[str, Any]
 

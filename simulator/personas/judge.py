@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.call import Call
-from simulator.plan import OUTSIDE, asked_name, find_task, plan_of, request_of
-from simulator.reading import Reading, read
-from simulator.review import Review, review
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.plan import OUTSIDE, asked_name, find_task, plan_of, request_of
+from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.review import Review, review
+from selfheal.simulator.world import Setting
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.call import Call
-from simulator.plan import OUTSIDE, asked_name, find_task, request_of, stated_calls
-from simulator.reading import Reading, read
-from simulator.source import called, parameters_of, signature_of
-from simulator.tasks import Task
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.plan import OUTSIDE, asked_name, find_task, request_of, stated_calls
+from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.source import called, parameters_of, signature_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.world import Setting
 
 _VAGUE = ("It does what the user wants.", "It works well.", "The code is nice and clean.")
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.call import Call
-from simulator.mutations import mutate, rename
-from simulator.noise import Noise
-from simulator.plan import OUTSIDE, Plan, asked_name, find_task, plan_of, request_of
-from simulator.reading import Reading, read
-from simulator.source import parameters_of
-from simulator.tasks import Task
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.mutations import mutate, rename
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, find_task, plan_of, request_of
+from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.source import parameters_of
+from selfheal.simulator.tasks import Task
+from selfheal.simulator.world import Setting
 
 HELLO = """
 def main() -> None:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from simulator.call import Call
-from simulator.cues import CUES, Cue
-from simulator.noise import Noise
-from simulator.orders import orders_in
-from simulator.reading import read, sentences, unwrapped
-from simulator.world import Setting
+from selfheal.simulator.call import Call
+from selfheal.simulator.cues import CUES, Cue
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.orders import orders_in
+from selfheal.simulator.reading import read, sentences, unwrapped
+from selfheal.simulator.world import Setting
 
 _AGENT = re.compile(
     r"\b(manager|worker|evaluator|judge)(?:['\u2019]s)?\W+(?:system\W+)?prompt", re.IGNORECASE

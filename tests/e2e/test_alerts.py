@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from grafana.macros import Period, variables_of
-from server.cli import main
+from selfheal.server.cli import main
 from tests.conftest import control
 from tests.support.dashboards import dashboards, queries, reader
 from tests.support.processes import finished, selfheal, started

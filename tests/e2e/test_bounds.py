@@ -12,10 +12,10 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
-from db import keys
-from db.paging import MOST_BYTES
-from db.pool import Database, open_database
-from server.events import STREAM_MODES
+from selfheal.db import api_keys
+from selfheal.db.paging import MOST_BYTES
+from selfheal.db.pool import Database, open_database
+from selfheal.server.run_request import STREAM_MODES
 from tests.support.operations import Operation, operations
 from tests.support.processes import Process, selfheal, started
 
@@ -278,8 +278,8 @@ async def test_a_tenant_stores_only_so_much(service_env: dict[str, str]) -> None
         httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         async with database.connection() as connection:
-            _, full = await keys.create(connection, tenant="full")
-            _, other = await keys.create(connection, tenant="other")
+            _, full = await api_keys.create(connection, tenant="full")
+            _, other = await api_keys.create(connection, tenant="other")
         mine = {"x-api-key": full}
         threads = []
         for _ in range(1000):

@@ -145,7 +145,7 @@ async def test_a_sandbox_that_was_chosen_and_cannot_be_used_is_named(
 
 _SAYS_WHAT_IT_IMPORTED = """
 import sys
-from server.cli import main
+from selfheal.server.cli import main
 try:
     main()
 finally:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from langgraph_sdk import get_client
 
-from db.pool import open_database
+from selfheal.db.pool import open_database
 from tests.support.processes import selfheal, started
 
 SAYS = r"serving on (http://\S+)"

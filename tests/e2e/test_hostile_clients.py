@@ -14,9 +14,10 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import StreamingResponse
 
-from server import connections, limits, listening
-from server.binding import listen
-from server.limits import BODY, BodyLimit
+from selfheal.server import http_server
+from selfheal.server.api import connections, limits
+from selfheal.server.api.limits import BODY, BodyLimit
+from selfheal.server.binding import listen
 from tests.support.processes import Process, finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
@@ -98,7 +99,8 @@ async def test_two_hundred_stalled_bodies_hold_little_memory(
 
 async def test_the_soft_limit_of_open_files_is_raised() -> None:
     shown = (
-        "import resource; from server.connections import allowed_connections as allowed;"
+        "import resource;"
+        "from selfheal.server.api.connections import allowed_connections as allowed;"
         "print(allowed(20), resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
     command = (sys.executable, "-c", shown)
@@ -134,10 +136,10 @@ def application() -> FastAPI:
 async def here(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[str]:
     """Serve in this process with other limits."""
     for name, value in settings.items():
-        module = next(each for each in (connections, limits, listening) if hasattr(each, name))
+        module = next(each for each in (connections, limits, http_server) if hasattr(each, name))
         monkeypatch.setattr(module, name, value)
     with listen("127.0.0.1", 0) as listener:
-        async with listening.beside(application(), listener):
+        async with http_server.beside(application(), listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
@@ -241,10 +243,10 @@ async def test_what_describes_the_service_is_made_before_anybody_asks(
     def announce() -> None:
         raise AnnouncedError
 
-    monkeypatch.setattr(listening, "on_ending_signals", lambda _: None)
+    monkeypatch.setattr(http_server, "on_ending_signals", lambda _: None)
     app, loop = application(), asyncio.get_running_loop()
     with listen("127.0.0.1", 0) as listener, pytest.raises(AnnouncedError):
-        await listening.serve_until_told(app, listener, announce, 5)
+        await http_server.serve_until_told(app, listener, announce, 5)
     loop.remove_signal_handler(signal.SIGINT)
     assert app.openapi_schema is not None
 

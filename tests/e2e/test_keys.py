@@ -12,11 +12,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from db import keys
-from db.keys import SCOPES, Scope
-from db.pool import Database, open_database
-from graph.settings import read_settings
-from server.app import create_app
+from selfheal.db import api_keys
+from selfheal.db.api_keys import SCOPES, Scope
+from selfheal.db.pool import Database, open_database
+from selfheal.graph.settings import read_settings
+from selfheal.server.app import create_app
 from tests.support.operations import Operation, operations
 from tests.support.processes import finished, selfheal, started
 
@@ -54,7 +54,7 @@ class House:
     async def key(self, name: str, *scopes: Scope, days: int | None = None) -> str:
         """Make a key of the tenant of this name; return its id."""
         async with self.database.connection() as connection:
-            key, self.secrets[name] = await keys.create(
+            key, self.secrets[name] = await api_keys.create(
                 connection, tenant=name, scopes=scopes, days=days
             )
         return key.id
@@ -92,7 +92,7 @@ async def _furnish(house: House) -> None:
     revoked = await house.key("revoked", "admin")
     expired = await house.key("expired", "admin", days=1)
     async with house.database.connection() as connection:
-        await keys.revoke(connection, revoked)
+        await api_keys.revoke(connection, revoked)
         earlier = "UPDATE keys SET expires_at = clock_timestamp() - interval '1 s' WHERE id = %s"
         await connection.execute(earlier, (expired,))
     house.thread = (await house.call("owner", "POST", "/threads", json={})).json()["thread_id"]
@@ -300,7 +300,7 @@ async def test_a_revoked_key_is_dead_at_once_in_every_process(
     headers = {"x-api-key": house.secrets["passing"]}
     assert (await beside.get("/runs", headers=headers)).status_code == 200
     async with house.database.connection() as connection:
-        await keys.revoke(connection, key_id)
+        await api_keys.revoke(connection, key_id)
     assert (await beside.get("/runs", headers=headers)).status_code == 401
     assert (await house.client.get("/runs", headers=headers)).status_code == 401
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from db import keys, prompts
-from db.pool import Database, open_database
-from db.prompts import Terms
-from optimizer.verdicts import golden_verdicts
+from selfheal.db import api_keys, prompts
+from selfheal.db.pool import Database, open_database
+from selfheal.db.prompts import Terms
+from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.langsmith_wire import PROJECT, WORKSPACE, langsmith
 from tests.support.processes import finished, selfheal, started
@@ -43,7 +43,7 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
 ) -> None:
     await canary(database)
     async with database.connection() as connection:
-        made = await keys.create(connection, tenant="a-tenant-s-name", scopes=("admin",))
+        made = await api_keys.create(connection, tenant="a-tenant-s-name", scopes=("admin",))
     async with langsmith() as told:
         public = {"SELFHEAL_PUBLIC_URL": "https://heal.example"}
         env = {**service_env, **told.env, **public}

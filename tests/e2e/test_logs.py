@@ -97,7 +97,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
     assert over_run["exception"] == "GraphRecursionError"
     assert over_request["request_id"] == "the-caller-s"
     assert over_request["exception"].startswith("ValidationError")
-    assert any("server/routes/runs.py" in each for each in over_request["at"])
+    assert any("server/api/routes/runs.py" in each for each in over_request["at"])
 
 
 async def test_caller_run_log_and_log_say_why_the_provider_refused(

@@ -107,7 +107,7 @@ async def test_a_collector_that_is_gone_is_in_nobodys_way(service_env: dict[str,
 
 WITHOUT = (
     "import sys; sys.modules['opentelemetry.exporter.otlp.proto.http.trace_exporter'] = None;"
-    "from server.cli import main; main()"
+    "from selfheal.server.cli import main; main()"
 )
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from graph.redaction import shown
-from graph.settings import read_settings, secret_values
-from server.masking import masking
-from server.model_address import publish_model_address, read_settings_beside_service
+from selfheal.app.redaction import shown
+from selfheal.graph.settings import read_settings, secret_values
+from selfheal.server.model_address import publish_model_address, read_settings_beside_service
+from selfheal.server.observability.masking import masking
 from tests.support.command_line import commands_by_name
 from tests.support.leftovers import descendants
 from tests.support.processes import clean_environment, finished, selfheal, started

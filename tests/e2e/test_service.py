@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from db import prompts, runs
-from db.pool import open_database
+from selfheal.db import prompts, runs
+from selfheal.db.pool import open_database
 from tests.support.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from langgraph_sdk import get_client
 
-from db import runs
-from db.pool import open_database
+from selfheal.db import runs
+from selfheal.db.pool import open_database
 from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]

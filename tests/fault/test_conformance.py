@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from graph.sandbox.contract import Sandbox, SandboxUnavailable
-from graph.sandbox.select import open_sandbox
+from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
+from selfheal.graph.sandbox.selection import open_sandbox
 from tests.support.attacks import BACKENDS, CATALOGUE
 from tests.support.attacks.contract import Attack
 from tests.support.attacks.hostile import assail

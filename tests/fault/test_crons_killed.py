@@ -6,7 +6,7 @@ import random
 import httpx
 import pytest
 
-from db.pool import Database
+from selfheal.db.pool import Database
 from tests.conftest import control
 from tests.support.fleet import fleet
 

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from db.embedded import embedded_postgres
+from selfheal.db.embedded.server import embedded_postgres
 from tests.support.processes import clean_environment, selfheal, started
 
 SAYS = r"serving on (http://\S+)"

@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.embedded import EmbeddedPostgresError, NoClusterError, embedded_postgres
+from selfheal.db.embedded.server import EmbeddedPostgresError, NoClusterError, embedded_postgres
 from tests.support.leftovers import stopped
 
 USER = """
 import asyncio, sys
 from pathlib import Path
-from db.embedded import embedded_postgres
+from selfheal.db.embedded.server import embedded_postgres
 
 async def main():
     async with embedded_postgres(Path(sys.argv[1])) as url:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
-from db.trials import Candidate, add_candidate, candidates
-from optimizer.recompute import recompute
-from optimizer.stored import read
+from selfheal.db.pool import Database
+from selfheal.db.trials import Candidate, add_candidate, candidates
+from selfheal.optimizer.receipt.stored import read
+from selfheal.optimizer.receipt.verify import recompute
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
-from optimizer.lint import Ground, breaches
-from optimizer.nodes import diagnose as diagnosing
-from optimizer.nodes import lint as linting
+from selfheal.db.pool import Database
+from selfheal.optimizer.guardrails.lint import Ground, breaches
+from selfheal.optimizer.nodes import diagnose as diagnosing
+from selfheal.optimizer.nodes import lint as linting
 from tests.conftest import control
 from tests.support.healing import Clinic, defect, opened_clinic
 from tests.support.poison import CATALOGUE

@@ -15,10 +15,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from db.checkpoints import PoolSaver
-from db.errors import SessionLostError
-from db.migrate import migrate
-from db.pool import Database, open_database
+from selfheal.db.checkpoints import PoolSaver
+from selfheal.db.errors import SessionLostError
+from selfheal.db.migrate import migrate
+from selfheal.db.pool import Database, open_database
 from tests.support.databases import FOREIGN, PLAIN, STRICT
 from tests.support.processes import finished, selfheal, started
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from db.embedded import embedded_postgres
+from selfheal.db.embedded.server import embedded_postgres
 from tests.conftest import control
 from tests.support.fleet import Fleet, fleet
 from tests.support.forwarding import Forward, forwarding

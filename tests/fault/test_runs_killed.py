@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from db.pool import open_database
+from selfheal.db.pool import open_database
 from tests.conftest import control
 from tests.support.fleet import Fleet, Member, fleet
 

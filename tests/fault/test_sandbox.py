@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from graph.sandbox import bwrap, landlock, select, self_test, static, wasm
-from graph.sandbox.bwrap import BwrapSandbox
-from graph.sandbox.contract import (
+from selfheal.graph.sandbox import bwrap, landlock, selection, self_test, static, wasm
+from selfheal.graph.sandbox.bwrap import BwrapSandbox
+from selfheal.graph.sandbox.landlock import LandlockSandbox
+from selfheal.graph.sandbox.protocol import (
     CallResult,
     Execution,
     Limits,
@@ -21,15 +22,14 @@ from graph.sandbox.contract import (
     Sandbox,
     SandboxUnavailable,
 )
-from graph.sandbox.landlock import LandlockSandbox
-from graph.sandbox.values import Opaque
-from graph.sandbox.wasm import WasmSandbox
+from selfheal.graph.sandbox.values import Opaque
+from selfheal.graph.sandbox.wasm import WasmSandbox
 
 BACKENDS = {"bwrap": BwrapSandbox, "landlock": LandlockSandbox, "wasm": WasmSandbox}
 # What is about a kernel, its processes, signals and threads, which WASI does not have.
 kernel = pytest.mark.parametrize("sandbox", ["bwrap", "landlock"], indirect=True)
 QUICK = Limits(wall_seconds=1.0)
-reports = {report.name: report for report in asyncio.run(select.survey())}
+reports = {report.name: report for report in asyncio.run(selection.survey())}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -581,16 +581,16 @@ async def test_the_start_of_a_program_is_quick(sandbox: Sandbox) -> None:
 
 
 async def test_auto_takes_the_first_that_passes_and_says_why_not() -> None:
-    chosen = await select.select_sandbox()
+    chosen = await selection.select_sandbox()
     assert chosen.name == next((r.name for r in reports.values() if r.ok), "static")
 
 
 async def test_static_never_runs() -> None:
-    run = await (await select.select_sandbox("static")).run(Program("1/0", ("1",)))
+    run = await (await selection.select_sandbox("static")).run(Program("1/0", ("1",)))
     assert (run.status, run.results) == ("not_run", ())
     assert run.detail
     with pytest.raises(ValueError, match="choose one of"):
-        await select.select_sandbox("docker")
+        await selection.select_sandbox("docker")
 
 
 async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,11 +598,11 @@ async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.Monkey
     monkeypatch.setattr(landlock, "LAUNCHER", Path("/nonexistent/launcher.py"))
     monkeypatch.setattr(wasm, "WORKER", Path("/nonexistent/worker.py"))
     with pytest.raises(SandboxUnavailable, match="bubblewrap is not installed") as caught:
-        await select.select_sandbox("bwrap")
+        await selection.select_sandbox("bwrap")
     assert caught.value.mend == bwrap.MEND
     with pytest.raises(SandboxUnavailable, match="landlock broke before the program began"):
-        await select.select_sandbox("landlock")
-    chosen = await select.select_sandbox("auto")
+        await selection.select_sandbox("landlock")
+    chosen = await selection.select_sandbox("auto")
     assert isinstance(chosen, static.StaticSandbox)
     assert "bubblewrap is not installed" in (await chosen.run(Program(""))).detail
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from graph.sandbox import select
-from graph.sandbox.contract import Program, SandboxUnavailable
+from selfheal.graph.sandbox import selection
+from selfheal.graph.sandbox.protocol import Program, SandboxUnavailable
 from tests.support.processes import clean_environment, finished
 
-reports = [each for each in asyncio.run(select.survey()) if each.name in ("bwrap", "landlock")]
+reports = [each for each in asyncio.run(selection.survey()) if each.name in ("bwrap", "landlock")]
 
 
 @pytest.fixture(params=reports, ids=lambda report: report.name)
 def backend(request: pytest.FixtureRequest) -> str:
-    report: select.BackendReport = request.param
+    report: selection.BackendReport = request.param
     if not report.ok:
         pytest.skip(f"NOT TESTED: {report.name} does not work here: {report.reason}")
     return report.name
@@ -41,7 +41,7 @@ async def test_without_a_place_for_files_the_sandbox_is_unavailable(
 ) -> None:
     if not next(each.ok for each in reports if each.name == "landlock"):
         pytest.skip("NOT TESTED: landlock does not work here")
-    sandbox = await select.select_sandbox("landlock")
+    sandbox = await selection.select_sandbox("landlock")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(SandboxUnavailable, match="no folder is to be had"):
         await sandbox.run(Program("x = 1", ("x",)))

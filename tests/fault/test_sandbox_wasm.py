@@ -18,11 +18,11 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from graph.sandbox import select, wasm, wasm_pool
-from graph.sandbox.contract import Execution, Limits, Program, SandboxUnavailable
-from graph.sandbox.wasm import WasmSandbox
+from selfheal.graph.sandbox import selection, wasm, wasm_pool
+from selfheal.graph.sandbox.protocol import Execution, Limits, Program, SandboxUnavailable
+from selfheal.graph.sandbox.wasm import WasmSandbox
 
-reports = {each.name: each for each in asyncio.run(select.survey())}
+reports = {each.name: each for each in asyncio.run(selection.survey())}
 report = reports["wasm"]
 works = pytest.mark.skipif(not report.ok, reason=f"NOT TESTED: {report.reason}")
 
@@ -243,8 +243,8 @@ async def test_closing_leaves_nothing_and_ends_the_service_of_it() -> None:
 def test_nothing_is_left_when_the_service_is_killed(call: str) -> None:
     script = f"""
         import asyncio
-        from graph.sandbox.contract import Limits, Program
-        from graph.sandbox.wasm import WasmSandbox
+        from selfheal.graph.sandbox.protocol import Limits, Program
+        from selfheal.graph.sandbox.wasm import WasmSandbox
         async def main():
             sandbox = WasmSandbox(workers=1)
             await sandbox.run(Program("", ("1",)))
@@ -309,7 +309,7 @@ async def test_a_worker_has_given_up_what_it_does_not_need(sandbox: WasmSandbox)
 async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SandboxUnavailable, match="pyeryx is not installed|3.12") as caught:
-        await select.select_sandbox("wasm")
+        await selection.select_sandbox("wasm")
     assert caught.value.mend == wasm.MEND
     assert "selfheal[wasm]" in wasm.MEND
 

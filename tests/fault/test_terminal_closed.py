@@ -36,7 +36,7 @@ while True:
 # A child makes the link when its parent is gone. The pipe ends when the child does.
 ORPHAN = """
 import os
-from simulator.command import _parent_death_link
+from selfheal.simulator.command import _parent_death_link
 reading, writing = os.pipe()
 if os.fork() == 0:
     parent, link = os.getpid(), _parent_death_link()
@@ -102,7 +102,10 @@ async def test_it_says_what_it_does_while_it_starts(tmp_path: Path) -> None:
 
 
 def test_the_first_line_waits_for_none_of_the_agents_libraries() -> None:
-    code = "import sys, server.commands.serve; sys.exit('langchain.chat_models' in sys.modules)"
+    code = (
+        "import sys, selfheal.server.commands.serve;"
+        "sys.exit('langchain.chat_models' in sys.modules)"
+    )
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0
 
 

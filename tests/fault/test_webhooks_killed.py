@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from db.pool import Database
+from selfheal.db.pool import Database
 from tests.support.processes import Process, selfheal, started
 from tests.support.receiver import SECRET, Got, receiving
 

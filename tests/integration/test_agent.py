@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from db import prompts, runs
-from db.pool import Database
-from db.runs import Run
-from graph.context import open_parts
-from graph.settings import read_settings
-from graph.state import Example, Request
-from server.wire.requests import RequestBody
+from selfheal.db import prompts, runs
+from selfheal.db.pool import Database
+from selfheal.db.runs import Run
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import read_settings
+from selfheal.graph.state import Example, Request
+from selfheal.server.api.schemas.requests import RequestBody
 from tests.support.served import Failed, Finished, Served, served
 from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 

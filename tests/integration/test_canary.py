@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import arms, healings, prompts, runs
-from db.pool import Database
-from db.prompts import Prompt, Terms
-from db.runs import Finish
-from graph.context import ReleasedPrompts
-from optimizer.advance import advance_all, advance_release
-from optimizer.standing_by import standing_by
+from selfheal.db import healings, prompts, runs, version_stats
+from selfheal.db.pool import Database
+from selfheal.db.prompts import Prompt, Terms
+from selfheal.db.runs import Finish
+from selfheal.graph.context import ReleasedPrompts
+from selfheal.optimizer.rollout.monitor import advance_all, advance_release
+from selfheal.optimizer.rollout.preconditions import standing_by
 from tests.conftest import control
 from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.processes import finished, selfheal
@@ -143,7 +143,7 @@ async def test_two_that_took_themselves_back_put_healing_on_hold(database: Datab
     assert waiting is not None
     assert waiting[0] == "paused"
     async with database.connection() as connection:
-        await arms.pause(connection, paused=False, reason="seen to", actor="test")
+        await version_stats.pause(connection, paused=False, reason="seen to", actor="test")
     assert await standing_by(database) is None
     await harmful(database)
     await advance_all(database)

@@ -10,20 +10,25 @@ from uuid import UUID, uuid4
 import pytest
 from langsmith import uuid7
 
-from db import claims, events, runs, threads
-from db.checkpoints import FencedSaver
-from db.claims import Claim, Order
-from db.errors import ClaimLostError, NotFoundError
-from db.pool import Database
-from db.runs import Finish, Run
-from graph.context import open_parts
-from graph.settings import read_settings
-from graph.state import Request
-from server.agent_run import Ended
-from server.intake import Asked, IdempotencyError, QueueFullError, ThreadBusyError
-from server.reaper import Reaper
-from server.recording import record
-from server.tape import Tape
+from selfheal.db import claims, run_events, runs, threads
+from selfheal.db.checkpoints import FencedSaver
+from selfheal.db.claims import Claim, Order
+from selfheal.db.errors import ClaimLostError, NotFoundError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Finish, Run
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import read_settings
+from selfheal.graph.state import Request
+from selfheal.server.execution.agent_executor import Ended
+from selfheal.server.execution.event_writer import Tape
+from selfheal.server.execution.recovery import Reaper
+from selfheal.server.execution.results import record
+from selfheal.server.execution.submit import (
+    Asked,
+    IdempotencyError,
+    QueueFullError,
+    ThreadBusyError,
+)
 from tests.support.served import Served, served
 from tests.support.stand_in import Asked as Call
 from tests.support.stand_in import StandIn, agent_reply, standing_in
@@ -380,7 +385,7 @@ async def test_what_was_streamed_is_kept_in_order_and_told_from_any_point(serve:
     rest = [each async for each in service.service.follower.events_of(run_id, 3)]
     assert rest == told[3:]
     async with service.database.connection() as connection:
-        assert await events.last(connection, run_id) == len(told)
+        assert await run_events.last(connection, run_id) == len(told)
 
 
 @pytest.mark.parametrize("with_writes", [True, False])

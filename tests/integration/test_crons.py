@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 from langsmith import uuid7
 
-from db import crons, keys, threads
-from db.crons import Cron, Wanted
-from db.errors import NotFoundError
-from db.pool import Database
-from graph.context import open_parts
-from graph.settings import read_settings
-from server.auth import LOCAL, Caller
-from server.repeating import Repeater, planned
-from server.service import Service, serving_from
-from server.wire.crons import CronCreate
+from selfheal.db import api_keys, crons, threads
+from selfheal.db.crons import Cron, Wanted
+from selfheal.db.errors import NotFoundError
+from selfheal.db.pool import Database
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import read_settings
+from selfheal.server.api.schemas.crons import CronCreate
+from selfheal.server.auth.api_keys import LOCAL, Caller
+from selfheal.server.execution.cron_runs import Repeater, planned
+from selfheal.server.service import Service, serving_from
 
 ASK = {"request": "Write add(a, b) that returns the sum of two integers."}
 
@@ -131,13 +131,15 @@ async def test_what_is_off_or_over_does_not_come(service: Service) -> None:
 @pytest.mark.every_database
 async def test_it_comes_on_the_word_of_a_key_that_holds(service: Service) -> None:
     async with service.database.connection() as connection:
-        made = [await keys.create(connection, tenant="t", scopes=("runs:write",)) for _ in "abc"]
+        made = [
+            await api_keys.create(connection, tenant="t", scopes=("runs:write",)) for _ in "abc"
+        ]
     good, revoked, expired = [
         await plan(service, caller=Caller(key.tenant, frozenset(key.scopes), key.id))
         for key, _ in made
     ]
     async with service.database.connection() as connection:
-        await keys.revoke(connection, str(revoked.key_id))
+        await api_keys.revoke(connection, str(revoked.key_id))
         over = "UPDATE keys SET expires_at = clock_timestamp() WHERE id = %s"
         await connection.execute(over, (expired.key_id,))
     await repeater(service).look()

@@ -7,20 +7,20 @@ from uuid import uuid4
 
 import pytest
 
-from db import judges
-from db.judges import JudgeCheck, Turn
-from db.pool import Connection, Database
-from graph.errors import EvaluationError
-from optimizer import drift
-from optimizer.context import Doctor
-from optimizer.daily import ask_daily
-from optimizer.verdicts import golden_verdicts
-from server import scheduler
-from server.scheduler import scheduling
+from selfheal.app.errors import EvaluationError
+from selfheal.db import judge_checks
+from selfheal.db.judge_checks import JudgeCheck, Turn
+from selfheal.db.pool import Connection, Database
+from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
+from selfheal.optimizer.evaluation import judge_drift
+from selfheal.optimizer.evaluation.daily_check import ask_daily
+from selfheal.server import optimizer_scheduler
+from selfheal.server.optimizer_scheduler import scheduling
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
-THIRD = len(golden_verdicts()[:: drift.EVERY])
+THIRD = len(golden_verdicts()[:: judge_drift.EVERY])
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
 
 async def checks(clinic: Clinic) -> list[JudgeCheck]:
     async with clinic.database.connection() as connection:
-        return await judges.sound(connection)
+        return await judge_checks.sound(connection)
 
 
 async def a_day_later(clinic: Clinic) -> None:
@@ -90,7 +90,7 @@ async def test_one_process_of_many_asks_once_a_day(clinic: Clinic, gemini: str) 
 
 async def test_of_two_that_see_the_same_one_gets_the_turn(clinic: Clinic) -> None:
     async def take(connection: Connection) -> Turn | None:
-        return await judges.take_turn(
+        return await judge_checks.take_turn(
             connection, model="m", prompt_version=1, calls=1, daily=clinic.doctor.rules.daily_calls
         )
 
@@ -144,8 +144,8 @@ async def test_a_judge_that_does_not_answer_is_asked_an_hour_later(
 async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
     clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scheduler, "_FIRST_ASKED", 0)
-    monkeypatch.setattr(scheduler, "_ASKED_AGAIN", 0.05)
+    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
+    monkeypatch.setattr(optimizer_scheduler, "_ASKED_AGAIN", 0.05)
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
     async with scheduling(clinic.doctor, every=600):
         await until(lambda: _said(caplog, "the judge could not be asked about golden verdicts"))
@@ -158,7 +158,7 @@ async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
 async def test_without_a_scheduler_nobody_asks(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "_FIRST_ASKED", 0)
+    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
     async with scheduling(clinic.doctor, every=0):
         await asyncio.sleep(1)
     assert await checks(clinic) == []

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from graph.settings import Settings
+from selfheal.graph.settings import Settings
 from tests.support.breakages import BREAKAGES, one, pod
 from tests.support.deployed import SECRETS
 from tests.support.manifests import complaints

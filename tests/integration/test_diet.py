@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
-from optimizer import trimming
-from optimizer.passes import Optimizer
-from optimizer.state import DIET, Result, Trigger
+from selfheal.db.pool import Database
+from selfheal.optimizer.policy import ablation
+from selfheal.optimizer.runner import Optimizer
+from selfheal.optimizer.state import DIET, Result, Trigger
 from tests.conftest import control
 from tests.integration.test_replay import agrees, disagreeing, tampered
 from tests.support.healing import Clinic, defect, opened_clinic, passed
@@ -92,8 +92,8 @@ async def test_what_the_screen_overlooks_the_gate_finds(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever train cases say, half is tried after all was too much, and then the prompt stays."""
-    monkeypatch.setattr(trimming, "_is_lost", lambda _: False)
-    monkeypatch.setattr(trimming, "_judged", lambda _: ("", "as the test says"))
+    monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
+    monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
     await clinic.put_live(LEAN)
     before = await clinic.log()
     result = await diet(clinic)
@@ -115,8 +115,8 @@ async def test_what_was_healed_before_may_not_be_lost(
     pinned = {each["id"] for each in healed["healed_cases"]}
     assert pinned
     await clinic.put_live(LEAN)
-    monkeypatch.setattr(trimming, "_is_lost", lambda _: False)
-    monkeypatch.setattr(trimming, "_judged", lambda _: ("", "as the test says"))
+    monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
+    monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
     result = await diet(clinic)
     record = await clinic.receipt(result)
     lost = next(each for each in record["gates"][0]["course"] if each["again"])

@@ -2,10 +2,10 @@
 
 import pytest
 
-from db.pool import Database
-from optimizer import drift
-from optimizer.drift import suspect
-from optimizer.verdicts import Agreement, agreement, ask, golden_verdicts
+from selfheal.db.pool import Database
+from selfheal.optimizer.dataset.golden_verdicts import Agreement, agreement, ask, golden_verdicts
+from selfheal.optimizer.evaluation import judge_drift
+from selfheal.optimizer.evaluation.judge_drift import suspect
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
@@ -15,8 +15,8 @@ from tests.support.stand_in import agent_reply, standing_in
 async def sick_and_known(clinic: Clinic, gemini: str) -> None:
     """Break the worker, when it has been known for a day how the judge judges."""
     judge, prompt = clinic.doctor.agent.evaluator.model, await clinic.live("evaluator")
-    found = agreement(await ask(judge, prompt.text, golden_verdicts()[:: drift.EVERY], 8))
-    await drift.record(clinic.database, judge.name, prompt.version, found)
+    found = agreement(await ask(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8))
+    await judge_drift.record(clinic.database, judge.name, prompt.version, found)
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN)
     await clinic.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
@@ -45,7 +45,7 @@ async def test_a_judge_that_has_drifted_freezes_healing(
 async def test_a_sound_judge_is_asked_once_a_day(database: Database, gemini: str) -> None:
     async with opened_clinic(database) as clinic:
         await sick_and_known(clinic, gemini)
-        asked = len(golden_verdicts()[:: drift.EVERY])
+        asked = len(golden_verdicts()[:: judge_drift.EVERY])
         first = await clinic.heal(forced=True)
         assert (await clinic.receipt(first))["judge"]["asked"] == asked
         await clinic.put_live(await defect(gemini, "hello-world"))

@@ -12,17 +12,17 @@ from typing import Any, Final
 import pytest
 from fastapi import FastAPI
 
-from db import keys
-from db.pool import Database
-from graph.context import models_for, open_evaluator, open_model
-from graph.sandbox.packages import NO_PACKAGES
-from graph.settings import read_settings
-from optimizer.context import open_doctor
-from server.app import create_app, create_evaluator_app, create_worker_app
-from server.listening import freeze_what_is_loaded, serving
-from server.scheduler import Scheduler
-from server.service import open_service
-from server.writing import Writing
+from selfheal.db import api_keys
+from selfheal.db.pool import Database
+from selfheal.graph.context import models_for, open_evaluator, open_model
+from selfheal.graph.sandbox.packages import NO_PACKAGES
+from selfheal.graph.settings import read_settings
+from selfheal.optimizer.context import open_doctor
+from selfheal.server.app import create_app, create_evaluator_app, create_worker_app
+from selfheal.server.http_server import freeze_what_is_loaded, serving
+from selfheal.server.optimizer_scheduler import Scheduler
+from selfheal.server.roles.worker import Writing
+from selfheal.server.service import open_service
 from tests.support import worst_cases
 from tests.support.operations import Operation, operations
 from tests.support.stalls import watched
@@ -309,7 +309,7 @@ def ask_for(examples: list[dict[str, str]]) -> dict[str, Any]:
 async def test_no_request_keeps_the_loop(manager: tuple[FastAPI, Database]) -> None:
     app, database = manager
     async with database.connection() as connection:
-        _, key = await keys.create(connection, tenant="own", scopes=keys.SCOPES, days=None)
+        _, key = await api_keys.create(connection, tenant="own", scopes=api_keys.SCOPES, days=None)
     async with serving(app) as url:
         ids = await _prepare(Client(url), key)
     await keeps_quick(app, key, ids)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from db.pool import Database
-from optimizer.recompute import recompute
-from optimizer.stored import read
-from optimizer.story import as_markdown
+from selfheal.db.pool import Database
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.stored import read
+from selfheal.optimizer.receipt.verify import recompute
 from tests.support.healing import KNOWN, opened_clinic
 from tests.support.processes import clean_environment, finished, selfheal
 from tests.support.stand_in import Asked, agent_reply, standing_in

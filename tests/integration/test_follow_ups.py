@@ -7,12 +7,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from db import healings, prompts
-from db.healings import Closing, Healing, Hold, Outcome
-from db.migrate import migrate
-from db.pool import Database
-from db.prompts import Action, Release, Terms
-from optimizer import approval
+from selfheal.db import healings, prompts
+from selfheal.db.healings import Closing, Healing, Hold, Outcome
+from selfheal.db.migrate import migrate
+from selfheal.db.pool import Database
+from selfheal.db.prompts import Action, Release, Terms
+from selfheal.optimizer.rollout import approval
 from tests.support.processes import selfheal, started
 
 TO_ALL, CANARY = 100, 50
@@ -167,7 +167,9 @@ async def test_steps_that_were_appended_to_the_reason_become_rows(
 ) -> None:
     healing = await closed(database, "canary")
     step = next(
-        each for each in (files("db") / "migrations").iterdir() if "follow_ups" in each.name
+        each
+        for each in (files("selfheal.db") / "migrations").iterdir()
+        if "follow_ups" in each.name
     )
     async with database.connection() as connection:
         for query in (

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from graph.rules.facts import establish
-from graph.sandbox.contract import Sandbox
-from graph.sandbox.select import open_sandbox
-from graph.state import Plan, PlannedExample
-from optimizer.cases import golden_requests
-from optimizer.state import Case
-from optimizer.text import runs_of
-from server.demo.measure import requests as demo_requests
-from simulator.bank import load_bank
-from simulator.tasks import Task
+from selfheal.graph.rules.checks import establish
+from selfheal.graph.sandbox.protocol import Sandbox
+from selfheal.graph.sandbox.selection import open_sandbox
+from selfheal.graph.state import Plan, PlannedExample
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.state import Case
+from selfheal.optimizer.text.similarity import runs_of
+from selfheal.server.demo.measure import requests as demo_requests
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.tasks import Task
 
 
 @pytest.fixture(scope="module")

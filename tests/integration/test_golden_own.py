@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
-from optimizer.cases import golden_requests
+from selfheal.db.pool import Database
+from selfheal.optimizer.dataset.cases import golden_requests
 from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.processes import finished, selfheal
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from graph.judge import Marks
-from graph.rules.facts import Facts, establish
-from graph.sandbox.contract import Sandbox
-from graph.sandbox.select import open_sandbox
-from graph.state import Example, Plan, PlannedExample
-from optimizer.cases import golden_requests
-from optimizer.text import runs_of, shingles, similarity
-from server.demo.measure import requests as demo_requests
+from selfheal.app.judge import Marks
+from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.sandbox.protocol import Sandbox
+from selfheal.graph.sandbox.selection import open_sandbox
+from selfheal.graph.state import Example, Plan, PlannedExample
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.text.similarity import runs_of, shingles, similarity
+from selfheal.server.demo.measure import requests as demo_requests
 
 # At least so many of each kind, and the marks that may be given to it: (lowest, highest).
 KINDS: dict[str, tuple[int, tuple[float, float], tuple[float, float], tuple[float, float]]] = {
@@ -35,7 +35,9 @@ FAULTY = {"off_target", "incomplete", "lying"}
 
 @cache
 def records() -> tuple[dict[str, Any], ...]:
-    lines = (files("optimizer") / "golden" / "verdicts.jsonl").read_text(encoding="utf-8")
+    lines = (files("selfheal.optimizer.dataset") / "golden" / "verdicts.jsonl").read_text(
+        encoding="utf-8"
+    )
     return tuple(map(json.loads, lines.splitlines()))
 
 

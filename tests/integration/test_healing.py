@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from db import healings, observing, prompts
-from db.healings import Hold
-from db.pool import Database
-from optimizer.statistics import ACCEPT_AT, e_value
-from optimizer.story import as_markdown
+from selfheal.db import deployment_stats, healings, prompts
+from selfheal.db.healings import Hold
+from selfheal.db.pool import Database
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.statistics import ACCEPT_AT, e_value
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, calls, defect, opened_clinic, passed
@@ -135,7 +135,7 @@ async def test_why_nothing_is_done_can_be_read(sick: Clinic) -> None:
     await sick.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, 'audit', 'test')")
     assert (await sick.heal())["outcome"] == "paused"
     async with sick.database.connection() as connection:
-        last = await observing.last_pass(connection)
+        last = await deployment_stats.last_pass(connection)
     assert last is not None
     assert (last.outcome, "audit" in last.reason) == ("paused", True)
 

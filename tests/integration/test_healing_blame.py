@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from db import judges, runs
-from db.pool import Database
-from db.prompts import Agent
-from optimizer.verdicts import Agreement, agreement, golden_verdicts
-from optimizer.verdicts import ask as ask_judge
+from selfheal.db import judge_checks, runs
+from selfheal.db.pool import Database
+from selfheal.db.types import Agent
+from selfheal.optimizer.dataset.golden_verdicts import Agreement, agreement, golden_verdicts
+from selfheal.optimizer.dataset.golden_verdicts import ask as ask_judge
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
@@ -38,7 +38,7 @@ async def known_judge(clinic: Clinic) -> None:
     """Record that the judge was sound under the first evaluator prompt."""
     async with clinic.database.connection() as connection:
         model = clinic.doctor.agent.evaluator.model.name
-        await judges.add(
+        await judge_checks.add(
             connection, model=model, prompt_version=1, asked=117, agreed=109, drifted=False
         )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.pool import Database
+from selfheal.db.pool import Database
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, defect, opened_clinic

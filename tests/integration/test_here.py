@@ -8,17 +8,17 @@ from uuid import UUID
 import pytest
 from langsmith import uuid7
 
-from db import runs
-from db.claims import Claim, Order
-from db.errors import NotFoundError
-from db.pool import Database
-from db.runs import Finish
-from graph.context import open_parts
-from graph.settings import read_settings
-from server.agent_run import Ended
-from server.intake import Asked
-from server.service import Service, executing, serving_from
-from server.tape import Tape
+from selfheal.db import runs
+from selfheal.db.claims import Claim, Order
+from selfheal.db.errors import NotFoundError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Finish
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import read_settings
+from selfheal.server.execution.agent_executor import Ended
+from selfheal.server.execution.event_writer import Tape
+from selfheal.server.execution.submit import Asked
+from selfheal.server.service import Service, executing, serving_from
 
 pytestmark = pytest.mark.every_database
 

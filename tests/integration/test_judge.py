@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from graph.errors import EvaluationError
-from graph.judge import Judgement, case, judge, settled
-from graph.metering import metered
-from graph.model import Model
-from graph.state import Plan
-from graph.verdict import Grading
+from selfheal.app.errors import EvaluationError
+from selfheal.app.judge import Judgement, judge, settled
+from selfheal.app.llm.client import Model
+from selfheal.app.llm.usage import metered
+from selfheal.graph.evaluator import case
+from selfheal.graph.scoring import Grading
+from selfheal.graph.state import Plan
 from tests.support.stand_in import StandIn, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"

@@ -12,13 +12,15 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import observing
-from db.pool import Database
-from db.runs import Finish
-from graph.metrics import MODEL_CALLS, MODEL_TOKENS, NODE_SECONDS, SANDBOX_RUNS
-from server.metrics.deployment import Deployment
-from server.metrics.reference import known
-from server.metrics.runs import observe
+from selfheal.app.llm.usage import MODEL_CALLS, MODEL_TOKENS
+from selfheal.db import deployment_stats
+from selfheal.db.pool import Database
+from selfheal.db.runs import Finish
+from selfheal.graph.nodes import NODE_SECONDS
+from selfheal.graph.sandbox.metered import SANDBOX_RUNS
+from selfheal.server.observability.metrics.deployment import Deployment
+from selfheal.server.observability.metrics.reference import known
+from selfheal.server.observability.metrics.runs import observe
 from tests.support.healing import Clinic, ask, opened_clinic
 from tests.support.processes import clean_environment, finished, selfheal, started
 from tests.support.prometheus import free
@@ -71,7 +73,7 @@ async def serving(env: dict[str, str], *options: str) -> AsyncIterator[Service]:
 
 async def test_the_page_is_what_the_code_says() -> None:
     """Made by a process of its own: what else was counted in this one would be on it."""
-    made = (sys.executable, "-m", "server.metrics.reference")
+    made = (sys.executable, "-m", "selfheal.server.observability.metrics.reference")
     code, page, _ = await finished(*made, env=clean_environment())
     assert (code, page) == (0, DOCS.read_text()), f"{' '.join(made[1:])} > docs/metrics.md"
 
@@ -160,7 +162,7 @@ async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, ge
             " VALUES ('m', 1, 40, 10, true)"
         )
     async with database.connection() as connection:
-        found = await observing.standing(connection)
+        found = await deployment_stats.standing(connection)
     assert found.paused
     assert (found.queue_depth, found.agreement, found.drifted) == (1, 0.25, True)
     assert 29 < found.queue_oldest < 60

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from db.errors import DatabaseError, DatabaseUnavailableError
-from db.migrate import Migrated, Migration, migrate, migrations
-from db.pool import Database, open_database
+from selfheal.db.errors import DatabaseError, DatabaseUnavailableError
+from selfheal.db.migrate import Migrated, Migration, migrate, migrations
+from selfheal.db.pool import Database, open_database
 from tests.support.processes import finished, selfheal
 
 
@@ -69,7 +69,7 @@ async def test_a_step_that_waits_for_a_table_holds_nobody_up(
     step = Migration(9998, "9998_wider.sql", b"ALTER TABLE runs ADD COLUMN wider integer")
     async with open_database(empty_url, size=4) as database:
         await migrate(database)
-        monkeypatch.setattr("db.migrate.migrations", lambda: [step])
+        monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: [step])
         async with database.transaction() as holder:
             await holder.execute("SELECT count(*) FROM runs")
             waiting = asyncio.create_task(migrate(database))

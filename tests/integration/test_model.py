@@ -14,19 +14,19 @@ from google.genai.types import BlockedReason, FinishReason
 from langchain_core.language_models import GenericFakeChatModel
 from pydantic import BaseModel, Field, SecretStr
 
-from graph import model as model_module
-from graph.context import ModelUse, every_model, models_for, open_model
-from graph.errors import (
+from selfheal.app.errors import (
     InfrastructureError,
     ModelUnavailableError,
     OutputError,
     RequestError,
     RunError,
 )
-from graph.failures import classify, reason
-from graph.metering import metered
-from graph.model import CALLS_AN_ANSWER, Model, ModelSetupError
-from graph.settings import Settings, SettingsError, read_settings
+from selfheal.app.llm import client as model_module
+from selfheal.app.llm.client import CALLS_AN_ANSWER, Model, ModelSetupError
+from selfheal.app.llm.errors import classify, reason
+from selfheal.app.llm.usage import metered
+from selfheal.graph.context import ModelUse, every_model, models_for, open_model
+from selfheal.graph.settings import Settings, SettingsError, read_settings
 from tests.support.stand_in import Asked, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
@@ -197,7 +197,7 @@ REFUSALS = [
 async def test_the_providers_reason_is_kept(
     code: int, status: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.model._RETRIES", 0)
+    monkeypatch.setattr("selfheal.app.llm.client._RETRIES", 0)
     with pytest.raises(RunError) as caught:
         await ask(lambda _: broken(code, status, message), monkeypatch)
     assert str(caught.value).endswith(f": {status}: {message}")
@@ -218,7 +218,7 @@ async def test_the_providers_reason_is_kept(
 async def test_no_reason_holds_a_secret_or_the_request(
     code: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.model._RETRIES", 0)
+    monkeypatch.setattr("selfheal.app.llm.client._RETRIES", 0)
     async with standing_in(lambda _: broken(code, "S", message)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         model = Model((NAME,), timeout=20.0, secrets=["other-secret-of-the-settings"])
@@ -235,7 +235,7 @@ async def test_no_reason_holds_a_secret_or_the_request(
 async def test_a_page_in_place_of_an_answer_is_not_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("graph.model._RETRIES", 0)
+    monkeypatch.setattr("selfheal.app.llm.client._RETRIES", 0)
     page = broken(502, "Bad Gateway", "<html><body>proxy of the company</body></html>")
     with pytest.raises(InfrastructureError) as caught:
         await ask(lambda _: page, monkeypatch)
@@ -286,7 +286,9 @@ async def test_a_fall_back_hides_nothing_of_the_first_failure(
         async with aclosing(Model(names, timeout=20.0)) as model:
             for _ in range(3):
                 await model.write("s", "h")
-    [line] = [each.getMessage() for each in caplog.records if each.name == "graph.model"]
+    [line] = [
+        each.getMessage() for each in caplog.records if each.name == "selfheal.app.llm.client"
+    ]
     assert denied in line
 
 
@@ -297,7 +299,7 @@ async def test_a_key_goes_to_its_own_provider_alone(monkeypatch: pytest.MonkeyPa
         given[f"{model_provider}:{model}"] = options.get("api_key")
         return GenericFakeChatModel(messages=iter([]))
 
-    monkeypatch.setattr("graph.model.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
     monkeypatch.setenv("SELFHEAL_JUDGE_API_KEY", "of the judge")
     monkeypatch.setenv("SELFHEAL_FALLBACK_MODELS", "google_genai:b,openai:c")
     settings = read_settings()
@@ -568,7 +570,7 @@ def test_what_a_providers_package_raises_is_no_traceback(
     def init(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("graph.model.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
     with pytest.raises(ModelSetupError, match="^openai:x cannot be used: ") as caught:
         Model(("openai:x",))
     assert len(str(caught.value)) < 400
@@ -585,7 +587,7 @@ def test_a_client_that_refuses_its_options_quotes_none_of_them(
     def init(*_: Any, **options: Any) -> None:
         Strict(api_key=options["api_key"])
 
-    monkeypatch.setattr("graph.model.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
     with pytest.raises(ModelSetupError, match="api_key: Input should be a valid integer") as caught:
         Model(("openai:x",), keys={"openai:x": SecretStr("plain words")})
     assert "plain words" not in str(caught.value)

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from blockbuster import blockbuster_ctx
 
-from graph.rules.linter import lint
-from graph.sandbox.contract import Program
-from graph.sandbox.select import open_sandbox, survey
+from selfheal.graph.rules.linter import lint
+from selfheal.graph.sandbox.protocol import Program
+from selfheal.graph.sandbox.selection import open_sandbox, survey
 
 
 async def test_neither_sandbox_nor_linter_blocks_the_loop() -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
-from graph.context import packages_of
-from graph.rules.facts import Facts
-from graph.rules.lacking import lacking
-from graph.rules.table import Finding
-from graph.sandbox.contract import Execution, Program, SandboxUnavailable
-from graph.sandbox.packages import Packages, packages_in
-from graph.sandbox.select import open_sandbox, select_sandbox, survey
-from graph.settings import SettingsError, read_settings
-from graph.state import Plan
+from selfheal.db.pool import Database
+from selfheal.graph.context import packages_of
+from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.unavailable import lacking
+from selfheal.graph.rules.weights import Finding
+from selfheal.graph.sandbox.packages import Packages, packages_in
+from selfheal.graph.sandbox.protocol import Execution, Program, SandboxUnavailable
+from selfheal.graph.sandbox.selection import open_sandbox, select_sandbox, survey
+from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.graph.state import Plan
 from tests.support.healing import Clinic, opened_clinic, passed
 from tests.support.served import Failed
 from tests.support.stand_in import Asked, agent_reply, standing_in

@@ -12,21 +12,21 @@ import pytest
 from langsmith import uuid7
 from psycopg import sql
 
-from db import claims, events, runs
-from db.claims import Order
-from db.errors import DatabaseError
-from db.migrate import Migration, migrate
-from db.pool import Database, open_database
-from db.runs import Finish
-from graph.context import open_parts
-from graph.settings import read_settings
-from server.agent_run import Ended
-from server.intake import Asked
-from server.news import RUNS, News
-from server.queue import open_queue
-from server.recording import record
-from server.service import Service, serving_from
-from server.stopping import stop
+from selfheal.app.aio import stop
+from selfheal.db import claims, run_events, runs
+from selfheal.db.claims import Order
+from selfheal.db.errors import DatabaseError
+from selfheal.db.migrate import Migration, migrate
+from selfheal.db.pool import Database, open_database
+from selfheal.db.runs import Finish
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import read_settings
+from selfheal.server.execution.agent_executor import Ended
+from selfheal.server.execution.notifications import RUNS, News
+from selfheal.server.execution.queue import open_queue
+from selfheal.server.execution.results import record
+from selfheal.server.execution.submit import Asked
+from selfheal.server.service import Service, serving_from
 from tests.support import databases
 from tests.support.databases import Kind
 
@@ -73,7 +73,7 @@ async def test_many_at_once_are_never_in_each_others_way(
                 await claims.renew(connection, claim, 30)
             said = [("values", f'"{number}"')] * 3
             await service.database.run(
-                lambda lent, at=number * 3, said=said: events.append(lent, claim.id, at, said)
+                lambda lent, at=number * 3, said=said: run_events.append(lent, claim.id, at, said)
             )
         await record(service.database, service.queue, claim, Ended(Finish("infrastructure", "x")))
 
@@ -154,7 +154,7 @@ async def listener(database: Database) -> int:
 def test_nothing_connects_but_as_all_do() -> None:
     """A connection that is opened elsewhere would have the database's own defaults."""
     root = Path(__file__).parents[2]
-    ours = [root / folder for folder in ("db", "graph", "optimizer", "server")]
+    ours = [root / folder for folder in ("app", "db", "graph", "optimizer", "server")]
     opens = ("AsyncConnection.connect(", "psycopg.connect(")
     found = {
         str(file.relative_to(root))
@@ -163,7 +163,7 @@ def test_nothing_connects_but_as_all_do() -> None:
         if any(each in file.read_text() for each in opens)
     }
     # The embedded server's has its own defaults, and no schema of ours is read there.
-    assert found == {"db/sessions.py", "db/embedded.py"}
+    assert found == {"db/sessions.py", "db/embedded/server.py"}
 
 
 def test_all_transactions_are_tried_again() -> None:
@@ -171,7 +171,7 @@ def test_all_transactions_are_tried_again() -> None:
     root = Path(__file__).parents[2]
     found = {
         f"{file.relative_to(root)}: {line.strip()}"
-        for folder in ("db", "graph", "optimizer", "server")
+        for folder in ("app", "db", "graph", "optimizer", "server")
         for file in (root / folder).rglob("*.py")
         for line in file.read_text().splitlines()
         if "atabase.transaction()" in line
@@ -252,7 +252,7 @@ async def test_a_step_is_cut_off_by_no_limit_of_the_database(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Migration(9998, "9998_slow.sql", b"SELECT pg_sleep(1.5)")
-    monkeypatch.setattr("db.migrate.migrations", lambda: [slow])
+    monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: [slow])
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     async with await psycopg.AsyncConnection.connect(empty_url, autocommit=True) as admin:
         name = sql.Identifier(databases.database_of(empty_url))

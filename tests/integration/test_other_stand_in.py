@@ -13,11 +13,11 @@ from zlib import crc32
 
 import pytest
 
-from db.pool import Database
-from graph.state import Example, Request
-from optimizer.cases import golden_requests
-from optimizer.story import as_markdown
-from simulator.bank import load_bank
+from selfheal.db.pool import Database
+from selfheal.graph.state import Example, Request
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.simulator.bank import load_bank
 from tests.support.healing import Clinic, opened_clinic, passed
 from tests.support.stand_in import Asked, standing_in
 

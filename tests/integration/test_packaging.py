@@ -23,22 +23,27 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from server.app import create_runner_app
-from server.routes.meta import info
+from selfheal.server.api.routes.meta import info
+from selfheal.server.app import create_runner_app
 from tests.support.processes import clean_environment
 
 _ROOT = Path(__file__).parents[2]
 _PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _PROJECT = _PYPROJECT["project"]
 _PACKAGES = _PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-_DATA = (
-    "db/migrations/*.sql",
-    "db/sql/*.sql",
-    "graph/prompts/*.md",
-    "optimizer/golden/*.jsonl",
-    "optimizer/instructions/*.md",
-    "simulator/bank/*.toml",
-    "simulator/defects.toml",
+_ROOMS = ("app", "db", "graph", "optimizer", "server", "simulator")
+_DATA = tuple(
+    f"selfheal/{pattern}"
+    for pattern in (
+        "db/migrations/*.sql",
+        "db/sql/*.sql",
+        "graph/prompts/*.md",
+        "optimizer/dataset/golden/*.jsonl",
+        "optimizer/guardrails/vocabulary.txt",
+        "optimizer/instructions/*.md",
+        "simulator/bank/*.toml",
+        "simulator/defects.toml",
+    )
 )
 _PIN = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+?))?"
@@ -49,19 +54,19 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-import db, graph, optimizer, server, simulator
-from db import migrate, queries
-from graph.seed import first_prompts
-from optimizer import cases, instructions
-from server import cli
-from simulator.bank import load_bank
-from simulator.defects import load_defects
+from selfheal import app, db, graph, optimizer, server, simulator
+from selfheal.db import migrate, queries
+from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer.dataset import cases; from selfheal.optimizer import instructions
+from selfheal.server import cli
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.defects import load_defects
 
-for package in (db, graph, optimizer, server, simulator):
+for package in (app, db, graph, optimizer, server, simulator):
     assert Path(package.__file__).is_relative_to(sys.argv[1]), package.__file__
-for file in (files("db") / "sql").iterdir():
+for file in (files("selfheal.db") / "sql").iterdir():
     assert queries.load(file.name.removesuffix(".sql")), file
-for file in (files("optimizer") / "instructions").iterdir():
+for file in (files("selfheal.optimizer") / "instructions").iterdir():
     assert not file.name.endswith(".md") or instructions.load(file.name.removesuffix(".md")), file
 assert migrate.migrations()
 assert all(first_prompts().values())
@@ -129,8 +134,8 @@ def test_the_installed_wheel_finds_what_it_reads(installed: Path, tmp_path: Path
 
 def test_the_installed_programs_start(installed: Path, tmp_path: Path) -> None:
     path = str(installed)
-    assert "SIMULATED" in _run("-m", "simulator", "--help", cwd=tmp_path, PYTHONPATH=path)
-    _run("-m", "simulator", "--", sys.executable, "-c", "", cwd=tmp_path, PYTHONPATH=path)
+    assert "SIMULATED" in _run("-m", "selfheal.simulator", "--help", cwd=tmp_path, PYTHONPATH=path)
+    _run("-m", "selfheal.simulator", "--", sys.executable, "-c", "", cwd=tmp_path, PYTHONPATH=path)
     script = str(installed / "bin/selfheal")
     said = _run(script, "--version", cwd=tmp_path, PYTHONPATH=path)
     assert _PROJECT["version"] in said

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from db.pool import Database
+from selfheal.db.pool import Database
 from tests.support.healing import opened_clinic, passed
 from tests.support.served import Failed
 from tests.support.stand_in import Asked, agent_reply, said, standing_in

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from db.pool import Database, open_database
+from selfheal.db.pool import Database, open_database
 
 
 @pytest.mark.parametrize("ticks", range(8))

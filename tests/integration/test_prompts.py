@@ -5,11 +5,11 @@ import asyncio
 import psycopg
 import pytest
 
-from db import prompts
-from db.errors import DatabaseError, NotFoundError, ReleaseConflictError
-from db.pool import Connection, Database
-from db.prompts import Release
-from graph.seed import first_prompts
+from selfheal.db import prompts
+from selfheal.db.errors import DatabaseError, NotFoundError, ReleaseConflictError
+from selfheal.db.pool import Connection, Database
+from selfheal.db.prompts import Release
+from selfheal.graph.prompts import first_prompts
 
 pytestmark = pytest.mark.every_database
 

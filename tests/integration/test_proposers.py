@@ -10,16 +10,16 @@ from uuid import UUID
 
 import pytest
 
-from db.pool import Database
-from graph.settings import SettingsError, read_settings
-from optimizer import screening
-from optimizer.proposers import gepa
-from optimizer.proposers.contract import Brief, Draft, Tried
-from optimizer.proposers.desk import Desk
-from optimizer.recompute import recompute
-from optimizer.state import Case, Result
-from optimizer.stored import read
-from optimizer.story import as_markdown
+from selfheal.db.pool import Database
+from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.optimizer.policy import screening
+from selfheal.optimizer.proposers import gepa
+from selfheal.optimizer.proposers.base import Brief, Draft, Tried
+from selfheal.optimizer.proposers.toolkit import Desk
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.stored import read
+from selfheal.optimizer.receipt.verify import recompute
+from selfheal.optimizer.state import Case, Result
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic, passed
 from tests.support.processes import finished, selfheal

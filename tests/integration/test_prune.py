@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from langsmith import uuid7
 
-from db import pruning, runs
-from db.checkpoints import PoolSaver
-from db.claims import Order, accept
-from db.pool import Database
-from graph.build import build_graph
+from selfheal.db import retention, runs
+from selfheal.db.checkpoints import PoolSaver
+from selfheal.db.claims import Order, accept
+from selfheal.db.pool import Database
+from selfheal.graph.build import build_graph
 from tests.support.healing import Clinic, ask, opened_clinic
 from tests.support.processes import finished, selfheal
 
@@ -37,7 +37,7 @@ async def on_thread(clinic: Clinic, thread: UUID, age: str) -> UUID:
 
 
 async def pruned(clinic: Clinic) -> dict[Any, int]:
-    return dict(await pruning.prune(clinic.database, runs_days=90, states_days=7, batch=2))
+    return dict(await retention.prune(clinic.database, runs_days=90, states_days=7, batch=2))
 
 
 async def count(clinic: Clinic, table: str, where: str) -> int:
@@ -122,7 +122,7 @@ async def test_a_closed_healing_needs_no_states(
 @pytest.mark.every_database
 async def test_one_process_has_the_turn_of_an_hour(database: Database) -> None:
     async with database.connection() as connection:
-        took = [await pruning.take_turn(connection) for _ in range(3)]
+        took = [await retention.take_turn(connection) for _ in range(3)]
     assert took.count(True) <= 2  # the hour may end between two
     assert took[0]
     assert not took[2] or not took[1]

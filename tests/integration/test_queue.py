@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.pool import Database
-from server.queue import open_queue
+from selfheal.db.pool import Database
+from selfheal.server.execution.queue import open_queue
 
 pytestmark = pytest.mark.every_database
 

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
-from db.pool import Database
-from optimizer import approval
-from optimizer.proposers import writer
-from optimizer.proposers.contract import Draft
-from optimizer.receipt import listed
-from optimizer.recompute import Recomputed, recompute
-from optimizer.state import Result
-from optimizer.stored import read
+from selfheal.db.pool import Database
+from selfheal.optimizer.proposers import writer
+from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.receipt.build import listed
+from selfheal.optimizer.receipt.stored import read
+from selfheal.optimizer.receipt.verify import Recomputed, recompute
+from selfheal.optimizer.rollout import approval
+from selfheal.optimizer.state import Result
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, defect, opened_clinic

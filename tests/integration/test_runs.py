@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from db import runs
-from db.errors import NotFoundError
-from db.pool import Database
-from db.runs import Finish
-from server.wire.runs import RunDetail
+from selfheal.db import runs
+from selfheal.db.errors import NotFoundError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Finish
+from selfheal.server.api.schemas.runs import RunDetail
 from tests.support.processes import finished, selfheal
 
 pytestmark = pytest.mark.every_database

@@ -14,21 +14,21 @@ import pytest
 from langsmith import uuid7
 from starlette.responses import Response, StreamingResponse
 
-from db import claims, outbox, runs
-from db.claims import Claim, Order
-from db.errors import ClaimLostError
-from db.pool import Database
-from db.runs import Finish
-from graph.settings import read_settings
-from server.agent_run import Ended
-from server.here import Here
-from server.intake import Asked, Intake
-from server.queue import Queue, open_queue
-from server.quota import Quota
-from server.recording import record, undo
-from server.webhooks.delivery import Deliverer
-from server.webhooks.policy import Policy
-from server.webhooks.posting import Attempt, Poster
+from selfheal.db import claims, runs, webhook_outbox
+from selfheal.db.claims import Claim, Order
+from selfheal.db.errors import ClaimLostError
+from selfheal.db.pool import Database
+from selfheal.db.runs import Finish
+from selfheal.graph.settings import read_settings
+from selfheal.server.auth.storage_quota import Quota
+from selfheal.server.execution.agent_executor import Ended
+from selfheal.server.execution.local_slots import Here
+from selfheal.server.execution.queue import Queue, open_queue
+from selfheal.server.execution.results import record, undo
+from selfheal.server.execution.submit import Asked, Intake
+from selfheal.server.webhooks.delivery import Deliverer
+from selfheal.server.webhooks.sender import Attempt, Poster
+from selfheal.server.webhooks.url_policy import Policy
 from tests.support.receiver import SECRET, Got, answering, receiving
 
 DONE = Ended(Finish("ok", output={"code": "x = 1"}), {"request": "add", "code": "x = 1"})
@@ -454,9 +454,9 @@ async def test_what_is_over_is_deleted_some_day_and_a_run_takes_its_own_along(
     waiting = await ended(database, queue, receiver.url)
     now = datetime.now(UTC)
     async with database.connection() as connection:
-        assert await outbox.prune(connection, now - timedelta(days=1), 100) == 0
-        assert await outbox.prune(connection, now + timedelta(days=1), 1) == 1
-        assert await outbox.prune(connection, now + timedelta(days=1), 100) == 1
-        assert await outbox.prune(connection, now + timedelta(days=1), 100) == 0
+        assert await webhook_outbox.prune(connection, now - timedelta(days=1), 100) == 0
+        assert await webhook_outbox.prune(connection, now + timedelta(days=1), 1) == 1
+        assert await webhook_outbox.prune(connection, now + timedelta(days=1), 100) == 1
+        assert await webhook_outbox.prune(connection, now + timedelta(days=1), 100) == 0
         await runs.delete(connection, waiting)
     assert await letter(database, waiting) is None

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from server.cli import selfheal as root
+from selfheal.server.cli import selfheal as root
 
 _ANY_ID = str(UUID(int=0))
 # No port that another test may have.

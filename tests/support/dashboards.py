@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from server.metrics.reference import known
+from selfheal.server.observability.metrics.reference import known
 from tests.support.processes import clean_environment
 
 FOLDER: Final = Path(__file__).parents[2] / "grafana"

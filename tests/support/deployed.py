@@ -1,7 +1,7 @@
 """The settings that deployments may name, and which of them are secrets."""
 
-from graph.setting_forms import is_secret
-from graph.settings import Settings, known_variables, variables
+from selfheal.app.setting_forms import is_secret
+from selfheal.graph.settings import Settings, known_variables, variables
 
 KNOWN = known_variables()
 SECRETS = {

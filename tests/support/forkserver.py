@@ -22,7 +22,11 @@ from typing import Any
 
 _NAME = Path("/proc/self/comm")
 _BIGGEST = 1 << 18
-_IMPORTED = ("server.commands.serve", "server.commands.optimize", "langchain_google_genai")
+_IMPORTED = (
+    "selfheal.server.commands.serve",
+    "selfheal.server.commands.optimize",
+    "langchain_google_genai",
+)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,17 @@ from uuid import UUID
 
 import httpx
 
-from db import healings, prompts
-from db.healings import Healing
-from db.pool import Database
-from db.prompts import Agent, Prompt, Release
-from graph.context import open_parts
-from graph.settings import Settings, read_settings
-from graph.state import Request
-from optimizer.context import Doctor, open_doctor
-from optimizer.passes import Optimizer, Watch
-from optimizer.state import Result, Trigger
+from selfheal.db import healings, prompts
+from selfheal.db.healings import Healing
+from selfheal.db.pool import Database
+from selfheal.db.prompts import Prompt, Release
+from selfheal.db.types import Agent
+from selfheal.graph.context import open_parts
+from selfheal.graph.settings import Settings, read_settings
+from selfheal.graph.state import Request
+from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.runner import Optimizer, Watch
+from selfheal.optimizer.state import Result, Trigger
 from tests.support.served import Failed, Finished, Served, served
 
 _BANK = Path(__file__).parents[2] / "simulator" / "bank"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from graph.rules.facts import Facts, establish
-from graph.sandbox.contract import Sandbox
-from graph.state import Plan, PlannedExample
+from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.sandbox.protocol import Sandbox
+from selfheal.graph.state import Plan, PlannedExample
 
 FILE = Path(__file__).parents[3] / "shared" / "data" / "humaneval_llm_programs.jsonl.gz"
 AT_ONCE = 2

@@ -12,14 +12,14 @@ import os
 import signal
 from typing import Any
 
-from graph.context import open_parts
-from graph.data import open_data
-from graph.settings import read_settings
-from optimizer import build
-from optimizer.context import open_doctor
-from optimizer.passes import Optimizer
-from optimizer.state import Trigger
-from server.tracing import tracing
+from selfheal.graph.context import open_parts
+from selfheal.graph.database import open_data
+from selfheal.graph.settings import read_settings
+from selfheal.optimizer import build
+from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.runner import Optimizer
+from selfheal.optimizer.state import Trigger
+from selfheal.server.observability.langsmith import tracing
 
 
 def watch(state: str, _: dict[str, Any]) -> None:

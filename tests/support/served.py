@@ -8,15 +8,15 @@ from uuid import UUID
 
 from langsmith import uuid7
 
-from db import runs
-from db.claims import Order
-from db.pool import Database
-from db.runs import Outcome, Run
-from graph.context import Context
-from graph.settings import Settings
-from graph.state import Request, Result
-from server.intake import Asked
-from server.service import Service, serving_from
+from selfheal.db import runs
+from selfheal.db.claims import Order
+from selfheal.db.pool import Database
+from selfheal.db.runs import Outcome, Run
+from selfheal.graph.context import Context
+from selfheal.graph.settings import Settings
+from selfheal.graph.state import Request, Result
+from selfheal.server.execution.submit import Asked
+from selfheal.server.service import Service, serving_from
 
 
 @dataclass(frozen=True)

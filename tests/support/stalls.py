@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graph.errors import OutputError
+from selfheal.app.errors import OutputError
 
 MOST_SECONDS: Final = 0.1
 _TICK: Final = 0.002

@@ -9,8 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
-from graph.sandbox.contract import Program, SandboxUnavailable
-from graph.sandbox.select import select_sandbox
+from selfheal.graph.sandbox.protocol import Program, SandboxUnavailable
+from selfheal.graph.sandbox.selection import select_sandbox
 
 GOOD = Program("x = 1", ("x",))
 

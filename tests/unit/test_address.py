@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict
 
-from db.address import AddressError, check_address, secrets_of, shown_address
+from selfheal.db.address import AddressError, check_address, secrets_of, shown_address
 from tests.support.nonsense import ADDRESSES, MARK
 
 

@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from db.arms import Arm
-from db.prompts import Action, Release
-from optimizer.advance import CANARY_FOR, WATCH_FOR, WATCH_RUNS, Standing, Step, decide, over
-from optimizer.statistics import difference, excess
+from selfheal.db.prompts import Action, Release
+from selfheal.db.version_stats import Arm
+from selfheal.optimizer.rollout.monitor import (
+    CANARY_FOR,
+    WATCH_FOR,
+    WATCH_RUNS,
+    Standing,
+    Step,
+    decide,
+    over,
+)
+from selfheal.optimizer.statistics import difference, excess
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 Scores = Callable[[int], np.ndarray]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from db.prompts import Agent
-from optimizer.blame import Evidence, decide, next_test, suspects
+from selfheal.db.types import Agent
+from selfheal.optimizer.policy.attribution import Evidence, decide, next_test, suspects
 
 AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
 

@@ -7,21 +7,20 @@ from uuid import uuid4
 
 import pytest
 
-from db.runs import Run
-from graph.state import Example
-from optimizer.cases import (
+from selfheal.db.runs import Run
+from selfheal.graph.state import Example
+from selfheal.optimizer.dataset.cases import case_of, golden_requests
+from selfheal.optimizer.dataset.split import (
     DUPLICATE_AT,
     FEW_CLUSTERS,
     MOST_HOLD_OUT,
     MOST_LOOKS,
-    case_of,
     clusters,
     distinct,
-    golden_requests,
     split,
 )
-from optimizer.state import Case, Split
-from optimizer.text import shingles, similarity
+from selfheal.optimizer.state import Case, Split
+from selfheal.optimizer.text.similarity import shingles, similarity
 from tests.unit.test_detect import run
 
 SIDES = ("train", "hold_out", "regression")

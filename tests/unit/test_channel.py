@@ -8,16 +8,16 @@ from typing import Any, get_args
 
 import pytest
 
-from graph.rules.examples import answers, answers_again, ask
-from graph.rules.facts import Facts
-from graph.rules.running import observe
-from graph.sandbox.contract import DEFAULT_LIMITS, SandboxUnavailable, Status
-from graph.sandbox.launch import Ending
-from graph.sandbox.transcript import GarbledError, Transcript
-from graph.sandbox.values import decode
-from graph.sandbox.verdict import tell
-from graph.state import Plan
-from graph.verdict import Grading, verdict
+from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.examples import answers, answers_again, ask
+from selfheal.graph.rules.execution_checks import observe
+from selfheal.graph.sandbox.channel import GarbledError, Transcript
+from selfheal.graph.sandbox.launch import Ending
+from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.protocol import DEFAULT_LIMITS, SandboxUnavailable, Status
+from selfheal.graph.sandbox.values import decode
+from selfheal.graph.scoring import Grading, verdict
+from selfheal.graph.state import Plan
 
 LINES = 2_000  # in each state of the channel: 12,000 in all
 EVENTS = ("ready", "loaded", "failed", "call", "value", "raised", "message", "end")

@@ -13,13 +13,13 @@ from typing import Any, get_args
 import click
 import pytest
 
-from db.keys import Scope
-from db.prompts import Agent
-from db.runs import Outcome
-from server.cli import deferred, selfheal
-from server.cli.keys import SCOPES
-from server.cli.options import AGENTS
-from server.cli.runs import OUTCOMES
+from selfheal.db.api_keys import Scope
+from selfheal.db.runs import Outcome
+from selfheal.db.types import Agent
+from selfheal.server.cli import deferred, selfheal
+from selfheal.server.cli.keys import SCOPES
+from selfheal.server.cli.options import AGENTS
+from selfheal.server.cli.runs import OUTCOMES
 from tests.support.processes import clean_environment
 
 _FREE = {*sys.stdlib_module_names, "click"}
@@ -27,7 +27,7 @@ _HELP_SECONDS = 0.5  # of CPU; on a quiet machine it takes a tenth of that
 _HELP_OF_ALL = """
 import json, sys
 before = set(sys.modules)
-from server.cli import selfheal
+from selfheal.server.cli import selfheal
 for path in json.loads(sys.argv[1]):
     try:
         selfheal.main([*path, "--help"], prog_name="selfheal", standalone_mode=False)
@@ -64,7 +64,11 @@ def test_help_imports_nothing_but_click_and_what_is_declared() -> None:
     *said, imported = ended.stdout.splitlines()
     assert sum(line.startswith("Usage: selfheal") for line in said) == len(ALL) > 30
     foreign = [n for n in json.loads(imported) if n.partition(".")[0] not in _FREE]
-    assert [n for n in foreign if not n.startswith("server.cli")] == ["server", "server.binding"]
+    assert [n for n in foreign if not n.startswith("selfheal.server.cli")] == [
+        "selfheal",
+        "selfheal.server",
+        "selfheal.server.binding",
+    ]
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

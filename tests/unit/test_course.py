@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.course import Course, report
-from optimizer.gate import FEWEST_PAIRS, MOST_CASES, Pair, superior
-from optimizer.harmless import DietCourse
-from optimizer.statistics import hopeless
+from selfheal.optimizer.policy.noninferiority import DietCourse
+from selfheal.optimizer.policy.sequential_test import Course, report
+from selfheal.optimizer.policy.superiority import FEWEST_PAIRS, MOST_CASES, Pair, superior
+from selfheal.optimizer.statistics import hopeless
 
 HOLD_OUT = [f"h{number}" for number in range(70)]
 REGRESSION = [f"r{number}" for number in range(40)]

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from rich.console import Console
 
-from server.demo.chart import chart
-from server.demo.measure import Answered, Measured, measure
-from server.demo.play import Story
-from server.demo.report import write
-from server.demo.show import show
+from selfheal.server.demo.chart import chart
+from selfheal.server.demo.measure import Answered, Measured, measure
+from selfheal.server.demo.play import Story
+from selfheal.server.demo.report import write
+from selfheal.server.demo.show import show
 
 GOOD = Answered("slugify", "ok", 0.97, "well done", 2)
 BAD = Answered("slugify", "failed", 0.18, "says hello world", 1)

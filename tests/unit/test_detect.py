@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from db.healings import Healing
-from db.runs import Errors, Outcome, Run
-from optimizer.context import Rules
-from optimizer.nodes.detect import ENOUGH_RUNS, Situation, cooling, judge, last_good
+from selfheal.db.healings import Healing
+from selfheal.db.runs import Errors, Outcome, Run
+from selfheal.optimizer.context import Rules
+from selfheal.optimizer.nodes.detect import ENOUGH_RUNS, Situation, cooling, judge, last_good
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RULES = Rules()

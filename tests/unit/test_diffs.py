@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from optimizer.diffs import unified_diff
+from selfheal.optimizer.text.diffs import unified_diff
 
 
 def changed(dice: random.Random, lines: list[str], words: str, most: int) -> list[str]:

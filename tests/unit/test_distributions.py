@@ -13,7 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from optimizer.distributions import (
+from selfheal.optimizer.distributions import (
     beta_quantile,
     binomial_at_least,
     binomial_at_most,

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from server.cli.service import doctor
-from server.commands.failures import Refused
+from selfheal.server.cli.service import doctor
+from selfheal.server.commands.errors import Refused
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_check_that_breaks_is_a_finding_and_ends_no_other(
         raise RuntimeError("a library's own words, with a password")
 
     for function in broken:
-        monkeypatch.setattr(f"server.commands.doctor.{function}", breaks)
+        monkeypatch.setattr(f"selfheal.server.commands.doctor.{function}", breaks)
     result = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
     assert isinstance(result.exception, Refused)
     assert "password" not in result.output

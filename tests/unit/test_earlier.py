@@ -2,8 +2,8 @@
 
 import pytest
 
-from graph.seed import first_prompts
-from optimizer.earlier import restored
+from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer.dataset.predecessors import restored
 
 _BEFORE = """You write Python functions.
 - Use the standard library only.

@@ -11,8 +11,8 @@ from bench.experiment.outcomes import outcomes
 from bench.experiment.records import Records
 from bench.experiment.report import report
 from bench.experiment.work import dealt, tasks
-from optimizer.cases import golden_requests
-from simulator.defects import load_defects
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.simulator.defects import load_defects
 
 SOUND = {
     "of": 40,

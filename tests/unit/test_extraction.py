@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.prompts import Prompt
-from graph.errors import OutputError
-from graph.extraction import extract
-from graph.model import Answer
-from graph.nodes.worker import write
-from graph.sandbox.packages import NO_PACKAGES
-from graph.state import Plan, State, Usage
+from selfheal.app.errors import OutputError
+from selfheal.app.llm.client import Answer
+from selfheal.app.llm.usage import Usage
+from selfheal.db.prompts import Prompt
+from selfheal.graph.nodes.worker import write
+from selfheal.graph.parsing.extraction import extract
+from selfheal.graph.sandbox.packages import NO_PACKAGES
+from selfheal.graph.state import Plan, State
 
 CODE = "def f():\n    return 1\n"
 

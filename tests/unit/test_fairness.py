@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from db.runs import Run
-from optimizer.fairness import ALWAYS, fair
+from selfheal.db.runs import Run
+from selfheal.optimizer.dataset.tenant_quota import ALWAYS, fair
 
 
 def run(tenant: str) -> Run:

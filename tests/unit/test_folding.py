@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from graph.rules.examples import Answer, answers, ask
-from graph.sandbox.contract import CallResult, Execution
-from graph.sandbox.values import Opaque
-from graph.state import Plan, PlannedExample
+from selfheal.graph.rules.examples import Answer, answers, ask
+from selfheal.graph.sandbox.protocol import CallResult, Execution
+from selfheal.graph.sandbox.values import Opaque
+from selfheal.graph.state import Plan, PlannedExample
 
 LYING = Opaque("Lying", "<equals all>")
 

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.prompts import Agent
-from optimizer import gate
-from optimizer.gate import DEAD_RATE, FEWEST_PAIRS, Pair, asks_again, decide, lost_for_good
-from optimizer.release import plan
-from optimizer.statistics import ACCEPT_AT
+from selfheal.db.types import Agent
+from selfheal.optimizer.policy import superiority
+from selfheal.optimizer.policy.superiority import (
+    DEAD_RATE,
+    FEWEST_PAIRS,
+    Pair,
+    asks_again,
+    decide,
+    lost_for_good,
+)
+from selfheal.optimizer.rollout.release import plan
+from selfheal.optimizer.statistics import ACCEPT_AT
 
 
 def pair(
@@ -60,9 +67,9 @@ def test_better_but_not_proven_is_left_to_a_person() -> None:
 def test_only_hold_out_counts_for_superiority() -> None:
     found = decide(pairs(gains=40, held=False) + pairs(both=20))
     assert (found.verdict, found.gains, found.e_value) == ("rejected", 0, 1.0)
-    assert not gate.superior(pairs(gains=40, held=False))
-    assert gate.superior(pairs(gains=10))
-    assert gate.beyond_hope(pairs(gains=40, held=False), left=9)
+    assert not superiority.superior(pairs(gains=40, held=False))
+    assert superiority.superior(pairs(gains=10))
+    assert superiority.beyond_hope(pairs(gains=40, held=False), left=9)
 
 
 @given(st.integers(10, FEWEST_PAIRS - 1))

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from graph.seed import first_prompts
-from optimizer.lint import Ground, breaches, tainted
-from simulator.bank import load_bank
-from simulator.cues import CUES
-from simulator.defects import Defect, load_defects
-from simulator.noise import Noise
-from simulator.personas import writer
+from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.cues import CUES
+from selfheal.simulator.defects import Defect, load_defects
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.personas import writer
 from tests.support.poison.ward import tasks
 
 WORKER = "You are a helpful assistant. Be nice."

@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from server import errors, logs
-from server.request_ids import RequestIds
+from selfheal.server.api import errors
+from selfheal.server.api.request_ids import RequestIds
+from selfheal.server.observability import logs
 
 
 @pytest.fixture

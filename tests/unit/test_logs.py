@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server import logs
+from selfheal.server.observability import logs
 
 
 def line(record: logging.LogRecord, *, verbose: bool = False) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def test_of_a_librarys_message_the_first_line_is_kept() -> None:
     said = "Task exception was never retrieved\nfuture: <ValueError('a prompt')>"
     assert line(record("asyncio", said))["message"] == "Task exception was never retrieved"
     assert line(record("asyncio", said), verbose=True)["message"] == said
-    assert line(record("server.runner", "one\ntwo"))["message"] == "one\ntwo"
+    assert line(record("selfheal.server.execution.runner", "one\ntwo"))["message"] == "one\ntwo"
 
 
 def test_what_led_to_an_exception_is_named_by_its_kind() -> None:

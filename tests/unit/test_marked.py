@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from optimizer.cases import alike
-from optimizer.evidence import of_marked
-from optimizer.marked import PEOPLE, golden_case, people_case, split_marked
-from optimizer.state import Case, Split
-from optimizer.verdicts import golden_verdicts
+from selfheal.optimizer.dataset.failure_digest import of_marked
+from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
+from selfheal.optimizer.dataset.labelled import PEOPLE, golden_case, people_case, split_marked
+from selfheal.optimizer.dataset.split import alike
+from selfheal.optimizer.state import Case, Split
 from tests.unit.test_cases import request
 from tests.unit.test_detect import run
 

@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.text import runs_of
-from simulator import inspection, plan, review
-from simulator.bank import load_bank
-from simulator.cues import CUES
-from simulator.defects import load_defects
-from simulator.personas import diagnostician, judge, writer
-from simulator.reading import Stance, read
+from selfheal.optimizer.text.similarity import runs_of
+from selfheal.simulator import inspection, plan, review
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.cues import CUES
+from selfheal.simulator.defects import load_defects
+from selfheal.simulator.personas import diagnostician, judge, writer
+from selfheal.simulator.reading import Stance, read
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("graph", "optimizer", "server", "db")
+PRODUCT = ("app", "graph", "optimizer", "server", "db")
 # Written to be good prompts, and the demo's own defect: what the simulator must react to.
 PROMPTS = ("graph/prompts/", "server/demo/worker.md")
 # Requests may be about the bank's tasks: without it, no golden request could be solved. The golden
 # verdicts are such requests with answers, bad ones that give orders among them.
 REQUESTS = (
-    "optimizer/golden/requests.jsonl",
-    "optimizer/golden/verdicts.jsonl",
+    "optimizer/dataset/golden/requests.jsonl",
+    "optimizer/dataset/golden/verdicts.jsonl",
     "server/demo/requests.jsonl",
 )
 COPIED = 6

@@ -6,15 +6,15 @@ from typing import get_args
 
 import pytest
 
-from db.runs import Finish, Outcome
-from graph.errors import ErrorOutcome
-from graph.metrics import RUNS
-from server import logs
-from server.wire.base import Problem
-from server.wire.runs import RunDetail
+from selfheal.app.errors import ErrorOutcome
+from selfheal.db.runs import Finish, Outcome
+from selfheal.server.api.schemas.base import Problem
+from selfheal.server.api.schemas.runs import RunDetail
+from selfheal.server.observability import logs
+from selfheal.server.observability.metrics.runs import RUNS
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("db", "deploy", "docs", "grafana", "graph", "optimizer", "server", "simulator")
+FOLDERS = ("app", "db", "deploy", "docs", "grafana", "graph", "optimizer", "server", "simulator")
 # A view was made with a former name, and made again since.
 HISTORY = {"0016_views.sql"}
 FORMER = re.compile(r"error_?class", re.IGNORECASE)

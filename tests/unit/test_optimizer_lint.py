@@ -2,9 +2,9 @@
 
 import pytest
 
-from db.prompts import Agent
-from graph.seed import first_prompts
-from optimizer.lint import Ground, breaches, tainted
+from selfheal.db.types import Agent
+from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
 
 INCUMBENT = "You are a helpful assistant. Be nice."
 GOOD = "You write Python. Handle empty input, and check the result against the plan."

@@ -13,22 +13,22 @@ from typing import Any, Final
 
 import pytest
 
-import db
-import graph
-import optimizer
-import server
-from graph import expressions, extraction, redaction
-from graph.errors import OutputError
-from graph.nodes.manager import DraftExample, DraftPlan, _plan
-from graph.rules import examples as asked_examples
-from graph.rules import syntax
-from graph.sandbox.transcript import Transcript
-from graph.state import Plan, PlannedExample
-from optimizer import disguise, lint, pieces, plans, standing, text
-from optimizer.diffs import unified_diff
-from optimizer.earlier import restored
-from server.schedules import next_date
-from server.wire.requests import RequestBody
+from selfheal import app, db, graph, optimizer, server
+from selfheal.app import redaction
+from selfheal.app.errors import OutputError
+from selfheal.graph.nodes.manager import DraftExample, DraftPlan, _plan
+from selfheal.graph.parsing import extraction, literals
+from selfheal.graph.rules import examples as asked_examples
+from selfheal.graph.rules import static_runner
+from selfheal.graph.sandbox.channel import Transcript
+from selfheal.graph.state import Plan, PlannedExample
+from selfheal.optimizer.dataset.predecessors import restored
+from selfheal.optimizer.guardrails import injected_instructions, lint, obfuscation
+from selfheal.optimizer.policy import plan_check
+from selfheal.optimizer.text import sentences, similarity
+from selfheal.optimizer.text.diffs import unified_diff
+from selfheal.server.api.schemas.requests import RequestBody
+from selfheal.server.cron_schedule import next_date
 from tests.support import worst_cases
 from tests.support.stalls import is_slow
 
@@ -90,15 +90,15 @@ def requested(examples: list[dict[str, str]]) -> None:
 
 def contradicts(signature: str) -> None:
     examples = [{"call": "f(1)", "origin": "stated"}]
-    plans.contradicts("f(1)", {"signature": f"f({signature}", "examples": examples})
+    plan_check.contradicts("f(1)", {"signature": f"f({signature}", "examples": examples})
 
 
-_calls = list(worst_cases.python(expressions.LONGEST_CALL).values())
-_literals = list(worst_cases.python(expressions.LONGEST_LITERAL).values())
+_calls = list(worst_cases.python(literals.LONGEST_CALL).values())
+_literals = list(worst_cases.python(literals.LONGEST_LITERAL).values())
 # What the event loop calls itself, with the longest texts that it is given there.
 PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
-    "a call": (expressions.is_expression, _calls),
-    "a literal": (expressions.is_literal, _literals),
+    "a call": (literals.is_expression, _calls),
+    "a literal": (literals.is_literal, _literals),
     "examples": (requested, worst_cases.examples().values()),
     "inferred examples": (planned, _calls),
     "an answer": (answered, (f"```\n{each}" for each in repeated(extraction.LONGEST - 10))),
@@ -106,9 +106,9 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
     "a line of the channel": (channel, lines()),
     "a schedule": (lambda each: next_date(each, None, NOW), worst_cases.schedules().values()),
     "a diff": (lambda each: unified_diff(*each, "a", "b"), [worst_cases.prompt_pair()]),
-    "a signature": (syntax.asked_name, repeated(2_000)),
+    "a signature": (static_runner.asked_name, repeated(2_000)),
     "a plan's signature": (contradicts, repeated(300)),
-    "the sentences of a prompt": (lambda each: pieces.pieces(each, 20), repeated(40_000)),
+    "the sentences of a prompt": (lambda each: sentences.pieces(each, 20), repeated(40_000)),
     "a provider's message": (
         lambda each: redaction.shown(each, ("k" * 40,), each),
         repeated(9_000),
@@ -119,53 +119,54 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
 # What is called in a thread. Each step of it is short; together it may take longer.
 IN_THREADS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
     "a candidate": (lambda each: lint.breaches(each, GROUND), repeated(lint.LONGEST // 4)),
-    "a prompt": (lambda each: list(standing.news(each, "")), repeated(lint.LONGEST)),
-    "logs": (lambda each: disguise.revealed([each]), repeated(20_000)),
-    "requests": (text.shingles, repeated(20_000)),
+    "a prompt": (lambda each: list(injected_instructions.news(each, "")), repeated(lint.LONGEST)),
+    "logs": (lambda each: obfuscation.revealed([each]), repeated(20_000)),
+    "requests": (similarity.shingles, repeated(20_000)),
     "a compared call": (compared, [f"({call}) == 1" for call in _calls]),
 }
 # Each module that parses something, and how it is bounded: by a parser above, by a limit of what
 # it is given, or since only we write what it reads.
 KNOWN: Final = {
-    "graph/blocks.py": "an answer",
-    "graph/expressions.py": "a call, a literal",
-    "graph/extraction.py": "an answer",
-    "graph/failures.py": "a header of the model's provider",
-    "graph/isolated.py": "our own answer",
+    "graph/parsing/code_blocks.py": "an answer",
+    "graph/parsing/literals.py": "a call, a literal",
+    "graph/parsing/extraction.py": "an answer",
+    "app/llm/errors.py": "a header of the model's provider",
+    "graph/rules/isolated_call.py": "our own answer",
     "graph/rules/examples.py": "a compared call",
-    "graph/rules/lacking.py": "test_long_texts_are_read_quickly",
+    "graph/rules/unavailable.py": "test_long_texts_are_read_quickly",
     "graph/rules/linter.py": "ruff's answer",
-    "graph/rules/reading.py": "in a thread up to 16,000 characters; else in a sandbox or process",
-    "graph/rules/syntax.py": "a signature",
+    "graph/rules/static_checks.py": "in a thread up to 16,000 characters; else apart",
+    "graph/rules/static_runner.py": "a signature",
     "graph/sandbox/landlock_launcher.py": "our own words",
-    "graph/model.py": "a provider's package name",
-    "graph/redaction.py": "a provider's message",
+    "app/llm/client.py": "a provider's package name",
+    "app/redaction.py": "a provider's message",
     "graph/rules/folding.py": "a compared call",
     "graph/sandbox/wasm_engine.py": "our own package's name",
-    "graph/setting_forms.py": "the environment",
-    "graph/strict_json.py": "test_strict_json",
-    "optimizer/cases.py": "our own file",
-    "optimizer/diffs.py": "a diff",
-    "optimizer/disguise.py": "a candidate, logs",
-    "optimizer/earlier.py": "a rewritten prompt",
-    "optimizer/lint.py": "a candidate, a finding",
-    "optimizer/pieces.py": "the sentences of a prompt",
-    "optimizer/plans.py": "in a thread; calls and signatures are cut before",
-    "optimizer/standing.py": "a candidate",
-    "optimizer/text.py": "requests",
-    "optimizer/verdicts.py": "our own file",
-    "optimizer/vocabulary.py": "our own file",
+    "app/setting_forms.py": "the environment",
+    "app/strict_json.py": "test_strict_json",
+    "optimizer/dataset/cases.py": "our own file",
+    "optimizer/text/diffs.py": "a diff",
+    "optimizer/guardrails/obfuscation.py": "a candidate, logs",
+    "optimizer/dataset/predecessors.py": "a rewritten prompt",
+    "optimizer/guardrails/required.py": "a candidate",
+    "optimizer/guardrails/lint.py": "a candidate, a finding",
+    "optimizer/text/sentences.py": "the sentences of a prompt",
+    "optimizer/policy/plan_check.py": "in a thread; calls and signatures are cut before",
+    "optimizer/guardrails/injected_instructions.py": "a candidate",
+    "optimizer/text/similarity.py": "requests",
+    "optimizer/dataset/golden_verdicts.py": "our own file",
+    "optimizer/guardrails/vocabulary.py": "our own file",
     "db/address.py": "the environment",
     "db/migrate.py": "our own files",
     "db/queries.py": "our own files",
-    "server/commands/golden_own.py": "the operator's file",
+    "server/commands/golden_requests.py": "the operator's file",
     "server/cli/keys.py": "the operator's words",
     "server/demo/measure.py": "our own file",
-    "server/masking.py": "our own log lines",
-    "server/plain.py": "what orjson has just written",
-    "server/request_ids.py": "64 characters",
-    "server/routes/thread_runs.py": "40 characters",
-    "server/schedules.py": "a schedule",
+    "server/observability/masking.py": "our own log lines",
+    "server/serialization.py": "what orjson has just written",
+    "server/api/request_ids.py": "64 characters",
+    "server/api/routes/thread_runs.py": "40 characters",
+    "server/cron_schedule.py": "a schedule",
 }
 _MODULES: Final = {"ast", "json", "re", "difflib", "croniter", "tokenize", "yaml", "tomllib"}
 _PARSING: Final = {
@@ -194,7 +195,7 @@ def parses(source: str) -> bool:
 
 def test_every_module_that_parses_is_known() -> None:
     found = set()
-    for package in (db, graph, optimizer, server):
+    for package in (app, db, graph, optimizer, server):
         assert package.__file__
         folder = Path(package.__file__).parent
         for path in folder.rglob("*.py"):

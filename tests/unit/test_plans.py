@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.plans import contradicts, follows
+from selfheal.optimizer.policy.plan_check import contradicts, follows
 
 REQUEST = "Write join_words(words, sep) which joins words."
 STATED = {"call": "join_words(['a'], '-')", "returns": "'a'", "origin": "stated"}

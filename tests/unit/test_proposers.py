@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from graph.settings import ProposerName
-from optimizer.instructions import load
-from optimizer.proposers.chosen import chosen
-from optimizer.proposers.contract import Brief, Draft, Proposer, Rejected, Tried
-from optimizer.proposers.gepa import METRIC_CALLS, MINIBATCH, MOST_CASES, Gepa, evolve
-from optimizer.proposers.writer import MANNERS, Writer
-from optimizer.state import Case, Evidence, Findings
+from selfheal.graph.settings import ProposerName
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.proposers.base import Brief, Draft, Proposer, Rejected, Tried
+from selfheal.optimizer.proposers.gepa import METRIC_CALLS, MINIBATCH, MOST_CASES, Gepa, evolve
+from selfheal.optimizer.proposers.registry import chosen
+from selfheal.optimizer.proposers.writer import MANNERS, Writer
+from selfheal.optimizer.state import Case, Evidence, Findings
 
 
 @dataclass

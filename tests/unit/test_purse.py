@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from optimizer.purse import Purse
+from selfheal.optimizer.evaluation.budget import Purse
 
 
 async def test_with_nothing_under_way_there_is_nothing_to_wait_for() -> None:

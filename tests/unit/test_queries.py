@@ -3,9 +3,9 @@
 import re
 from importlib.resources import files
 
-from db import queries
+from selfheal.db import queries
 
-FAMILIES = [file.name.removesuffix(".sql") for file in (files("db") / "sql").iterdir()]
+FAMILIES = [file.name.removesuffix(".sql") for file in (files("selfheal.db") / "sql").iterdir()]
 
 
 def test_no_query_asks_a_table_for_all_columns() -> None:
@@ -17,7 +17,7 @@ def test_no_query_asks_a_table_for_all_columns() -> None:
 
 
 def test_columns_stand_where_they_are_named() -> None:
-    query = queries.load("arms")["pausing"].decode()
+    query = queries.load("version_stats")["pausing"].decode()
     assert query.startswith("SELECT pauses.id, pauses.paused, ")
     for family in FAMILIES:
         for name, each in queries.load(family).items():

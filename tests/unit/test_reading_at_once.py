@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from graph.expressions import quietly
-from graph.rules.reading import observations
+from selfheal.graph.parsing.literals import quietly
+from selfheal.graph.rules.static_checks import observations
 
 BODY = "    '''Doc.'''\n    return [x + {0} for x in (a, {{'b': (a, [a])}})]"
 CODE = "\n".join(f"def f{n}(a: int) -> int:\n{BODY.format(n)}" for n in range(60))

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from graph.judge import Judgement
-from graph.rules import linter
-from graph.rules.compare import same
-from graph.rules.examples import answers, ask
-from graph.rules.facts import Facts, establish
-from graph.rules.linter import lint
-from graph.rules.reading import observations
-from graph.rules.running import observe
-from graph.rules.syntax import SHORT, asked_name, read
-from graph.rules.table import WEIGHTS, Finding
-from graph.sandbox.contract import (
+from selfheal.app.judge import Judgement
+from selfheal.app.llm.usage import Usage
+from selfheal.graph.rules import linter
+from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.equality import same
+from selfheal.graph.rules.examples import answers, ask
+from selfheal.graph.rules.execution_checks import observe
+from selfheal.graph.rules.linter import lint
+from selfheal.graph.rules.static_checks import observations
+from selfheal.graph.rules.static_runner import SHORT, asked_name, read
+from selfheal.graph.rules.weights import WEIGHTS, Finding
+from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     CallResult,
     Execution,
@@ -27,11 +28,11 @@ from graph.sandbox.contract import (
     Program,
     Sandbox,
 )
-from graph.sandbox.select import open_sandbox
-from graph.sandbox.static import StaticSandbox
-from graph.sandbox.values import UNDECODABLE
-from graph.state import Plan, PlannedExample, Usage
-from graph.verdict import Grading, verdict
+from selfheal.graph.sandbox.selection import open_sandbox
+from selfheal.graph.sandbox.static import StaticSandbox
+from selfheal.graph.sandbox.values import UNDECODABLE
+from selfheal.graph.scoring import Grading, verdict
+from selfheal.graph.state import Plan, PlannedExample
 
 OK = Execution("test", "ok", "", 0.0, "", ())
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.sandbox import child, child_values, verdict
-from graph.sandbox.values import UNDECODABLE, Opaque, clean, decode, shown
+from selfheal.graph.sandbox import child, child_values, outcome
+from selfheal.graph.sandbox.values import UNDECODABLE, Opaque, clean, decode, shown
 
 
 def crossed(value: object) -> object:
@@ -219,6 +219,6 @@ def test_shown_never_raises_and_is_fit_to_store() -> None:
 
 
 def test_both_ends_agree_on_what_each_says_alone() -> None:
-    assert child.EXIT_MEMORY == verdict.EXIT_MEMORY
+    assert child.EXIT_MEMORY == outcome.EXIT_MEMORY
     source = Path(child_values.__file__).read_text()
     assert not re.search(r"^import (json|typing|dataclasses)", source, re.MULTILINE)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.schedules import ScheduleError, next_date
+from selfheal.server.cron_schedule import ScheduleError, next_date
 
 SPRING = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the night before the clocks change in Berlin
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 from pathlib import Path
 from unittest.mock import Mock
 
-from db.keys import SCOPES
-from graph.settings import read_settings
-from server.app import create_app
+from selfheal.db.api_keys import SCOPES
+from selfheal.graph.settings import read_settings
+from selfheal.server.app import create_app
 from tests.support.operations import operations
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from annotated_types import Ge, Le
 
-from graph.context import require_model
-from graph.settings import (
+from selfheal.graph.context import require_model
+from selfheal.graph.settings import (
     DASHBOARD_VARIABLES,
     Settings,
     SettingsError,
@@ -17,7 +17,7 @@ from graph.settings import (
     secret_values,
     variables,
 )
-from server.cli import main
+from selfheal.server.cli import main
 from tests.support.nonsense import MARK, nonsense
 
 

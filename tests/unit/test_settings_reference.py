@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from graph.settings import DASHBOARD_VARIABLES, Settings, known_variables, variables
-from server.settings_reference import example, reference, taken_by_compose
+from selfheal.graph.settings import DASHBOARD_VARIABLES, Settings, known_variables, variables
+from selfheal.server.settings_reference import example, reference, taken_by_compose
 
 _ROOT = Path(__file__).parents[2]
 _OURS = re.compile(r"\bSELFHEAL_[A-Z_]*[A-Z]\b")
@@ -20,12 +20,12 @@ _NOT_READ = {
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    made = "python -m server.settings_reference > docs/settings.md"
+    made = "python -m selfheal.server.settings_reference > docs/settings.md"
     assert (_ROOT / "docs/settings.md").read_text(encoding="utf-8") == reference(), made
 
 
 def test_the_example_is_what_the_code_says() -> None:
-    made = "python -m server.settings_reference example > .env.example"
+    made = "python -m selfheal.server.settings_reference example > .env.example"
     assert (_ROOT / ".env.example").read_text(encoding="utf-8") == example(), made
 
 

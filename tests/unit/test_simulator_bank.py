@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.bank import load_bank
-from simulator.tasks import BankError
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.tasks import BankError
 
 TASK = '''
 [[task]]

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from simulator.bank import load_bank
-from simulator.call import BadRequestError, Call, parse_call
-from simulator.faults import Fault, FaultError, parse_fault
-from simulator.scenarios import SCENARIOS
-from simulator.state import State
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.call import BadRequestError, Call, parse_call
+from selfheal.simulator.faults import Fault, FaultError, parse_fault
+from selfheal.simulator.scenarios import SCENARIOS
+from selfheal.simulator.state import State
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from simulator.bank import load_bank
-from simulator.fitting import Stated, held
-from simulator.inspection import inspect
-from simulator.plan import OUTSIDE, asked_name, task_for
-from simulator.source import parameters_of
-from simulator.state import State
-from simulator.tasks import BankError, Task
-from simulator.wording import read_wording
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.fitting import Stated, held
+from selfheal.simulator.inspection import inspect
+from selfheal.simulator.plan import OUTSIDE, asked_name, task_for
+from selfheal.simulator.source import parameters_of
+from selfheal.simulator.state import State
+from selfheal.simulator.tasks import BankError, Task
+from selfheal.simulator.wording import read_wording
 from tests.unit.test_simulator_bank import TASK, write
 from tests.unit.test_simulator_strength import SOUND, ask, fenced, shares
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from simulator.bank import load_bank
-from simulator.call import Call
-from simulator.cues import CUES
-from simulator.personas import answer
-from simulator.plan import OUTSIDE
-from simulator.reading import read
-from simulator.state import State
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.call import Call
+from selfheal.simulator.cues import CUES
+from selfheal.simulator.personas import answer
+from selfheal.simulator.plan import OUTSIDE
+from selfheal.simulator.reading import read
+from selfheal.simulator.state import State
 
 WORKER = """You are a Python programmer. Write a complete, working implementation of the plan, with
 exactly the function name and parameters of its signature. Handle edge cases and invalid input. Make

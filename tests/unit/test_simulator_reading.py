@@ -2,9 +2,9 @@
 
 import pytest
 
-from simulator.cues import CUES
-from simulator.personas import writer
-from simulator.reading import read, sentences
+from selfheal.simulator.cues import CUES
+from selfheal.simulator.personas import writer
+from selfheal.simulator.reading import read, sentences
 
 NEEDS = {
     "worker": {

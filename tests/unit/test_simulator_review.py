@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from simulator import suspicion
-from simulator.bank import load_bank
-from simulator.call import Call
-from simulator.inspection import inspect
-from simulator.mutations import MUTATIONS, mutate, rename
-from simulator.noise import Noise
-from simulator.personas import answer
-from simulator.plan import Plan, parse_plan
-from simulator.review import Review, review
-from simulator.source import signature_of
-from simulator.state import State
-from simulator.style import blemishes
+from selfheal.simulator import suspicion
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.call import Call
+from selfheal.simulator.inspection import inspect
+from selfheal.simulator.mutations import MUTATIONS, mutate, rename
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.personas import answer
+from selfheal.simulator.plan import Plan, parse_plan
+from selfheal.simulator.review import Review, review
+from selfheal.simulator.source import signature_of
+from selfheal.simulator.state import State
+from selfheal.simulator.style import blemishes
 
 TASKS = load_bank().tasks
 MEAN = '''

@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from simulator.bank import load_bank
-from simulator.call import Call
-from simulator.defects import Defect, load_defects
-from simulator.inspection import inspect
-from simulator.mutations import MUTATIONS, mutate
-from simulator.noise import Noise
-from simulator.personas import answer
-from simulator.state import State
-from simulator.tasks import Task
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.call import Call
+from selfheal.simulator.defects import Defect, load_defects
+from selfheal.simulator.inspection import inspect
+from selfheal.simulator.mutations import MUTATIONS, mutate
+from selfheal.simulator.noise import Noise
+from selfheal.simulator.personas import answer
+from selfheal.simulator.state import State
+from selfheal.simulator.tasks import Task
 
 SOUND = {
     "manager": (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from optimizer.gate import MOST_CASES
-from optimizer.statistics import (
+from selfheal.optimizer.policy.superiority import MOST_CASES
+from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     DETECT_AT,
     e_value,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server.stopping import stop
+from selfheal.app.aio import stop
 
 
 async def test_who_overhears_a_cancellation_is_told_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from graph.strict_json import Bounds, OutOfBoundsError, loads
-from server.limits import BODY
+from selfheal.app.strict_json import Bounds, OutOfBoundsError, loads
+from selfheal.server.api.limits import BODY
 from tests.support import worst_cases
 from tests.support.stalls import is_slow
 

@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.seed import first_prompts
-from optimizer.cases import golden_requests, split
-from optimizer.gate import Pair
-from optimizer.harmless import DietCourse, decide_harmless
-from optimizer.pieces import pieces, without
-from optimizer.trimming import (
+from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.split import split
+from selfheal.optimizer.policy.ablation import (
     MOST_GROUPS,
     Trimming,
     contender,
@@ -20,6 +18,9 @@ from optimizer.trimming import (
     nothing_goes,
     set_aside,
 )
+from selfheal.optimizer.policy.noninferiority import DietCourse, decide_harmless
+from selfheal.optimizer.policy.superiority import Pair
+from selfheal.optimizer.text.sentences import pieces, without
 
 LIST = (
     'You cook.\n\n- Wash it. Cut it.\n- Salt it, e.g. with sea salt. Say "done." Then go.\n\nServe.'

@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
-from graph.settings import SettingsError, read_settings
-from server.webhooks import signing
-from server.webhooks.delivery import wait_before
-from server.webhooks.policy import Policy, WebhookError, is_public
+from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.server.webhooks import signature
+from selfheal.server.webhooks.delivery import wait_before
+from selfheal.server.webhooks.url_policy import Policy, WebhookError, is_public
 from tests.support.receiver import SECRET
 
 PUBLIC = ("8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e")
@@ -82,7 +82,7 @@ def test_without_a_secret_the_setting_is_named() -> None:
 def test_the_signature_is_that_of_the_specifications_own_example() -> None:
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     message = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    signed = signing.headers((key, b"another key, for a while"), *message)
+    signed = signature.headers((key, b"another key, for a while"), *message)
     first, second = signed["webhook-signature"].split(" ")
     assert first == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert second.startswith("v1,")

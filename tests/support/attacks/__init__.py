@@ -1,6 +1,6 @@
 """A catalogue of attacks on a sandbox: each with its control, for every backend the same."""
 
-from graph.sandbox.select import CHOICES
+from selfheal.graph.sandbox.selection import CHOICES
 from tests.support.attacks import (
     endless,
     filling,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graph.sandbox.contract import Limits
+from selfheal.graph.sandbox.protocol import Limits
 
 # works: every call returns True. outlasts: the program runs on when its time is over.
 # crashes: a naive judge, sharing its process with the program, never comes to a verdict.

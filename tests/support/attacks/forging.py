@@ -5,7 +5,7 @@ Each answers wrongly; a stated example expects a number that it cannot know.
 
 from collections.abc import Mapping, Sequence
 
-from graph.sandbox.contract import Limits
+from selfheal.graph.sandbox.protocol import Limits
 from tests.support.attacks.contract import QUICK, Attack, Control
 
 LIES = """

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph.sandbox.contract import Limits, Program, Sandbox
-from graph.sandbox.select import open_sandbox
+from selfheal.graph.sandbox.protocol import Limits, Program, Sandbox
+from selfheal.graph.sandbox.selection import open_sandbox
 from tests.support.attacks import CATALOGUE
 from tests.support.attacks.running import IN_MEMORY, resident
 from tests.support.attacks.targets import Targets, targets

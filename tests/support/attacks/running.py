@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from graph.rules.facts import Facts, establish
-from graph.sandbox.contract import (
+from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
+from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
     Limits,
@@ -21,8 +22,7 @@ from graph.sandbox.contract import (
     Sandbox,
     SandboxUnavailable,
 )
-from graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
-from graph.state import Plan, PlannedExample
+from selfheal.graph.state import Plan, PlannedExample
 from tests.support.attacks.contract import Attack, Outcome, State
 from tests.support.attacks.targets import SECRET, Targets, targets
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from graph.sandbox.interpreter import FLAGS, executable
+from selfheal.graph.sandbox.interpreter import FLAGS, executable
 from tests.support.attacks import syscalls
 
 ROOT = Path(__file__).parents[3]

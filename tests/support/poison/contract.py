@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from db.prompts import Agent
+from selfheal.db.types import Agent
 
 # Where in a logged run the attacker's text stands.
 Place = Literal[

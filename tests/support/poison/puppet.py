@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from optimizer.cases import golden_requests
-from optimizer.verdicts import golden_verdicts
-from simulator.bank import load_bank
-from simulator.tasks import Task
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.tasks import Task
 from tests.support.poison.contract import Poison
 from tests.support.poison.weakening import SAFETY, STYLE, WARY
 from tests.support.stand_in import Asked

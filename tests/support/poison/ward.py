@@ -6,18 +6,18 @@ from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from db import prompts, runs
-from db.prompts import Agent
-from db.runs import Finish
-from graph.fence import fence
-from optimizer.cases import golden_requests
-from optimizer.evidence import of_run
-from optimizer.instructions import load
-from optimizer.nodes.diagnose import Diagnosis
-from optimizer.proposers.contract import Draft
-from optimizer.state import Result
-from simulator.bank import load_bank
-from simulator.tasks import Task
+from selfheal.app.llm.untrusted import fence
+from selfheal.db import prompts, runs
+from selfheal.db.runs import Finish
+from selfheal.db.types import Agent
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.failure_digest import of_run
+from selfheal.optimizer.instructions import load
+from selfheal.optimizer.nodes.diagnose import Diagnosis
+from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.state import Result
+from selfheal.simulator.bank import load_bank
+from selfheal.simulator.tasks import Task
 from tests.support.healing import Clinic
 from tests.support.poison.contract import Poison
 from tests.support.poison.puppet import LIVE

@@ -1,0 +1,47 @@
+"""Golden requests of the operator's own: work that every candidate may be measured by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+
+from selfheal.db import queries
+from selfheal.db.encoding import json, storable
+from selfheal.db.errors import NotFoundError
+from selfheal.db.pool import Connection
+
+_SQL = queries.load("golden_requests")
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRequest:
+    """A request in words with its executable examples."""
+
+    id: str
+    request: str
+    examples: list[dict[str, str]]
+
+
+async def add(
+    connection: Connection, id_: str, *, request: str, examples: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Keep a request; False if its id is taken."""
+    values = {"id": id_, "request": storable(request), "examples": json(examples)}
+    return (await connection.execute(_SQL["add"], values)).rowcount == 1
+
+
+async def every(connection: Connection) -> list[GoldenRequest]:
+    """Return all of them."""
+    cursor = connection.cursor(row_factory=class_row(GoldenRequest))
+    return await (await cursor.execute(_SQL["all"])).fetchall()
+
+
+async def remove(connection: Connection, id_: str) -> None:
+    """Forget one.
+
+    Raises:
+        NotFoundError: there is none of that id.
+    """
+    if not (await connection.execute(_SQL["remove"], {"id": id_})).rowcount:
+        raise NotFoundError(f"there is no golden request {id_} of your own")

@@ -1,0 +1,1 @@
+"""Reading model answers and Python expressions."""

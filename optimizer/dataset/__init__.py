@@ -1,0 +1,1 @@
+"""What candidates are tried on: cases, their split, labelled cases."""

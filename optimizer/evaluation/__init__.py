@@ -1,0 +1,1 @@
+"""Trials of candidates, their budget, and checks of the judge."""

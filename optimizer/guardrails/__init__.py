@@ -1,0 +1,1 @@
+"""Rules for what a candidate prompt may contain."""

@@ -1,0 +1,1 @@
+"""Decisions of a healing as pure functions: no database, no model."""

@@ -1,0 +1,82 @@
+"""Whether a plan is at odds with the request that it was made from, told without a model."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from selfheal.graph.parsing.literals import quietly
+from selfheal.graph.rules.static_runner import asked_name
+
+_CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
+
+
+def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
+    """Tell whether a plan names another thing than was asked for, or takes fewer arguments.
+
+    What was asked for is read off the stated examples, or where there are none, off the calls
+    that the request itself writes.
+    """
+    signature = str(plan.get("signature") or "")
+    name = asked_name(signature)
+    if name is None:
+        return False
+    calls = list(_stated_calls(plan))
+    if not calls:
+        asked = set(_CALLED.findall(request))
+        return bool(asked) and not re.search(rf"\b{re.escape(name)}\b", request)
+    if not any(_mentions(name, call) for call in calls):
+        return True
+    room = _room(signature, name)
+    return room is not None and any(_needs_more(name, room, call) for call in calls)
+
+
+def follows(code: str, plan: Mapping[str, Any]) -> bool:
+    """Tell whether code defines what its plan's signature names."""
+    name = asked_name(str(plan.get("signature") or ""))
+    return name is not None and bool(
+        re.search(rf"^(?:async\s+def|def|class)\s+{re.escape(name)}\b", code, re.MULTILINE)
+    )
+
+
+def _stated_calls(plan: Mapping[str, Any]) -> Iterator[ast.AST]:
+    for each in plan.get("examples") or []:
+        if each.get("origin") == "stated":
+            try:
+                with quietly():
+                    tree = ast.parse(str(each.get("call", "")).strip(), mode="eval")
+                yield tree
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+
+
+def _mentions(name: str, call: ast.AST) -> bool:
+    return name in {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+
+
+def _needs_more(name: str, room: int, call: ast.AST) -> bool:
+    """Tell whether a call gives more arguments than there is room for."""
+    return any(
+        len(node.args) + len(node.keywords) > room
+        for node in ast.walk(call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == name
+        and not any(isinstance(each, ast.Starred) for each in node.args)
+        and all(each.arg for each in node.keywords)
+    )
+
+
+def _room(signature: str, name: str) -> int | None:
+    """Return how many arguments a function's signature takes; None where there is no telling."""
+    found = re.search(rf"\b{re.escape(name)}\s*\(.*\)(?:\s*->[^:]+)?", signature, re.DOTALL)
+    if found is None or re.search(r"\bclass\s", signature):
+        return None
+    try:
+        with quietly():
+            (entry,) = ast.parse(f"def {found[0]}: ...").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(entry, ast.FunctionDef) or entry.args.vararg or entry.args.kwarg:
+        return None
+    return len(entry.args.posonlyargs) + len(entry.args.args) + len(entry.args.kwonlyargs)

@@ -1,0 +1,1 @@
+"""The record of a healing: made, shown, verified."""

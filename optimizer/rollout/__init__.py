@@ -1,0 +1,1 @@
+"""Releases: approval, canary, monitoring, rollback."""

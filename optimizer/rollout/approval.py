@@ -1,0 +1,81 @@
+"""A person's word on a staged candidate."""
+
+from uuid import UUID
+
+from selfheal.db import follow_ups, healings, prompts
+from selfheal.db.errors import ReleaseConflictError
+from selfheal.db.healings import Healing
+from selfheal.db.pool import Connection
+from selfheal.db.prompts import Release, Terms
+from selfheal.graph.settings import Settings
+
+_STAGED = "needs_approval"
+
+
+def share(settings: Settings, *, at_once: bool) -> int:
+    """Return the percentage of the threads that an approved version is given."""
+    canary = settings.rollout == "canary" and not at_once
+    return settings.canary_percent if canary else 100
+
+
+class NothingToDecideError(Exception):
+    """This healing has no candidate that waits for a person."""
+
+
+async def approve(
+    connection: Connection, healing_id: UUID, *, percent: int, actor: str, note: str = ""
+) -> Release:
+    """Release a staged candidate to a share of the threads: below 100 % it is a canary.
+
+    Raises:
+        NothingToDecideError: it has none.
+        ReleaseConflictError: another version went live since, and the proof is void.
+        NotFoundError: there is no such healing.
+    """
+    healing, version = await _staged(connection, healing_id)
+    head = await prompts.head(connection, healing.agent)
+    if head.version != healing.incumbent_version:
+        raise ReleaseConflictError(
+            f"the {healing.agent}'s version {head.version} went live since: the proof against"
+            f" version {healing.incumbent_version} is void"
+        )
+    if healing.agent == "evaluator":
+        percent = 100  # scores of two judges do not compare
+    canary = percent < 100
+    outcome: follow_ups.LaterOutcome = "canary" if canary else "promoted"
+    reason = f"approved: {note}" if note else "approved"
+    await follow_ups.add(connection, healing.id, outcome, reason=reason, actor=actor)
+    return await prompts.release(
+        connection,
+        healing.agent,
+        version,
+        after=head,
+        action="canary" if canary else "heal",
+        actor=actor,
+        note=note,
+        terms=Terms(percent, healing.id),
+    )
+
+
+async def reject(connection: Connection, healing_id: UUID, *, actor: str) -> Healing:
+    """Refuse a staged candidate. Its version stays in the list and is not live.
+
+    Returns:
+        The healing as it is now.
+
+    Raises:
+        NothingToDecideError: there is none.
+        NotFoundError: there is no such healing.
+    """
+    healing, _ = await _staged(connection, healing_id)
+    await follow_ups.add(connection, healing.id, "rejected", reason="rejected", actor=actor)
+    return await healings.get(connection, healing.id)
+
+
+async def _staged(connection: Connection, healing_id: UUID) -> tuple[Healing, int]:
+    """Return a healing whose candidate waits for a person, and the candidate's version."""
+    healing = await healings.get(connection, healing_id)
+    if healing.outcome != _STAGED or healing.to_version is None:
+        ended = healing.outcome or "it is under way"
+        raise NothingToDecideError(f"healing {healing_id} has nothing to decide: {ended}")
+    return healing, healing.to_version

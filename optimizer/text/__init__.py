@@ -1,0 +1,1 @@
+"""Text algorithms: sentences, similarity, diffs."""

@@ -1,0 +1,74 @@
+"""The graphs that this server has, as LangGraph's wire calls them: assistants."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+_NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")  # LangGraph's for graphs
+_MADE: Final = datetime(2026, 11, 22, tzinfo=UTC)
+_WORDS: Final = {
+    "agent": "Writes Python on request and judges it",
+    "optimizer": "Reads failed runs, writes a better prompt, proves it, releases it",
+}
+
+
+class UnknownAssistantError(Exception):
+    """There is no such assistant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no assistant {name!r}; there are 'agent' and 'optimizer'")
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """A graph that runs can be asked of."""
+
+    name: str
+    id: UUID
+    description: str
+    created_at: datetime = _MADE
+
+
+ASSISTANTS: Final = {
+    name: Assistant(name, uuid5(_NAMESPACE, name), words) for name, words in _WORDS.items()
+}
+
+
+def named(name_or_id: str) -> Assistant:
+    """Return an assistant by its name or id.
+
+    Raises:
+        UnknownAssistantError: there is none.
+    """
+    for assistant in ASSISTANTS.values():
+        if name_or_id.lower() in (assistant.name, str(assistant.id)):
+            return assistant
+    raise UnknownAssistantError(name_or_id)
+
+
+@cache
+def graph_of(name: str) -> Any:
+    """Return an assistant's graph, to look at."""
+    if name == "agent":
+        from selfheal.graph.build import agent  # noqa: PLC0415 - both are big, and one may be enough
+
+        return agent
+    from selfheal.optimizer.build import optimizer  # noqa: PLC0415
+
+    return optimizer
+
+
+@cache
+def schemas_of(name: str) -> dict[str, Any]:
+    """Return the JSON schemas of what goes into a graph, what is in it, and what comes out."""
+    graph = graph_of(name)
+    return {
+        "graph_id": name,
+        "input_schema": graph.get_input_jsonschema(),
+        "output_schema": graph.get_output_jsonschema(),
+        "state_schema": graph.get_output_jsonschema(),
+        "config_schema": {},
+        "context_schema": {},
+    }

@@ -1,0 +1,121 @@
+"""Healings: read their receipts, ask for one, and say a person's word on it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+
+from selfheal.db import deployment_stats, healings, version_stats
+from selfheal.db.pool import Connection
+from selfheal.optimizer.rollout import approval
+from selfheal.optimizer.state import Trigger
+from selfheal.server.api.dependencies import GivenConnection, GivenService
+from selfheal.server.api.errors import documented
+from selfheal.server.api.schemas.healings import (
+    ApproveBody,
+    HealBody,
+    HealingAnswer,
+    HealingDetail,
+    LastPassAnswer,
+    PassAnswer,
+    PauseAnswer,
+    PauseBody,
+)
+from selfheal.server.api.schemas.prompts import ReleaseAnswer
+from selfheal.server.api.strict_json import StrictRoute
+from selfheal.server.auth.api_keys import ADMIN, Admin, Caller
+from selfheal.server.optimizer_scheduler import Scheduler
+
+router = APIRouter(tags=["healings"], route_class=StrictRoute)
+
+HealingId = Annotated[UUID, Path(description="The healing")]
+
+
+@router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))
+async def list_healings(
+    connection: GivenConnection,
+    limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
+) -> list[HealingAnswer]:
+    """List healings, newest first."""
+    rows = await healings.recent(connection, limit)
+    return [HealingAnswer.model_validate(row) for row in rows]
+
+
+@router.get("/healings/last-pass", dependencies=[ADMIN], responses=documented(401, 403))
+async def get_last_pass(connection: GivenConnection) -> LastPassAnswer:
+    """Show what the optimizer last came to, also where it did nothing, and why."""
+    row = await deployment_stats.last_pass(connection)
+    return LastPassAnswer.model_validate(row) if row else LastPassAnswer()
+
+
+@router.get(
+    "/healings/{healing_id}", dependencies=[ADMIN], responses=documented(401, 403, 404, 422)
+)
+async def get_healing(
+    healing_id: HealingId, connection: GivenConnection, service: GivenService
+) -> HealingDetail:
+    """Show one healing with its receipt and what became of it since."""
+    detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
+    detail.trace_url = service.traces.address(healing_id)
+    return detail
+
+
+@router.post(
+    "/healings",
+    status_code=202,
+    dependencies=[ADMIN],
+    responses=documented(401, 403, 413, 422),
+)
+async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
+    """Ask for a pass. Answers as soon as its healing is open, or it ended without one."""
+    scheduler: Scheduler = request.app.state.scheduler
+    trigger = Trigger(trigger="request", forced=body.force)
+    if body.agent:
+        trigger["agent"] = body.agent
+    return PassAnswer.model_validate(await scheduler.ask(trigger))
+
+
+@router.post("/healings/pause", responses=documented(401, 403, 413, 422))
+async def pause(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+    """Put healing on hold. Releases are watched on, and taken back where they do harm."""
+    return await _hold(connection, caller, body, paused=True)
+
+
+@router.post("/healings/resume", responses=documented(401, 403, 413, 422))
+async def resume(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+    """Let healing go on."""
+    return await _hold(connection, caller, body, paused=False)
+
+
+@router.post("/healings/{healing_id}/approve", responses=documented(401, 403, 404, 409, 413, 422))
+async def approve(
+    healing_id: HealingId,
+    body: ApproveBody,
+    caller: Admin,
+    service: GivenService,
+    connection: GivenConnection,
+) -> ReleaseAnswer:
+    """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
+    percent = approval.share(service.settings, at_once=body.at_once)
+    row = await approval.approve(
+        connection, healing_id, percent=percent, actor=caller.actor, note=body.note
+    )
+    return ReleaseAnswer.model_validate(row)
+
+
+@router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
+async def reject(
+    healing_id: HealingId, caller: Admin, connection: GivenConnection
+) -> HealingAnswer:
+    """Refuse a staged candidate. Its version stays in the list and is not live."""
+    row = await approval.reject(connection, healing_id, actor=caller.actor)
+    return HealingAnswer.model_validate(row)
+
+
+async def _hold(
+    connection: Connection, caller: Caller, body: PauseBody, *, paused: bool
+) -> PauseAnswer:
+    row = await version_stats.pause(
+        connection, paused=paused, reason=body.reason, actor=caller.actor
+    )
+    return PauseAnswer.model_validate(row)

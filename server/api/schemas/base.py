@@ -1,0 +1,122 @@
+"""What all bodies have in common, and the answers that belong to no resource."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from selfheal.app.errors import ErrorOutcome
+from selfheal.db.encoding import storable
+from selfheal.server.serialization import dumps
+
+MOST_NOTED: Final = 16 * 2**10  # bytes
+
+
+def _as_it_is(text: str) -> str:
+    if storable(text) != text:
+        raise ValueError("may hold neither NUL nor halves of surrogate pairs")
+    return text
+
+
+Literally = Annotated[str, AfterValidator(_as_it_is)]  # what is kept word for word
+
+
+def small(noted: dict[str, Any]) -> dict[str, Any]:
+    """Return what a client notes as it likes, if it is small enough to be kept and listed.
+
+    Raises:
+        ValueError: it is longer than 16 KiB as JSON.
+    """
+    if len(dumps(noted).encode()) > MOST_NOTED:
+        raise ValueError(f"must have at most {MOST_NOTED // 2**10} KiB as JSON")
+    return noted
+
+
+Small = Annotated[dict[str, Any], AfterValidator(small)]
+_MOST_FIELDS: Final = 100
+CheckpointId = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Body(BaseModel):
+    """What a client sends: a misspelt field is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: object) -> object:
+        """Refuse many unknown fields at once: pydantic would make an error of each."""
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            raise ValueError(f"has more than {_MOST_FIELDS} fields")
+        return value
+
+
+class CheckpointBody(BaseModel):
+    """A place in a thread's history. Other fields of LangGraph's checkpoints are ignored."""
+
+    checkpoint_id: CheckpointId | None = Field(None, description="The checkpoint")
+
+
+def place_of(checkpoint_id: str | None, checkpoint: CheckpointBody | None) -> str | None:
+    """Return the checkpoint that a body names, in either of the two ways; None if in neither."""
+    if checkpoint_id is not None or checkpoint is None:
+        return checkpoint_id
+    return checkpoint.checkpoint_id
+
+
+class Answer(BaseModel):
+    """What a client gets, made of a row or of a value of the graph."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=50)]
+SortOrder = Literal["asc", "desc"]
+_STATE: Final = "next|tasks|checkpoint|metadata|created_at|parent_checkpoint|interrupts"
+StateField = Annotated[str, Field(pattern=rf"^({_STATE}|values(\.\w{{1,100}})?)$")]
+StateFields = Annotated[list[StateField], Field(max_length=50)]
+
+
+def fields_of(answer: type[Answer]) -> Callable[[list[str] | None], list[str] | None]:
+    """Return a validator of `select`: a list of fields that this answer has."""
+
+    def known(names: list[str] | None) -> list[str] | None:
+        if unknown := sorted(set(names or ()) - answer.model_fields.keys()):
+            raise ValueError(
+                f"has no {unknown[0][:100]!r}: choose of {sorted(answer.model_fields)}"
+            )
+        return names
+
+    return known
+
+
+def selected(answer: Answer, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return an answer as it is sent: all of it, or the fields that are named, if any are."""
+    return answer.model_dump(mode="json", include=set(names) if names else None)
+
+
+def selected_of_state(state: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+    """Return a state's fields that are named, if any are; `values.KEY` is one key of `values`."""
+    if not names:
+        return state
+    found = {key: part for key, part in state.items() if key in names}
+    keys = {each.removeprefix("values.") for each in names if each.startswith("values.")}
+    if keys and "values" not in names:
+        found["values"] = {key: part for key, part in state["values"].items() if key in keys}
+    return found
+
+
+class Problem(Answer):
+    """Why a request was not answered."""
+
+    detail: str = Field(description="What is wrong and what to do, in words")
+    field: str | None = Field(None, description="The field that is wrong, if one is")
+    outcome: ErrorOutcome | None = Field(None, description="For a role's caller: that of the run")
+    request_id: str = Field(description="The request, as the log and x-request-id name it")
+
+
+class Health(Answer):
+    """Whether this process can do its work."""
+
+    status: Literal["ok", "unavailable"] = Field(description="ok, or unavailable")
+    detail: str = Field("", description="What is missing")

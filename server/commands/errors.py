@@ -1,0 +1,35 @@
+"""How a command says that it cannot do its work: one line, and an exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from selfheal.db.embedded.server import EmbeddedPostgresError
+from selfheal.db.errors import DatabaseError
+from selfheal.graph.sandbox.protocol import SandboxUnavailable
+from selfheal.graph.settings import SettingsError
+from selfheal.server.binding import CannotListenError
+
+
+class Refused(click.ClickException):
+    """A command ends here, with words for the person at the terminal."""
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the error itself
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn every error that a person can mend into one line.
+
+    Raises:
+        Refused: what is wrong and what to do.
+    """
+    try:
+        yield
+    except SandboxUnavailable as error:  # of a command: one that was chosen by name
+        raise Refused(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
+    except (CannotListenError, DatabaseError, EmbeddedPostgresError, SettingsError) as error:
+        raise Refused(" ".join(str(error).split())) from error

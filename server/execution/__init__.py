@@ -1,0 +1,1 @@
+"""Runs: accepted, queued, executed, recovered, followed."""

@@ -1,0 +1,45 @@
+"""One claimed run of the optimizer: a pass, asked for over the wire."""
+
+from typing import Any
+
+from selfheal.app.errors import RunError
+from selfheal.db.claims import Claim
+from selfheal.db.runs import Finish
+from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.runner import Optimizer
+from selfheal.optimizer.state import Trigger
+from selfheal.server.execution.agent_executor import Ended
+from selfheal.server.execution.event_writer import Tape
+from selfheal.server.serialization import loads
+
+
+class OptimizerRun:
+    """Makes passes for claims. A healing under way is resumed by whoever comes next."""
+
+    def __init__(self, doctor: Doctor) -> None:
+        self._doctor = doctor
+
+    async def perform(self, claim: Claim, tape: Tape) -> Ended:
+        """Make a pass, telling of its states on the tape.
+
+        Raises:
+            DatabaseError: Postgres cannot be reached.
+        """
+        modes = claim.kwargs.get("stream_mode") or ()
+        given = claim.kwargs.get("input") or {}
+
+        def watch(state: str, found: dict[str, Any]) -> None:
+            if "updates" in modes:
+                tape.tell("updates", {state: found})
+
+        trigger = Trigger(trigger="request", forced=bool(given.get("force")))
+        if agent := given.get("agent"):
+            trigger["agent"] = agent
+        try:
+            result = dict(await Optimizer(self._doctor, watch).run(trigger))
+        except RunError as error:
+            return Ended(Finish(error.outcome, str(error)))
+        if "values" in modes:
+            tape.tell("values", result)
+        await tape.flush()
+        return Ended(Finish("ok", output=loads(result)), loads(result))

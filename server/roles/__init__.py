@@ -1,0 +1,1 @@
+"""The services of single roles: worker and evaluator."""
