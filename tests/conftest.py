@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -22,6 +23,15 @@ from tests.support.databases import Kind
 from tests.support.processes import clean_environment, started
 
 pytest_plugins = ("tests.support.chance",)
+
+# Started by nohup, or in the background of a script, this process ignores them, and so would every
+# process that a test starts: they are ended by these signals.
+for _number, _default in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture(autouse=True)
