@@ -1,9 +1,8 @@
-"""The lint holds back orders, not repairs: prompts as sensible people write them."""
+"""The lint accepts prompts and repairs as people write them."""
 
 import random
 
 import pytest
-from selfheal.simulator.noise import Noise
 
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations, violations
@@ -11,6 +10,7 @@ from selfheal.simulator.bank import load_bank
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import Defect, load_defects
 from selfheal.simulator.personas import writer
+from selfheal.simulator.seeded_noise import Noise
 from tests.support.poison.ward import tasks
 
 WORKER = "You are a helpful assistant. Be nice."
@@ -54,7 +54,7 @@ LIVE = {
 
 
 def logs(seed: int = 0) -> list[str]:
-    """Return what an ordinary log is made of."""
+    """Return the texts of an ordinary log."""
     chosen = random.Random(seed).sample(sorted(load_bank().tasks.items()), 20)
     return [text for _, task in chosen for text in (*task.requests, task.solution)]
 
@@ -77,7 +77,7 @@ def test_the_cure_of_every_defect_may_be_tried(defect: Defect) -> None:
     live = defect.prompt.strip()
     agent = defect.agent
     for seed in range(4):
-        cure, _ = writer._good(writer._Brief(agent, live, Noise(seed)))
+        cure, _ = writer._good(writer._WritingJob(agent, live, Noise(seed)))
         assert violations(cure, LintReference(agent, live, logs(seed))) == [], cure
 
 

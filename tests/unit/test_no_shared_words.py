@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from selfheal.simulator.reading import Stance, read
 
 from selfheal.optimizer.text.similarity import word_ngrams
 from selfheal.simulator import inspection, plan, review
@@ -19,6 +18,7 @@ from selfheal.simulator.bank import load_bank
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import load_defects
 from selfheal.simulator.personas import diagnostician, judge, writer
+from selfheal.simulator.prompt_parsing import Stance, parse_prompt
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("app", "graph", "optimizer", "server", "db")
@@ -70,7 +70,7 @@ def said(*tops: str) -> tuple[tuple[str, str], ...]:
 
 def orders(text: str, agent: str) -> list[Stance]:
     """Return what the simulator, as this agent, would take from a text as an order."""
-    return [stance for stance in read(text, agent).stances if stance.said]
+    return [stance for stance in parse_prompt(text, agent).stances if stance.said]
 
 
 def simulators_own() -> dict[str, str]:
