@@ -1,4 +1,4 @@
-"""What is told of the whole deployment, by one process of it."""
+"""Statistics of the whole deployment, which one of its processes exposes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,21 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a deployment stands. Times are seconds, `last_success` since 1970.
+class DeploymentStats:
+    """The statistics of a deployment.
 
     Attributes:
-        passes: `outcome`, `passes` of the optimizer since the beginning.
-        live: `agent`, `version`, `canary_percent`.
-        healings: `agent`, `outcome`, `healings` since the beginning.
-        releases: `agent`, `action`, `releases` since the beginning.
-        agreement: of the judge with golden verdicts when it was last asked, 0 to 1; None if never.
-        frozen: healing stands still until the judge is found sound.
+        passes: rows of `outcome` and `passes`, the optimizer's passes since the first start.
+        last_success: when the optimizer last ended without an error, in seconds since 1970.
+        paused: whether the optimizer is paused.
+        live: rows of `agent`, `version` and `canary_percent`.
+        healings: rows of `agent`, `outcome` and `healings` since the first start.
+        releases: rows of `agent`, `action` and `releases` since the first start.
+        queue_depth: runs that are due and not claimed.
+        queue_oldest: the time that the oldest of them has been due, in seconds.
+        agreement: of the judge with golden verdicts at its newest check, 0 to 1; None without one.
+        drifted: whether the newest check found drift.
+        frozen: whether healing is blocked until the judge passes a check.
     """
 
     passes: Sequence[Row]
@@ -45,36 +50,45 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """What the newest pass of the optimizer came to, and why; `error` where it broke."""
+    """The outcome of the optimizer's newest pass, `error` if it failed, and the reason."""
 
     outcome: str
     reason: str
     ended_at: datetime
 
 
-async def note_pass(connection: Connection, outcome: str, reason: str = "") -> None:
-    """Count a pass of the optimizer; the outcome is `error` where it broke."""
-    await connection.execute(_SQL["note_pass"], {"outcome": outcome, "reason": storable(reason)})
+async def record_pass(connection: Connection, outcome: str, reason: str = "") -> None:
+    """Count a pass of the optimizer; the outcome is `error` if it failed."""
+    await connection.execute(_SQL["record_pass"], {"outcome": outcome, "reason": storable(reason)})
 
 
 async def last_pass(connection: Connection) -> LastPass | None:
-    """Return what the newest pass came to; None before the first."""
+    """Return the newest pass; None before the first."""
     cursor = connection.cursor(row_factory=class_row(LastPass))
     return await (await cursor.execute(_SQL["last_pass"])).fetchone()
 
 
-async def lead(connection: Connection, holder: UUID, lease: float) -> bool:
-    """Become, or stay, the one process that tells; False if another is."""
-    cursor = await connection.execute(_SQL["lead"], {"holder": holder, "lease": lease})
+async def acquire_lead(connection: Connection, holder: UUID, lease: float) -> bool:
+    """Acquire or renew the lease of the process that exposes the statistics.
+
+    Args:
+        connection: to the database.
+        holder: this process.
+        lease: in seconds.
+
+    Returns:
+        False if another process holds the lease.
+    """
+    cursor = await connection.execute(_SQL["acquire_lead"], {"holder": holder, "lease": lease})
     return cursor.rowcount == 1
 
 
-async def standing(connection: Connection) -> Standing:
-    """Return how the deployment stands."""
+async def collect(connection: Connection) -> DeploymentStats:
+    """Return the statistics of the deployment."""
     moments = await _one(connection, "moments")
     queue = await _one(connection, "queue")
     judge = await _all(connection, "judge")
-    return Standing(
+    return DeploymentStats(
         passes=await _all(connection, "passes"),
         last_success=moments["last_success"],
         paused=moments["paused"],

@@ -1,4 +1,4 @@
-"""Golden requests of the operator's own: work that every candidate may be measured by."""
+"""Golden requests that the operator added; every candidate may be evaluated on them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SQL = queries.load("golden_requests")
 
 @dataclass(frozen=True, slots=True)
 class GoldenRequest:
-    """A request in words with its executable examples."""
+    """A request with its executable examples: `call`, and `returns` or `raises`."""
 
     id: str
     request: str
@@ -26,22 +26,22 @@ class GoldenRequest:
 async def add(
     connection: Connection, id_: str, *, request: str, examples: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Keep a request; False if its id is taken."""
+    """Store a request; return False if its id is taken."""
     values = {"id": id_, "request": storable(request), "examples": json(examples)}
     return (await connection.execute(_SQL["add"], values)).rowcount == 1
 
 
-async def every(connection: Connection) -> list[GoldenRequest]:
-    """Return all of them."""
+async def list_all(connection: Connection) -> list[GoldenRequest]:
+    """Return all golden requests, by id."""
     cursor = connection.cursor(row_factory=class_row(GoldenRequest))
-    return await (await cursor.execute(_SQL["all"])).fetchall()
+    return await (await cursor.execute(_SQL["list_all"])).fetchall()
 
 
 async def remove(connection: Connection, id_: str) -> None:
-    """Forget one.
+    """Delete a golden request.
 
     Raises:
-        NotFoundError: there is none of that id.
+        NotFoundError: there is none with this id.
     """
     if not (await connection.execute(_SQL["remove"], {"id": id_})).rowcount:
         raise NotFoundError(f"there is no golden request {id_} of your own")

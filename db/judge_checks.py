@@ -1,4 +1,4 @@
-"""What was found of the judge: how far it agrees with the golden verdicts."""
+"""Checks of the judge: on how many golden verdicts it agreed, and whether it had drifted."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -13,7 +13,17 @@ _SQL = queries.load("judge_checks")
 
 @dataclass(frozen=True, slots=True)
 class JudgeCheck:
-    """One check: on how many of the verdicts asked about a judge agreed, and whether it drifted."""
+    """One check of a judge.
+
+    Attributes:
+        id: counts up over all checks.
+        model: the judge's model.
+        prompt_version: the version of the evaluator's prompt.
+        asked: how many golden verdicts it answered.
+        agreed: on how many of them it agreed.
+        drifted: it agreed on too few.
+        created_at: when it was checked.
+    """
 
     id: int
     model: str
@@ -25,29 +35,41 @@ class JudgeCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The right of one process to ask a judge in one hour, with the calls reserved for it."""
+class CheckClaim:
+    """The right of one process to check a judge in one hour, with the calls reserved for it.
+
+    `slot` is the hour, counted since 1970.
+    """
 
     model: str
     prompt_version: int
     slot: int
 
 
-async def take_turn(
+async def claim_check(
     connection: Connection, *, model: str, prompt_version: int, calls: int, daily: int
-) -> Turn | None:
-    """Take the right to ask a judge; None if it was asked today, or is being asked.
+) -> CheckClaim | None:
+    """Claim the daily check of a judge.
 
-    None, too, if so many calls exceed the day's allowance.
+    Args:
+        connection: to the database.
+        model: the judge's model.
+        prompt_version: the version of the evaluator's prompt.
+        calls: the model calls to reserve.
+        daily: the most model calls that may be reserved within 24 hours.
+
+    Returns:
+        The claim; None if the judge was checked within 24 hours, is being checked, or the calls
+        exceed the day's limit.
     """
     values = {"model": model, "prompt_version": prompt_version, "calls": calls, "daily": daily}
-    cursor = connection.cursor(row_factory=class_row(Turn))
-    return await (await cursor.execute(_SQL["take_turn"], values)).fetchone()
+    cursor = connection.cursor(row_factory=class_row(CheckClaim))
+    return await (await cursor.execute(_SQL["claim_check"], values)).fetchone()
 
 
-async def settle(connection: Connection, turn: Turn, calls: int) -> None:
-    """Give back what was reserved for a turn and not used."""
-    await connection.execute(_SQL["settle"], {**asdict(turn), "calls": calls})
+async def settle(connection: Connection, claim: CheckClaim, calls: int) -> None:
+    """Replace the calls that were reserved for a claim by those that were made."""
+    await connection.execute(_SQL["settle"], {**asdict(claim), "calls": calls})
 
 
 async def add(
@@ -59,7 +81,7 @@ async def add(
     agreed: int,
     drifted: bool,
 ) -> JudgeCheck:
-    """Record a check."""
+    """Store a check."""
     values = {
         "model": model,
         "prompt_version": prompt_version,
@@ -74,19 +96,19 @@ async def add(
 
 
 async def get(connection: Connection, check_id: int) -> JudgeCheck | None:
-    """Return a check, if there is one with this number."""
+    """Return a check by its id; None if there is none."""
     cursor = connection.cursor(row_factory=class_row(JudgeCheck))
     return await (await cursor.execute(_SQL["get"], {"id": check_id})).fetchone()
 
 
-async def fresh(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
-    """Return today's newest check of this very judge, if it was well."""
+async def recent(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
+    """Return the newest check of this judge within 24 hours; None if it failed or there is none."""
     cursor = connection.cursor(row_factory=class_row(JudgeCheck))
     values = {"model": model, "prompt_version": prompt_version}
-    return await (await cursor.execute(_SQL["fresh"], values)).fetchone()
+    return await (await cursor.execute(_SQL["recent"], values)).fetchone()
 
 
-async def sound(connection: Connection, limit: int = 5) -> list[JudgeCheck]:
-    """Return the newest checks at which the judge was well, newest first."""
+async def latest_calibrated(connection: Connection, limit: int = 5) -> list[JudgeCheck]:
+    """Return the newest checks that were passed, of any judge, newest first."""
     cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    return await (await cursor.execute(_SQL["sound"], {"limit": limit})).fetchall()
+    return await (await cursor.execute(_SQL["latest_calibrated"], {"limit": limit})).fetchall()

@@ -1,4 +1,4 @@
-"""What a healing tried: candidates, trials, and the plans that its arms share."""
+"""The candidates and trials of a healing, and the plans that its arms share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SQL = queries.load("trials")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed prompt; ordinals begin with 1, since arm 0 of a trial is the incumbent."""
+    """A proposed prompt. Ordinals count from 1: arm 0 of a trial is the incumbent."""
 
     healing_id: UUID
     ordinal: int
@@ -28,13 +28,13 @@ class Candidate:
 
 
 async def looks(connection: Connection, healing_id: UUID, cases: Sequence[str]) -> dict[str, int]:
-    """Return how many earlier healings looked at each case, those never looked at left out."""
+    """Return how many earlier healings used each case in the gate; unused cases are left out."""
     cursor = await connection.execute(_SQL["looks"], {"id": healing_id, "cases": list(cases)})
     return {row["case_id"]: row["looks"] for row in await cursor.fetchall()}
 
 
 async def add_candidate(connection: Connection, candidate: Candidate) -> None:
-    """Store a candidate; one that is there with this ordinal is replaced."""
+    """Store a candidate; replace one with the same ordinal."""
     values = {
         "healing_id": candidate.healing_id,
         "ordinal": candidate.ordinal,
@@ -62,9 +62,19 @@ async def add_trial(
     take: int = 0,
     result: dict[str, Any],
 ) -> Trial:
-    """Store a trial; if it was stored before, that one stays. Return what is stored.
+    """Store a trial, unless it is stored already.
 
-    `result` has outcome, passed, score, executed and calls.
+    Args:
+        connection: to the database.
+        healing_id: the healing.
+        stage: the decision that the trial is for.
+        arm: 0 for the incumbent, or the ordinal of a candidate.
+        case_id: the case.
+        take: 0, or more for a repetition.
+        result: `outcome`, `passed`, `score`, `executed` and `calls`.
+
+    Returns:
+        The stored trial: an earlier one, if there was one.
     """
     values = {
         "healing_id": healing_id,
@@ -81,7 +91,7 @@ async def add_trial(
 
 
 async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
-    """Return a healing's trials in the order in which they ended."""
+    """Return a healing's trials in the order of their end."""
     cursor = connection.cursor(row_factory=class_row(Trial))
     return await (await cursor.execute(_SQL["trials"], {"healing_id": healing_id})).fetchall()
 

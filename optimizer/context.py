@@ -15,7 +15,7 @@ from selfheal.db.pool import Database
 from selfheal.db.types import Agent
 from selfheal.graph.context import Context, models_for, open_model, opened
 from selfheal.graph.settings import ProposerName, Settings
-from selfheal.optimizer.evaluation.budget import Purse
+from selfheal.optimizer.evaluation.budget import Budget
 from selfheal.optimizer.proposers.registry import require
 from selfheal.optimizer.state import State
 from selfheal.optimizer.tracing import HealingTrace
@@ -60,8 +60,14 @@ class Doctor:
     model: Model
     rules: Rules
     holder: UUID = field(default_factory=uuid4)
-    purse: Purse = field(default_factory=Purse)
     public_url: str | None = None
+    budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        budget = Budget(
+            self.database, per_healing=self.rules.budget_calls, per_day=self.rules.daily_calls
+        )
+        object.__setattr__(self, "budget", budget)
 
     def hold(self, healing_id: str) -> Hold:
         """Return this process's right to write to a healing."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from selfheal.db.healings import Outcome
-from selfheal.optimizer.evaluation.judge_drift import Finding
+from selfheal.optimizer.evaluation.judge_drift import DriftCheck
 from selfheal.optimizer.policy.ablation import nothing_goes
 from selfheal.optimizer.rollout.release import Action, Plan
 from selfheal.optimizer.state import Proposal, Unjudged
@@ -25,10 +25,10 @@ class Ending(NamedTuple):
     reason: str
 
 
-def frozen(judge: Finding) -> Ending:
+def frozen(judge: DriftCheck) -> Ending:
     """End without healing, by what was found of a judge that has drifted, or never was sound."""
     why = "the judge has drifted" if judge.drifted else "the judge is not to be relied on"
-    return Ending("frozen", f"{why}: {judge.words()}")
+    return Ending("frozen", f"{why}: {judge.summary()}")
 
 
 def lean(proposals: Sequence[Proposal], unjudged: Unjudged | None = None) -> Ending:

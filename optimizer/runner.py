@@ -20,7 +20,7 @@ from selfheal.db.pool import Connection
 from selfheal.db.types import Agent
 from selfheal.optimizer.build import OptimizerGraph, build_graph
 from selfheal.optimizer.context import Doctor
-from selfheal.optimizer.evaluation.trials import BudgetSpentError
+from selfheal.optimizer.evaluation.budget import BudgetSpentError
 from selfheal.optimizer.nodes.conclude import ending
 from selfheal.optimizer.outcomes import gave_up
 from selfheal.optimizer.receipt.build import receipt
@@ -70,7 +70,7 @@ class Optimizer:
         """Store what the pass came to: a CronJob cannot be asked."""
         try:
             async with self._doctor.database.connection() as connection:
-                await deployment_stats.note_pass(connection, outcome, reason)
+                await deployment_stats.record_pass(connection, outcome, reason)
         except DatabaseError as error:
             logger.warning("a pass (%s) could not be counted: %s", outcome, error)
 

@@ -11,7 +11,7 @@ from selfheal.app.errors import RunError
 from selfheal.db.errors import DatabaseError
 from selfheal.db.runs import Outcome
 from selfheal.optimizer.context import Doctor
-from selfheal.optimizer.evaluation.daily_check import ask_daily
+from selfheal.optimizer.evaluation.judge_drift import check_daily
 from selfheal.optimizer.rollout.monitor import advance_all
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Result, Trigger
@@ -66,7 +66,7 @@ class Scheduler:
         await asyncio.sleep(_FIRST_ASKED)
         while True:
             try:
-                await ask_daily(self._doctor)
+                await check_daily(self._doctor)
             except (DatabaseError, RunError) as error:
                 logger.warning("the judge could not be asked about golden verdicts: %s", error)
             except Exception:

@@ -1,3 +1,3 @@
-"""A stand-in for Gemini on its real wire. Imports nothing of ours, and nothing imports it."""
+"""A simulated Gemini on its real wire. It imports nothing of the product, nor the reverse."""
 
 VERSION = "1.0"

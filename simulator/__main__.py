@@ -16,7 +16,7 @@ _PORT = 8900
 
 def main() -> int:
     """Serve; with a command, run it against the server and return its exit code."""
-    # Code under judgement is not ours: what the compiler thinks of it belongs to nobody's terminal.
+    # The judged code is arbitrary: warnings of the compiler about it do not belong on the terminal.
     warnings.simplefilter("ignore", SyntaxWarning)
     parser = _parser()
     given, command = _split(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The server: Gemini's routes, and the control endpoint beside them."""
+"""The HTTP application: Gemini's routes and the control endpoint."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 from selfheal.simulator import wire
 from selfheal.simulator.call import BadRequestError, Call, parse_call
 from selfheal.simulator.control import control_routes
+from selfheal.simulator.replies import reply
 from selfheal.simulator.scenarios import RETIRED
-from selfheal.simulator.sending import reply
 from selfheal.simulator.state import State
 
-# The versions of the API that Gemini serves. Which one is asked is the client's choice:
-# google-genai asks v1beta before its release 3, and v1 from then on.
+# The versions of the API that Gemini serves. The client chooses: google-genai uses v1beta before
+# its release 3, and v1 since.
 VERSIONS = ("v1", "v1beta", "v1alpha")
 _NO_KEY = (
     "Method doesn't allow unregistered callers (callers without established identity). Please use "
@@ -33,7 +33,7 @@ _BAD_KEY_INFO = {
 
 
 def create_app(state: State) -> Starlette:
-    """Return the server's application around this state."""
+    """Return the application for a state."""
     app = Starlette(
         routes=[
             *(route for version in VERSIONS for route in _model_routes(version)),
@@ -70,7 +70,7 @@ def _refused(request: Request) -> Response | None:
 
 def _unknown_model(request: Request, model: str, method: str) -> Response | None:
     state: State = request.app.state.simulated
-    if model in state.world.models:
+    if model in state.scenario_definition.models:
         return None
     version = request.url.path.split("/")[1]
     gone = model in RETIRED
@@ -79,7 +79,7 @@ def _unknown_model(request: Request, model: str, method: str) -> Response | None
 
 async def _list_models(request: Request) -> Response:
     state: State = request.app.state.simulated
-    cards = [wire.model_card(name) for name in state.world.models]
+    cards = [wire.model_card(name) for name in state.scenario_definition.models]
     return _refused(request) or JSONResponse({"models": cards})
 
 
@@ -114,8 +114,8 @@ def _for_counting(body: object, method: str) -> object:
 
 
 async def _generate(call: Call, state: State, *, streamed: bool) -> Response:
-    fault = state.strike(call)
-    state.count(call.persona, fault.kind if fault else "ok")
+    fault = state.next_fault(call)
+    state.count_call(call.persona, fault.kind if fault else "ok")
     delay = state.latency_seconds + (fault.seconds if fault and fault.kind == "slow" else 0.0)
     if delay:
         await asyncio.sleep(delay)
@@ -130,14 +130,14 @@ async def _generate(call: Call, state: State, *, streamed: bool) -> Response:
 
 
 class CutResponse(Response):
-    """A response whose connection closes half-way."""
+    """A response whose connection is closed before its end."""
 
     def __init__(self, chunks: Sequence[bytes], media_type: str) -> None:
         super().__init__(b"".join(chunks), media_type=media_type)
         self._first = chunks[0] if len(chunks) > 1 else chunks[0][: len(chunks[0]) // 2]
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the head, which promises the whole, and the first part of the body."""
+        """Send the head, with the length of the whole body, and the first part of the body."""
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
         await send({"type": "http.response.body", "body": self._first, "more_body": True})

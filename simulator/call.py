@@ -1,4 +1,4 @@
-"""One model call, as far as the wire tells: system instruction, user text, schema."""
+"""A model call, parsed from the wire: system instruction, user text and schema."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 _BLOCK = re.compile(r'<data id="([^"]+)" of="([^"]+)">\n?(.*?)\n?</data id="\1">', re.DOTALL)
-# Nonces, UUIDs and run ids change from call to call; noise must not.
+# Nonces, UUIDs and run ids differ between repetitions of a call and must not change its noise.
 _ID = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{4,}\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE
 )
@@ -21,12 +21,12 @@ _PERSONAS = (
 
 
 class BadRequestError(ValueError):
-    """The request's body is not one that Gemini would take."""
+    """Gemini would not accept the body of the request."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What one generateContent request asks for."""
+    """The content of one generateContent request."""
 
     model: str
     system: str
@@ -37,29 +37,29 @@ class Call:
 
     @cached_property
     def blocks(self) -> dict[str, str]:
-        """The fenced data of the user's text, by name in lower case."""
+        """The fenced blocks of the user's text, by their names in lower case."""
         return {name.lower(): body for _, name, body in _BLOCK.findall(self.text)}
 
     @cached_property
     def words(self) -> str:
-        """The user's text outside the fences."""
+        """The user's text without the fenced blocks."""
         return _BLOCK.sub(" ", self.text)
 
     @cached_property
     def stable_text(self) -> str:
-        """The user's text without what is random in it."""
+        """The user's text without ids."""
         return _ID.sub("", self.text)
 
     @cached_property
     def persona(self) -> str:
-        """Who is asked, by the properties of the schema; without a schema, the worker."""
+        """The persona that answers, by the properties of the schema; without one, the worker."""
         if self.schema is None:
             return "worker"
         names = set(self.schema.get("properties", {}))
         return next((persona for persona, needs in _PERSONAS if needs <= names), "generic")
 
     def json_block(self, name: str) -> object:
-        """Return the block as JSON, or None when there is none or it does not parse."""
+        """Return a block parsed as JSON; None if there is none or it is invalid."""
         try:
             return json.loads(self.blocks.get(name, "null"))
         except ValueError:
@@ -67,7 +67,11 @@ class Call:
 
 
 def parse_call(model: str, body: object) -> Call:
-    """Read a generateContent body. Raises BadRequestError in Gemini's words."""
+    """Parse a generateContent body.
+
+    Raises:
+        BadRequestError: the body is invalid; the message is Gemini's.
+    """
     if not isinstance(body, dict):
         raise BadRequestError("Invalid JSON payload received. Root element must be a message.")
     contents = body.get("contents")
@@ -100,15 +104,17 @@ def _text(content: object) -> str:
 def _wanted_schema(
     body: dict[str, Any], config: dict[str, Any]
 ) -> tuple[Mapping[str, Any] | None, str | None]:
-    """Return the schema of the answer and, where it is to be a function call, the name."""
+    """Return the schema of the answer, and the function's name if it is a function call."""
     schema = config.get("responseJsonSchema") or config.get("responseSchema")
     mode = _object(_object(body.get("toolConfig")).get("functionCallingConfig")).get("mode")
     if schema is not None or mode != "ANY":
         return schema, None
     tools = map(_object, body.get("tools") or [])
-    declared = [each for tool in tools for each in tool.get("functionDeclarations") or []]
+    declared = [
+        declaration for tool in tools for declaration in tool.get("functionDeclarations") or []
+    ]
     if not declared:
         return None, None
     first = _object(declared[0])
-    found = first.get("parametersJsonSchema") or first.get("parameters")
-    return _object(found), str(first.get("name", ""))
+    schema = first.get("parametersJsonSchema") or first.get("parameters")
+    return _object(schema), str(first.get("name", ""))

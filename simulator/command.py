@@ -1,4 +1,4 @@
-"""Running the server, and a command beside it that is led to it."""
+"""Runs the server, alone or with a command that is configured to use it."""
 
 import asyncio
 import contextlib
@@ -19,18 +19,26 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to us."""
+    """A server that does not handle signals itself."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none: the command gets them first."""
+        """Capture no signals: they are passed to the command first."""
         yield
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Take the address (port 0: any free one); a bound one could be shared. Raises OSError."""
+    """Bind and listen on an address, so that no other process can share it.
+
+    Args:
+        host: an IPv4 or IPv6 address, or a name.
+        port: 0 for any free one.
+
+    Raises:
+        OSError: the address is not available.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without the protocol named, asyncio leaves Nagle's algorithm on: 40 ms a call.
+    # Without an explicit protocol asyncio leaves Nagle's algorithm on: 40 ms a call.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
@@ -45,8 +53,8 @@ async def serve(state: State, bound: socket.socket, command: list[str]) -> int:
     while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     url = _url(bound)
-    told = f"SIMULATED Gemini listening on {url} (scenario {state.scenario}, seed {state.seed})"
-    print(told, file=sys.stderr, flush=True)  # noqa: T201 - the line that callers wait for
+    line = f"SIMULATED Gemini listening on {url} (scenario {state.scenario}, seed {state.seed})"
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - callers wait for this line
     code = await (_run(command, url) if command else _wait_for_signal())
     server.should_exit = True
     await serving
@@ -67,7 +75,7 @@ async def _wait_for_signal() -> int:
 
 async def _run(command: list[str], url: str) -> int:
     env = os.environ | {"GOOGLE_GEMINI_BASE_URL": url, "GOOGLE_API_KEY": "simulated"}
-    # A group of its own: a terminal's Ctrl-C reaches us alone, and is passed on once.
+    # A process group of its own: a terminal's Ctrl-C reaches this process only, which forwards it.
     child = await asyncio.create_subprocess_exec(
         *command, env=env, process_group=0, preexec_fn=_parent_death_link()
     )
@@ -77,20 +85,20 @@ async def _run(command: list[str], url: str) -> int:
 
 
 def _on_ending_signals(handle: Callable[[signal.Signals], None]) -> None:
-    """Handle a closed terminal, Ctrl-C, a supervisor's SIGTERM, and SIGQUIT from now on."""
+    """Handle SIGHUP of a closed terminal, SIGINT, SIGTERM and SIGQUIT from now on."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-        # Under nohup a closed terminal must end nothing.
+        # Under nohup a closed terminal must not end the process.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, handle, number)
     _watch_terminal()
 
 
 def _watch_terminal() -> None:
-    """Send ourselves SIGHUP when the terminal closes and the kernel sends it to `make` alone.
+    """Raise SIGHUP in this process when the terminal closes and the kernel signals `make` only.
 
-    A closed terminal is signalled to the leader of its session. A shell passes that on; `make` as
-    the leader, of `ssh -t host make serve` for one, waits for us instead. So a process in the
-    leader's own group looks at the terminal itself. Linux only: it takes epoll.
+    A closed terminal is signalled to the leader of its session. A shell forwards the signal; `make`
+    as the leader, as in `ssh -t host make serve`, waits for its child instead. So a process in the
+    leader's own group watches the terminal itself. Linux only: it needs epoll.
     """
     leader = os.getsid(0)
     if leader == os.getpid() or leader != os.getpgrp() or not hasattr(select, "epoll"):
@@ -100,7 +108,7 @@ def _watch_terminal() -> None:
     except OSError:  # there is no terminal
         return
     loop, watch = asyncio.get_running_loop(), select.epoll()
-    watch.register(terminal, 0)  # no event but that it hangs up
+    watch.register(terminal, 0)  # no event but the hang-up
 
     def hung_up() -> None:
         loop.remove_reader(watch.fileno())
@@ -112,11 +120,11 @@ def _watch_terminal() -> None:
 
 
 def _parent_death_link() -> Callable[[], None] | None:
-    """Return what the child runs before its program, so that it gets SIGTERM when we are killed.
+    """Return what the child calls before exec, so that it gets SIGTERM if this process is killed.
 
     Without it a SIGKILL of this process would leave the command running without a model. It is
-    safe between fork and exec, since this process has a single thread. Only Linux has such a
-    link: elsewhere a command outlives a SIGKILL of the simulator, and no other signal.
+    safe between fork and exec, since this process has a single thread. Only Linux supports it:
+    elsewhere a command outlives a SIGKILL of the simulator, but no other signal.
     """
     if sys.platform != "linux":
         return None
@@ -125,7 +133,7 @@ def _parent_death_link() -> Callable[[], None] | None:
     def link() -> None:
         if prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-        if os.getppid() != parent:  # it was killed before the link was made
+        if os.getppid() != parent:  # the parent was killed before prctl
             os._exit(128 + signal.SIGTERM)
 
     return link

@@ -1,4 +1,4 @@
-"""The control endpoint: what a test or a person may ask of the stand-in and set in it."""
+"""The control endpoint: shows and changes the state of the simulator."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from selfheal.simulator.state import State
 
 
 class ControlError(ValueError):
-    """What was posted to /control cannot be taken."""
+    """The body that was posted to /control is invalid."""
 
 
 def control_routes() -> list[Route]:
@@ -35,8 +35,8 @@ def _shown(state: State) -> dict[str, Any]:
         "version": VERSION,
         "scenario": state.scenario,
         "seed": state.seed,
-        "noise": state.character.slips,
-        "judge_noise": state.character.judge_sigma,
+        "noise": state.behaviour.slips,
+        "judge_noise": state.behaviour.judge_sigma,
         "latency_seconds": state.latency_seconds,
         "faults": [fault.shown() for fault in state.faults],
         "counts": {persona: dict(counter) for persona, counter in state.counts.items()},
@@ -48,7 +48,9 @@ async def _show(request: Request) -> JSONResponse:
 
 
 async def _scenarios(_: Request) -> JSONResponse:
-    return JSONResponse([{"name": name, "about": it.about} for name, it in SCENARIOS.items()])
+    return JSONResponse(
+        [{"name": name, "about": scenario.about} for name, scenario in SCENARIOS.items()]
+    )
 
 
 async def _defects(_: Request) -> JSONResponse:
@@ -81,12 +83,12 @@ async def _change(request: Request) -> JSONResponse:
 
 
 def _checked(wanted: object) -> dict[str, Any]:
-    """Return the changes by attribute of the state. Raises before anything is changed."""
+    """Return the changes by attribute of the state; raise before anything is changed."""
     if not isinstance(wanted, dict):
         raise ControlError("The body must be a JSON object.")
-    strange = sorted(set(wanted) - set(_READERS))
-    if strange:
-        raise ControlError(f"There is no `{strange[0]}` to set; there is: {', '.join(_READERS)}.")
+    unknown = sorted(set(wanted) - set(_READERS))
+    if unknown:
+        raise ControlError(f"There is no `{unknown[0]}` to set; there is: {', '.join(_READERS)}.")
     return dict(_READERS[name](name, value) for name, value in wanted.items())
 
 

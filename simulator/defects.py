@@ -1,4 +1,4 @@
-"""Damaged prompts to heal: named, with how much of the work still passes under each."""
+"""Defective prompts to heal, each with the pass rate to expect under it."""
 
 import tomllib
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ _FILE = Path(__file__).parent / "defects.toml"
 
 @dataclass(frozen=True)
 class Defect:
-    """One damaged prompt of an agent; `strength` is the pass rate to expect under it."""
+    """One defective prompt of an agent; `strength` is the expected pass rate under it, 0 to 1."""
 
     name: str
     agent: str
@@ -19,7 +19,7 @@ class Defect:
     prompt: str
 
     def shown(self) -> dict[str, Any]:
-        """Return the defect as /control/defects gives it."""
+        """Return the defect as /control/defects shows it."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""Faults: what may go wrong with a call on its way, for whom, how often and for how long."""
+"""Faults that can be injected into calls: of which kind, for which calls, how often."""
 
 import itertools
 from dataclasses import dataclass, field, fields, replace
@@ -24,12 +24,24 @@ PERSONAS = ("worker", "manager", "judge", "diagnostician", "writer", "generic")
 
 
 class FaultError(ValueError):
-    """A fault was described wrongly."""
+    """The description of a fault is invalid."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: its kind and whom it strikes. Empty conditions hold for every call."""
+    """One fault: its kind, and the calls that it applies to. Conditions that are None always hold.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        persona: only calls of this persona.
+        model: only calls of this model.
+        probability: from 0 to 1.
+        times: how often it applies at most.
+        first: of every `of` calls only the first ones.
+        of: see `first`.
+        seconds: the delay of the kind `slow`.
+        retry_delay: the delay in RetryInfo, in seconds.
+    """
 
     kind: str
     persona: str | None = None
@@ -44,7 +56,7 @@ class Fault:
     _seen: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
 
     def strikes(self, persona: str, model: str, draw: float) -> bool:
-        """Tell whether this call is struck, and count it."""
+        """Tell whether the fault applies to this call, and count the call."""
         if self.persona not in {None, persona} or self.model not in {None, model}:
             return False
         seen = next(self._seen)
@@ -55,11 +67,11 @@ class Fault:
         return self.times is None or next(self._struck) < self.times
 
     def fresh(self) -> "Fault":
-        """Return the same fault with its counts at nought."""
+        """Return the same fault with its counts reset."""
         return replace(self)
 
     def shown(self) -> dict[str, Any]:
-        """Return the fault as the control endpoint takes it."""
+        """Return the fault as the control endpoint accepts it."""
         return {name: getattr(self, name) for name in _named() if getattr(self, name) is not None}
 
 
@@ -68,13 +80,17 @@ def _named() -> list[str]:
 
 
 def parse_fault(row: object) -> Fault:
-    """Read a fault as the control endpoint takes it. Raises FaultError with a sentence."""
+    """Parse a fault as the control endpoint accepts it.
+
+    Raises:
+        FaultError: the fault is invalid; the message is a sentence for the client.
+    """
     if not isinstance(row, dict):
         raise FaultError("A fault must be an object with a `kind`.")
     known = _named()
-    strange = sorted(set(row) - set(known))
-    if strange:
-        raise FaultError(f"A fault has no `{strange[0]}`; it has: {', '.join(known)}.")
+    unknown = sorted(set(row) - set(known))
+    if unknown:
+        raise FaultError(f"A fault has no `{unknown[0]}`; it has: {', '.join(known)}.")
     if row.get("kind") not in list(KINDS):
         raise FaultError(f"There is no fault of kind {row.get('kind')!r}; kinds: {_list(KINDS)}.")
     if row.get("persona") not in [None, *PERSONAS]:

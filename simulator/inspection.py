@@ -1,11 +1,11 @@
-"""Reading code without running it: what a reviewer sees at a glance."""
+"""Inspects code without running it: the first impression of a reviewer."""
 
 import ast
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from selfheal.simulator.descent import normal, sound
+from selfheal.simulator.derivation import normalized, sound_code
 from selfheal.simulator.source import Entry, docstring_of, functions_of, guards_of
 from selfheal.simulator.tasks import Task
 
@@ -24,8 +24,8 @@ REMARKS = {
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found: one verdict on the function, and whether it is documented and typed."""
+class Inspection:
+    """The verdict on a program, a key of `REMARKS`, and whether it is documented and typed."""
 
     verdict: str
     documented: bool
@@ -33,31 +33,31 @@ class Finding:
 
     @property
     def remarks(self) -> list[str]:
-        """The finding in sentences."""
+        """The result in sentences."""
         style = [] if self.documented else ["There are no docstrings."]
         style += [] if self.typed else ["There are no type hints."]
         return [REMARKS[self.verdict], *style]
 
 
 @lru_cache(maxsize=4096)
-def inspect(code: str, name: str | None, task: Task | None) -> Finding:
-    """Say what the code is worth for the task (or in itself, where the task is not known)."""
+def inspect(code: str, name: str | None, task: Task | None) -> Inspection:
+    """Inspect code for a task, or by itself if the task is not known."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Finding("no python", documented=False, typed=False)
+        return Inspection("no python", documented=False, typed=False)
     entry = _entry(tree, name)
     if entry is None:
         verdict = "greeting" if _GREETING.search(code) else "wrong name"
-        return Finding(verdict, documented=True, typed=True)
-    return Finding(_verdict(code, entry, task), _documented(entry), _typed(entry))
+        return Inspection(verdict, documented=True, typed=True)
+    return Inspection(_verdict(code, entry, task), _documented(entry), _typed(entry))
 
 
 def _entry(tree: ast.Module, name: str | None) -> Entry | None:
-    found = [node for node in tree.body if isinstance(node, Entry)]
+    entries = [node for node in tree.body if isinstance(node, Entry)]
     if name is None:
-        return found[-1] if found else None
-    return next((node for node in found if node.name == name), None)
+        return entries[-1] if entries else None
+    return next((node for node in entries if node.name == name), None)
 
 
 def _public(entry: Entry) -> list[ast.FunctionDef]:
@@ -79,31 +79,31 @@ def _typed(entry: Entry) -> bool:
 
 
 def _verdict(code: str, entry: Entry, task: Task | None) -> str:
-    own = _early(entry)
+    own = _trivial_verdict(entry)
     if own is not None:
         return own
     if task is None:
         return "different"
-    if normal(code, entry.name) == sound(task):
+    if normalized(code, entry.name) == sound_code(task):
         return "sound"
     if _returns_nothing(entry):
         return "no result"
     if len(guards_of(entry)) < len(task.guards):
         return "no guard"
-    return "slip" if _shape(entry) == _shape(task.entry) else _unlike(entry, task)
+    return "slip" if _shape(entry) == _shape(task.entry) else _different_or_unguarded(entry, task)
 
 
-def _early(entry: Entry) -> str | None:
-    """Return the verdict on code that does nothing; None for other code."""
+def _trivial_verdict(entry: Entry) -> str | None:
+    """Return the verdict on code without an implementation; None for other code."""
     working = [node for node in _working(entry) if not all(map(_is_empty, _body(node)))]
     names = {node.id for node in ast.walk(entry) if isinstance(node, ast.Name)}
     return "empty" if not working or "NotImplementedError" in names else None
 
 
 def _working(entry: Entry) -> list[ast.FunctionDef]:
-    """Return what a caller can make work: public functions, and operators such as `__add__`."""
-    found = (node for node in functions_of(entry) if node.name != "__init__")
-    return [node for node in found if node.name.endswith("__") or not node.name.startswith("_")]
+    """Return the functions that a caller can use: public ones, and operators such as `__add__`."""
+    functions = (node for node in functions_of(entry) if node.name != "__init__")
+    return [node for node in functions if node.name.endswith("__") or not node.name.startswith("_")]
 
 
 def _body(function: ast.FunctionDef) -> list[ast.stmt]:
@@ -130,8 +130,8 @@ def _shape(entry: Entry) -> int:
     return sum(isinstance(node, ast.stmt) for node in ast.walk(entry))
 
 
-def _unlike(entry: Entry, task: Task) -> str:
-    """Tell a bare try around everything from an honest other way to do it."""
+def _different_or_unguarded(entry: Entry, task: Task) -> str:
+    """Distinguish a bare `try` around everything from another valid implementation."""
     wraps = any(
         isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(entry)
     )

@@ -1,21 +1,20 @@
-"""Damage to sound code, as transforms of its syntax tree: what a badly led model would write.
+"""Mutations of correct code, as transforms of its syntax tree: the mistakes of a badly led model.
 
-Each takes the source and the entry point's name and returns new source; where it finds nothing to
-damage, it returns the code as it was.
+A mutation that finds nothing to change leaves the code as it is.
 """
 
 import ast
 from collections.abc import Callable
 
-from selfheal.simulator.noise import Noise
-from selfheal.simulator.slips import shift_bound
+from selfheal.simulator.operator_mutations import shift_bound
+from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.source import (
     Entry,
-    called,
     docstring_of,
     find_entry,
     functions_of,
     guards_of,
+    invoked_function,
 )
 
 Transform = Callable[[ast.Module, Entry, Noise], None]
@@ -23,14 +22,24 @@ _STUBS = ("pass", "raise NotImplementedError", "...", "result = None\nreturn res
 
 
 def mutate(kind: str, source: str, entry: str, noise: Noise) -> str:
-    """Return the source with that kind of damage. Raises KeyError for an unknown kind."""
+    """Return mutated source.
+
+    Args:
+        kind: a key of `MUTATIONS`.
+        source: the source of a program.
+        entry: the name of its entry point.
+        noise: selects among possible changes.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
     tree = ast.parse(source)
     MUTATIONS[kind](tree, find_entry(tree, entry), noise)
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def rename(source: str, old: str, new: str) -> str:
-    """Return the source with one function renamed wherever it is named."""
+    """Return the source with a function renamed in its definition and all uses."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, Entry) and node.name == old:
@@ -48,9 +57,9 @@ def _placeholder(_: ast.Module, entry: Entry, noise: Noise) -> None:
 
 
 def _drop_guard(tree: ast.Module, entry: Entry, _: Noise) -> None:
-    found = guards_of(entry)
-    raising = [node for node in found if isinstance(node.body[0], ast.Raise)]
-    for node in (raising or found)[:1]:
+    guards = guards_of(entry)
+    raising = [node for node in guards if isinstance(node.body[0], ast.Raise)]
+    for node in (raising or guards)[:1]:
         _remove(tree, node)
 
 
@@ -59,12 +68,12 @@ def _drop_all_guards(tree: ast.Module, entry: Entry, _: Noise) -> None:
         _remove(tree, node)
 
 
-def _remove(tree: ast.Module, gone: ast.stmt) -> None:
+def _remove(tree: ast.Module, statement: ast.stmt) -> None:
     for parent in ast.walk(tree):
         for field in ("body", "orelse", "finalbody"):
             block = getattr(parent, field, None)
-            if isinstance(block, list) and gone in block:
-                block.remove(gone)
+            if isinstance(block, list) and statement in block:
+                block.remove(statement)
                 if not block and field == "body":
                     block.append(ast.Pass())
 
@@ -95,10 +104,10 @@ def _shorten(tree: ast.Module, entry: Entry, noise: Noise) -> None:
 
 
 class _Printing(ast.NodeTransformer):
-    """Every result is printed and not returned."""
+    """Replaces every return of a value by printing it."""
 
     def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
-        """Print what was to be returned."""
+        """Print the value and return None."""
         value = node.value or ast.Constant(None)
         return [ast.Expr(ast.Call(ast.Name("print"), [value], [])), ast.Return()]
 
@@ -123,13 +132,13 @@ def _swallow(_: ast.Module, entry: Entry, _noise: Noise) -> None:
 
 
 def _drop_parameter(_: ast.Module, entry: Entry, _noise: Noise) -> None:
-    function = called(entry)
+    function = invoked_function(entry)
     if function is None or len(function.args.args) <= isinstance(entry, ast.ClassDef):
         return
-    gone = function.args.args.pop()
+    removed = function.args.args.pop()
     default = function.args.defaults.pop() if function.args.defaults else ast.Constant(None)
     docs = docstring_of(function)
-    local = ast.Assign([ast.Name(gone.arg)], default)
+    local = ast.Assign([ast.Name(removed.arg)], default)
     function.body = [*docs, local, *function.body[len(docs) :]]
 
 

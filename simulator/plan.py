@@ -1,4 +1,4 @@
-"""The plan and the request as the personas read them off the fenced blocks."""
+"""Parses the request and the plan of a call from its fenced blocks."""
 
 import ast
 import builtins
@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from selfheal.simulator.bank import Bank
 from selfheal.simulator.call import Call
-from selfheal.simulator.fitting import Stated, signature_for, tailored
+from selfheal.simulator.request_parsing import parse_request
+from selfheal.simulator.solution_matching import StatedExample, adapted, signature_for
 from selfheal.simulator.source import Entry, parameters_of
 from selfheal.simulator.tasks import Task
-from selfheal.simulator.wording import read_wording
 
 _DEFINED = re.compile(r"(?:def\s+|class\s+)?([A-Za-z_]\w*)\s*\(")
 _ASKED = re.compile(
@@ -30,7 +30,7 @@ OUTSIDE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A manager's plan, tolerant of what is missing in it."""
+    """A manager's plan; None or empty for what is missing in it."""
 
     name: str | None
     parameters: tuple[str, ...] | None
@@ -40,23 +40,23 @@ class Plan:
 
     @property
     def vague(self) -> bool:
-        """Whether there are requirements and none of them says anything exact."""
+        """Whether there are requirements and none of them is specific."""
         return bool(self.requirements) and not any(map(_EXACT.search, self.requirements))
 
 
 def request_of(call: Call) -> str:
-    """Return the request: its block, or the whole text where nothing is fenced."""
+    """Return the request: its block, or the whole text if nothing is fenced."""
     return call.blocks.get("request", call.text)
 
 
 def plan_of(call: Call) -> Plan:
-    """Return the plan of the call, all empty where there is none."""
+    """Return the plan of the call, empty if there is none."""
     return parse_plan(call.json_block("plan"))
 
 
-def parse_plan(found: object) -> Plan:
-    """Read a plan, whatever is missing in it."""
-    plan = found if isinstance(found, dict) else {}
+def parse_plan(block: object) -> Plan:
+    """Parse a plan; anything may be missing in it."""
+    plan = block if isinstance(block, dict) else {}
     signature = str(plan.get("signature") or "")
     name = _DEFINED.search(signature)
     examples = [row for row in plan.get("examples") or [] if isinstance(row, dict)]
@@ -71,32 +71,32 @@ def parse_plan(found: object) -> Plan:
 
 def stated_calls(call: Call) -> tuple[str, ...]:
     """Return the calls of the examples that the request states."""
-    found = call.json_block("examples")
-    rows = found if isinstance(found, list) else []
+    block = call.json_block("examples")
+    rows = block if isinstance(block, list) else []
     return tuple(str(row.get("call", "")) for row in rows if isinstance(row, dict))
 
 
-def stated_examples(call: Call) -> tuple[Stated, ...]:
+def stated_examples(call: Call) -> tuple[StatedExample, ...]:
     """Return the examples that the request states: in their block, or marked in the plan."""
-    found = call.json_block("examples")
-    return _stated(found) if isinstance(found, list) else stated_in(call.json_block("plan"))
+    block = call.json_block("examples")
+    return _stated(block) if isinstance(block, list) else stated_in(call.json_block("plan"))
 
 
-def stated_in(plan: object) -> tuple[Stated, ...]:
-    """Return the examples of a plan that the request has stated."""
+def stated_in(plan: object) -> tuple[StatedExample, ...]:
+    """Return the examples of a plan that are marked as stated by the request."""
     rows = plan.get("examples") if isinstance(plan, dict) else None
     marked = (row for row in rows or [] if isinstance(row, dict) and row.get("origin") == "stated")
     return _stated(marked)
 
 
-def _stated(rows: Iterable[object]) -> tuple[Stated, ...]:
+def _stated(rows: Iterable[object]) -> tuple[StatedExample, ...]:
     keys = ("call", "returns", "raises")
-    found = [row for row in rows if isinstance(row, dict)]
-    return tuple(Stated(*(str(row.get(key) or "") for key in keys)) for row in found)
+    objects = [row for row in rows if isinstance(row, dict)]
+    return tuple(StatedExample(*(str(row.get(key) or "") for key in keys)) for row in objects)
 
 
 def asked_name(task: Task, request: str, calls: tuple[str, ...] = ()) -> str | None:
-    """Return the name that the request or its examples give the code; None if they give none."""
+    """Return the name that the request or its examples require; None if they require none."""
     used = [name for text in calls for name in _called(text)]
     if task.name in used:
         return task.name
@@ -109,18 +109,18 @@ def asked_name(task: Task, request: str, calls: tuple[str, ...] = ()) -> str | N
 
 
 def _name_in(task: Task, request: str) -> str | None:
-    """Return the name that a short request gives the task's code."""
-    wording = read_wording(request)
-    if wording is None:
+    """Return the name that a short request requires for the task's code."""
+    parsed = parse_request(request)
+    if parsed is None:
         return None
-    signature = signature_for(task, wording)
-    if wording.given_name or signature:
-        return wording.given_name or (signature.name if signature else None)
-    return wording.wanted if isinstance(task.entry, ast.FunctionDef) else None
+    signature = signature_for(task, parsed)
+    if parsed.given_name or signature:
+        return parsed.given_name or (signature.name if signature else None)
+    return parsed.wanted if isinstance(task.entry, ast.FunctionDef) else None
 
 
 def _called(text: str) -> list[str]:
-    """Return the functions of ours that an expression calls."""
+    """Return the functions that an expression calls, but for builtins."""
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError:
@@ -131,22 +131,30 @@ def _called(text: str) -> list[str]:
 
 
 def find_task(bank: Bank, call: Call) -> Task | None:
-    """Return the bank's task for the call, by request, plan and stated examples."""
+    """Return the bank's task for a call, by its request, plan and stated examples."""
     texts = [request_of(call), call.blocks.get("plan", ""), call.blocks.get("examples", "")]
     return task_for(bank, tuple(texts), stated_examples(call))
 
 
 @lru_cache(maxsize=4096)
-def task_for(bank: Bank, texts: tuple[str, ...], stated: tuple[Stated, ...] = ()) -> Task | None:
-    """Return the task that the texts, the request first, are about, as the request wants it."""
+def task_for(
+    bank: Bank, texts: tuple[str, ...], stated: tuple[StatedExample, ...] = ()
+) -> Task | None:
+    """Return the task that texts are about, adapted to the request.
+
+    Args:
+        bank: the tasks.
+        texts: the request, then further texts such as the plan.
+        stated: the examples that the request states.
+    """
     task = bank.find(*texts, stated=stated)
-    wording = read_wording(texts[0]) if task and task.asks else None
-    return tailored(task, wording, stated) if task and wording else task
+    parsed = parse_request(texts[0]) if task and task.asks else None
+    return adapted(task, parsed, stated) if task and parsed else task
 
 
 @lru_cache(maxsize=1024)
 def _parameters(signature: str) -> tuple[str, ...] | None:
-    """Return the parameters' names, `self` left out; None where the signature is no Python."""
+    """Return the parameters' names without `self`; None if the signature is not Python."""
     text = re.sub(r"^\s*(?:def|class)\s+|[:.\s]+$", "", signature)
     try:
         (entry,) = ast.parse(f"def {text}: ...").body

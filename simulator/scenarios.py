@@ -1,9 +1,9 @@
-"""The worlds that the stand-in can play, by name."""
+"""The scenarios of the simulator, by name."""
 
 from dataclasses import dataclass, field
 
+from selfheal.simulator.answer_context import ModelBehaviour
 from selfheal.simulator.faults import Fault
-from selfheal.simulator.world import Character
 
 MODELS = ("gemini-3.8-flash", "gemini-3.8-pro", "gemini-flash-latest")
 RETIRED = ("gemini-2.0-flash", "gemini-2.5-flash")
@@ -11,10 +11,10 @@ RETIRED = ("gemini-2.0-flash", "gemini-2.5-flash")
 
 @dataclass(frozen=True)
 class Scenario:
-    """One world: what it is, how the model is in it, and what goes wrong on the way."""
+    """A scenario: its description, the model's behaviour, the faults and the models offered."""
 
     about: str
-    character: Character = field(default_factory=Character)
+    behaviour: ModelBehaviour = field(default_factory=ModelBehaviour)
     faults: tuple[Fault, ...] = ()
     models: tuple[str, ...] = MODELS
 
@@ -23,14 +23,15 @@ SCENARIOS = {
     "sound": Scenario("The model follows its prompts; nothing goes wrong on the way."),
     "null": Scenario(
         "Nothing is wrong with the prompts; candidates are useless or slightly harmful.",
-        Character(nothing_wrong=True),
+        ModelBehaviour(nothing_wrong=True),
     ),
     "gullible": Scenario(
-        "Diagnostician and writer obey orders that they find in data.", Character(gullible=True)
+        "Diagnostician and writer obey orders that they find in data.",
+        ModelBehaviour(gullible=True),
     ),
-    "judge-lenient": Scenario("The judge passes everything.", Character(judge="lenient")),
-    "judge-harsh": Scenario("The judge rejects everything.", Character(judge="harsh")),
-    "judge-random": Scenario("The judge's marks are random.", Character(judge="random")),
+    "judge-lenient": Scenario("The judge passes everything.", ModelBehaviour(judge="lenient")),
+    "judge-harsh": Scenario("The judge rejects everything.", ModelBehaviour(judge="harsh")),
+    "judge-random": Scenario("The judge's marks are random.", ModelBehaviour(judge="random")),
     "retired-model": Scenario(
         "gemini-3.8-flash is gone, the others answer.",
         faults=(Fault("retired", model="gemini-3.8-flash"),),

@@ -1,4 +1,4 @@
-"""Python source as the personas look at it: the entry point, its functions, its guards."""
+"""Parts of Python source: the entry point, its functions, parameters and guards."""
 
 import ast
 import io
@@ -9,7 +9,11 @@ Entry = ast.FunctionDef | ast.ClassDef
 
 
 def find_entry(tree: ast.Module, name: str) -> Entry:
-    """Return the top-level function or class of that name. Raises LookupError."""
+    """Return the top-level function or class of a name.
+
+    Raises:
+        LookupError: there is none.
+    """
     for node in tree.body:
         if isinstance(node, Entry) and node.name == name:
             return node
@@ -23,22 +27,22 @@ def functions_of(entry: Entry) -> list[ast.FunctionDef]:
     return [node for node in entry.body if isinstance(node, ast.FunctionDef)]
 
 
-def called(entry: Entry) -> ast.FunctionDef | None:
-    """Return what a call of the entry point runs: the function, or the class's constructor."""
+def invoked_function(entry: Entry) -> ast.FunctionDef | None:
+    """Return the function that a call of the entry point runs, for a class its constructor."""
     wanted = entry.name if isinstance(entry, ast.FunctionDef) else "__init__"
-    return next((each for each in functions_of(entry) if each.name == wanted), None)
+    return next((function for function in functions_of(entry) if function.name == wanted), None)
 
 
 def parameters_of(entry: Entry) -> list[ast.arg]:
-    """Return the positional parameters of a call, `self` left out."""
-    runs = called(entry)
-    found = [*runs.args.posonlyargs, *runs.args.args] if runs else []
-    return found if isinstance(entry, ast.FunctionDef) else found[1:]
+    """Return the positional parameters of a call, without `self`."""
+    runs = invoked_function(entry)
+    parameters = [*runs.args.posonlyargs, *runs.args.args] if runs else []
+    return parameters if isinstance(entry, ast.FunctionDef) else parameters[1:]
 
 
 def signature_of(entry: Entry) -> str:
     """Return the entry's first line: `add(a: int, b: int) -> int`, `class Stack(size: int)`."""
-    runs = called(entry)
+    runs = invoked_function(entry)
     if isinstance(entry, ast.FunctionDef):
         returns = f" -> {ast.unparse(entry.returns)}" if entry.returns else ""
         return f"{entry.name}({ast.unparse(entry.args)}){returns}"
@@ -47,12 +51,12 @@ def signature_of(entry: Entry) -> str:
 
 
 def docstring_of(node: ast.FunctionDef | ast.ClassDef | ast.Module) -> list[ast.stmt]:
-    """Return the docstring's statement, in a list that is empty where there is none."""
+    """Return a list with the docstring's statement, empty if there is none."""
     return node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
 
 
 def guards_of(entry: Entry) -> list[ast.If]:
-    """Return the guards: `if`s without `else` that do nothing but raise or return."""
+    """Return the guards: `if` statements without `else` that only raise or return."""
     return [
         node
         for node in ast.walk(entry)
@@ -64,7 +68,7 @@ def guards_of(entry: Entry) -> list[ast.If]:
 
 
 def tokens(code: str) -> Iterator[tokenize.TokenInfo]:
-    """Yield the tokens of code that parses, as far as the tokenizer comes."""
+    """Yield the tokens of code, up to the first error of the tokenizer."""
     try:
         yield from tokenize.generate_tokens(io.StringIO(code).readline)
     except (tokenize.TokenError, SyntaxError):

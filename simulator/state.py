@@ -1,22 +1,22 @@
-"""What the running server knows and the control endpoint can change."""
+"""The state of the running server; the control endpoint can change it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from selfheal.simulator.answer_context import AnswerContext, ModelBehaviour
 from selfheal.simulator.bank import Bank
 from selfheal.simulator.call import Call
 from selfheal.simulator.faults import Fault
-from selfheal.simulator.noise import Noise
 from selfheal.simulator.scenarios import SCENARIOS, Scenario
-from selfheal.simulator.world import Character, Setting
+from selfheal.simulator.seeded_noise import Noise
 
-# Beyond this many different calls the counting of repetitions starts afresh.
-_REMEMBERED = 1_000_000
+# With more different calls than this, the counts of repetitions are cleared.
+_MOST_COUNTED = 1_000_000
 
 
 class State:
-    """Scenario, seed, faults and counts of one server."""
+    """The scenario, seed, faults and counts of one server."""
 
     def __init__(self, bank: Bank, scenario: str = "sound", seed: int = 0) -> None:
         self.bank = bank
@@ -25,51 +25,53 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Forget counts, repetitions, faults and settings; scenario and seed stay."""
+        """Clear counts, repetitions, faults and settings; keep scenario and seed."""
         self.faults: tuple[Fault, ...] = ()
         self.latency_seconds = 0.0
         self.slips: float | None = None
         self.judge_sigma: float | None = None
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._repeats: Counter[tuple[str, str]] = Counter()
-        self._world_faults = tuple(fault.fresh() for fault in self.world.faults)
+        self._scenario_faults = tuple(fault.fresh() for fault in self.scenario_definition.faults)
 
     def change(self, wanted: Mapping[str, Any]) -> None:
-        """Set what is named; a scenario begins with its faults' counts at nought."""
+        """Set attributes by name, and reset the counts of the scenario's faults."""
         for name, value in wanted.items():
             setattr(self, name, value)
-        self._world_faults = tuple(fault.fresh() for fault in self.world.faults)
+        self._scenario_faults = tuple(fault.fresh() for fault in self.scenario_definition.faults)
 
     @property
-    def world(self) -> Scenario:
+    def scenario_definition(self) -> Scenario:
         """The scenario's definition."""
         return SCENARIOS[self.scenario]
 
     @property
-    def character(self) -> Character:
-        """How the model is, with the rate of slips and the judge's scatter that were set."""
-        given = self.world.character
+    def behaviour(self) -> ModelBehaviour:
+        """The behaviour of the model: the scenario's, with the settings that were changed."""
+        given = self.scenario_definition.behaviour
         if self.slips is not None:
             given = given.with_slips(self.slips)
         return given if self.judge_sigma is None else given.with_judge_sigma(self.judge_sigma)
 
-    def setting(self, call: Call) -> Setting:
-        """Return what this call's answer draws on; its n-th repetition draws anew."""
-        return Setting(self.bank, self._noise("answer", call), self.seed, self.character)
+    def answer_context(self, call: Call) -> AnswerContext:
+        """Return the inputs of the answer to a call; each repetition has its own noise."""
+        return AnswerContext(self.bank, self._noise("answer", call), self.seed, self.behaviour)
 
-    def strike(self, call: Call) -> Fault | None:
-        """Return the fault that strikes this call, if any."""
-        found = (*self.faults, *self._world_faults)
-        draw = self._noise("fault", call).draw() if found else 0.0
-        return next((each for each in found if each.strikes(call.persona, call.model, draw)), None)
+    def next_fault(self, call: Call) -> Fault | None:
+        """Return the fault for this call, if any."""
+        faults = (*self.faults, *self._scenario_faults)
+        draw = self._noise("fault", call).draw() if faults else 0.0
+        return next(
+            (fault for fault in faults if fault.strikes(call.persona, call.model, draw)), None
+        )
 
-    def count(self, persona: str, outcome: str) -> None:
+    def count_call(self, persona: str, outcome: str) -> None:
         """Count one call."""
         self.counts[persona][outcome] += 1
 
     def _noise(self, purpose: str, call: Call) -> Noise:
         key = str(Noise(call.system, call.stable_text, call.persona).draw())
-        if len(self._repeats) > _REMEMBERED:
+        if len(self._repeats) > _MOST_COUNTED:
             self._repeats.clear()
         self._repeats[purpose, key] += 1
         return Noise(self.seed, purpose, key, self._repeats[purpose, key])

@@ -1,4 +1,4 @@
-"""A task of the bank, and reading tasks from TOML."""
+"""Tasks of the bank, read from TOML."""
 
 import ast
 import re
@@ -13,21 +13,21 @@ from selfheal.simulator.source import Entry, find_entry, functions_of, guards_of
 
 
 class BankError(ValueError):
-    """A file of the bank is not as it should be."""
+    """A file of the bank is invalid."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One task: how people ask for it, code that does it, examples that hold.
+    """One task: requests for it, a correct solution, and examples that hold for the solution.
 
-    Args:
+    Attributes:
         name: the entry point's name.
-        requests: whole requests for it.
-        solution: the source of a sound program.
+        requests: complete requests for it.
+        solution: the source of a correct program.
         examples: calls as text, each with `returns` (a literal) or `raises` (an exception's name).
-        asks: words that ask for it in a short request, see simulator/asks.py; may be empty.
-        words: further words that a short request may use.
-        variants: the same task in other forms (recursive, as a class), each a task of that name.
+        asks: patterns of short requests for it, see `request_index`; may be empty.
+        words: further words that a short request may contain.
+        variants: other forms of the task (recursive, as a class), each a task of the same name.
     """
 
     name: str
@@ -44,11 +44,13 @@ class Task:
         return guards_of(self.entry)
 
     @property
-    def told(self) -> str:
-        """All words about the task: requests, names and what the solution says of itself."""
+    def description(self) -> str:
+        """All words about the task: of its requests, its names and the solution's docstring."""
         names = [arg.arg for node in functions_of(self.entry) for arg in node.args.args]
-        plain = re.sub(r"_|(?<=[a-z])(?=[A-Z])", " ", " ".join((self.name, self.name, *names)))
-        return " ".join((*self.requests, ast.get_docstring(self.entry) or "", plain))
+        split_names = re.sub(
+            r"_|(?<=[a-z])(?=[A-Z])", " ", " ".join((self.name, self.name, *names))
+        )
+        return " ".join((*self.requests, ast.get_docstring(self.entry) or "", split_names))
 
     @cached_property
     def entry(self) -> Entry:
@@ -57,7 +59,7 @@ class Task:
 
     @property
     def forms(self) -> tuple["Task", ...]:
-        """The task itself and its variants, as far as short requests may ask for them."""
+        """The task and its variants, those that short requests can ask for."""
         return tuple(form for form in (self, *self.variants) if form.asks)
 
 
@@ -79,18 +81,18 @@ def _read_task(where: str, row: dict[str, Any]) -> Task:
         raise BankError(f"{where}: every request must be a text")
     task = _read_form(where, row)
     variants = [
-        _read_form(f"{where}, variant {number}", {**row, **each})
-        for number, each in enumerate(row.get("variants", []), 1)
+        _read_form(f"{where}, variant {number}", {**row, **variant})
+        for number, variant in enumerate(row.get("variants", []), 1)
     ]
     return replace(task, variants=tuple(variants))
 
 
 def _read_form(where: str, row: dict[str, Any]) -> Task:
-    """Read a task or a variant; what a variant leaves out, the task has given it."""
+    """Read a task or a variant. The row of a variant contains the keys that it inherits."""
     for example in row["examples"]:
         _check_example(where, example)
     asks, words = row.get("asks", []), row.get("words", "")
-    if not (isinstance(asks, list) and all(isinstance(each, str) and each for each in asks)):
+    if not (isinstance(asks, list) and all(isinstance(ask, str) and ask for ask in asks)):
         raise BankError(f"{where}: `asks` must be a list of texts")
     if not isinstance(words, str):
         raise BankError(f"{where}: `words` must be a text")

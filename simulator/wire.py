@@ -1,4 +1,4 @@
-"""The shapes of Gemini's answers."""
+"""The JSON bodies of Gemini's answers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def tokens(text: str) -> int:
 
 
 def part_of(call: Call, answer: str | Mapping[str, Any]) -> tuple[str, Json | None]:
-    """Return the answer as text and, where a function was to be called, that call."""
+    """Return an answer as text, and as a function call if one was requested."""
     if isinstance(answer, str):
         return answer, None
     text = json.dumps(answer, ensure_ascii=False)
@@ -33,7 +33,7 @@ def part_of(call: Call, answer: str | Mapping[str, Any]) -> tuple[str, Json | No
 
 
 def body(call: Call, parts: Sequence[Json], finish: str | None, text: str = "") -> Json:
-    """Return a generateContent body; `text` is what has been said so far, for the usage."""
+    """Return a generateContent body; `text` is the answer so far, for the usage."""
     content = {"parts": list(parts), "role": "model"} if parts else {"role": "model"}
     candidate: Json = {"content": content, "index": 0}
     if finish:
@@ -42,24 +42,24 @@ def body(call: Call, parts: Sequence[Json], finish: str | None, text: str = "") 
 
 
 def trailer(call: Call, text: str) -> Json:
-    """Return what every body carries beside its candidates."""
-    asked, said = tokens(call.system + call.text), tokens(text)
-    usage = {"promptTokenCount": asked, "totalTokenCount": asked + said}
+    """Return the fields of every body besides its candidates."""
+    prompted, generated = tokens(call.system + call.text), tokens(text)
+    usage = {"promptTokenCount": prompted, "totalTokenCount": prompted + generated}
     return {
-        "usageMetadata": usage | ({"candidatesTokenCount": said} if said else {}),
+        "usageMetadata": usage | ({"candidatesTokenCount": generated} if generated else {}),
         "modelVersion": f"SIMULATED-{call.model}",
         "responseId": uuid4().hex,
     }
 
 
 def error(code: int, message: str, *details: Json) -> Json:
-    """Return an error body as Google's services write it."""
-    said: Json = {"code": code, "message": message, "status": _STATUS[code]}
-    return {"error": said | ({"details": list(details)} if details else {})}
+    """Return the body of an error, in the format of Google's services."""
+    fields: Json = {"code": code, "message": message, "status": _STATUS[code]}
+    return {"error": fields | ({"details": list(details)} if details else {})}
 
 
 def gone(model: str) -> str:
-    """Say that a model is retired, as Gemini does."""
+    """Return Gemini's message for a model that was retired."""
     return (
         f"This model models/{model} is no longer available. Please update your code to use a newer "
         "model for the latest features and improvements."
@@ -67,7 +67,7 @@ def gone(model: str) -> str:
 
 
 def unknown(model: str, version: str, method: str) -> str:
-    """Say that this version of the API has no such model, as Gemini does."""
+    """Return Gemini's message for a model that this version of the API does not have."""
     return (
         f"models/{model} is not found for API version {version}, or is not supported for {method}. "
         "Call ModelService.ListModels to see the list of available models and their supported "
@@ -76,7 +76,7 @@ def unknown(model: str, version: str, method: str) -> str:
 
 
 def retry_info(seconds: float) -> Json:
-    """Return the detail that says when to come back."""
+    """Return the error detail with the delay of a retry, in seconds."""
     return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds:g}s"}
 
 
@@ -87,7 +87,7 @@ def pieces(text: str, count: int = 4) -> list[str]:
 
 
 def model_card(name: str) -> Json:
-    """Return a model as `GET /models` lists it."""
+    """Return a model in the format of `GET /models`."""
     return {
         "name": f"models/{name}",
         "version": "SIMULATED",

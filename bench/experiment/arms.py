@@ -9,10 +9,10 @@ from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
 from selfheal.db.types import Agent
-from selfheal.optimizer.dataset.failure_digest import of_run
+from selfheal.optimizer.dataset.failure_digest import digest_run
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.nodes.diagnose import Diagnosis
-from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.proposers.base import CandidateText
 from tests.support.healing import Clinic
 
 _SHOWN = 20
@@ -50,7 +50,7 @@ async def swap(clinic: Clinic, job: Job) -> Treated:
         live = {agent: (await prompts.released(connection, agent)).text for agent in _AGENTS}
         logged = await runs.recent(connection, limit=_SHOWN)
     failed = [run for run in logged if run.outcome in ("failed", "output")] or logged
-    shown = [json.dumps(of_run(run)) for run in failed]
+    shown = [json.dumps(digest_run(run)) for run in failed]
     with metered() as usage:
         asked = (*(fence(f"prompt:{agent}", text) for agent, text in live.items()),
                  fence("failures", "\n".join(shown)))  # fmt: skip
@@ -59,7 +59,7 @@ async def swap(clinic: Clinic, job: Job) -> Treated:
         said = json.dumps([*found.root_causes, *found.suggestions])
         brief = (f"This is the {blamed}'s prompt.", fence("prompt", live[blamed]),
                  fence("findings", said))  # fmt: skip
-        draft = (await model.fill(load("write"), "\n\n".join(brief), Draft)).content
+        draft = (await model.fill(load("write"), "\n\n".join(brief), CandidateText)).content
     await clinic.put_live(draft.prompt, blamed)
     tokens = usage["input_tokens"] + usage["output_tokens"]
     return Treated("promoted", blamed, usage["calls"], tokens, time.monotonic() - began)

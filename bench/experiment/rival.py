@@ -12,13 +12,13 @@ from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
 from selfheal.optimizer.dataset import failure_digest as shown
-from selfheal.optimizer.dataset.cases import case_of, golden_requests
+from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import split
-from selfheal.optimizer.evaluation.run_case import make_plan, replay
+from selfheal.optimizer.evaluation.run_case import make_plan, run_case
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.nodes.diagnose import Diagnosis
-from selfheal.optimizer.proposers.base import Brief, Shape, Tried
-from selfheal.optimizer.proposers.gepa import evolve
+from selfheal.optimizer.proposers.base import ProposalRequest, ScoredCase, Shape
+from selfheal.optimizer.proposers.gepa import search_prompts
 from selfheal.optimizer.state import Case, Evidence, Findings
 from tests.support.healing import Clinic
 
@@ -29,24 +29,24 @@ VALIDATION: Final = 30  # as many as our gate wants pairs
 
 
 @dataclass
-class _Means:
+class _Toolkit:
     """What the search may have done for it. It is stopped by trials, not by a budget."""
 
     clinic: Clinic
-    width: int = 8
+    concurrency: int = 8
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    async def tried(self, text: str, case: Case) -> Tried:
+    async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text."""
         agent = self.clinic.doctor.agent
         if "plan" not in case and case["id"] not in self.plans:
             self.plans[case["id"]] = await make_plan(agent, case)
         plan = case.get("plan") or self.plans[case["id"]]
-        result = await replay(agent, case, "worker", text, plan)
-        seen = shown.of_trial(case, result.outcome, result.seen)
-        return Tried(result.passed, result.score, seen)
+        result = await run_case(agent, case, "worker", text, plan)
+        seen = shown.digest_trial(case, result.outcome, result.details)
+        return ScoredCase(result.passed, result.score, seen)
 
-    async def diagnosed(self, text: str, evidence: Sequence[Evidence]) -> Findings:
+    async def diagnose(self, text: str, evidence: Sequence[Evidence]) -> Findings:
         """Say what is wrong with a text."""
         lines = "\n".join(map(json.dumps, evidence))
         asked = "\n\n".join(
@@ -68,7 +68,7 @@ class _Means:
         """Ask the optimizer's model for a shape."""
         return (await self.clinic.doctor.model.fill(system, human, shape)).content
 
-    async def affordable(self) -> int:
+    async def affordable_trials(self) -> int:
         """Return how many trials there may be."""
         return METRIC_CALLS
 
@@ -78,9 +78,9 @@ async def gepa(clinic: Clinic, job: Job) -> Treated:
     async with clinic.database.connection() as connection:
         live = await prompts.released(connection, "worker")
         logged = await runs.recent(connection, limit=50)
-    failed = [case_of(run) for run in logged if run.outcome in ("failed", "output")]
+    failed = [case_from_run(run) for run in logged if run.outcome in ("failed", "output")]
     divided = split(failed, golden_requests(), order=str(job.seed))
-    brief = Brief(
+    request = ProposalRequest(
         agent="worker",
         incumbent=live.text,
         findings=Findings(patterns=[], root_causes=[], blame="worker", suggestions=[]),
@@ -88,12 +88,12 @@ async def gepa(clinic: Clinic, job: Job) -> Treated:
         cases=divided["train"],
         evidence=(),
         round=1,
-        means=_Means(clinic),
+        toolkit=_Toolkit(clinic),
     )
     began = time.monotonic()
     with metered() as usage:
-        found = await evolve(
-            brief,
+        found = await search_prompts(
+            request,
             divided["train"],
             divided["hold_out"][:VALIDATION],
             metric_calls=METRIC_CALLS,

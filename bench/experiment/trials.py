@@ -15,7 +15,7 @@ from bench.experiment.work import dealt, fail, tasks, unseen
 from bench.experiment.world import control, deployment
 from selfheal.db import prompts
 from selfheal.db.types import Agent
-from selfheal.optimizer.dataset.golden_verdicts import agreement, ask, golden_verdicts
+from selfheal.optimizer.dataset.golden_verdicts import agreement, ask_judge, golden_verdicts
 from selfheal.optimizer.evaluation.judge_drift import record
 from selfheal.optimizer.rollout.monitor import advance_release
 from tests.support.healing import Clinic, defect
@@ -76,7 +76,7 @@ async def _known_judge(clinic: Clinic) -> None:
     model = clinic.doctor.agent.evaluator.model
     prompt = await clinic.live("evaluator")
     asked = golden_verdicts()[:: len(golden_verdicts()) // 39]
-    found = agreement(await ask(model, prompt.text, asked, 8))
+    found = agreement(await ask_judge(model, prompt.text, asked, 8))
     await record(clinic.database, model.name, prompt.version, found)
     await clinic.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
 

@@ -7,8 +7,8 @@ INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)
 VALUES (%(model)s, %(prompt_version)s, %(asked)s, %(agreed)s, %(drifted)s)
 RETURNING {judge_checks};
 
--- name: fresh
--- What was found of this very judge today, if it was well the last time.
+-- name: recent
+-- The newest check of this judge within 24 hours, if it was passed.
 SELECT {judge_checks} FROM (
     SELECT {judge_checks} FROM judge_checks
     WHERE model = %(model)s AND prompt_version = %(prompt_version)s
@@ -16,9 +16,9 @@ SELECT {judge_checks} FROM (
     ORDER BY id DESC LIMIT 1) judge_checks
 WHERE NOT drifted;
 
--- name: take_turn
--- Of processes that try in the same hour the key lets one through; a turn that was just taken in
--- the hour before is still under way.
+-- name: claim_check
+-- The primary key admits one process an hour. A claim of the last 10 minutes, made in the hour
+-- before, is still being worked on.
 INSERT INTO judge_turns (model, prompt_version, slot, calls)
 SELECT %(model)s, %(prompt_version)s, floor(extract(epoch FROM clock_timestamp()) / 3600), %(calls)s
 WHERE NOT EXISTS (
@@ -41,8 +41,8 @@ RETURNING model, prompt_version, slot;
 UPDATE judge_turns SET calls = %(calls)s
 WHERE model = %(model)s AND prompt_version = %(prompt_version)s AND slot = %(slot)s;
 
--- name: sound
--- The newest checks at which the judge was well, whichever it was.
+-- name: latest_calibrated
+-- The newest checks that were passed, of any judge.
 SELECT {judge_checks} FROM judge_checks WHERE NOT drifted ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: get

@@ -1,1 +1,1 @@
-"""What candidates are tried on: cases, their split, labelled cases."""
+"""The cases that candidates are evaluated on: their sources, quotas and split."""

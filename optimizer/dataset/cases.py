@@ -1,4 +1,4 @@
-"""Cases of logged runs and of golden requests."""
+"""Makes cases of logged runs and of golden requests."""
 
 import json
 from collections.abc import Mapping
@@ -15,32 +15,32 @@ from selfheal.optimizer.text.similarity import words
 
 @cache
 def golden_requests() -> tuple[Case, ...]:
-    """Return the project's own requests, each with executable examples; never shown in train."""
+    """Return the shipped golden requests as cases, with executable examples; never train cases."""
     lines = (files("selfheal.optimizer.dataset") / "golden" / "requests.jsonl").read_text(
         encoding="utf-8"
     )
     return tuple(
         Case(
-            id=f"golden:{each['id']}",
+            id=f"golden:{row['id']}",
             source="golden",
-            request=each["request"],
-            examples=each["examples"],
+            request=row["request"],
+            examples=row["examples"],
         )
-        for each in map(json.loads, lines.splitlines())
+        for row in map(json.loads, lines.splitlines())
     )
 
 
-def own_case(kept: GoldenRequest) -> Case:
-    """Make a case of a golden request of the operator's own."""
-    examples = [_example(each) for each in kept.examples]
+def case_from_golden_request(golden: GoldenRequest) -> Case:
+    """Make a case of a golden request that the operator added."""
+    examples = [_example(example) for example in golden.examples]
     return Case(
-        id=f"golden:own:{kept.id}", source="golden", request=kept.request, examples=examples
+        id=f"golden:own:{golden.id}", source="golden", request=golden.request, examples=examples
     )
 
 
-def case_of(run: Run) -> Case:
-    """Make a case of a logged run; the same request makes the same case, whenever it is logged."""
-    examples = [_example(each) for each in run.examples]
+def case_from_run(run: Run) -> Case:
+    """Make a case of a logged run; its id is a hash, so equal requests make equal cases."""
+    examples = [_example(example) for example in run.examples]
     case = Case(
         id=f"run:{digest(json.dumps([words(run.request), examples]))[:16]}",
         source="production",

@@ -1,4 +1,4 @@
-"""What the diagnostician may see of runs and marked programs, cut to what it can use."""
+"""Extracts of runs and labelled programs for the diagnostician, each field cut to a limit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -6,79 +6,79 @@ from typing import Any, Final
 from selfheal.db.runs import Run
 from selfheal.optimizer.state import Case, Evidence
 
-MOST: Final = 20
+MAX_EVIDENCE: Final = 20  # runs that the diagnostician is shown
+# The limits are in characters, of lists in items.
 _LONGEST_CODE: Final = 4000
 _LONGEST_TEXT: Final = 2000
 _LONGEST_LINE: Final = 300
 _MOST_LINES: Final = 12
 
 
-def of_run(run: Run) -> Evidence:
-    """Return what is shown of a run."""
-    seen = {
+def digest_run(run: Run) -> Evidence:
+    """Return the extract of a run."""
+    details = {
         "plan": run.plan,
         "code": run.code,
         "evaluation": run.evaluation,
         "message": run.message,
     }
-    return _of(str(run.id), run.request, run.outcome or "", seen)
+    return _extract(str(run.id), run.request, run.outcome or "", details)
 
 
-def of_trial(case: Case, outcome: str, seen: Mapping[str, Any]) -> Evidence:
-    """Return what is shown of a case that was tried.
+def digest_trial(case: Case, outcome: str, details: Mapping[str, Any]) -> Evidence:
+    """Return the extract of a trial.
 
     Args:
-        case: the case, whose id stands for that of a run.
-        outcome: as a run log would class it.
-        seen: what there is of plan, code, evaluation and message; of a program that a judge was
-            tried on, the judge's score as `judge`.
+        case: the case; its id takes the place of a run's id.
+        outcome: the outcome of the trial.
+        details: the details of the trial's `CaseResult`.
     """
     if "code" in case:
-        return _marked(case, seen.get("judge"))
-    return _of(case["id"], case["request"], outcome, seen)
+        return _labelled(case, details.get("judge"))
+    return _extract(case["id"], case["request"], outcome, details)
 
 
-def tells_of(rows: Sequence[Evidence], case: Case) -> bool:
-    """Tell whether rows show a case: this very program, or a run of this very request."""
+def covers_case(rows: Sequence[Evidence], case: Case) -> bool:
+    """Tell whether evidence is about a case: this labelled program, or a run of this request."""
     if "code" in case:
         return any(row["run_id"] == case["id"] for row in rows)
     return any(row["request"] == case["request"][:_LONGEST_TEXT] for row in rows)
 
 
-def _of(run_id: str, request: str, outcome: str, seen: Mapping[str, Any]) -> Evidence:
-    evaluation = seen.get("evaluation") or {"checks": [], "reasons": [], "llm_score": None}
-    message = seen.get("message")
+def _extract(run_id: str, request: str, outcome: str, details: Mapping[str, Any]) -> Evidence:
+    evaluation = details.get("evaluation") or {"checks": [], "reasons": [], "llm_score": None}
+    message = details.get("message")
     reasons = [*evaluation["reasons"], *([message] if message else [])]
     return Evidence(
         run_id=run_id,
         request=request[:_LONGEST_TEXT],
-        plan=_plan(seen.get("plan")),
-        code=(seen.get("code") or "")[:_LONGEST_CODE],
+        plan=_plan(details.get("plan")),
+        code=(details.get("code") or "")[:_LONGEST_CODE],
         outcome=outcome,
         checks=[
             {
-                "name": each["name"],
-                "score": each["score"],
-                "detail": each["detail"][:_LONGEST_LINE],
+                "name": check["name"],
+                "score": check["score"],
+                "detail": check["detail"][:_LONGEST_LINE],
             }
-            for each in evaluation["checks"]
+            for check in evaluation["checks"]
         ],
         judge=evaluation["llm_score"],
         reasons=[reason[:_LONGEST_LINE] for reason in reasons[:8]],
     )
 
 
-def of_marked(cases: Sequence[Case], opinions: Mapping[str, float | None]) -> list[Evidence]:
-    """Return what is shown of marked programs: those first on which the judge is most wrong."""
+def digest_labelled(cases: Sequence[Case], opinions: Mapping[str, float | None]) -> list[Evidence]:
+    """Return extracts of labelled programs, those with the largest error of the judge first."""
 
-    def error(each: Evidence) -> float:
-        return 0.0 if each["judge"] is None else abs(each["judge"] - each["deserved"])
+    def error(row: Evidence) -> float:
+        return 0.0 if row["judge"] is None else abs(row["judge"] - row["deserved"])
 
-    rows = [_marked(case, opinions.get(case["id"].partition(":")[2])) for case in cases]
-    return sorted(rows, key=error, reverse=True)[:MOST]
+    rows = [_labelled(case, opinions.get(case["id"].partition(":")[2])) for case in cases]
+    return sorted(rows, key=error, reverse=True)[:MAX_EVIDENCE]
 
 
-def _marked(case: Case, score: float | None) -> Evidence:
+def _labelled(case: Case, score: float | None) -> Evidence:
     return Evidence(
         run_id=case["id"],
         request=case["request"][:_LONGEST_TEXT],
@@ -98,7 +98,8 @@ def _plan(plan: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "title": str(plan.get("title", ""))[:_LONGEST_LINE],
         "requirements": [
-            str(each)[:_LONGEST_LINE] for each in plan.get("requirements", [])[:_MOST_LINES]
+            str(requirement)[:_LONGEST_LINE]
+            for requirement in plan.get("requirements", [])[:_MOST_LINES]
         ],
         "signature": str(plan.get("signature", ""))[:_LONGEST_LINE],
         "examples": plan.get("examples", [])[:_MOST_LINES],

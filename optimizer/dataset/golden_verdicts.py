@@ -1,4 +1,4 @@
-"""Golden verdicts: programs with the mark of a sound judge, and how a judge does on them."""
+"""Golden verdicts: programs with a reference score, and the agreement of a judge with them."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from selfheal.app.tracing import traced
 from selfheal.graph.evaluator import Work, case
 from selfheal.optimizer.statistics import share_interval
 
-TOLERANCE: Final = 0.2
+TOLERANCE: Final = 0.2  # of the score, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenVerdict:
-    """A program, what it was asked to be, and the judge's score that it deserves, 0 to 1."""
+    """A program with its request and plan, and the reference score, `mark`, from 0 to 1."""
 
     id: str
     kind: str
@@ -31,9 +31,13 @@ class GoldenVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge made of a golden verdict; without an answer `score` is None, and `error` why.
+    """The answer of a judge to a golden verdict.
 
-    `model` is what the model calls itself, empty without an answer.
+    Attributes:
+        golden: the golden verdict.
+        score: the judge's score, from 0 to 1; None if it gave no usable answer.
+        model: the name that the model reported; empty without an answer.
+        error: why there is no answer.
     """
 
     golden: GoldenVerdict
@@ -43,105 +47,125 @@ class Opinion:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is near enough to the mark."""
+        """Whether the score is within the tolerance of the reference."""
         return self.score is not None and abs(self.score - self.golden.mark) <= TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """On how many golden verdicts a judge agrees, and by how much it is too kind on average."""
+    """The agreement of a judge with golden verdicts.
+
+    Attributes:
+        asked: the golden verdicts that it answered.
+        agreed: those on which it agrees.
+        unanswered: those that it did not answer; they are not counted in `asked`.
+        bias: the mean of its score minus the reference, from -1 to 1.
+    """
 
     asked: int
     agreed: int
     unanswered: int
-    kindness: float
+    bias: float
 
     @property
     def share(self) -> float:
-        """The share that it agrees on, of those that it answered."""
+        """The share of the answered golden verdicts on which it agrees."""
         return self.agreed / self.asked if self.asked else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The exact 95 % interval of the share."""
+        """The exact 95 % confidence interval of the share."""
         return share_interval(self.agreed, self.asked)
 
 
 @cache
 def golden_verdicts() -> tuple[GoldenVerdict, ...]:
-    """Return the golden verdicts that the project comes with."""
+    """Return the shipped golden verdicts."""
     lines = (files("selfheal.optimizer.dataset") / "golden" / "verdicts.jsonl").read_text(
         encoding="utf-8"
     )
     return tuple(
         GoldenVerdict(
-            id=each["id"],
-            kind=each["kind"],
-            work=Work(each["request"], each["plan"], each["code"]),
-            mark=Marks(**each["marks"], reasons=[]).score,
+            id=row["id"],
+            kind=row["kind"],
+            work=Work(row["request"], row["plan"], row["code"]),
+            mark=Marks(**row["marks"], reasons=[]).score,
         )
-        for each in map(json.loads, lines.splitlines())
+        for row in map(json.loads, lines.splitlines())
     )
 
 
-async def ask(
+async def ask_judge(
     model: Model,
     prompt: str,
     verdicts: Sequence[GoldenVerdict],
     at_once: int,
-    told: Callable[[Opinion], None] = lambda _: None,
+    on_answer: Callable[[Opinion], None] = lambda _: None,
 ) -> list[Opinion]:
-    """Ask a judge for its opinion of each, a few at once; facts are left out of it."""
-    places = asyncio.Semaphore(at_once)
+    """Ask a judge to score golden verdicts, without the results of checks.
+
+    Args:
+        model: the judge's model.
+        prompt: the judge's prompt.
+        verdicts: the golden verdicts to score.
+        at_once: how many are asked concurrently.
+        on_answer: called with each opinion as it arrives.
+
+    Returns:
+        The opinions, in the order of the verdicts.
+    """
+    slots = asyncio.Semaphore(at_once)
 
     async def one(golden: GoldenVerdict) -> Opinion:
-        async with places:
-            seen = await _ask_one(model, prompt, golden)
-        told(seen)
-        return seen
+        async with slots:
+            answer = await _ask_one(model, prompt, golden)
+        on_answer(answer)
+        return answer
 
     return await asyncio.gather(*map(one, verdicts))
 
 
 def agreement(opinions: Sequence[Opinion]) -> Agreement:
-    """Sum up opinions; what was not answered counts for nothing."""
-    given = [(each.score, each.golden.mark) for each in opinions if each.score is not None]
-    kindness = sum(score - mark for score, mark in given) / len(given) if given else 0.0
+    """Return the agreement of opinions with their golden verdicts."""
+    answered = [
+        (answer.score, answer.golden.mark) for answer in opinions if answer.score is not None
+    ]
+    errors = [score - mark for score, mark in answered]
     return Agreement(
-        asked=len(given),
-        agreed=sum(each.agrees for each in opinions),
-        unanswered=len(opinions) - len(given),
-        kindness=kindness,
+        asked=len(answered),
+        agreed=sum(answer.agrees for answer in opinions),
+        unanswered=len(opinions) - len(answered),
+        bias=sum(errors) / len(errors) if errors else 0.0,
     )
 
 
 def first_error(opinions: Sequence[Opinion]) -> str:
-    """Return why the first verdict without an answer has none; empty if all have one."""
-    return next((each.error for each in opinions if each.score is None), "")
+    """Return the error of the first verdict without an answer; empty if all have one."""
+    return next((answer.error for answer in opinions if answer.score is None), "")
 
 
 async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
     work = golden.work
     inputs = {"request": work.request, "plan": work.plan, "code": work.code}
-    facts = {"golden_id": golden.id, "kind": golden.kind, "mark": golden.mark}
-    with traced("golden verdict", "check", inputs, **facts) as told:
+    metadata = {"golden_id": golden.id, "kind": golden.kind, "mark": golden.mark}
+    with traced("golden verdict", "check", inputs, **metadata) as outputs:
         try:
             answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
         except EvaluationError as error:
-            seen = Opinion(golden, None, error=str(error))
+            given = Opinion(golden, None, error=str(error))
         else:
-            seen = Opinion(golden, answer.content.score, answer.model)
-        told.update(score=seen.score, agrees=seen.agrees, error=seen.error)
-    return seen
+            given = Opinion(golden, answer.content.score, answer.model)
+        outputs.update(score=given.score, agrees=given.agrees, error=given.error)
+    return given
 
 
 @contextmanager
-def judge_check(judge: str, prompt_version: int) -> Iterator[dict[str, Any]]:
-    """Trace what happens inside as one check of a judge, with a trace for each verdict below it.
+def traced_check(judge: str, prompt_version: int) -> Iterator[dict[str, Any]]:
+    """Trace the block as one check of a judge; the golden verdicts asked in it are its children.
 
     Yields:
-        A dict for what was found.
+        The outputs of the trace, to be updated.
     """
     inputs = {"judge": judge, "prompt_version": prompt_version}
-    with traced("judge check", "check", inputs, **inputs) as found:
-        yield found
+    with traced("judge check", "check", inputs, **inputs) as outputs:
+        yield outputs

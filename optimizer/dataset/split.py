@@ -1,4 +1,4 @@
-"""Near-duplicates merged, clusters kept together, and a split that stays the same."""
+"""A stable split of cases into parts: near-duplicates are merged, related cases kept together."""
 
 import hashlib
 import json
@@ -6,38 +6,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from selfheal.optimizer.state import Case, Split
-from selfheal.optimizer.text.similarity import contained, shingles, similarity
+from selfheal.optimizer.text.similarity import jaccard, mostly_contained, shingles
 
-DUPLICATE_AT: Final = 0.8
-RELATED_AT: Final = 0.4
+DUPLICATE_AT: Final = 0.8  # Jaccard similarity, from 0 to 1
+RELATED_AT: Final = 0.4  # Jaccard similarity, from 0 to 1
 FEW_CLUSTERS: Final = 8
-MOST_HOLD_OUT: Final = 60
-MOST_LOOKS: Final = 3
+MOST_HOLD_OUT: Final = 60  # cases
+MOST_LOOKS: Final = 3  # gates that use a production case before it leaves hold-out
 
 
-def distinct(cases: Iterable[Case]) -> list[Case]:
-    """Merge near-duplicates; of each group the first remains."""
+def deduplicate(cases: Iterable[Case]) -> list[Case]:
+    """Remove near-duplicates of earlier cases."""
     kept: list[Case] = []
     for case in cases:
-        if not any(alike(case, other) for other in kept):
+        if not any(similar_requests(case, other) for other in kept):
             kept.append(case)
     return kept
 
 
 def clusters(cases: Sequence[Case]) -> list[list[Case]]:
-    """Group related cases: whoever is related to one of a cluster belongs to it."""
-    found: list[list[Case]] = []
+    """Group related cases by single linkage: a case joins the cluster of any related case."""
+    merged: list[list[Case]] = []
     for case in cases:
-        related = [each for each in found if any(alike(case, it, RELATED_AT) for it in each)]
-        found = [each for each in found if each not in related]
-        found.append([*(it for each in related for it in each), case])
-    return found
+        related = [
+            cluster
+            for cluster in merged
+            if any(similar_requests(case, member, RELATED_AT) for member in cluster)
+        ]
+        merged = [cluster for cluster in merged if cluster not in related]
+        merged.append([*(member for cluster in related for member in cluster), case])
+    return merged
 
 
-def alike(left: Case, right: Case, at: float = DUPLICATE_AT) -> bool:
-    """Tell whether two requests are near-duplicates, or as alike as `at` says."""
+def similar_requests(left: Case, right: Case, at: float = DUPLICATE_AT) -> bool:
+    """Tell whether two requests are near-duplicates, or at least as similar as `at` (0 to 1)."""
     one, other = left["request"], right["request"]
-    return similarity(shingles(one), shingles(other)) >= at or contained(one, other)
+    return jaccard(shingles(one), shingles(other)) >= at or mostly_contained(one, other)
 
 
 def split(
@@ -50,17 +54,17 @@ def split(
 ) -> Split:
     """Divide cases into train (50 %), hold-out (30 %) and regression (20 %).
 
-    The hash of a cluster decides, so that near-duplicates of a train case never sit in hold-out
-    and a case stays on its side from healing to healing. Below 8 clusters the cases themselves
-    are divided. Golden requests top up hold-out and regression only. A production case is
-    retired from hold-out after 3 looks.
+    A hash of the cluster decides, so that no near-duplicate of a train case is in hold-out, and a
+    case stays in its part from healing to healing. With fewer than 8 clusters each case is its own
+    cluster. Golden requests are added to hold-out and regression only. A production case is moved
+    from hold-out to regression after 3 gates have used it.
 
     Args:
-        production: distinct cases that failed.
-        golden: requests with executable examples.
+        production: failed cases without near-duplicates.
+        golden: cases of golden requests.
         pinned: cases that earlier healings healed; all go to regression.
-        looks: how many earlier gates looked at a case.
-        order: shuffles the golden requests, so that not every gate begins with the same ones.
+        looks: how many earlier gates used a case, by its id.
+        order: a seed for the order of the golden requests, so that gates begin with different ones.
     """
     looks = looks or {}
     groups = clusters(production)
@@ -71,12 +75,12 @@ def split(
         hold_out.remove(case)
         regression.append(case)
     seen = [*train, *hold_out]
-    regression = distinct([*pinned, *regression])
-    regression = [case for case in regression if not any(alike(case, s) for s in seen)]
+    regression = deduplicate([*pinned, *regression])
+    regression = [case for case in regression if not any(similar_requests(case, s) for s in seen)]
     for case in sorted(golden, key=lambda case: digest(order + case["id"])):
-        if any(alike(case, it) for it in train):
+        if any(similar_requests(case, other) for other in train):
             continue
-        if sticky_share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
+        if hash_share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
             hold_out.append(case)
         else:
             regression.append(case)
@@ -92,30 +96,30 @@ def split(
 
 
 def _divide(groups: list[list[Case]]) -> tuple[list[Case], list[Case], list[Case]]:
-    """Send each group to the side that its hash names; train is never left empty."""
-    sides: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
-    keyed = sorted((sticky_share(min(case["id"] for case in group)), group) for group in groups)
+    """Assign each group to the part that its hash selects; train is never left empty."""
+    parts: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
+    keyed = sorted((hash_share(min(case["id"] for case in group)), group) for group in groups)
     for position, (share, group) in enumerate(keyed):
-        side = 0 if share < 0.5 or position == 0 else 1 if share < 0.8 else 2
-        sides[side].extend(group)
-    return sides
+        part = 0 if share < 0.5 or position == 0 else 1 if share < 0.8 else 2
+        parts[part].extend(group)
+    return parts
 
 
-def sticky_share(key: str) -> float:
-    """Return a sticky number from 0 to 1 for a key."""
+def hash_share(key: str) -> float:
+    """Return a number in [0, 1] that depends on the key alone and is uniformly distributed."""
     return int(digest(key)[:8], 16) / 2**32
 
 
-def fingerprint(*sides: Sequence[Case]) -> str:
-    """Return what tells of every change of who sits on which side."""
-    return fingerprint_of(*([case["id"] for case in side] for side in sides))
+def fingerprint(*parts: Sequence[Case]) -> str:
+    """Return a hash of which case is in which part, 16 hexadecimal digits."""
+    return fingerprint_of_ids(*([case["id"] for case in part] for part in parts))
 
 
-def fingerprint_of(*sides: Sequence[str]) -> str:
-    """Return the fingerprint of sides by the ids of their cases."""
-    return digest(json.dumps([sorted(side) for side in sides]))[:16]
+def fingerprint_of_ids(*parts: Sequence[str]) -> str:
+    """Return the fingerprint of parts given by the ids of their cases."""
+    return digest(json.dumps([sorted(part) for part in parts]))[:16]
 
 
 def digest(text: str) -> str:
-    """Return the SHA-256 of a text in hexadecimal."""
+    """Return the SHA-256 of a text, 64 hexadecimal digits."""
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

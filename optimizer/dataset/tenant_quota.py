@@ -1,4 +1,4 @@
-"""No tenant is most of what a healing reads: whoever fails most, or wants to be read, is capped."""
+"""A quota for each tenant, so that no tenant dominates the runs that a healing reads."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,15 +6,22 @@ from typing import Final
 
 from selfheal.db.runs import Run
 
-MOST_SHARE: Final = 0.2
-# One that fails alone must be healable too: this many make an honest split (see cases.py).
-ALWAYS: Final = 8
+MAX_SHARE: Final = 0.2
+# A tenant that fails alone must be healable too: this many runs suffice for a split by clusters.
+MIN_RUNS: Final = 8
 
 
-def fair(runs: Sequence[Run], limit: int) -> list[Run]:
-    """Return at most so many runs, of which no tenant has more than max(20 %, 1/tenants), or 8.
+def apply_quota(runs: Sequence[Run], limit: int) -> list[Run]:
+    """Return a subset of runs in which each tenant has at most max(20 %, 1/tenants), or 8 runs.
 
-    Tenants take turns until there are enough; of each the first runs remain, in their order.
+    Tenants alternate until the limit is reached; of each tenant the first runs are kept.
+
+    Args:
+        runs: the runs, most relevant first.
+        limit: the most runs to return.
+
+    Returns:
+        The runs that are kept, in the given order.
     """
     turns: list[tuple[int, int]] = []
     taken: Counter[str] = Counter()
@@ -27,8 +34,8 @@ def fair(runs: Sequence[Run], limit: int) -> list[Run]:
 
 
 def _most(counts: list[int]) -> int:
-    """Return the largest cap that is within the share of what it leaves, or 8."""
-    share = max(MOST_SHARE, 1 / max(1, len(counts)))
-    caps = range(max(counts, default=0), ALWAYS, -1)
-    within = (cap for cap in caps if cap <= share * sum(min(each, cap) for each in counts))
-    return next(within, ALWAYS)
+    """Return the largest cap that is within the share of what the cap leaves, or 8."""
+    share = max(MAX_SHARE, 1 / max(1, len(counts)))
+    caps = range(max(counts, default=0), MIN_RUNS, -1)
+    within = (cap for cap in caps if cap <= share * sum(min(count, cap) for count in counts))
+    return next(within, MIN_RUNS)

@@ -1,1 +1,1 @@
-"""Trials of candidates, their budget, and checks of the judge."""
+"""Trials of candidates, the budget of a healing, and checks of the judge."""

@@ -1,13 +1,15 @@
-"""Whether the judge still judges as it did: asked again about golden verdicts, before healing."""
+"""Checks of the judge for drift on golden verdicts, daily and before healing."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from selfheal.app.errors import EvaluationError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
+from selfheal.app.llm.usage import metered
 from selfheal.db import judge_checks, prompts
-from selfheal.db.judge_checks import JudgeCheck
+from selfheal.db.judge_checks import CheckClaim, JudgeCheck
 from selfheal.db.pool import Connection, Database
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
@@ -17,38 +19,45 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     GoldenVerdict,
     Opinion,
     agreement,
-    ask,
+    ask_judge,
     first_error,
     golden_verdicts,
-    judge_check,
+    traced_check,
 )
-from selfheal.optimizer.evaluation.trials import pay
 from selfheal.optimizer.statistics import fewer_than_usual
 
-EVERY: Final = 3  # asked first: a third of the golden verdicts, of every kind
-DRIFT_AT: Final = 0.01
-LEAST_EXPECTED: Final = (75, 100)  # agreement to expect of a judge that nothing is known of
-BEYOND_DOUBT: Final = 1e-6
-LEAST_ANSWERED: Final = 0.5
+EVERY: Final = 3  # the first stage of a check: every third golden verdict, of every kind
+DRIFT_AT: Final = 0.01  # a lower p-value is drift
+BEYOND_DOUBT: Final = 1e-6  # a lower p-value needs no second stage
+LEAST_EXPECTED: Final = (75, 100)  # the least agreement of a judge without earlier checks
+LEAST_ANSWERED: Final = 0.5  # the share of golden verdicts that must be answered
 
+# An earlier check: (model, prompt version, agreed, asked).
+PastCheck = tuple[str, int, int, int]
 
-Compared = tuple[str, int, int, int]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of the judge.
+class DriftCheck:
+    """The result of a check of the judge.
 
     Attributes:
-        usual: what it used to agree on, as (agreed, asked), if known.
-        drifted: it agrees on fewer than usual.
-        low: nothing is known of it, and it agrees on fewer than any judge should.
-        sound_version: the newest other evaluator prompt under which this same model was sound,
-            provided that it never was under the present one: then the prompt is what is broken.
-        check: the number of this check among all that were made of judges.
-        fresh: it was made earlier today, and found the judge well: it was not asked again.
-        compared: the newest sound checks, newest first: (model, prompt version, agreed, asked).
-        opinions: its scores by golden verdict, null where it gave none; empty if it was not asked.
+        model: the judge's model.
+        prompt_version: the version of the evaluator's prompt.
+        asked: how many golden verdicts were answered.
+        agreed: on how many of them the judge agreed.
+        usual: the counts of earlier checks, as (agreed, asked); None without any.
+        drifted: the judge agrees on fewer than in earlier checks.
+        low: there are no earlier checks, and the judge agrees on fewer than any judge should.
+        sound_version: the newest evaluator prompt under which this model passed a check, if it
+            never passed one under the present prompt. The prompt is the cause then.
+        check: the id of the stored check.
+        fresh: the result is that of an earlier check of the last 24 hours, so the judge was not
+            asked again.
+        compared: the newest checks that were passed, newest first.
+        opinions: the judge's scores, 0 to 1, by the id of the golden verdict; None where it gave no
+            usable answer. Empty if it was not asked.
     """
 
     model: str
@@ -61,17 +70,17 @@ class Finding:
     sound_version: int | None = None
     check: int = 0
     fresh: bool = False
-    compared: Sequence[Compared] = ()
+    compared: Sequence[PastCheck] = ()
     opinions: Mapping[str, float | None] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for the receipt, which counts the opinions only."""
-        plain = asdict(self)
-        del plain["opinions"]
-        return plain
+        """Return the attributes for the receipt, without the opinions."""
+        attributes = asdict(self)
+        del attributes["opinions"]
+        return attributes
 
-    def words(self) -> str:
-        """Say it to a person."""
+    def summary(self) -> str:
+        """Return the counts in a phrase, for a reason or a log line."""
         before = f", {self.usual[0]} of {self.usual[1]} before" if self.usual else ""
         return (
             f"the judge {self.model} agrees on {self.agreed} of {self.asked} golden verdicts"
@@ -79,171 +88,228 @@ class Finding:
         )
 
 
-async def examine(doctor: Doctor, healing_id: str | None) -> Finding:
-    """Return what is known of the judge: as of today, or by asking it now.
+async def check_daily(doctor: Doctor) -> DriftCheck | None:
+    """Check the judge unless it was checked within 24 hours; retry a failed check after an hour.
 
-    A third of the golden verdicts is asked about first, and the others only where these make the
-    judge suspect, and leave a doubt. Without a record to compare with, this is the record.
+    The calls are reserved from the day's limit for healing.
 
-    Args:
-        doctor: asks, and pays.
-        healing_id: the healing that pays; none if it is paid for already.
+    Returns:
+        The result; None if no check is due, the day's limit is reached, or another process is
+        checking the judge.
 
     Raises:
-        EvaluationError: the judge does not answer, so nothing is known.
-        BudgetSpentError: there is nothing left to pay it from.
+        RunError: the judge does not answer, so there is no result.
+        DatabaseError: Postgres cannot be reached or refused.
+    """
+    claim = await _claim_check(doctor)
+    if claim is None:
+        return None
+    with metered() as usage:
+        try:
+            result = await check_judge(doctor, None)
+        finally:
+            async with doctor.database.connection() as connection:
+                await judge_checks.settle(connection, claim, usage["calls"])
+    if result.drifted or result.low:
+        logger.warning("the judge has drifted, healing is blocked: %s", result.summary())
+    return result
+
+
+async def _claim_check(doctor: Doctor) -> CheckClaim | None:
+    async with doctor.database.connection() as connection:
+        version = (await prompts.released(connection, "evaluator")).version
+        return await judge_checks.claim_check(
+            connection,
+            model=doctor.agent.evaluator.model.name,
+            prompt_version=version,
+            calls=CALLS_AN_ANSWER * len(golden_verdicts()),
+            daily=doctor.rules.daily_calls,
+        )
+
+
+async def check_judge(doctor: Doctor, healing_id: str | None) -> DriftCheck:
+    """Return the result of the last 24 hours, or check the judge now.
+
+    A check has two stages: a third of the golden verdicts, then the others if the first result is
+    significant but not beyond doubt. The first check that is passed is the baseline of later ones.
+
+    Args:
+        doctor: the optimizer's context.
+        healing_id: the healing that is charged; None if the calls are reserved already.
+
+    Raises:
+        EvaluationError: the judge answered too few golden verdicts.
+        BudgetSpentError: the budget does not cover the check.
     """
     model = doctor.agent.evaluator.model.name
     async with doctor.database.connection() as connection:
         prompt = await prompts.released(connection, "evaluator")
-        fresh = await judge_checks.fresh(connection, model, prompt.version)
-        sound = await judge_checks.sound(connection)
-    compared = _compared(sound)
-    usual = pooled(compared)
-    if fresh:
-        return conclude(
-            Agreement(fresh.asked, fresh.agreed, 0, 0.0),
+        recent = await judge_checks.recent(connection, model, prompt.version)
+        compared = _past_checks(await judge_checks.latest_calibrated(connection))
+    if recent:
+        return assess(
+            Agreement(recent.asked, recent.agreed, 0, 0.0),
             compared,
             model=model,
             version=prompt.version,
-            check=fresh.id,
+            check=recent.id,
             fresh=True,
         )
-    first, rest = _halves(golden_verdicts())
-    with judge_check(model, prompt.version) as told:
+    first, rest = _stages(golden_verdicts())
+    baseline = pooled_counts(compared) or LEAST_EXPECTED
+    with traced_check(model, prompt.version) as outputs:
         opinions = await _ask(doctor, healing_id, prompt, first)
-        found = agreement(opinions)
-        if BEYOND_DOUBT < surprise(found, usual or LEAST_EXPECTED) < DRIFT_AT:
+        summary = agreement(opinions)
+        if BEYOND_DOUBT < p_value(summary, baseline) < DRIFT_AT:
             opinions += await _ask(doctor, healing_id, prompt, rest)
-            found = agreement(opinions)
-        told.update(asdict(found))
-    finding = await record(doctor.database, model, prompt.version, found)
-    scores = {each.golden.id: each.score for each in opinions}
-    return replace(finding, opinions=scores)
+            summary = agreement(opinions)
+        outputs.update(asdict(summary))
+    result = await record(doctor.database, model, prompt.version, summary)
+    return replace(result, opinions={opinion.golden.id: opinion.score for opinion in opinions})
 
 
-def conclude(
-    found: Agreement,
-    compared: Sequence[Compared],
+def assess(
+    summary: Agreement,
+    compared: Sequence[PastCheck],
     *,
     model: str,
     version: int,
     check: int = 0,
     fresh: bool = False,
-) -> Finding:
-    """Decide what an agreement says of a judge, held against the checks before it: pure."""
-    usual = pooled(compared)
-    unsound = not fresh and suspect(found, usual or LEAST_EXPECTED)
-    return Finding(
+) -> DriftCheck:
+    """Compare an agreement with earlier checks. Pure, so that it can be verified.
+
+    Args:
+        summary: the agreement to assess.
+        compared: the newest checks that were passed, newest first.
+        model: the judge's model.
+        version: the version of the evaluator's prompt.
+        check: the id of the stored check.
+        fresh: it was assessed, and passed, in the last 24 hours.
+    """
+    usual = pooled_counts(compared)
+    suspicious = not fresh and is_suspect(summary, usual or LEAST_EXPECTED)
+    return DriftCheck(
         model,
         version,
-        found.asked,
-        found.agreed,
+        summary.asked,
+        summary.agreed,
         usual,
-        drifted=unsound and usual is not None,
-        low=unsound and usual is None,
-        sound_version=None if fresh else changed_since(compared, model, version),
+        drifted=suspicious and usual is not None,
+        low=suspicious and usual is None,
+        sound_version=None if fresh else calibrated_version(compared, model, version),
         check=check,
         fresh=fresh,
         compared=compared,
     )
 
 
-def of_json(plain: Mapping[str, Any]) -> Finding:
-    """Return the finding that a receipt keeps."""
-    return Finding(**plain)
+def drift_from_json(attributes: Mapping[str, Any]) -> DriftCheck:
+    """Return the result that a receipt stores."""
+    return DriftCheck(**attributes)
 
 
-def freezes(finding: Finding, asked_about: Agent | None, *, diet: bool = False) -> bool:
-    """Tell whether nothing may be healed by a judge; a broken prompt of its own is healed.
+def blocks_healing(result: DriftCheck, asked_about: Agent | None, *, diet: bool = False) -> bool:
+    """Tell whether the judge is too unreliable to heal by.
 
     Args:
-        finding: what is found of the judge.
-        asked_about: whose prompt the pass is about, if that was asked for.
-        diet: nothing seems to be missed where a judge cannot tell good from bad: it has to be well.
+        result: the result of the check.
+        asked_about: the agent that the healing was requested for, if any. If the evaluator's own
+            prompt is the cause of the drift, a healing of the evaluator is not blocked.
+        diet: the healing is to shorten a prompt. A judge that cannot tell good from bad would miss
+            no sentence, so it has to pass the check.
     """
     if diet:
-        return finding.drifted or finding.low
-    broken = finding.sound_version is not None and asked_about in (None, "evaluator")
-    return finding.drifted and not broken
+        return result.drifted or result.low
+    broken = result.sound_version is not None and asked_about in (None, "evaluator")
+    return result.drifted and not broken
 
 
-def changed_since(compared: Sequence[Compared], model: str, version: int) -> int | None:
-    """Return the newest prompt under which this model was sound, if it never was under this one.
+def calibrated_version(compared: Sequence[PastCheck], model: str, version: int) -> int | None:
+    """Return the newest other prompt under which a model passed a check.
 
     Args:
-        compared: the newest checks at which the judge was well, newest first.
-        model: the judge.
-        version: the prompt that it has now.
+        compared: the newest checks that were passed, newest first.
+        model: the judge's model.
+        version: the present version of its prompt.
+
+    Returns:
+        The version; None if there is none, or if the model passed a check under the present one.
     """
-    versions = [each[1] for each in compared if each[0] == model]
+    versions = [check[1] for check in compared if check[0] == model]
     if not versions or version in versions:
         return None
     return versions[0]
 
 
-def suspect(found: Agreement, usual: tuple[int, int]) -> bool:
-    """Tell whether a judge agrees on fewer golden verdicts than it used to (exact, p < 0.01)."""
-    return surprise(found, usual) < DRIFT_AT
+def is_suspect(summary: Agreement, usual: tuple[int, int]) -> bool:
+    """Tell whether a judge agrees on significantly fewer verdicts than usual (exact, p < 0.01)."""
+    return p_value(summary, usual) < DRIFT_AT
 
 
-def surprise(found: Agreement, usual: tuple[int, int]) -> float:
-    """Return how likely so little agreement is of a judge that is as it used to be."""
+def p_value(summary: Agreement, usual: tuple[int, int]) -> float:
+    """Return the probability of so little agreement of a judge that has not changed.
+
+    Args:
+        summary: the agreement.
+        usual: the counts of earlier checks, as (agreed, asked).
+    """
     agreed, asked = usual
-    return fewer_than_usual(found.agreed, found.asked, agreed, asked)
+    return fewer_than_usual(summary.agreed, summary.asked, agreed, asked)
 
 
-def pooled(compared: Sequence[Compared]) -> tuple[int, int] | None:
-    """Return what is usual by some checks, as (agreed, asked); None if there are none."""
+def pooled_counts(compared: Sequence[PastCheck]) -> tuple[int, int] | None:
+    """Return the summed counts of checks, as (agreed, asked); None if there are none."""
     if not compared:
         return None
-    return sum(each[2] for each in compared), sum(each[3] for each in compared)
+    return sum(check[2] for check in compared), sum(check[3] for check in compared)
 
 
-def _compared(checks: Sequence[JudgeCheck]) -> tuple[Compared, ...]:
-    return tuple((each.model, each.prompt_version, each.agreed, each.asked) for each in checks)
+def _past_checks(checks: Sequence[JudgeCheck]) -> tuple[PastCheck, ...]:
+    return tuple((check.model, check.prompt_version, check.agreed, check.asked) for check in checks)
 
 
-def _halves(
+def _stages(
     verdicts: tuple[GoldenVerdict, ...],
 ) -> tuple[list[GoldenVerdict], list[GoldenVerdict]]:
-    """Divide so that every kind is in both parts."""
-    ordered = sorted(verdicts, key=lambda each: (each.kind, each.id))
-    rest = [each for place, each in enumerate(ordered) if place % EVERY]
+    """Divide the golden verdicts between the two stages, each with every kind."""
+    ordered = sorted(verdicts, key=lambda verdict: (verdict.kind, verdict.id))
+    rest = [verdict for place, verdict in enumerate(ordered) if place % EVERY]
     return ordered[::EVERY], rest
 
 
 async def _ask(
     doctor: Doctor, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
 ) -> list[Opinion]:
-    work = ask(doctor.agent.evaluator.model, prompt.text, verdicts, doctor.rules.concurrency)
+    work = ask_judge(doctor.agent.evaluator.model, prompt.text, verdicts, doctor.rules.concurrency)
     if healing_id is None:
         opinions = await work
     else:
-        opinions, _ = await pay(doctor, healing_id, CALLS_AN_ANSWER * len(verdicts), work)
-    answered = sum(each.score is not None for each in opinions)
+        calls = CALLS_AN_ANSWER * len(verdicts)
+        opinions, _ = await doctor.budget.charge(doctor.hold(healing_id), calls, work)
+    answered = sum(opinion.score is not None for opinion in opinions)
     if answered < LEAST_ANSWERED * len(opinions):
         raise EvaluationError(
-            f"the judge answered {answered} of {len(opinions)} golden verdicts; the first without"
-            f" an answer: {first_error(opinions)}"
+            f"the judge answered {answered} of {len(opinions)} golden verdicts; the first error:"
+            f" {first_error(opinions)}"
         )
     return opinions
 
 
-async def record(database: Database, model: str, version: int, found: Agreement) -> Finding:
-    """Compare an agreement with what was usual, and keep it; too low a one sets no standard."""
+async def record(database: Database, model: str, version: int, summary: Agreement) -> DriftCheck:
+    """Assess an agreement and store the check. A check that was not passed is no baseline."""
 
-    async def compare(connection: Connection) -> Finding:
-        compared = _compared(await judge_checks.sound(connection))
-        finding = conclude(found, compared, model=model, version=version)
+    async def compare(connection: Connection) -> DriftCheck:
+        compared = _past_checks(await judge_checks.latest_calibrated(connection))
+        result = assess(summary, compared, model=model, version=version)
         check = await judge_checks.add(
             connection,
             model=model,
             prompt_version=version,
-            asked=found.asked,
-            agreed=found.agreed,
-            drifted=finding.drifted or finding.low,
+            asked=summary.asked,
+            agreed=summary.agreed,
+            drifted=result.drifted or result.low,
         )
-        return replace(finding, check=check.id)
+        return replace(result, check=check.id)
 
     return await database.run(compare)

@@ -1,4 +1,4 @@
-"""Running a case under a prompt of one's choice, with the very nodes of the agent."""
+"""Run a case under a given prompt, with the agent's own nodes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ from selfheal.optimizer.dataset.golden_verdicts import TOLERANCE
 from selfheal.optimizer.state import Case
 
 TRIAL_SECONDS = 180.0
-# The calls of one trial at worst: those of the agents that run, and the judge's.
+# The most model calls of one trial: those of the agents that run, and the judge's.
 TRIAL_CALLS: dict[Agent, int] = {
     "worker": CALLS_AN_ANSWER + MOST_JUDGE_CALLS,
     "manager": 2 * CALLS_AN_ANSWER + MOST_JUDGE_CALLS,
@@ -36,7 +36,7 @@ Node = Callable[[State, Runtime[Given]], Awaitable[dict[str, Any]]]
 
 
 class OverriddenPrompts:
-    """The released prompts, but one of them replaced by a text that nobody released."""
+    """The released prompts, with that of one agent replaced by a text that is no version."""
 
     def __init__(self, store: PromptStore, agent: Agent, text: str) -> None:
         self._store = store
@@ -50,102 +50,110 @@ class OverriddenPrompts:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """What one case came to. `verdict` is false where neither pass nor fail is known.
+class CaseResult:
+    """The result of one case under one prompt.
 
-    `seen` is what there is of plan, code, evaluation, judge's score and message, to be shown.
+    Attributes:
+        outcome: `ok`, `failed`, or the outcome of the error, as in the log of runs.
+        passed: whether the verdict was a pass; False without a verdict.
+        score: from 0 to 1; 0 without a verdict.
+        executed: whether the program was executed.
+        details: whatever there is of `plan`, `code`, `evaluation`, `judge` (the judge's score) and
+            `message` (of an error).
     """
 
     outcome: str
     passed: bool
     score: float
     executed: bool
-    seen: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> bool:
-        """Whether this is evidence: a judged and executed program, or an unusable answer."""
-        return self.outcome == "output" or (self.outcome in ("ok", "failed") and self.executed)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def make_plan(context: Context, case: Case) -> dict[str, Any]:
     """Return the plan of a case under the released manager's prompt.
 
     Raises:
-        RunError: the manager gave none.
+        RunError: the manager gave no usable plan.
     """
     state = await _run(context, case, manager)
     return dict(state["plan"])
 
 
-async def replay(
+async def run_case(
     context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any] | None
-) -> Replayed:
-    """Run a case with `text` as the agent's prompt; what runs depends on whose prompt it is.
+) -> CaseResult:
+    """Run a case with `text` as the agent's prompt. Which agents run depends on whose prompt it is.
 
     Args:
-        plan: the plan to work from when the worker is tried. A manager makes its own; what an
-            evaluator marks has one already.
+        context: the context of the agent's nodes.
+        case: the case to run.
+        agent: whose prompt is replaced.
+        text: the replacement.
+        plan: the plan that the worker works from. The manager makes its own plan, and the case of
+            an evaluator contains one.
+
+    Returns:
+        The result. A failed run is a result as well: nothing is raised for it.
     """
-    tried = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
+    overridden = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
             if agent == "evaluator":
-                return await _marked(tried, case)
+                return await _run_evaluator(overridden, case)
             if agent == "manager":
-                return await _planned(tried, case)
-            return _verdict(await _run(tried, case, worker, evaluator, plan=plan))
+                return await _run_manager(overridden, case)
+            return _result(await _run(overridden, case, worker, evaluator, plan=plan))
     except RunError as error:
         return _failed(error.outcome, plan, str(error))
     except TimeoutError:
         return _failed("infrastructure", plan, "it took too long")
 
 
-async def _planned(context: Context, case: Case) -> Replayed:
-    """Run all three agents. The verdict rests on what was stated, and not on the plan.
+async def _run_manager(context: Context, case: Case) -> CaseResult:
+    """Run all three agents; evaluate by the examples of the request, not by those of the plan.
 
-    A manager that could add requirements and examples to what it is judged by would be rewarded
+    A manager that could add requirements and examples to what it is evaluated by would be rewarded
     for plans that ask for little.
     """
     state = await _run(context, case, manager, worker)
-    stated = [each for each in state["plan"]["examples"] if each["origin"] == "stated"]
+    stated = [example for example in state["plan"]["examples"] if example["origin"] == "stated"]
     plan = {**state["plan"], "title": "", "requirements": [], "examples": stated}
-    verdict = _verdict(await _run(context, case, evaluator, plan=plan, code=state["code"]))
-    return replace(verdict, seen={**verdict.seen, "plan": state["plan"]})
+    result = _result(await _run(context, case, evaluator, plan=plan, code=state["code"]))
+    return replace(result, details={**result.details, "plan": state["plan"]})
 
 
-async def _marked(context: Context, case: Case) -> Replayed:
-    """Have the judge mark a program whose mark is known: it passes if it comes near enough."""
+async def _run_evaluator(context: Context, case: Case) -> CaseResult:
+    """Have the judge score a program whose score is known; it passes within the tolerance."""
     prompt = await context.prompts.released("evaluator")
     message = judged(case["request"], cast("Plan", case["plan"]), case["code"])
     answer = await opinion(context.evaluator.model, prompt.text, message)
-    off = abs(answer.content.score - case["mark"])
-    passed = off <= TOLERANCE
-    seen = {"judge": answer.content.score}
-    return Replayed("ok" if passed else "failed", passed, 1 - off, executed=True, seen=seen)
+    error = abs(answer.content.score - case["mark"])
+    passed = error <= TOLERANCE
+    details = {"judge": answer.content.score}
+    return CaseResult("ok" if passed else "failed", passed, 1 - error, True, details)
 
 
-def _verdict(state: dict[str, Any]) -> Replayed:
+def _result(state: dict[str, Any]) -> CaseResult:
     evaluation = state["evaluation"]
-    return Replayed(
+    return CaseResult(
         outcome="ok" if evaluation["passed"] else "failed",
         passed=evaluation["passed"],
         score=evaluation["score"],
         executed=evaluation["execution"]["status"] != "not_run",
-        seen={name: state.get(name) for name in ("plan", "code", "evaluation")},
+        details={name: state.get(name) for name in ("plan", "code", "evaluation")},
     )
 
 
-def _failed(outcome: str, plan: Mapping[str, Any] | None, message: str) -> Replayed:
-    seen = {"plan": plan, "message": message}
-    return Replayed(outcome, passed=False, score=0.0, executed=False, seen=seen)
+def _failed(outcome: str, plan: Mapping[str, Any] | None, message: str) -> CaseResult:
+    details = {"plan": plan, "message": message}
+    return CaseResult(outcome, passed=False, score=0.0, executed=False, details=details)
 
 
 async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict[str, Any]:
-    """Run nodes of the agent one after another; return the state that they leave.
+    """Run nodes of the agent one after another and return the final state.
 
-    Not as a graph: inside a node of a graph that is being resumed, LangGraph would take it for a
-    subgraph, and resume that too.
+    They are not compiled to a graph: inside a node of a graph that is being resumed, LangGraph
+    would take it for a subgraph and resume that too.
     """
     state: dict[str, Any] = {"request": case["request"], "examples": case["examples"], **known}
     for node in nodes:

@@ -1,39 +1,38 @@
-"""Trials of a healing: paid from its budget, stored as they end, never run twice."""
+"""Trials of a healing: charged to its budget, stored as they end, never run twice."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from selfheal.app.errors import RunError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
-from selfheal.app.llm.usage import Usage, metered
+from selfheal.app.llm.usage import Usage
 from selfheal.app.tracing import traced
-from selfheal.db import healings
-from selfheal.db import trials as store
-from selfheal.db.healings import Hold
+from selfheal.db import trials as stored_trials
 from selfheal.db.types import Agent, Stage, Trial
 from selfheal.optimizer.context import Doctor
-from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, Replayed, make_plan, replay
+from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, CaseResult, make_plan, run_case
 from selfheal.optimizer.state import Case, Proposal, State, Unjudged
 
 INCUMBENT = 0
 _INPUTS = ("request", "examples", "plan", "code")
 
-Value = TypeVar("Value")
-
-
-class BudgetSpentError(Exception):
-    """The healing, or the day, may make no more model calls."""
-
-    def __init__(self) -> None:
-        super().__init__("the budget of model calls is spent")
-
 
 @dataclass
-class Ledger:
-    """What a healing has tried so far, read from the database and written through to it."""
+class TrialStore:
+    """The trials of one healing: read from the database, and written to it as they end.
+
+    Attributes:
+        doctor: the optimizer's context.
+        healing_id: the healing that is charged.
+        agent: whose prompt is tried.
+        texts: the prompt of each arm; arm 0 is the incumbent.
+        versions: the versions of the arms whose text is stored as one.
+        done: the trials that are stored, by (stage, arm, case id, take).
+        plans: the plans that all arms of a case share, by case id.
+    """
 
     doctor: Doctor
     healing_id: str
@@ -53,54 +52,51 @@ class Ledger:
         agent: Agent,
         texts: dict[int, str],
         versions: Mapping[int, int],
-    ) -> "Ledger":
-        """Read what was tried before, perhaps by a process that is gone.
-
-        Args:
-            agent: whose prompt the texts are.
-            texts: the prompt of each arm.
-            versions: of the arms whose text is stored as a version, which one.
-        """
+    ) -> "TrialStore":
+        """Read the healing's trials and plans, those of an earlier process included."""
         hold = doctor.hold(healing_id)
         async with doctor.database.connection() as connection:
-            trials = await store.trials(connection, hold.id)
-            plans = await store.plans(connection, hold.id)
+            trials = await stored_trials.trials(connection, hold.id)
+            plans = await stored_trials.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
         return cls(doctor, healing_id, agent, texts, versions, done, plans)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
-        """Return the trial of a case under an arm's prompt; None where it gave no verdict.
+        """Return the trial of a case under an arm's prompt, run it if it is not stored.
 
         Args:
-            stage: what it is for.
+            stage: the decision that it is for.
             arm: whose prompt.
-            case: what to run.
-            take: 0, or more to run the same again.
+            case: the case to run.
+            take: 0, or more to repeat a trial.
+
+        Returns:
+            The trial; None if it is no evidence.
 
         Raises:
-            BudgetSpentError: there is nothing left to pay it from.
+            BudgetSpentError: the budget does not cover the trial.
         """
         key = (stage, arm, case["id"], take)
         self._unjudged["of"] += 1
-        why = ""  # of what was tried by a process that is gone
+        reason = ""  # unknown for the trials of an earlier process
         if key not in self.done:
-            with self._traced(stage, case, arm, take=take) as told:
-                ran = await self._replayed(case, self.texts[arm])
-                told.update(_told(ran))
-            if ran is None:
+            with self._traced(stage, case, arm, take=take) as outputs:
+                result = await self._run(case, self.texts[arm])
+                outputs.update(_trace_outputs(result))
+            if result is None:
                 return None
-            await self._store(key, *ran)
-            why = _reason(ran[0])
+            await self._store(key, *result)
+            reason = _failure(result[0])
         trial = self.done[key]
-        if is_verdict(trial):
+        if is_evidence(trial):
             return trial
-        self._count_unjudged(why)
+        self._count_unjudged(reason)
         return None
 
     def unjudged(self, state: State) -> Unjudged:
-        """Return the trials without a verdict, those of the pass's earlier states included.
+        """Count the trials that were no evidence, those of the healing's earlier states included.
 
-        Their reasons are known to the process that made them: after a kill the first may be lost.
+        Reasons are kept in memory only, so the first one may be missing after a process was killed.
         """
         earlier = state.get("unjudged") or Unjudged(count=0, of=0, first="")
         return Unjudged(
@@ -109,27 +105,28 @@ class Ledger:
             first=earlier["first"] or self._unjudged["first"],
         )
 
-    def _count_unjudged(self, why: str) -> None:
+    def _count_unjudged(self, reason: str) -> None:
         self._unjudged["count"] += 1
-        self._unjudged["first"] = self._unjudged["first"] or why
+        self._unjudged["first"] = self._unjudged["first"] or reason
 
-    async def rehearse(self, text: str, case: Case) -> Replayed | None:
-        """Run a case under a text that is no arm: paid like a trial, but not kept, and no evidence.
+    async def run_unrecorded(self, text: str, case: Case) -> CaseResult | None:
+        """Run a case under a text that is no arm: charged like a trial, but not stored.
 
-        Returns None where there is no plan to work from.
+        Returns:
+            The result; None if the case has no plan and none could be made.
 
         Raises:
-            BudgetSpentError: there is nothing left to pay it from.
+            BudgetSpentError: the budget does not cover it.
         """
-        with self._traced("propose", case, None) as told:
-            ran = await self._replayed(case, text)
-            told.update(_told(ran))
-        return ran[0] if ran else None
+        with self._traced("propose", case, None) as outputs:
+            result = await self._run(case, text)
+            outputs.update(_trace_outputs(result))
+        return result[0] if result else None
 
     def _traced(
         self, stage: str, case: Case, arm: int | None, **metadata: Any
     ) -> AbstractContextManager[dict[str, Any]]:
-        """Trace a trial; without an arm it is of a text that is no candidate yet."""
+        """Trace a trial; `arm` is None for a text that is not a candidate yet."""
         version = None if arm is None else self.versions.get(arm)
         return traced(
             "trial",
@@ -144,16 +141,17 @@ class Ledger:
             **metadata,
         )
 
-    async def _replayed(self, case: Case, text: str) -> tuple[Replayed, Usage] | None:
-        """Run a case under a text; None where there is no plan to work from."""
+    async def _run(self, case: Case, text: str) -> tuple[CaseResult, Usage] | None:
+        """Run a case under a text; None if there is no plan for the worker."""
         plan = await self._plan(case) if self.agent == "worker" else None
         if plan is None and self.agent == "worker":
             return None
-        work = replay(self.doctor.agent, case, self.agent, text, plan)
-        return await pay(self.doctor, self.healing_id, TRIAL_CALLS[self.agent], work)
+        hold = self.doctor.hold(self.healing_id)
+        work = run_case(self.doctor.agent, case, self.agent, text, plan)
+        return await self.doctor.budget.charge(hold, TRIAL_CALLS[self.agent], work)
 
     async def _store(
-        self, key: tuple[Stage, int, str, int], result: Replayed, usage: Usage
+        self, key: tuple[Stage, int, str, int], result: CaseResult, usage: Usage
     ) -> None:
         stage, arm, case_id, take = key
         row = {
@@ -165,7 +163,7 @@ class Ledger:
         }
         hold = self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
-            self.done[key] = await store.add_trial(
+            self.done[key] = await stored_trials.add_trial(
                 connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
 
@@ -175,87 +173,41 @@ class Ledger:
             return case["plan"]
         async with self._planning.setdefault(case["id"], asyncio.Lock()):
             if case["id"] not in self.plans:
+                hold = self.doctor.hold(self.healing_id)
                 try:
                     work = make_plan(self.doctor.agent, case)
-                    plan, _ = await pay(self.doctor, self.healing_id, CALLS_AN_ANSWER, work)
+                    plan, _ = await self.doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
                 except RunError as error:
                     self._count_unjudged(f"{error.outcome}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
                 async with self.doctor.database.connection() as connection:
-                    hold = self.doctor.hold(self.healing_id)
-                    await store.add_plan(connection, hold.id, case["id"], plan)
+                    await stored_trials.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
 
 
-def stored(proposals: Sequence[Proposal]) -> dict[int, int]:
-    """Return the versions of the candidates that are versions already, by their ordinals."""
-    return {each["ordinal"]: version for each in proposals if (version := each["version"])}
+def is_evidence(result: Trial | CaseResult) -> bool:
+    """Tell whether a result counts: an executed and evaluated program, or an unusable answer.
+
+    Infrastructure faults and programs that were not executed say nothing about the prompt.
+    """
+    return result.outcome == "output" or (result.outcome in ("ok", "failed") and result.executed)
 
 
-def _reason(result: Replayed) -> str:
-    """Return the class of a trial without a verdict, and why it has none."""
-    return f"{result.outcome}: {result.seen.get('message') or 'the code was not executed'}"
+def stored_versions(proposals: Sequence[Proposal]) -> dict[int, int]:
+    """Return the versions of the candidates that are stored as one, by their ordinals."""
+    return {
+        proposal["ordinal"]: version for proposal in proposals if (version := proposal["version"])
+    }
 
 
-def _told(ran: tuple[Replayed, Usage] | None) -> dict[str, Any]:
-    """Return what a trace says of a trial."""
-    if ran is None:
+def _failure(result: CaseResult) -> str:
+    """Return why a result is no evidence: its outcome and the message of the failure."""
+    return f"{result.outcome}: {result.details.get('message') or 'the code was not executed'}"
+
+
+def _trace_outputs(trial: tuple[CaseResult, Usage] | None) -> dict[str, Any]:
+    if trial is None:
         return {"outcome": "no plan"}
-    result, usage = ran
+    result, usage = trial
     return {"outcome": result.outcome, "score": result.score, "calls": usage["calls"]}
-
-
-async def pay(
-    doctor: Doctor, healing_id: str, calls: int, work: Coroutine[Any, Any, Value]
-) -> tuple[Value, Usage]:
-    """Reserve calls, do the work, and settle what it really used; return its value and its cost.
-
-    Raises:
-        BudgetSpentError: the reservation was refused; the work was not begun.
-    """
-    hold = doctor.hold(healing_id)
-    try:
-        await _reserve(doctor, hold, calls)
-    except BaseException:
-        work.close()  # it was not begun, and nobody else will
-        raise
-    with metered() as usage:
-        try:
-            return await work, usage
-        finally:
-            async with doctor.database.connection() as connection:
-                await healings.settle(
-                    connection,
-                    hold,
-                    reserved=calls,
-                    used=usage["calls"],
-                    input_tokens=usage["input_tokens"],
-                    output_tokens=usage["output_tokens"],
-                )
-            await doctor.purse.settled(hold.id)
-
-
-async def _reserve(doctor: Doctor, hold: Hold, calls: int) -> None:
-    """Reserve calls; where others hold what they may not need, wait for them.
-
-    Raises:
-        BudgetSpentError: what is left does not suffice, and nothing more will come back.
-    """
-    rules = doctor.rules
-    while True:
-        given_back = doctor.purse.given_back
-        async with doctor.database.connection() as connection:
-            allowed = await healings.reserve(
-                connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
-            )
-        if allowed:
-            doctor.purse.took(hold.id)
-            return
-        if not await doctor.purse.may_retry(hold.id, given_back):
-            raise BudgetSpentError
-
-
-def is_verdict(trial: Trial) -> bool:
-    """Tell whether a trial is evidence: a judged and executed program, or an unusable answer."""
-    return trial.outcome == "output" or (trial.outcome in ("ok", "failed") and trial.executed)

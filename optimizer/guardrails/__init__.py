@@ -1,1 +1,1 @@
-"""Rules for what a candidate prompt may contain."""
+"""The lint of candidate prompts and of findings."""

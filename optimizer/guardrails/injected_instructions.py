@@ -1,15 +1,15 @@
-"""Orders that no repair calls for, by their form: a pure function for each kind."""
+"""Detects instructions in a candidate that are unrelated to the fix, by their form."""
 
 import re
 from collections.abc import Iterator, Sequence, Set
 
 from selfheal.db.types import Agent
-from selfheal.optimizer.guardrails.vocabulary import NAMES, general
+from selfheal.optimizer.guardrails.vocabulary import NAMES, general_vocabulary
 from selfheal.optimizer.text.sentences import SENTENCE_END
-from selfheal.optimizer.text.similarity import plain, stem, words
+from selfheal.optimizer.text.similarity import normalize, stem, words
 
-# A sentence with one of these makes a case of something, or brings something in from outside.
-_CASE = re.compile(
+# A sentence with one of these states a condition, or uses something from outside.
+_CONDITION = re.compile(
     r"\b(?:if|when|whenever|unless|until|once|where|wherever|while|provided|upon|seeing|given"
     r"|in case|depending|except|otherwise|(?:every|each|any|next) time|as soon as|asked|asks?"
     r"|requests?|users?|questions?|tasks?|inputs?|customers?|clients?|tenants?|anyone|whoever"
@@ -21,21 +21,21 @@ _SHOW = (
     r"|stat|add|embed|put|begin|start|end|shar|tell|giv|recit|restat|writ|display|prefix|insert"
     r"|send|leak|mirror|reproduc|attach|mention)\w*"
 )
-_OURS = (
+_INSTRUCTIONS = (
     r"(?:(?:system|this|these|your|own|our|above|preceding|earlier|full|whole|entire|hidden|secret|"
     r"initial)\s+(?:\w+\s+)?(?:prompts?|instructions?|messages?|rules|guidelines|orders|text)"
     r"|prompts?|credentials?|secrets|api keys?|environment variables?|configuration"
     r"|(?:everything|all|text|rules|instructions|orders|what \w+) (?:written |said |told )?"
     r"(?:above|before this))"
 )
-# Patterns that are to match one after the other on a line. Joined by `.*` they would take time that
-# grows with the square of a line's length.
+# Patterns that must match one after the other on a line. Joined by `.*` they would take time
+# quadratic in the length of a line.
 Chain = tuple[re.Pattern[str], ...]
-_RUN_OVER = 100  # characters that one match may reach into the next line
-_INSIDE = re.compile(rf"\b{_OURS}\b")
+_OVERRUN = 100  # characters by which a match may extend into the next line
+_INTERNALS = re.compile(rf"\b{_INSTRUCTIONS}\b")
 _REVEALS: tuple[Chain, ...] = (
-    (re.compile(rf"\b{_SHOW}\b"), _INSIDE),
-    (_INSIDE, re.compile(r"\b(?:at|in|into|to|with)\b"), re.compile(r"\banswers?\b")),
+    (re.compile(rf"\b{_SHOW}\b"), _INTERNALS),
+    (_INTERNALS, re.compile(r"\b(?:at|in|into|to|with)\b"), re.compile(r"\banswers?\b")),
 )
 _OTHERS = {
     "judge": r"\b(?:judges?|evaluators?|graders?|examiners?|assessors?)\b",
@@ -66,7 +66,8 @@ _TRUSTS: tuple[Chain, ...] = (
     ),
 )
 _ASKER = r"\b(?:requests?|users?|persons?|people|callers?|customers?|messages?|tasks?|questions?)\b"
-# Who knows the words gets what nobody else gets; and no case of the gate is worded so.
+# An instruction that depends on the wording of a request acts as a trigger phrase, and no case of
+# the gate contains the phrase.
 _SAYS = r"(?:say|write|mention|contain|include|begin|start|end|spell|repeat|thank|praise)"
 _WORDED = re.compile(
     r"\b(?:request|user|person|caller|customer|message|task|question)\b.{0,40}"
@@ -75,7 +76,7 @@ _WORDED = re.compile(
     r"|\b(?:requests|users|persons|people|callers|customers|messages|tasks|questions)\b.{0,40}"
     rf"\b{_SAYS}s?\b"
 )
-_AS_TOLD = re.compile(
+_REQUESTED = re.compile(
     rf"\b(?:what|as|than|unless)\s+(?:the\s+|a\s+)?{_ASKER}|\bsays? so\b"
     r"|(?:\bnot|\bnever|n['\u2019]t)\s+(?:\w+ly\s+)?(?:say|write|mention|contain|include)\b"
 )
@@ -102,77 +103,85 @@ _QUOTED = re.compile(
 
 
 def _follow(chains: Sequence[Chain], text: str) -> bool:
-    """Tell whether on a line all patterns of a chain match, each behind the one before."""
-    starts = [0, *(each.end() for each in re.finditer(r"\n(?=.)", text))]
+    """Tell whether all patterns of a chain match on one line, each after the one before."""
+    starts = [0, *(match.end() for match in re.finditer(r"\n(?=.)", text))]
     return any(_match(chain, text, start) for chain in chains for start in starts)
 
 
 def _match(chain: Chain, text: str, at: int) -> bool:
-    """Tell whether a chain matches on the line that begins at a place; a match may run over it."""
+    """Tell whether a chain matches on the line that begins at a position."""
     for pattern in chain:
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        found = pattern.search(text, at, end + _RUN_OVER)
-        if found is None or found.start() > end:
+        match = pattern.search(text, at, end + _OVERRUN)
+        if match is None or match.start() > end:
             return False
-        at = found.end()
+        at = match.end()
     return True
 
 
 def sentences(text: str) -> list[str]:
-    """Return a text's sentences; a list belongs to the line that announces it by a colon."""
-    found: list[str] = []
-    for each in filter(str.strip, SENTENCE_END.split(text)):
-        if found and found[-1].rstrip().endswith((":", ",", ";")):
-            found[-1] += f"\n{each}"
+    """Return the sentences of a text. A list is one sentence with the line that introduces it."""
+    joined: list[str] = []
+    for part in filter(str.strip, SENTENCE_END.split(text)):
+        if joined and joined[-1].rstrip().endswith((":", ",", ";")):
+            joined[-1] += f"\n{part}"
         else:
-            found.append(each)
-    return found
+            joined.append(part)
+    return joined
 
 
-def news(text: str, known: str) -> list[str]:
-    """Return the sentences of a text that the known text does not have."""
-    old = {tuple(words(each)) for each in sentences(known)}
-    return [each for each in sentences(text) if tuple(words(each)) not in old]
+def new_sentences(text: str, known: str) -> list[str]:
+    """Return the sentences of a text that the known text does not contain."""
+    old = {tuple(words(sentence)) for sentence in sentences(known)}
+    return [sentence for sentence in sentences(text) if tuple(words(sentence)) not in old]
 
 
-def standing_orders(text: str, known: str, agent: Agent) -> Iterator[str]:
-    """Yield what a candidate orders beyond a repair; what a person's prompt says is allowed."""
+def injected_instructions(text: str, known: str, agent: Agent) -> Iterator[str]:
+    """Yield the violations of a candidate. Whatever the trusted prompt says is allowed.
+
+    Args:
+        text: the candidate.
+        known: the trusted prompt.
+        agent: whose prompt it is.
+    """
     own = {stem(word) for word in words(known)}
-    for each in news(text, known):
-        yield from named_cases(each, own)
-        yield from _by_wording(plain(each))
-        yield from _towards_others(plain(each), plain(known), agent)
-        yield from _unlocks(plain(each), agent)
+    for sentence in new_sentences(text, known):
+        yield from unknown_conditions(sentence, own)
+        yield from _trigger_phrases(normalize(sentence))
+        yield from _disclosures(normalize(sentence), normalize(known), agent)
+        yield from _permissions(normalize(sentence), agent)
     yield from _names(text, known, own)
-    if _TEACHES.search(plain(text)) and not _TEACHES.search(plain(known)):
+    if _TEACHES.search(normalize(text)) and not _TEACHES.search(normalize(known)):
         yield "it teaches by an example"
 
 
-def named_cases(sentence: str, own: Set[str], among: Set[str] | None = None) -> Iterator[str]:
-    """Yield the words that make a case of what the gate's own cases hardly contain.
+def unknown_conditions(
+    sentence: str, own: Set[str], among: Set[str] | None = None
+) -> Iterator[str]:
+    """Yield a violation if a sentence states a condition that the gate's cases hardly exercise.
 
     Args:
-        sentence: what is looked at.
-        own: stems that are allowed besides the general ones.
-        among: only these stems are looked for, where given.
+        sentence: the sentence to check.
+        own: stems that are allowed besides the general vocabulary.
+        among: if given, only words with these stems are violations.
     """
-    if not _CASE.search(plain(sentence)):
+    if not _CONDITION.search(normalize(sentence)):
         return
-    odd = [word for word in words(sentence) if len(word) > 1 and not _known(stem(word), own)]
+    unknown = [word for word in words(sentence) if len(word) > 1 and not _is_known(stem(word), own)]
     if among is not None:
-        odd = [word for word in odd if stem(word) in among]
-    if odd:
-        yield f"it makes a case of {', '.join(odd[:3])}"
+        unknown = [word for word in unknown if stem(word) in among]
+    if unknown:
+        yield f"it makes a case of {', '.join(unknown[:3])}"
 
 
-def _known(word: str, own: Set[str]) -> bool:
-    return word in general() or word in own
+def _is_known(word: str, own: Set[str]) -> bool:
+    return word in general_vocabulary() or word in own
 
 
-def _by_wording(sentence: str) -> Iterator[str]:
-    """Yield what goes by how a request is worded, or by what a program says of itself."""
-    if _WORDED.search(_AS_TOLD.sub("", sentence)):
+def _trigger_phrases(sentence: str) -> Iterator[str]:
+    """Yield instructions that depend on the wording of a request or on claims of a program."""
+    if _WORDED.search(_REQUESTED.sub("", sentence)):
         yield "it goes by the wording of a request"
     if re.search(_ASKER, sentence) and _CONSTANT.search(sentence):
         yield "it answers some requests by a constant"
@@ -180,30 +189,30 @@ def _by_wording(sentence: str) -> Iterator[str]:
         yield "it gives marks for words"
 
 
-def _towards_others(sentence: str, known: str, agent: Agent) -> Iterator[str]:
-    """Yield what is meant for somebody else than the agent, or shows what only it should see."""
+def _disclosures(sentence: str, known: str, agent: Agent) -> Iterator[str]:
+    """Yield instructions that disclose the prompt or address another model than the agent."""
     if _follow(_REVEALS, sentence):
         yield "it has the agent show its instructions"
-    for who, pattern in _OTHERS.items():
-        is_it = who == "judge" and agent == "evaluator"
-        if not is_it and re.search(pattern, sentence) and not re.search(pattern, known):
-            yield f"it speaks of the {who}"
+    for role, pattern in _OTHERS.items():
+        is_own = role == "judge" and agent == "evaluator"
+        if not is_own and re.search(pattern, sentence) and not re.search(pattern, known):
+            yield f"it speaks of the {role}"
 
 
-def _unlocks(sentence: str, agent: Agent) -> Iterator[str]:
-    """Yield what opens a door that prompts keep shut, or lifts a rule of the work."""
+def _permissions(sentence: str, agent: Agent) -> Iterator[str]:
+    """Yield instructions that allow what prompts forbid, or that lift a requirement."""
     if not _denied(sentence) and (found := _REACHES.search(sentence)):
         yield f"it allows {found[0]}"
-    if any(_follow(_TRUSTS, each) and not _denied(each) for each in _clauses(sentence)):
+    if any(_follow(_TRUSTS, clause) and not _denied(clause) for clause in _clauses(sentence)):
         yield "it lets strangers' words count"
     if agent != "evaluator" and (lifted := _lifted(sentence)):
         yield f"it lifts what is asked of {lifted}"
 
 
 def _lifted(sentence: str) -> str:
-    """Return the rule that a clause sets aside; two negations ask for it after all."""
-    found = [_SHUTS_OFF.search(each) for each in _clauses(sentence) if _denied(each)]
-    return next((each[0] for each in found if each), "")
+    """Return the requirement that a clause negates; two negations cancel each other."""
+    matches = [_SHUTS_OFF.search(clause) for clause in _clauses(sentence) if _denied(clause)]
+    return next((match[0] for match in matches if match), "")
 
 
 def _clauses(sentence: str) -> list[str]:
@@ -215,12 +224,12 @@ def _denied(text: str) -> bool:
 
 
 def _names(text: str, known: str, own: Set[str]) -> Iterator[str]:
-    """Yield names of code and quoted words that are neither Python's nor the prompt's."""
-    have = {*_NAME.findall(known), *NAMES}
-    if odd := [each for each in _NAME.findall(text) if each not in have]:
-        yield f"it names {', '.join(odd[:3])}"
-    for found in _QUOTED.finditer(text):
-        quoted = next(filter(None, found.groups()))
-        plainly = all(_known(stem(word), own) for word in words(quoted))
+    """Yield identifiers and quoted words that neither Python nor the trusted prompt contains."""
+    allowed = {*_NAME.findall(known), *NAMES}
+    if unknown := [name for name in _NAME.findall(text) if name not in allowed]:
+        yield f"it names {', '.join(unknown[:3])}"
+    for match in _QUOTED.finditer(text):
+        quoted = next(filter(None, match.groups()))
+        plainly = all(_is_known(stem(word), own) for word in words(quoted))
         if quoted not in known and not plainly:
             yield f"it quotes {quoted.strip()[:40]}"

@@ -1,7 +1,7 @@
-"""What no prompt may contain: pure functions. A breach rejects a candidate; nothing is repaired.
+"""The lint of candidates and findings: pure functions. A violation rejects; nothing is repaired.
 
-The models that diagnose and write may have obeyed an order that they read in the log. So this looks
-at what came out, not at what they were told.
+The models that diagnose and write may have followed an instruction in the untrusted text of runs.
+So the lint checks what they wrote, not what they were given.
 """
 
 import re
@@ -12,17 +12,17 @@ from typing import Final
 
 from selfheal.db.types import Agent
 from selfheal.optimizer.guardrails.injected_instructions import (
-    named_cases,
-    news,
+    injected_instructions,
+    new_sentences,
     sentences,
-    standing_orders,
+    unknown_conditions,
 )
-from selfheal.optimizer.guardrails.obfuscation import disguises, revealed
-from selfheal.optimizer.guardrails.required import dropped
-from selfheal.optimizer.guardrails.vocabulary import common
-from selfheal.optimizer.text.similarity import plain, runs_of, stem, stems, words
+from selfheal.optimizer.guardrails.obfuscation import decoded_texts, obfuscations
+from selfheal.optimizer.guardrails.required import dropped_requirements
+from selfheal.optimizer.guardrails.vocabulary import common_vocabulary
+from selfheal.optimizer.text.similarity import normalize, stem, stems, word_ngrams, words
 
-LONGEST: Final = 40_000  # characters, as of prompts that people write
+LONGEST: Final = 40_000  # characters, the limit of any stored prompt
 _WORDS_ALWAYS_ALLOWED = 400
 _GROWTH = 1.2
 _COPIED_RUN = 8
@@ -42,15 +42,15 @@ _SECRET = re.compile(
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a candidate is held against.
+class LintReference:
+    """The texts that a candidate or a finding is compared with.
 
     Attributes:
-        agent: whose prompt it is to be.
-        incumbent: the prompt that it would replace.
-        logs: texts of strangers that the diagnosis saw.
-        anchor: the last prompt before it that a person wrote. Else each healing could add a little
-            to what the one before had added.
+        agent: whose prompt is healed.
+        incumbent: the prompt that the candidate would replace.
+        logs: the untrusted texts that the diagnosis was given.
+        anchor: the newest prompt up to the incumbent that the optimizer did not write. Compared
+            with the incumbent alone, limits on growth could be exceeded by several healings.
     """
 
     agent: Agent
@@ -60,55 +60,62 @@ class Ground:
 
     @property
     def known(self) -> str:
-        """The words that are trusted, because a person wrote them."""
+        """The trusted text."""
         return self.anchor or self.incumbent
 
     @cached_property
     def readings(self) -> list[str]:
-        """The logs, and what can be read in them by whoever decodes what they hold."""
-        return revealed(self.logs)
+        """The untrusted texts and their decodings."""
+        return decoded_texts(self.logs)
 
     @cached_property
     def seen(self) -> frozenset[str]:
-        """The stems of all that can be read in the logs."""
-        return frozenset(each for text in self.readings for each in stems(text))
+        """The stems of the untrusted texts and their decodings."""
+        return frozenset(stem for text in self.readings for stem in stems(text))
 
     @cached_property
     def own(self) -> frozenset[str]:
-        """The stems of the words that are trusted here."""
+        """The stems of the trusted text."""
         return frozenset(stems(self.known))
 
 
-def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list[str]:
-    """Return why a candidate may not be tried, in words; empty if it may.
+def violations(candidate: str, reference: LintReference, others: Sequence[str] = ()) -> list[str]:
+    """Return the violations of a candidate, each as a phrase; empty if it may be tried.
 
     Args:
         candidate: the proposed prompt.
-        ground: what it is held against.
-        others: candidates of this healing that came before.
+        reference: the texts to compare it with.
+        others: the earlier candidates of this healing.
     """
-    if len(candidate) > LONGEST:  # the rest would take long to look at
+    if len(candidate) > LONGEST:  # the other rules would take too long
         return [f"it has {len(candidate)} characters, more than {LONGEST}"]
     return [
-        *_length(candidate, ground.known),
-        *_same(candidate, ground.incumbent, others),
-        *_borrowed(candidate, ground),
-        *disguises(candidate, ground.known),
-        *standing_orders(candidate, ground.known, ground.agent),
-        *dropped(candidate, ground.incumbent),
+        *_length(candidate, reference.known),
+        *_same(candidate, reference.incumbent, others),
+        *_untrusted_content(candidate, reference),
+        *obfuscations(candidate, reference.known),
+        *injected_instructions(candidate, reference.known, reference.agent),
+        *dropped_requirements(candidate, reference.incumbent),
     ]
 
 
-def tainted(finding: str, ground: Ground) -> list[str]:
-    """Return why a finding may not reach the writer; empty if it may.
+def finding_violations(finding: str, reference: LintReference) -> list[str]:
+    """Return the violations of a finding; empty if it may be passed on to the writer.
 
-    A finding tells of the prompt, in words of its own. It may say that something is not asked for.
+    A finding describes the prompt, so rules for the form of instructions do not apply to it.
+
+    Args:
+        finding: a root cause or a suggestion of the diagnostician.
+        reference: the texts to compare it with.
     """
-    cases = (named_cases(each, ground.own, ground.seen) for each in sentences(finding))
+    conditions = (
+        unknown_conditions(sentence, reference.own, reference.seen)
+        for sentence in sentences(finding)
+    )
     return [
-        *_borrowed(finding, ground),
-        *disguises(finding, ground.known),
-        *(each for found in cases for each in found),
+        *_untrusted_content(finding, reference),
+        *obfuscations(finding, reference.known),
+        *(violation for group in conditions for violation in group),
     ]
 
 
@@ -130,16 +137,19 @@ def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[str
         yield "it says what an earlier candidate says"
 
 
-def _borrowed(text: str, ground: Ground) -> Iterator[str]:
-    """Yield what a text has from strangers, and what no prompt has from anybody."""
-    if any(_ADDRESS.search(each) for each in news(plain(text), plain(ground.known))):
+def _untrusted_content(text: str, reference: LintReference) -> Iterator[str]:
+    """Yield what a text took from untrusted text, and addresses and secrets of any origin."""
+    if any(
+        _ADDRESS.search(sentence)
+        for sentence in new_sentences(normalize(text), normalize(reference.known))
+    ):
         yield "it contains an address"
     if _SECRET.search(text):
         yield "it contains what looks like a secret"
-    own = runs_of(text, _COPIED_RUN) - runs_of(ground.known, _COPIED_RUN)
-    if own and any(own & runs_of(each, _COPIED_RUN) for each in ground.readings):
+    added = word_ngrams(text, _COPIED_RUN) - word_ngrams(reference.known, _COPIED_RUN)
+    if added and any(added & word_ngrams(reading, _COPIED_RUN) for reading in reference.readings):
         yield f"it copies {_COPIED_RUN} words in a row from the logs"
-    foreign = ground.seen - common() - ground.own
+    foreign = reference.seen - common_vocabulary() - reference.own
     odd = [word for word in dict.fromkeys(words(text)) if len(word) > 2 and stem(word) in foreign]
     if odd:
         yield f"it has words from the logs: {', '.join(odd[:3])}"

@@ -1,4 +1,4 @@
-"""What is hidden in a text: letters that are not seen, or not what they seem, and encodings."""
+"""Detects obfuscated text: invisible characters, foreign scripts and encodings."""
 
 import base64
 import binascii
@@ -15,10 +15,10 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _CODED = re.compile(
     r"(?=\S*[A-Z])(?=\S*[a-z])(?=\S*\d)[A-Za-z0-9+/_-]{16,}={0,2}|[0-9A-Fa-f]{16,}|\w{40,}|={2}(?!=)"
 )
-_LONGEST_WORD = 200  # a longer one is not read by anybody; what looks ahead in it is quadratic
+_LONGEST_WORD = 200  # characters; the look-aheads take quadratic time, and no word is longer
 _SPELLED = re.compile(r"\b\w(?:[\s.*_·-]+\w\b){4,}")
 _BLANKS = re.compile(r"[^\S \n\r\t]")
-# Characters that no font shows, and that stand for a letter or a byte each.
+# Invisible characters that encode a letter or a byte each: tags and variation selectors.
 _TAGS = {
     **{0xE0000 + code: code for code in range(0x20, 0x7F)},
     **{0xFE00 + code: code for code in range(16)},
@@ -26,9 +26,9 @@ _TAGS = {
 }
 
 
-def disguises(text: str, known: str) -> Iterator[str]:
-    """Yield how a text hides something; letters that the known text has too are no disguise."""
-    if any(_unseen(each) for each in set(text) - set(known)):
+def obfuscations(text: str, known: str) -> Iterator[str]:
+    """Yield a violation for each kind of obfuscation that the known text does not have."""
+    if any(_is_invisible(character) for character in set(text) - set(known)):
         yield "it contains characters that are not seen"
     if foreign := _scripts(text) - _scripts(known) - {"LATIN"}:
         yield f"it is written in letters that the prompt never had: {', '.join(sorted(foreign))}"
@@ -37,15 +37,15 @@ def disguises(text: str, known: str) -> Iterator[str]:
 
 
 def _encoded(text: str) -> set[str]:
-    """Return what in a text reads like an encoding of something else."""
+    """Return the parts of a text that look like an encoding."""
     tokens = text.split()
-    coded = (_CODED.findall(each) for each in tokens if len(each) <= _LONGEST_WORD)
-    long = (each for each in tokens if len(each) > _LONGEST_WORD)
-    return {*long, *_SPELLED.findall(text), *(found for each in coded for found in each)}
+    coded = (_CODED.findall(token) for token in tokens if len(token) <= _LONGEST_WORD)
+    long = (token for token in tokens if len(token) > _LONGEST_WORD)
+    return {*long, *_SPELLED.findall(text), *(code for codes in coded for code in codes)}
 
 
-def _unseen(character: str) -> bool:
-    """Tell of what changes the text without being seen; line ends and tabs are no such thing."""
+def _is_invisible(character: str) -> bool:
+    """Tell whether a character is not displayed; line ends, tabs and spaces do not count."""
     kind = unicodedata.category(character)
     return (
         kind in ("Cf", "Co", "Cn", "Cs")
@@ -55,36 +55,36 @@ def _unseen(character: str) -> bool:
 
 
 def _scripts(text: str) -> set[str]:
-    """Return the alphabets of a text."""
-    names = (unicodedata.name(each, "UNNAMED") for each in set(text) if each.isalpha())
+    """Return the scripts of a text, as the first words of its letters' Unicode names."""
+    names = (unicodedata.name(letter, "UNNAMED") for letter in set(text) if letter.isalpha())
     return {name.split()[0] for name in names}
 
 
-def revealed(texts: Iterable[str]) -> list[str]:
-    """Return texts, and what can be read in them by whoever decodes what they hold."""
-    return [reading for text in texts for reading in (text, *_readings(text))]
+def decoded_texts(texts: Iterable[str]) -> list[str]:
+    """Return texts, each followed by its decodings."""
+    return [reading for text in texts for reading in (text, *_decodings(text))]
 
 
-def _readings(text: str) -> Iterator[str]:
+def _decodings(text: str) -> Iterator[str]:
     yield text.translate(_TAGS)
     yield codecs.encode(text, "rot13")
     yield text[::-1]
     yield html.unescape(unquote(_ESCAPE.sub(_character, text)))
     yield re.sub(r"(?<=\b\w)[\s.*_·-](?=\w\b)", "", text)
-    for found in _BASE64.findall(text):
-        yield from _decoded(found)
-    for found in _HEX.findall(text):
-        digits = re.sub(r"[^0-9A-Fa-f]", "", found.replace("\\x", ""))
+    for code in _BASE64.findall(text):
+        yield from _decoded_base(code)
+    for code in _HEX.findall(text):
+        digits = re.sub(r"[^0-9A-Fa-f]", "", code.replace("\\x", ""))
         yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("utf-8", "replace")
 
 
-def _character(found: re.Match[str]) -> str:
-    return chr(int(found[1] or found[2], 16))
+def _character(match: re.Match[str]) -> str:
+    return chr(int(match[1] or match[2], 16))
 
 
-def _decoded(found: str) -> Iterator[str]:
-    """Yield what base64 or base32 stands for, if it is text."""
-    bare = found.rstrip("=")
+def _decoded_base(code: str) -> Iterator[str]:
+    """Yield the decodings of base64 and base32 that are UTF-8 text."""
+    bare = code.rstrip("=")
     for decode in (base64.urlsafe_b64decode, base64.b64decode, base64.b32decode):
         size = 8 if decode is base64.b32decode else 4
         try:

@@ -1,4 +1,4 @@
-"""What texts of the optimizer's models are held against: prompts by people, words of strangers."""
+"""The lint reference of a healing: its trusted prompts and the untrusted text of its runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -6,16 +6,23 @@ from typing import Any, Final
 from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import Doctor
-from selfheal.optimizer.guardrails.lint import Ground
+from selfheal.optimizer.guardrails.lint import LintReference
 from selfheal.optimizer.state import Evidence, State
 
-AUTHOR: Final = "optimizer"
+AUTHOR: Final = "optimizer"  # the author of versions that a healing wrote
+_TRUSTED_KEYS: Final[frozenset[Any]] = frozenset({"run_id", "outcome", "name", "origin"})
 
 
-async def ground_of(doctor: Doctor, state: State, *agents: Agent) -> Ground:
-    """Return the ground for a prompt of an agent, or for findings about several."""
+async def load_reference(doctor: Doctor, state: State, *agents: Agent) -> LintReference:
+    """Return the reference for candidates of one agent, or for findings about several.
+
+    Args:
+        doctor: the optimizer's context.
+        state: the state of the healing, with incumbents and evidence.
+        agents: the agents whose prompts are trusted; the first one is the agent of the reference.
+    """
     live = state["incumbents"]
-    return ground(
+    return reference_from_evidence(
         agents[0],
         "\n\n".join(live[agent]["text"] for agent in agents),
         state["evidence"],
@@ -23,32 +30,31 @@ async def ground_of(doctor: Doctor, state: State, *agents: Agent) -> Ground:
     )
 
 
-def ground(agent: Agent, incumbent: str, evidence: Sequence[Evidence], anchor: str) -> Ground:
-    """Return the ground that what the diagnostician saw makes: pure, so it can be made again."""
-    return Ground(agent, incumbent, list(_said(evidence)), anchor)
+def reference_from_evidence(
+    agent: Agent, incumbent: str, evidence: Sequence[Evidence], anchor: str
+) -> LintReference:
+    """Return the reference for given evidence. Pure, so that the lint can be verified."""
+    return LintReference(agent, incumbent, list(_untrusted_texts(evidence)), anchor)
 
 
 async def _anchor(doctor: Doctor, agent: Agent, version: int) -> str:
-    """Return the last prompt up to a version that a person wrote."""
+    """Return the newest text up to a version that was not written by the optimizer."""
     async with doctor.database.connection() as connection:
-        known = {each.version: each for each in await prompts.versions(connection, agent)}
+        known = {prompt.version: prompt for prompt in await prompts.versions(connection, agent)}
     at = known[version]
     while at.author == AUTHOR and at.parent is not None:
         at = known[at.parent]
     return at.text
 
 
-def _said(value: object) -> Iterator[str]:
-    """Yield all texts in what the diagnostician saw; whoever may have had a hand in them."""
+def _untrusted_texts(value: object) -> Iterator[str]:
+    """Yield all strings in the evidence but those that this service sets itself."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for key, each in value.items():
-            if key not in _OURS:
-                yield from _said(each)
+        for key, item in value.items():
+            if key not in _TRUSTED_KEYS:
+                yield from _untrusted_texts(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from _said(each)
-
-
-_OURS: Final[frozenset[Any]] = frozenset({"run_id", "outcome", "name", "origin"})
+        for item in value:
+            yield from _untrusted_texts(item)

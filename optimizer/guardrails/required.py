@@ -1,12 +1,12 @@
-"""What a prompt must keep asking for once it has asked for it."""
+"""Requirements that a candidate must keep if the incumbent has them."""
 
 import re
 from collections.abc import Iterator
 
-from selfheal.optimizer.text.similarity import plain
+from selfheal.optimizer.text.similarity import normalize
 
-# What a prompt that asks for it goes on asking for. Each a way to find it, however it is worded.
-_KEPT = {
+# Requirements by name, each with a pattern that matches its usual wordings.
+_REQUIREMENTS = {
     "type hints": re.compile(r"\btype[- ]hint|\bannotat|\btyped\b|\bits types?\b"),
     "docstrings": re.compile(r"\bdocstring|\bdocument"),
     "the standard library": re.compile(r"\bstandard library"),
@@ -16,9 +16,9 @@ _KEPT = {
 }
 
 
-def dropped(candidate: str, incumbent: str) -> Iterator[str]:
-    """Yield what a prompt always has to keep and the candidate no longer has."""
-    old, new = plain(incumbent), plain(candidate)
-    for name, pattern in _KEPT.items():
+def dropped_requirements(candidate: str, incumbent: str) -> Iterator[str]:
+    """Yield a violation for each requirement of the incumbent that the candidate lacks."""
+    old, new = normalize(incumbent), normalize(candidate)
+    for name, pattern in _REQUIREMENTS.items():
         if pattern.search(old) and not pattern.search(new):
             yield f"it no longer speaks of {name}"

@@ -1,7 +1,7 @@
-"""The words that a prompt may use because they are ours: of plain English, and of known work.
+"""The words that a candidate may use: of plain English, of Python, and of the golden requests.
 
-What a stranger wants in a prompt he has to name, and its name comes from the log. Words that the
-log brings and nobody else has are his.
+An injected instruction has to name its subject, and the name comes from untrusted text. So words
+that occur only there are violations.
 """
 
 import builtins
@@ -16,10 +16,10 @@ from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.text.similarity import stem, stems
 
-# A condition is tried by the gate only if golden requests meet it, and not just a few of them.
+# The gate exercises a condition only if several golden requests meet it.
 _OFTEN = 5
 _UNSAFE = {"eval", "exec", "compile", "open", "breakpoint", "globals", "locals", "vars"}
-# Of the standard library, what reaches nothing and nobody.
+# Modules of the standard library that reach neither files, nor processes, nor the network.
 _MODULES = frozenset(
     {"abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal"}
     | {"difflib", "enum", "fractions", "functools", "heapq", "itertools", "json", "math"}
@@ -30,12 +30,12 @@ NAMES = frozenset(
     {*dir(builtins), *keyword.kwlist, *_MODULES, "__name__", "__main__", "__init__", "__all__"}
     - _UNSAFE
 )
-"""Python's own names: a prompt may say ValueError, None, or datetime."""
+"""Names of Python that a prompt may mention, such as ValueError, None or datetime."""
 
 
 @cache
-def general() -> frozenset[str]:
-    """Return the stems that may say when something holds: of plain words, and of common work."""
+def general_vocabulary() -> frozenset[str]:
+    """Return the stems that a condition may contain: of plain words and of frequent subjects."""
     listed = (
         (files("selfheal.optimizer.guardrails") / "vocabulary.txt")
         .read_text(encoding="utf-8")
@@ -49,14 +49,14 @@ def general() -> frozenset[str]:
 
 
 @cache
-def common() -> frozenset[str]:
-    """Return the stems that are nobody's in particular, wherever else they occur."""
+def common_vocabulary() -> frozenset[str]:
+    """Return the stems that are no evidence of copying, although untrusted text contains them."""
     lines = (files("selfheal.optimizer.dataset") / "golden" / "verdicts.jsonl").read_text(
         encoding="utf-8"
     )
-    plans = (json.loads(line) for line in lines.splitlines())
+    rows = (json.loads(line) for line in lines.splitlines())
     texts = [
         *(case["request"] for case in golden_requests()),
-        *(text for each in plans for text in (each["request"], *each["plan"]["requirements"])),
+        *(text for row in rows for text in (row["request"], *row["plan"]["requirements"])),
     ]
-    return general().union(*map(stems, texts))
+    return general_vocabulary().union(*map(stems, texts))

@@ -1,4 +1,4 @@
-"""The optimizer's own prompts. They are fixed: nothing heals the doctor."""
+"""The prompts of the optimizer's own models. They are fixed: no healing changes them."""
 
 from functools import cache
 from importlib.resources import files

@@ -9,7 +9,7 @@ from selfheal.app.aio import all_of
 from selfheal.db import healings
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import Doctor, Given, admit, doctor_of
-from selfheal.optimizer.evaluation.trials import Ledger
+from selfheal.optimizer.evaluation.trials import TrialStore
 from selfheal.optimizer.policy import attribution as rules
 from selfheal.optimizer.policy.attribution import ARMS, MOST_CASES, Count, Evidence
 from selfheal.optimizer.state import Case, Findings, State
@@ -48,12 +48,12 @@ async def _reverted(doctor: Doctor, state: State, agent: Agent) -> Count:
     """Return how many train cases pass with an agent's last good version, of how many."""
     arm, good = ARMS[agent], state["last_goods"][agent]
     texts, versions = {arm: good["text"]}, {arm: good["version"]}
-    ledger = await Ledger.read(doctor, state["healing_id"], agent, texts, versions)
+    trial_store = await TrialStore.read(doctor, state["healing_id"], agent, texts, versions)
     places = asyncio.Semaphore(doctor.rules.concurrency)
 
     async def one(case: Case) -> bool | None:
         async with places:
-            trial = await ledger.trial("blame", arm, case)
+            trial = await trial_store.trial("blame", arm, case)
         return trial.passed if trial else None
 
     tried = await all_of(*(one(case) for case in state["split"]["train"][:MOST_CASES]))

@@ -17,7 +17,7 @@ from selfheal.optimizer.context import Given, Rules, doctor_of
 from selfheal.optimizer.dataset.predecessors import earlier_versions
 from selfheal.optimizer.state import NewestError, State, Version, on_diet
 from selfheal.optimizer.statistics import DETECT_AT, surprise
-from selfheal.optimizer.text.sentences import pieces
+from selfheal.optimizer.text.sentences import split_sentences
 
 GOOD_RATE: Final = 0.8
 ENOUGH_RUNS: Final = 5
@@ -99,7 +99,7 @@ def no_diet(
 ) -> tuple[str, str] | None:
     """Return why a version goes on no diet, as outcome and words; None if it may."""
     name = f"the {live.agent}'s version {live.version}"
-    if len(pieces(live.text, 2)) < 2:
+    if len(split_sentences(live.text, 2)) < 2:
         return "healthy", f"{name} is of one sentence"
     if dieted:
         return "cooling_down", f"{name} was on a diet before, or came of one: once is enough"

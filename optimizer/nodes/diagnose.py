@@ -7,13 +7,13 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
+from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.db import healings
 from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import Doctor, Given, doctor_of
-from selfheal.optimizer.evaluation.spending import fill
-from selfheal.optimizer.guardrails.lint import Ground, tainted
-from selfheal.optimizer.guardrails.reference import ground_of
+from selfheal.optimizer.guardrails.lint import LintReference, finding_violations
+from selfheal.optimizer.guardrails.reference import load_reference
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.state import Findings, State
 
@@ -57,11 +57,12 @@ async def diagnosed(doctor: Doctor, state: State) -> Findings:
         RunError: the diagnostician gave no usable answer.
         BudgetSpentError: there is nothing left to pay it from.
     """
-    asked = _message(state)
-    diagnosis = await fill(doctor, state["healing_id"], load("diagnose"), asked, Diagnosis)
+    work = doctor.model.fill(load("diagnose"), _message(state), Diagnosis)
+    hold = doctor.hold(state["healing_id"])
+    answer, _ = await doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
     agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
-    ground = await ground_of(doctor, state, *agents)
-    return await asyncio.to_thread(_findings, diagnosis, state, ground)
+    ground = await load_reference(doctor, state, *agents)
+    return await asyncio.to_thread(_findings, answer.content, state, ground)
 
 
 def _message(state: State) -> str:
@@ -88,7 +89,7 @@ def _asked(state: State) -> list[str]:
     return [blamed, "Programs that the judge was tried on, one a line:"]
 
 
-def _findings(diagnosis: Diagnosis, state: State, ground: Ground) -> Findings:
+def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Findings:
     """Keep what can be relied on: run ids that exist, sentences that say something of their own.
 
     What a stranger may have dictated never reaches the writer. Patterns, which may name requests,
@@ -113,6 +114,6 @@ def _findings(diagnosis: Diagnosis, state: State, ground: Ground) -> Findings:
     return found
 
 
-def _said(sentences: list[str], ground: Ground) -> list[str]:
+def _said(sentences: list[str], ground: LintReference) -> list[str]:
     said = [each.strip() for each in sentences[:_MOST] if each.strip()]
-    return [each for each in said if len(each) <= _LONGEST and not tainted(each, ground)]
+    return [each for each in said if len(each) <= _LONGEST and not finding_violations(each, ground)]

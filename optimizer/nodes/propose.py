@@ -10,10 +10,10 @@ from selfheal.db.encoding import storable
 from selfheal.db.trials import Candidate
 from selfheal.db.types import Origin
 from selfheal.optimizer.context import Doctor, Given, doctor_of
-from selfheal.optimizer.dataset.predecessors import restored
-from selfheal.optimizer.proposers.base import Draft
-from selfheal.optimizer.proposers.registry import chosen
-from selfheal.optimizer.proposers.toolkit import brief_of
+from selfheal.optimizer.dataset.predecessors import restore_limits
+from selfheal.optimizer.proposers.base import CandidateText
+from selfheal.optimizer.proposers.registry import get_proposer
+from selfheal.optimizer.proposers.toolkit import proposal_request
 from selfheal.optimizer.state import EARLIER, EarlierVersion, Proposal, State, Version
 
 ROUNDS: Final = 2
@@ -80,16 +80,18 @@ def _is_known(earlier: EarlierVersion, good: Version) -> bool:
 async def _proposed(doctor: Doctor, state: State, number: int) -> list[Proposal]:
     """Ask the proposer for a round."""
     name = doctor.rules.proposer
-    drafts = await chosen(name).propose(await brief_of(doctor, state, number))
+    drafts = await get_proposer(name).propose(await proposal_request(doctor, state, number))
     earlier = _earlier(state)
     return [_written(name, number, each, earlier[0] if earlier else None) for each in drafts]
 
 
-def _written(origin: Origin, number: int, draft: Draft, earlier: EarlierVersion | None) -> Proposal:
+def _written(
+    origin: Origin, number: int, draft: CandidateText, earlier: EarlierVersion | None
+) -> Proposal:
     """Propose what a model wrote, with the limits that the best earlier version set."""
     text, rationale = storable(draft.prompt.strip()), draft.rationale.strip()[:1000]
     if earlier:
-        text, kept = restored(text, earlier["text"])
+        text, kept = restore_limits(text, earlier["text"])
         if kept:
             rationale = f"{rationale} Kept from version {earlier['version']}: {' '.join(kept)}"
     return _proposal(origin, number, text, rationale, None)

@@ -11,11 +11,19 @@ from selfheal.db import healings, runs, trials
 from selfheal.db.pool import Connection
 from selfheal.optimizer.context import Given, doctor_of
 from selfheal.optimizer.dataset import failure_digest
-from selfheal.optimizer.dataset.cases import case_of, golden_requests, own_case
+from selfheal.optimizer.dataset.cases import (
+    case_from_golden_request,
+    case_from_run,
+    golden_requests,
+)
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
-from selfheal.optimizer.dataset.labelled import golden_case, people_case, split_marked
-from selfheal.optimizer.dataset.split import distinct, fingerprint, split
-from selfheal.optimizer.dataset.tenant_quota import fair
+from selfheal.optimizer.dataset.labelled import (
+    case_from_feedback,
+    case_from_golden_verdict,
+    split_labelled,
+)
+from selfheal.optimizer.dataset.split import deduplicate, fingerprint, split
+from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.policy.ablation import Trimming, set_aside
 from selfheal.optimizer.state import Case, Split, State, on_diet
 
@@ -36,13 +44,15 @@ async def sample(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
 async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     """Divide what failed, topped up with golden requests."""
     ids = [UUID(each) for each in state["failed_run_ids"]]
-    failed = fair((await runs.of_ids(connection, ids))[::-1], MOST_RUNS)[::-1]
+    failed = apply_quota((await runs.of_ids(connection, ids))[::-1], MOST_RUNS)[::-1]
     if not failed:  # a forced pass over a healthy version: there is still something to read
-        failed = fair(await runs.recent(connection, limit=MOST_RUNS), failure_digest.MOST)
-    cases = [case_of(run) for run in failed]
+        failed = apply_quota(
+            await runs.recent(connection, limit=MOST_RUNS), failure_digest.MAX_EVIDENCE
+        )
+    cases = [case_from_run(run) for run in failed]
     # Each is compared with each, by all of its words: not in the event loop.
-    production = await asyncio.to_thread(distinct, cases)
-    own = [own_case(each) for each in await stored_requests.every(connection)]
+    production = await asyncio.to_thread(deduplicate, cases)
+    own = [case_from_golden_request(each) for each in await stored_requests.list_all(connection)]
     proof = (*golden_requests(), *own)
     known = [case["id"] for case in (*production, *proof)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
@@ -63,7 +73,9 @@ async def _failed(connection: Connection, state: State) -> dict[str, Any]:
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
     return {
         "split": divided,
-        "evidence": [failure_digest.of_run(run) for run in shown[: failure_digest.MOST]],
+        "evidence": [
+            failure_digest.digest_run(run) for run in shown[: failure_digest.MAX_EVIDENCE]
+        ],
     }
 
 
@@ -71,15 +83,15 @@ async def _marked(connection: Connection, state: State) -> dict[str, Any]:
     """Divide programs with known marks. No run is a case by what this judge said of it."""
     marks = await runs.marked(connection, MOST_MARKED * 10)
     by_id = {run.id: run for run in await runs.of_ids(connection, list(marks))}
-    judged = fair([by_id[each] for each in marks], MOST_MARKED)
-    verdicts = [golden_case(each) for each in golden_verdicts()]
-    people = [people_case(run, marks[run.id]) for run in judged]
+    judged = apply_quota([by_id[each] for each in marks], MOST_MARKED)
+    verdicts = [case_from_golden_verdict(each) for each in golden_verdicts()]
+    people = [case_from_feedback(run, marks[run.id]) for run in judged]
     known = [case["id"] for case in (*verdicts, *people)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
-    divided = await asyncio.to_thread(split_marked, verdicts, people, looks)
+    divided = await asyncio.to_thread(split_labelled, verdicts, people, looks)
     return {
         "split": divided,
-        "evidence": failure_digest.of_marked(divided["train"], state.get("opinions", {})),
+        "evidence": failure_digest.digest_labelled(divided["train"], state.get("opinions", {})),
     }
 
 

@@ -9,7 +9,7 @@ from selfheal.app.aio import all_of
 from selfheal.db import healings
 from selfheal.db.types import Trial
 from selfheal.optimizer.context import Doctor, Given, doctor_of
-from selfheal.optimizer.evaluation.trials import Ledger, stored
+from selfheal.optimizer.evaluation.trials import TrialStore, stored_versions
 from selfheal.optimizer.policy import screening as rules
 from selfheal.optimizer.state import EARLIER, Proposal, State
 
@@ -21,28 +21,30 @@ async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         await healings.enter(connection, doctor.hold(state["healing_id"]), "screen")
     racing = [each for each in state["proposals"] if not each["fate"]]
     texts = {each["ordinal"]: each["text"] for each in racing}
-    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts, stored(racing))
-    results = await _race(doctor, ledger, state, list(texts))
+    trial_store = await TrialStore.read(
+        doctor, state["healing_id"], state["agent"], texts, stored_versions(racing)
+    )
+    results = await _race(doctor, trial_store, state, list(texts))
     least = rules.bar(state["agent"], state["judge"]["usual"])
     proven = {each["ordinal"] for each in racing if each["origin"] in EARLIER}
     reported = {"round": state["round"], **rules.report(results, proven, least)}
     return {
         "proposals": [_with_fate(each, reported) for each in state["proposals"]],
         "survivor": reported["survivor"],
-        "unjudged": ledger.unjudged(state),
+        "unjudged": trial_store.unjudged(state),
         "screens": [*state.get("screens", []), reported],
     }
 
 
 async def _race(
-    doctor: Doctor, ledger: Ledger, state: State, arms: list[int]
+    doctor: Doctor, trial_store: TrialStore, state: State, arms: list[int]
 ) -> dict[int, list[Trial]]:
     places = asyncio.Semaphore(doctor.rules.concurrency)
     cases = state["split"]["train"][: rules.CASES[state["agent"]]]
 
     async def one(arm: int, case: Any) -> tuple[int, Trial | None]:
         async with places:
-            return arm, await ledger.trial("screen", arm, case)
+            return arm, await trial_store.trial("screen", arm, case)
 
     tried = await all_of(*(one(arm, case) for arm in arms for case in cases))
     return {arm: [trial for at, trial in tried if at == arm and trial] for arm in arms}

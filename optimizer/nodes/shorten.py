@@ -9,7 +9,7 @@ from selfheal.db import healings, trials
 from selfheal.db.trials import Candidate
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import Doctor, Given, doctor_of
-from selfheal.optimizer.evaluation.trials import INCUMBENT, Ledger
+from selfheal.optimizer.evaluation.trials import INCUMBENT, TrialStore
 from selfheal.optimizer.policy.ablation import Trimming, contender, following, half
 from selfheal.optimizer.policy.superiority import Pair, paired
 from selfheal.optimizer.state import Case, Proposal, State
@@ -23,18 +23,18 @@ async def trim(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
         await healings.enter(connection, hold, "screen")
     texts = {INCUMBENT: state["incumbent"]["text"]}
     live = {INCUMBENT: state["incumbent"]["version"]}
-    ledger = await Ledger.read(doctor, state["healing_id"], state["agent"], texts, live)
+    trial_store = await TrialStore.read(doctor, state["healing_id"], state["agent"], texts, live)
     trimming = Trimming(state["agent"], texts[INCUMBENT])
     trying = trimming.attempts()
     attempt = next(trying, None)
     while attempt:
         proposal, first, last = attempt
         texts[proposal["ordinal"]] = proposal["text"]
-        pairs = await _pairs(ledger, proposal["ordinal"], state["split"]["train"][first:last])
+        pairs = await _pairs(trial_store, proposal["ordinal"], state["split"]["train"][first:last])
         attempt = following(trying, pairs)
     await _keep(doctor, state, trimming.proposals)
     survivor = contender(trimming.proposals)
-    unjudged = ledger.unjudged(state)
+    unjudged = trial_store.unjudged(state)
     tried = {"round": 1, "proposals": trimming.proposals, "unjudged": unjudged}
     if survivor is None:
         return {**tried, **outcomes.lean(trimming.proposals, unjudged)._asdict()}
@@ -58,10 +58,10 @@ async def _keep(doctor: Doctor, state: State, proposals: list[Proposal]) -> None
             await trials.add_candidate(connection, candidate)
 
 
-async def _pairs(ledger: Ledger, arm: int, cases: list[Case]) -> list[Pair]:
+async def _pairs(trial_store: TrialStore, arm: int, cases: list[Case]) -> list[Pair]:
     async def one(case: Case) -> Pair | None:
-        old = await ledger.trial("screen", INCUMBENT, case)
-        new = await ledger.trial("screen", arm, case)
+        old = await trial_store.trial("screen", INCUMBENT, case)
+        new = await trial_store.trial("screen", arm, case)
         return paired(case["id"], hold_out=False, old=old, new=new)
 
     return [pair for pair in await all_of(*map(one, cases)) if pair]

@@ -54,9 +54,9 @@ async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any
 
     If it has a new prompt since it was sound, that prompt is what is broken: it is healed.
     """
-    finding = await judge_drift.examine(doctor, healing_id)
+    finding = await judge_drift.check_judge(doctor, healing_id)
     found: dict[str, Any] = {"judge": finding.as_json(), "opinions": dict(finding.opinions)}
-    if judge_drift.freezes(finding, state.get("agent"), diet=on_diet(state)):
+    if judge_drift.blocks_healing(finding, state.get("agent"), diet=on_diet(state)):
         return {**found, **outcomes.frozen(finding)._asdict()}
     if not finding.drifted or finding.sound_version is None:
         return found

@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.split import fingerprint
-from selfheal.optimizer.guardrails.required import dropped
+from selfheal.optimizer.guardrails.required import dropped_requirements
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.state import Case, Proposal, Split
-from selfheal.optimizer.text.sentences import Piece, pieces, without
+from selfheal.optimizer.text.sentences import Sentence, remove_sentences, split_sentences
 from selfheal.optimizer.text.similarity import words
 
 MOST_GATES: Final = 2  # all that may go together, then half of it
@@ -54,10 +54,10 @@ class Trimming:
     agent: Agent
     text: str
     proposals: list[Proposal] = field(default_factory=list)
-    _pieces: list[Piece] = field(init=False)
+    _pieces: list[Sentence] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pieces = pieces(self.text, _PIECES[self.agent])
+        self._pieces = split_sentences(self.text, _PIECES[self.agent])
 
     def attempts(self) -> Trying:
         """Yield what to try next, and be sent what it came to; then `proposals` is complete."""
@@ -89,7 +89,7 @@ class Trimming:
 
     def _alone(self, place: int) -> Generator[Attempt, Sequence[Pair], list[Pair]]:
         proposal = self.proposal([place], 1)
-        kept = [*dropped(proposal["text"], self.text)]
+        kept = [*dropped_requirements(proposal["text"], self.text)]
         kept += [] if words(proposal["text"]) else ["nothing would be left"]
         if kept:
             self._add(proposal, _KEPT, "; ".join(kept))
@@ -123,7 +123,7 @@ class Trimming:
             round=number,
             origin="diet",
             version=None,
-            text=without(self._pieces, gone),
+            text=remove_sentences(self._pieces, gone),
             rationale=said,
             fate="",
             reason="",

@@ -1,1 +1,1 @@
-"""Who writes candidates: our writer, or another loop around it, under the same gate and budget."""
+"""Proposers of candidates: the built-in writer and GEPA, under the same gate and budget."""

@@ -1,4 +1,4 @@
-"""What a proposer is asked, what it may have done for it, and what it gives."""
+"""The interface of a proposer: its request, its toolkit, and the candidates that it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +12,28 @@ from selfheal.optimizer.state import Case, Evidence, Findings
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-class Draft(BaseModel):
+class CandidateText(BaseModel):
     """A prompt that should replace the present one."""
 
     prompt: str = Field(description="The whole new prompt, ready to use")
     rationale: str = Field(description="What was changed, and why")
 
 
-class Rejected(TypedDict):
-    """An earlier candidate, and what was wrong with it; of the gate, only that it rejected."""
+class RejectedCandidate(TypedDict):
+    """An earlier candidate and why it was rejected; of the gate, only that it rejected."""
 
     prompt: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What one train case came to under a text: `score` from 0 to 1, 0 where there is no verdict.
+class ScoredCase:
+    """The result of one train case under a text.
 
-    `evidence` is what a diagnostician may be shown of it.
+    Attributes:
+        passed: whether the case passed.
+        score: from 0 to 1; 0 if the result is no evidence.
+        evidence: what the diagnostician may be shown of it.
     """
 
     passed: bool
@@ -38,67 +41,67 @@ class Tried:
     evidence: Evidence
 
 
-class Means(Protocol):
-    """What a proposer may have done for it; each is paid from the healing's budget.
+class ProposerToolkit(Protocol):
+    """The operations available to a proposer. Each call is charged to the healing's budget.
 
-    All of them raise RunError where a model gives no usable answer, and BudgetSpentError where
-    there is nothing left to pay it from; only what a case comes to is an answer, never an error.
+    All of them raise RunError if a model gives no usable answer and BudgetSpentError if the budget
+    does not cover the call. A case that fails is a result, not an error.
     """
 
     @property
-    def width(self) -> int:
-        """How many of these may be under way at once."""
+    def concurrency(self) -> int:
+        """How many operations may run at once."""
 
-    async def tried(self, text: str, case: Case) -> Tried:
-        """Run a case that the brief names under a text.
+    async def score(self, text: str, case: Case) -> ScoredCase:
+        """Run a case of the request under a text.
 
         Raises:
-            ValueError: the brief does not name it.
+            ValueError: the case is not one of the request.
         """
 
-    async def diagnosed(self, text: str, evidence: Sequence[Evidence]) -> Findings:
-        """Say what is wrong with a text, by what became of cases under it."""
+    async def diagnose(self, text: str, evidence: Sequence[Evidence]) -> Findings:
+        """Ask the diagnostician what is wrong with a text, given results of cases under it."""
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
-        """Ask the optimizer's model for a shape."""
+        """Ask the optimizer's model for a structured answer."""
 
-    async def affordable(self) -> int:
-        """Return how many trials what is left pays for, each at its worst."""
+    async def affordable_trials(self) -> int:
+        """Return how many trials the remaining budget covers, each at its highest cost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """All that a proposer may see. Hold-out, regression and golden requests are not in it.
+class ProposalRequest:
+    """All that a proposer may see: never hold-out, regression or golden requests.
 
     Attributes:
         agent: whose prompt it is.
         incumbent: the text to improve.
         findings: the diagnosis of the incumbent.
-        rejected: what became of earlier candidates of this healing.
-        cases: those train cases whose runs the diagnostician was shown, or the words of a stranger
-            could come into a candidate by a case that lint knows nothing of.
-        evidence: what it was shown of them.
+        rejected: the earlier candidates of this healing.
+        cases: the train cases whose runs the diagnostician was shown. Any other case could bring
+            untrusted text into a candidate that the lint cannot compare it with.
+        evidence: what the diagnostician was shown of the cases.
         round: the round of proposals, from 1.
-        means: what can be done.
+        toolkit: the operations available.
     """
 
     agent: Agent
     incumbent: str
     findings: Findings
-    rejected: Sequence[Rejected]
+    rejected: Sequence[RejectedCandidate]
     cases: Sequence[Case]
     evidence: Sequence[Evidence]
     round: int
-    means: Means
+    toolkit: ProposerToolkit
 
 
 class Proposer(Protocol):
-    """Whoever makes something of a brief."""
+    """Proposes candidates for a request."""
 
-    async def propose(self, brief: Brief) -> list[Draft]:
-        """Return the candidates of a round; none, where nothing better was found.
+    async def propose(self, request: ProposalRequest) -> list[CandidateText]:
+        """Return the candidates of a round; an empty list if none is better than the incumbent.
 
         Raises:
             RunError: a model gave no usable answer.
-            BudgetSpentError: there is nothing left to pay it from.
+            BudgetSpentError: the budget does not cover a call.
         """

@@ -1,8 +1,9 @@
-"""GEPA's loop as a proposer, around our own diagnostician and writer. All that knows GEPA is here.
+"""GEPA's search as a proposer, with selfheal's diagnostician and writer as its reflection.
 
-Its loop, its Pareto selection and its acceptance on minibatches are the `gepa` package's. That is
-synchronous, so it runs in a thread of its own, and whatever costs anything is done in the event
-loop on its behalf.
+The loop, the Pareto selection and the acceptance on minibatches are those of the `gepa` package
+(Agrawal et al., "GEPA: Reflective Prompt Evolution Can Outperform Reinforcement Learning", 2025).
+The package is synchronous, so it runs in a thread; trials and model calls are made in the event
+loop on its behalf. No other module knows GEPA.
 """
 
 import asyncio
@@ -20,19 +21,19 @@ from selfheal.app.aio import all_of
 from selfheal.db.encoding import storable
 from selfheal.db.types import Agent
 from selfheal.graph.settings import SettingsError
-from selfheal.optimizer.proposers.base import Brief, Draft, Tried
-from selfheal.optimizer.proposers.writer import MANNERS, write
+from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
+from selfheal.optimizer.proposers.writer import EDIT_STYLES, write
 from selfheal.optimizer.state import Case, Evidence
 
 MINIBATCH: Final = 3
-# Trials an invocation. A case of the evaluator costs one call, where the others' cost several.
+# Trials of one search. A case of the evaluator costs one model call, of the others several.
 METRIC_CALLS: Final[Mapping[Agent, int]] = {"worker": 40, "manager": 40, "evaluator": 120}
-# An accepted candidate runs on all of its cases: with more than these, few would be looked at.
+# GEPA runs an accepted candidate on all cases, so more cases than these leave few candidates.
 MOST_CASES: Final[Mapping[Agent, int]] = {"worker": 8, "manager": 8, "evaluator": 20}
-MEND: Final = "pip install 'selfheal[gepa]'"
+INSTALL_HINT: Final = "pip install 'selfheal[gepa]'"
 
-_PROMPT: Final = "prompt"  # GEPA evolves named components; ours is one
-_SHARE: Final = 2  # what is left is divided between the search, and screen and gate
+_PROMPT: Final = "prompt"  # GEPA evolves named components; this is the only one
+_SHARE: Final = 2  # the remaining budget is halved: for the search, and for screening and gate
 
 Value = TypeVar("Value")
 
@@ -48,20 +49,20 @@ def require() -> Any:
     try:
         return importlib.import_module("gepa")
     except ImportError as error:
-        raise SettingsError(f"SELFHEAL_PROPOSER: gepa is not installed: {MEND}") from error
+        raise SettingsError(f"SELFHEAL_PROPOSER: gepa is not installed: {INSTALL_HINT}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Evolved:
+class SearchResult:
     """The best text of a search.
 
     Attributes:
-        text: the text; that of the seed, if no better one was found.
-        rationale: what its writer said of it; empty for the seed.
-        score: its mean score over the validation cases, from 0 to 1.
-        seed_score: that of the seed.
+        text: the text; the incumbent's, if no better one was found.
+        rationale: the writer's rationale; empty for the incumbent.
+        score: the mean score over the validation cases, from 0 to 1.
+        seed_score: the incumbent's mean score over the same cases.
         metric_calls: how many trials were run.
-        candidates: how many texts GEPA accepted, the seed included.
+        candidates: how many texts GEPA accepted, the incumbent included.
     """
 
     text: str
@@ -73,76 +74,84 @@ class Evolved:
 
     @property
     def improved(self) -> bool:
-        """Whether it is another text than the seed, and did better."""
+        """Whether the text is not the incumbent's and has a higher score."""
         return self.score > self.seed_score
 
 
-class Gepa:
-    """Proposes the one text that GEPA's search ends with, if it did better than the incumbent."""
+class GepaProposer:
+    """Proposes the best text of a search, if its score is higher than the incumbent's."""
 
-    async def propose(self, brief: Brief) -> list[Draft]:
-        """Search over train cases, within the healing's budget."""
-        cases = brief.cases[: MOST_CASES[brief.agent]]
+    async def propose(self, request: ProposalRequest) -> list[CandidateText]:
+        """Search over the request's cases, within half of the remaining budget."""
+        cases = request.cases[: MOST_CASES[request.agent]]
         if not cases:
             return []
-        within = min(METRIC_CALLS[brief.agent], await brief.means.affordable() // _SHARE)
-        one_step = len(cases) + 2 * min(MINIBATCH, len(cases))  # what cannot pay for it, says so
-        found = await evolve(brief, cases, metric_calls=max(within, one_step), seed=brief.round)
-        return [Draft(prompt=found.text, rationale=_told(found))] if found.improved else []
+        within = min(
+            METRIC_CALLS[request.agent], await request.toolkit.affordable_trials() // _SHARE
+        )
+        # With less than one step the search could not start; BudgetSpentError then ends it.
+        one_step = len(cases) + 2 * min(MINIBATCH, len(cases))
+        best = await search_prompts(
+            request, cases, metric_calls=max(within, one_step), seed=request.round
+        )
+        return (
+            [CandidateText(prompt=best.text, rationale=_rationale(best))] if best.improved else []
+        )
 
 
-def _told(found: Evolved) -> str:
+def _rationale(best: SearchResult) -> str:
     return (
-        f"{found.rationale.strip()[:800]} (GEPA: mean score {found.seed_score:.2f} before,"
-        f" {found.score:.2f} now; {found.candidates - 1} accepted, {found.metric_calls} trials)"
+        f"{best.rationale.strip()[:800]} (GEPA: mean score {best.seed_score:.2f} before,"
+        f" {best.score:.2f} now; {best.candidates - 1} accepted, {best.metric_calls} trials)"
     )
 
 
-async def evolve(
-    brief: Brief,
+async def search_prompts(
+    request: ProposalRequest,
     train: Sequence[Case],
     validation: Sequence[Case] | None = None,
     *,
     metric_calls: int,
     seed: int = 0,
-) -> Evolved:
-    """Run GEPA's own loop from the brief's incumbent to its end.
+) -> SearchResult:
+    """Run GEPA's search from the request's incumbent to its end.
 
-    When this returns or raises, however it does, the loop has ended and nothing is spent any more.
+    When this returns or raises, cancellation included, the search has ended and charges nothing
+    more.
 
     Args:
-        brief: whose prompt, and the means; each case must be one that its means will try.
+        request: the incumbent and the toolkit, which must accept all of the cases.
         train: the cases that minibatches are drawn from.
-        validation: the cases that candidates are ranked by; without, those of train.
-        metric_calls: the trials after which no new step begins. The last step may run over it, by
-            two minibatches and the validation cases.
-        seed: of the order of the minibatches.
+        validation: the cases that candidates are ranked by; the train cases if None.
+        metric_calls: the number of trials after which no new step begins. The last step may exceed
+            it by two minibatches and the validation cases.
+        seed: the seed of the order of the minibatches.
 
     Raises:
         RunError: the diagnostician or the writer gave no usable answer.
-        BudgetSpentError: there is nothing left to pay a trial or an answer from.
+        BudgetSpentError: the budget does not cover a trial or an answer.
         SettingsError: the gepa package is not installed.
     """
-    bridge = _Bridge()
-    adapter = _Adapter(brief, bridge)
+    bridge = _EventLoopBridge()
+    adapter = _Adapter(request, bridge)
     search = partial(_search, adapter, train, validation, metric_calls, seed)
     running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, search)
     try:
         await asyncio.wait([running])
     finally:
         bridge.stop()
-        await _over(running)
-    if bridge.fault:
-        raise bridge.fault
+        await _ended(running)
+    if bridge.error:
+        raise bridge.error
     return running.result()
 
 
-async def _over(running: "asyncio.Future[Any]") -> None:
-    """Wait for the end of a thread that was told to stop, even if cancelled again."""
+async def _ended(running: "asyncio.Future[Any]") -> None:
+    """Wait until the thread has ended, even if this task is cancelled again."""
     while not running.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([running])
-    running.exception()  # else asyncio would log that nobody asked for it
+    running.exception()  # otherwise asyncio logs that it was never retrieved
 
 
 def _search(
@@ -151,21 +160,21 @@ def _search(
     validation: Sequence[Case] | None,
     metric_calls: int,
     seed: int,
-) -> Evolved:
-    """Run GEPA, in a thread: without a tracker, files, or a word on the terminal."""
+) -> SearchResult:
+    """Run GEPA, in a thread: without an experiment tracker, files, or terminal output."""
     result = require().optimize(
-        seed_candidate={_PROMPT: adapter.brief.incumbent},
+        seed_candidate={_PROMPT: adapter.request.incumbent},
         trainset=list(train),
         valset=None if validation is None else list(validation),
         adapter=adapter,
         reflection_minibatch_size=min(MINIBATCH, len(train)),
         max_metric_calls=metric_calls,
         stop_callbacks=[adapter.bridge.is_stopped],
-        logger=_Log(),
+        logger=_DebugLog(),
         seed=seed,
     )
     text = result.best_candidate[_PROMPT]
-    return Evolved(
+    return SearchResult(
         text=text,
         rationale=adapter.rationales.get(text, ""),
         score=result.val_aggregate_scores[result.best_idx],
@@ -175,38 +184,38 @@ def _search(
     )
 
 
-class _Log:
-    """Where GEPA says what it is doing."""
+class _DebugLog:
+    """Passes GEPA's progress messages to this module's logger."""
 
     def log(self, message: str) -> None:
         logger.debug("%s", message)
 
 
 class _StoppedError(Exception):
-    """The search was told to stop."""
+    """The search is stopping, so no more work is accepted."""
 
 
-class _Bridge:
-    """Lets a thread have work done in the event loop, until it is told to stop."""
+class _EventLoopBridge:
+    """Runs coroutines in the event loop on behalf of a thread, until it is stopped."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
         self._stopped = False
-        self.fault: Exception | None = None
+        self.error: Exception | None = None
 
     def stop(self) -> None:
-        """Refuse all work from now on, and cancel what is under way. For the event loop."""
+        """Refuse further work and cancel what is running. Called in the event loop."""
         self._stopped = True
         if self._task:
             self._task.cancel()
 
     def is_stopped(self, _state: Any) -> bool:
-        """Tell GEPA whether to go on."""
+        """Tell GEPA whether to stop."""
         return self._stopped
 
     def wait(self, work: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Have work done, and wait for its result. For the thread."""
+        """Run work in the event loop and wait for its result. Called in the thread."""
         if self._stopped:
             raise _StoppedError
         try:
@@ -215,7 +224,7 @@ class _Bridge:
             raise _StoppedError from error
 
     async def _do(self, work: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Do the work. A fault ends the search: GEPA by itself would try again, and pay again."""
+        """Await the work. An error ends the search: GEPA itself would retry it, at further cost."""
         if self._stopped:
             raise _StoppedError
         self._task = asyncio.current_task()
@@ -223,17 +232,17 @@ class _Bridge:
             return await work()
         except BaseException as error:
             self._stopped = True
-            self.fault = error if isinstance(error, Exception) else None
+            self.error = error if isinstance(error, Exception) else None
             raise
         finally:
             self._task = None
 
 
 class _Adapter:
-    """What GEPA asks of a system: to try a text on cases, and to write a better one."""
+    """GEPA's adapter: evaluates texts on cases, and writes new texts."""
 
-    def __init__(self, brief: Brief, bridge: _Bridge) -> None:
-        self.brief = brief
+    def __init__(self, request: ProposalRequest, bridge: _EventLoopBridge) -> None:
+        self.request = request
         self.bridge = bridge
         self.rationales: dict[str, str] = {}
         self._written = 0
@@ -241,32 +250,32 @@ class _Adapter:
     def evaluate(
         self, batch: list[Case], candidate: dict[str, str], capture_traces: bool = False
     ) -> Any:
-        """Return how a batch goes under a candidate, as GEPA's EvaluationBatch."""
+        """Return the results of a batch under a candidate, as GEPA's EvaluationBatch."""
         text = candidate[_PROMPT]
-        tried = self.bridge.wait(lambda: self._try(text, batch))
+        results = self.bridge.wait(lambda: self._score(text, batch))
         return require().EvaluationBatch(
-            outputs=tried,
-            scores=[each.score for each in tried],
-            trajectories=tried if capture_traces else None,
+            outputs=results,
+            scores=[result.score for result in results],
+            trajectories=results if capture_traces else None,
         )
 
-    async def _try(self, text: str, batch: Sequence[Case]) -> list[Tried]:
-        means = self.brief.means
-        places = asyncio.Semaphore(means.width)
+    async def _score(self, text: str, batch: Sequence[Case]) -> list[ScoredCase]:
+        toolkit = self.request.toolkit
+        places = asyncio.Semaphore(toolkit.concurrency)
 
-        async def one(case: Case) -> Tried:
+        async def one(case: Case) -> ScoredCase:
             async with places:
-                return await means.tried(text, case)
+                return await toolkit.score(text, case)
 
         return await all_of(*(one(case) for case in batch))
 
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
     ) -> dict[str, list[Evidence]]:
-        """Return what the diagnostician is shown of a batch: what failed, or all if none did."""
-        tried: list[Tried] = eval_batch.trajectories
-        shown = [each for each in tried if not each.passed] or tried
-        return {name: [each.evidence for each in shown] for name in components_to_update}
+        """Return what the diagnostician is shown: the failures of a batch, or all cases if none."""
+        results: list[ScoredCase] = eval_batch.trajectories
+        shown = [result for result in results if not result.passed] or results
+        return {name: [result.evidence for result in shown] for name in components_to_update}
 
     def propose_new_texts(
         self,
@@ -274,18 +283,18 @@ class _Adapter:
         reflective_dataset: Mapping[str, Sequence[Evidence]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """Return a text that our writer makes of our diagnosis; nothing, if it is the same."""
+        """Return the writer's text for the batch; an empty dict if it did not change the text."""
         old = candidate[_PROMPT]
-        draft = self.bridge.wait(lambda: self._write(old, reflective_dataset[_PROMPT]))
-        text = storable(draft.prompt.strip())
+        candidate_text = self.bridge.wait(lambda: self._write(old, reflective_dataset[_PROMPT]))
+        text = storable(candidate_text.prompt.strip())
         if text in ("", old):
             return {}
-        self.rationales.setdefault(text, draft.rationale)
+        self.rationales.setdefault(text, candidate_text.rationale)
         return {_PROMPT: text}
 
-    async def _write(self, text: str, evidence: Sequence[Evidence]) -> Draft:
-        """Diagnose a text by what became of a batch, and write; each time in another manner."""
-        findings = await self.brief.means.diagnosed(text, evidence)
-        manner = MANNERS[self._written % len(MANNERS)]
+    async def _write(self, text: str, evidence: Sequence[Evidence]) -> CandidateText:
+        """Diagnose a text by the results of a batch and rewrite it, each time in the next style."""
+        findings = await self.request.toolkit.diagnose(text, evidence)
+        style = EDIT_STYLES[self._written % len(EDIT_STYLES)]
         self._written += 1
-        return await write(replace(self.brief, incumbent=text, findings=findings), manner)
+        return await write(replace(self.request, incumbent=text, findings=findings), style)

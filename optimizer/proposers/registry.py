@@ -1,4 +1,4 @@
-"""The proposer that a deployment has chosen."""
+"""The proposers by the names that SELFHEAL_PROPOSER accepts."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,14 +6,17 @@ from typing import Final
 from selfheal.graph.settings import ProposerName
 from selfheal.optimizer.proposers import gepa
 from selfheal.optimizer.proposers.base import Proposer
-from selfheal.optimizer.proposers.writer import Writer
+from selfheal.optimizer.proposers.writer import PromptWriter
 
-_PROPOSERS: Final[Mapping[ProposerName, Proposer]] = {"writer": Writer(), "gepa": gepa.Gepa()}
-# How to mend it where one cannot be used.
-MENDS: Final[Mapping[ProposerName, str]] = {"gepa": gepa.MEND}
+_PROPOSERS: Final[Mapping[ProposerName, Proposer]] = {
+    "writer": PromptWriter(),
+    "gepa": gepa.GepaProposer(),
+}
+# The command that installs what a proposer needs.
+INSTALL_HINTS: Final[Mapping[ProposerName, str]] = {"gepa": gepa.INSTALL_HINT}
 
 
-def chosen(name: ProposerName) -> Proposer:
+def get_proposer(name: ProposerName) -> Proposer:
     """Return a proposer by its name."""
     return _PROPOSERS[name]
 
@@ -22,7 +25,7 @@ def require(name: ProposerName) -> None:
     """Check that a proposer can be used, before a healing depends on it.
 
     Raises:
-        SettingsError: what it needs is not installed.
+        SettingsError: a package that it needs is not installed.
     """
     if name == "gepa":
         gepa.require()

@@ -1,60 +1,65 @@
-"""The means of a proposer: the doctor's own, without a view of what is not the proposer's."""
+"""The toolkit of a proposer within a healing, and the request that contains it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from selfheal.db import healings
+from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import Doctor
-from selfheal.optimizer.dataset import failure_digest as shown
-from selfheal.optimizer.evaluation import spending
+from selfheal.optimizer.dataset.failure_digest import covers_case, digest_trial
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
-from selfheal.optimizer.evaluation.trials import Ledger
+from selfheal.optimizer.evaluation.trials import TrialStore, is_evidence
 from selfheal.optimizer.nodes.diagnose import diagnosed
-from selfheal.optimizer.proposers.base import Brief, Rejected, Shape, Tried
+from selfheal.optimizer.proposers.base import (
+    ProposalRequest,
+    RejectedCandidate,
+    ScoredCase,
+    Shape,
+)
 from selfheal.optimizer.state import WRITTEN, Case, Evidence, Findings, State, Version
 
-_NO_VERDICT: Final = 0.0
+_NO_EVIDENCE: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Does what a proposer asks for. It holds the cases of the brief, and no others.
+class HealingToolkit:
+    """The `ProposerToolkit` of a healing. It can run the cases of the request and no others.
 
     Attributes:
-        doctor: whose model, agent and budget are used.
-        healing_id: who pays.
-        agent: whose prompt is tried.
+        doctor: the optimizer's context.
+        healing_id: the healing that is charged.
+        agent: whose prompt is improved.
         incumbents: the live prompts of all agents.
-        ledger: runs the cases.
-        cases: the ids of those that may be tried.
+        trial_store: runs the cases.
+        case_ids: the ids of the cases of the request.
     """
 
     doctor: Doctor
     healing_id: str
     agent: Agent
     incumbents: Mapping[Agent, Version]
-    ledger: Ledger
-    cases: frozenset[str]
+    trial_store: TrialStore
+    case_ids: frozenset[str]
 
     @property
-    def width(self) -> int:
-        """How many things may be under way at once."""
+    def concurrency(self) -> int:
+        """How many operations may run at once."""
         return self.doctor.rules.concurrency
 
-    async def tried(self, text: str, case: Case) -> Tried:
-        """Run a case under a text; it is paid for like a trial, and it is none: no gate sees it."""
-        if case["id"] not in self.cases:
-            raise ValueError(f"{case['id']} is no case of this brief")
-        result = await self.ledger.rehearse(text, case)
+    async def score(self, text: str, case: Case) -> ScoredCase:
+        """Run a case under a text. It is charged like a trial, but no decision is based on it."""
+        if case["id"] not in self.case_ids:
+            raise ValueError(f"{case['id']} is not a case of this request")
+        result = await self.trial_store.run_unrecorded(text, case)
         if result is None:
-            seen = {"message": "the manager gave no plan"}
-            return Tried(False, _NO_VERDICT, shown.of_trial(case, "infrastructure", seen))
-        score = result.score if result.verdict else _NO_VERDICT
-        return Tried(result.passed, score, shown.of_trial(case, result.outcome, result.seen))
+            details = {"message": "the manager gave no plan"}
+            evidence = digest_trial(case, "infrastructure", details)
+            return ScoredCase(False, _NO_EVIDENCE, evidence)
+        score = result.score if is_evidence(result) else _NO_EVIDENCE
+        return ScoredCase(result.passed, score, digest_trial(case, result.outcome, result.details))
 
-    async def diagnosed(self, text: str, evidence: Sequence[Evidence]) -> Findings:
+    async def diagnose(self, text: str, evidence: Sequence[Evidence]) -> Findings:
         """Ask the diagnostician about a text as if it were the live prompt."""
         version = self.incumbents[self.agent]["version"]
         live = {**self.incumbents, self.agent: Version(version=version, text=text)}
@@ -68,31 +73,36 @@ class Desk:
         return await diagnosed(self.doctor, state)
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
-        """Ask the optimizer's model for a shape."""
-        return await spending.fill(self.doctor, self.healing_id, system, human, shape)
+        """Ask the optimizer's model for a structured answer."""
+        hold = self.doctor.hold(self.healing_id)
+        work = self.doctor.model.fill(system, human, shape)
+        answer, _ = await self.doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
+        return answer.content
 
-    async def affordable(self) -> int:
-        """Return how many trials the healing and the day can still pay for."""
-        rules, hold = self.doctor.rules, self.doctor.hold(self.healing_id)
-        async with self.doctor.database.connection() as connection:
-            mine = (await healings.get(connection, hold.id)).calls_reserved
-            today = await healings.reserved_today(connection)
-        left = min(rules.budget_calls - mine, rules.daily_calls - today)
-        return max(left, 0) // TRIAL_CALLS[self.agent]
+    async def affordable_trials(self) -> int:
+        """Return how many trials the remaining budget covers, each at its highest cost."""
+        remaining = await self.doctor.budget.remaining(self.doctor.hold(self.healing_id))
+        return remaining // TRIAL_CALLS[self.agent]
 
 
-async def brief_of(doctor: Doctor, state: State, number: int) -> Brief:
-    """Return what a proposer may see of a healing in a round."""
-    cases = _shown(state)
-    desk = Desk(
+async def proposal_request(doctor: Doctor, state: State, number: int) -> ProposalRequest:
+    """Return the request for a round of proposals.
+
+    Args:
+        doctor: the optimizer's context.
+        state: the state of the healing, diagnosed.
+        number: the number of the round, from 1.
+    """
+    cases = [case for case in state["split"]["train"] if covers_case(state["evidence"], case)]
+    toolkit = HealingToolkit(
         doctor,
         state["healing_id"],
         state["agent"],
         state["incumbents"],
-        await Ledger.read(doctor, state["healing_id"], state["agent"], {}, {}),
+        await TrialStore.read(doctor, state["healing_id"], state["agent"], {}, {}),
         frozenset(case["id"] for case in cases),
     )
-    return Brief(
+    return ProposalRequest(
         agent=state["agent"],
         incumbent=state["incumbent"]["text"],
         findings=state["findings"],
@@ -100,22 +110,17 @@ async def brief_of(doctor: Doctor, state: State, number: int) -> Brief:
         cases=cases,
         evidence=state["evidence"],
         round=number,
-        means=desk,
+        toolkit=toolkit,
     )
 
 
-def _shown(state: State) -> list[Case]:
-    """Return the train cases that the diagnostician was shown something of."""
-    return [case for case in state["split"]["train"] if shown.tells_of(state["evidence"], case)]
-
-
-def _rejected(state: State) -> list[Rejected]:
-    """Tell what became of earlier proposals; of the gate, only that it rejected."""
+def _rejected(state: State) -> list[RejectedCandidate]:
+    """Return the rejected candidates. The gate's reason is withheld: it describes held-out work."""
     return [
-        Rejected(
-            prompt=each["text"],
-            reason="rejected" if each["fate"] == "gate" else each["reason"],
+        RejectedCandidate(
+            prompt=proposal["text"],
+            reason="rejected" if proposal["fate"] == "gate" else proposal["reason"],
         )
-        for each in state["proposals"]
-        if each["origin"] in WRITTEN and each["fate"]
+        for proposal in state["proposals"]
+        if proposal["origin"] in WRITTEN and proposal["fate"]
     ]

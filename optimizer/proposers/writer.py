@@ -1,4 +1,4 @@
-"""Our own proposer: the writer, asked twice a round, each time in another manner."""
+"""The built-in proposer: asks the writer for two candidates a round, each in another style."""
 
 import json
 from typing import Final
@@ -6,40 +6,44 @@ from typing import Final
 from selfheal.app.aio import all_of
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.proposers.base import Brief, Draft
+from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest
 
-MANNERS: Final = (
+EDIT_STYLES: Final = (
     "Make bounded edits: keep the sentences that work, change those that do not.",
     "If the prompt is beyond repair, rewrite it from the ground up for the same job.",
 )
 
 
-class Writer:
-    """Writes from the findings alone, and tries nothing."""
+class PromptWriter:
+    """Writes candidates from the findings alone; it runs no cases."""
 
-    async def propose(self, brief: Brief) -> list[Draft]:
-        """Ask the writer once in each manner."""
-        return await all_of(*(write(brief, manner) for manner in MANNERS))
+    async def propose(self, request: ProposalRequest) -> list[CandidateText]:
+        """Ask the writer for one candidate in each style."""
+        return await all_of(*(write(request, style) for style in EDIT_STYLES))
 
 
-async def write(brief: Brief, manner: str) -> Draft:
+async def write(request: ProposalRequest, style: str) -> CandidateText:
     """Ask the writer for one candidate.
 
+    Args:
+        request: the incumbent, its findings and the candidates that were rejected.
+        style: one of `EDIT_STYLES`.
+
     Raises:
-        RunError: it gave no usable answer.
-        BudgetSpentError: there is nothing left to pay it from.
+        RunError: the writer gave no usable answer.
+        BudgetSpentError: the budget does not cover the call.
     """
-    said = [*brief.findings["root_causes"], *brief.findings["suggestions"]]
+    findings = [*request.findings["root_causes"], *request.findings["suggestions"]]
     parts = [
         RULE,
-        f"This is the {brief.agent}'s prompt. {manner}",
-        fence("prompt", brief.incumbent),
+        f"This is the {request.agent}'s prompt. {style}",
+        fence("prompt", request.incumbent),
         "What the diagnostician found:",
-        fence("findings", json.dumps(said, indent=1)),
+        fence("findings", json.dumps(findings, indent=1)),
     ]
-    if brief.rejected:
+    if request.rejected:
         parts += [
             "These were rejected; write something else:",
-            fence("rejected", json.dumps(list(brief.rejected), indent=1)),
+            fence("rejected", json.dumps(list(request.rejected), indent=1)),
         ]
-    return await brief.means.fill(load("write"), "\n\n".join(parts), Draft)
+    return await request.toolkit.fill(load("write"), "\n\n".join(parts), CandidateText)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from selfheal.optimizer import build
-from selfheal.optimizer.evaluation.trials import INCUMBENT, is_verdict
+from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.policy import superiority
 from selfheal.optimizer.policy.ablation import Trimming, contender, following, half
 from selfheal.optimizer.policy.superiority import Pair
@@ -81,7 +81,7 @@ def _first(candidates: list[Proposal]) -> list[int]:
 
 
 def _pairs(stored: Stored, arm: int, cases: list[str]) -> list[Pair]:
-    known = [each for each in stored.trials if each.stage == "screen" and is_verdict(each)]
+    known = [each for each in stored.trials if each.stage == "screen" and is_evidence(each)]
     tried = {(each.arm, each.case_id): each for each in known}
     found = [
         superiority.paired(case, False, tried.get((INCUMBENT, case)), tried.get((arm, case)))

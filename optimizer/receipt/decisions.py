@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 from selfheal.db.types import Stage, Trial
 from selfheal.optimizer import build, outcomes
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.evaluation.trials import INCUMBENT, is_verdict
-from selfheal.optimizer.guardrails.lint import breaches
-from selfheal.optimizer.guardrails.reference import ground
+from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
+from selfheal.optimizer.guardrails.lint import violations
+from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.policy import screening, superiority
 from selfheal.optimizer.policy.noninferiority import course_for
 from selfheal.optimizer.policy.sequential_test import Course, report
@@ -65,10 +65,10 @@ def _fate(record: Record, candidate: Record) -> tuple[str, str]:
 
 def _breaches(record: Record, candidate: Record) -> list[str]:
     earlier = [each for each in record["candidates"] if each["ordinal"] < candidate["ordinal"]]
-    held_against = ground(
+    held_against = reference_from_evidence(
         record["agent"], record["incumbent"]["text"], record["evidence"], record["anchor"]
     )
-    return breaches(candidate["text"], held_against, [each["text"] for each in earlier])
+    return violations(candidate["text"], held_against, [each["text"] for each in earlier])
 
 
 def screens(record: Record, stored: Stored) -> Found:
@@ -149,7 +149,7 @@ def _tried(stored: Stored) -> Tried:
     return {
         (each.stage, each.arm, each.case_id, each.take): each
         for each in stored.trials
-        if is_verdict(each)
+        if is_evidence(each)
     }
 
 
@@ -210,8 +210,8 @@ def _ending(record: Record) -> tuple[str, str]:
 def _decided(record: Record) -> outcomes.Ending | None:
     """Return the ending that the judge or a release brought; None if it was neither."""
     found, release = record["judge"], record["release"]
-    judge = judge_drift.of_json(found) if found else None
-    if judge and judge_drift.freezes(judge, record["asked_about"], diet=on_diet(record)):
+    judge = judge_drift.drift_from_json(found) if found else None
+    if judge and judge_drift.blocks_healing(judge, record["asked_about"], diet=on_diet(record)):
         return outcomes.frozen(judge)
     if on_diet(record) and record["candidates"] and not record["gates"]:
         return outcomes.lean(record["candidates"], record.get("unjudged"))

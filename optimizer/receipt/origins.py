@@ -14,9 +14,9 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     agreement,
     golden_verdicts,
 )
-from selfheal.optimizer.dataset.split import fingerprint_of
+from selfheal.optimizer.dataset.split import fingerprint_of_ids
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.evaluation.trials import is_verdict
+from selfheal.optimizer.evaluation.trials import is_evidence
 from selfheal.optimizer.policy import attribution
 from selfheal.optimizer.receipt.build import listed
 from selfheal.optimizer.receipt.stored import Stored
@@ -53,8 +53,8 @@ def judge(record: Record, stored: Stored) -> Found:
         golden = {each.id: each for each in golden_verdicts()}
         summed = agreement([Opinion(golden[each], score) for each, score in opinions.items()])
         yield "judge: agreement", counted, {"asked": summed.asked, "agreed": summed.agreed}
-    now = judge_drift.conclude(
-        Agreement(found["asked"], found["agreed"], unanswered=0, kindness=0.0),
+    now = judge_drift.assess(
+        Agreement(found["asked"], found["agreed"], unanswered=0, bias=0.0),
         found["compared"],
         model=found["model"],
         version=found["prompt_version"],
@@ -87,7 +87,7 @@ def blamed(record: Record, stored: Stored) -> Found:
 
 def _passed(trials: Any, arm: int) -> attribution.Count:
     known = [each for each in trials if (each.stage, each.arm) == ("blame", arm)]
-    verdicts: list[Trial] = [each for each in known if is_verdict(each)]
+    verdicts: list[Trial] = [each for each in known if is_evidence(each)]
     return sum(each.passed for each in verdicts), len(verdicts)
 
 
@@ -97,7 +97,7 @@ def split(record: Record, stored: Stored) -> Found:
     if not divided:
         return
     sides = [divided[side] for side in ("train", "hold_out", "regression")]
-    yield "split: fingerprint", divided["fingerprint"], fingerprint_of(*sides)
+    yield "split: fingerprint", divided["fingerprint"], fingerprint_of_ids(*sides)
     everybody = [each for side in sides for each in set(side)]
     twice = sorted({each for each in everybody if everybody.count(each) > 1})
     yield "split: cases on two sides", [], twice

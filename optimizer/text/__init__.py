@@ -1,1 +1,1 @@
-"""Text algorithms: sentences, similarity, diffs."""
+"""Text algorithms: sentences, similarity and diffs."""

@@ -1,8 +1,9 @@
-"""What changed between two texts, line by line, in time that grows with their length alone.
+"""Unified diffs of two texts, in time nearly linear in their length.
 
-`difflib` takes time with the cube of the number of lines where many lines are alike: 18 s for 4,000
-of them. So it compares short texts only; in long ones, lines that occur once on both sides are
-found first, and what lies between two of them is compared by itself, or replaced as a whole.
+`difflib` takes time cubic in the number of lines if many of them are equal: 18 s for 4,000 lines.
+So it compares short texts only. In long texts, lines that occur once on both sides are matched
+first (a patience diff, after Bram Cohen), and each gap between two of them is compared by itself or
+replaced as a whole.
 """
 
 import difflib
@@ -12,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 Lines = Sequence[str]
-# An operation as difflib names it, and where it begins and ends on either side.
+# An operation as difflib names it, with its start and end on either side.
 Opcode = tuple[str, int, int, int, int]
 
 _SHORT: Final = 300  # lines on each side: 10 ms at worst
 _GAP: Final = 40  # lines on each side between two lines that match
-_WORK: Final = 2_000  # lines that are compared by difflib in the gaps of one pair of texts
+_WORK: Final = 2_000  # lines in gaps that difflib compares, for one pair of texts
 _CONTEXT: Final = 3
 
 
@@ -27,30 +28,30 @@ def unified_diff(old: str, new: str, old_label: str, new_label: str) -> str:
     Args:
         old: the text before.
         new: the text after.
-        old_label: what the text before is called in the head of the diff.
-        new_label: what the text after is called there.
+        old_label: the name of the text before, in the header.
+        new_label: the name of the text after, in the header.
     """
     before, after = old.splitlines(), new.splitlines()
-    groups = _Found(list(_opcodes(before, after))).get_grouped_opcodes(_CONTEXT)
-    changed = (group for group in groups if any(each[0] != "equal" for each in group))
+    groups = _PrecomputedMatcher(list(_opcodes(before, after))).get_grouped_opcodes(_CONTEXT)
+    changed = (group for group in groups if any(opcode[0] != "equal" for opcode in group))
     hunks = [line for group in changed for line in _hunk(group, before, after)]
     return "\n".join([f"--- {old_label}", f"+++ {new_label}", *hunks]) if hunks else ""
 
 
-class _Found(difflib.SequenceMatcher[str]):
-    """Operations that were found, to be grouped to hunks as difflib groups its own."""
+class _PrecomputedMatcher(difflib.SequenceMatcher[str]):
+    """Given operations, so that difflib groups them into hunks."""
 
     def __init__(self, opcodes: list[Any]) -> None:
         super().__init__()
-        self._found = opcodes
+        self._opcodes = opcodes
 
     def get_opcodes(self) -> list[Any]:
-        """Return them."""
-        return self._found
+        """Return the given operations."""
+        return self._opcodes
 
 
 def _opcodes(before: Lines, after: Lines) -> Iterator[Opcode]:
-    """Yield operations that make the lines after of those before, without gaps, in order."""
+    """Yield the operations from the lines before to those after, in order and without gaps."""
     if max(len(before), len(after)) <= _SHORT:
         yield from difflib.SequenceMatcher(None, before, after).get_opcodes()
         return
@@ -72,10 +73,10 @@ def _opcodes(before: Lines, after: Lines) -> Iterator[Opcode]:
 
 
 def _matches(before: Lines, after: Lines) -> Iterator[tuple[int, int, int]]:
-    """Yield runs of equal lines as (place before, place after, length), in order.
+    """Yield runs of equal lines as (index before, index after, length), in order.
 
-    They are what both texts begin and end with, and between that what grows around lines that
-    occur once on both sides.
+    They are the common prefix and suffix and, between them, the runs around lines that occur once
+    on both sides.
     """
     least = min(len(before), len(after))
     head = next((n for n in range(least) if before[n] != after[n]), least)
@@ -86,7 +87,7 @@ def _matches(before: Lines, after: Lines) -> Iterator[tuple[int, int, int]]:
         yield 0, 0, head
     at, beside = head, head
     for first, second in _anchors(before[head:end], after[head:edge], head):
-        if first < at:  # within the run that grew around the line before
+        if first < at:  # inside the run around the previous anchor
             continue
         start, other = first, second
         while start > at and other > beside and before[start - 1] == after[other - 1]:
@@ -101,7 +102,7 @@ def _matches(before: Lines, after: Lines) -> Iterator[tuple[int, int, int]]:
 
 
 def _anchors(before: Lines, after: Lines, offset: int) -> list[tuple[int, int]]:
-    """Return the longest series of places of lines that occur once on both sides, in order."""
+    """Return the longest increasing series of the indices, before and after, of unique lines."""
     once = {line for line, count in Counter(after).items() if count == 1}
     places = {line: place for place, line in enumerate(after) if line in once}
     seen = Counter(before)
@@ -110,8 +111,8 @@ def _anchors(before: Lines, after: Lines, offset: int) -> list[tuple[int, int]]:
         for place, line in enumerate(before)
         if seen[line] == 1 and line in places
     ]
-    ends: list[int] = []  # of a series of each length, the least place after that it can end with
-    last: list[int] = []  # which pair that is
+    ends: list[int] = []  # for each length, the least index after that a series ends with
+    last: list[int] = []  # the pair that it ends with
     previous = [-1] * len(pairs)
     for number, (_, other) in enumerate(pairs):
         length = bisect_left(ends, other)
@@ -121,12 +122,12 @@ def _anchors(before: Lines, after: Lines, offset: int) -> list[tuple[int, int]]:
         else:
             ends[length], last[length] = other, number
         previous[number] = last[length - 1] if length else -1
-    found: list[tuple[int, int]] = []
+    series: list[tuple[int, int]] = []
     at = last[-1] if last else -1
     while at >= 0:
-        found.append((pairs[at][0] + offset, pairs[at][1] + offset))
+        series.append((pairs[at][0] + offset, pairs[at][1] + offset))
         at = previous[at]
-    return found[::-1]
+    return series[::-1]
 
 
 def _hunk(group: Sequence[Opcode], before: Lines, after: Lines) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _hunk(group: Sequence[Opcode], before: Lines, after: Lines) -> Iterator[str]
 
 
 def _span(start: int, stop: int) -> str:
-    """Return a range of lines as the head of a hunk has it: the first, and how many."""
+    """Return a range of lines as in the header of a hunk: the first line and the count."""
     length = stop - start
     if length == 1:
         return f"{start + 1}"

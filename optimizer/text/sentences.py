@@ -1,4 +1,4 @@
-"""A prompt in pieces of a sentence each, and the prompt without some of them: pure."""
+"""Splits a prompt into sentences, and removes some of them."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -12,69 +12,73 @@ SENTENCE_END = re.compile(
 )
 _QUOTES: Final = "\"')]*"
 _MARKER: Final = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s*")
-_GOES_ON: Final = re.compile(r"\s*[a-z]")
+_LOWER_CASE: Final = re.compile(r"\s*[a-z]")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A sentence with its list marker, and the space between it and the next one."""
+class Sentence:
+    """A sentence with its list marker, and the space between it and the next sentence."""
 
     text: str
     after: str
 
 
-def pieces(text: str, most: int) -> list[Piece]:
-    """Cut a prompt into its sentences; a list stays with the line that announces it.
+def split_sentences(text: str, most: int) -> list[Sentence]:
+    """Split a prompt into its sentences. A list is one sentence with the line that introduces it.
 
     Args:
         text: the prompt.
-        most: of a prompt of more sentences, neighbours are taken together.
+        most: the most sentences to return; of a longer prompt, neighbours are joined.
     """
-    found: list[Piece] = []
-    for each in _cut(text.strip()):
-        if found and _belong_together(found[-1], each):
-            last = found.pop()
-            each = Piece(last.text + last.after + each.text, each.after)  # noqa: PLW2901
-        found.append(each)
-    size = -(-len(found) // most)
-    return [_joined(found[place : place + size]) for place in range(0, len(found), size)]
+    sentences: list[Sentence] = []
+    for part in _parts(text.strip()):
+        if sentences and _belong_together(sentences[-1], part):
+            last = sentences.pop()
+            sentences.append(Sentence(last.text + last.after + part.text, part.after))
+        else:
+            sentences.append(part)
+    size = -(-len(sentences) // most)
+    return [_joined(sentences[at : at + size]) for at in range(0, len(sentences), size)]
 
 
-def without(found: Sequence[Piece], gone: Collection[int]) -> str:
-    """Return the prompt without the pieces at these places.
+def remove_sentences(sentences: Sequence[Sentence], removed: Collection[int]) -> str:
+    """Return the prompt without the sentences at the given indices.
 
-    The widest space around what is gone stays, and a list marker goes to the rest of its line.
+    Around removed sentences the widest space is kept. The list marker of a removed sentence is
+    given to the rest of its line.
     """
     text, gap, marker = "", "", ""
-    for place, piece in enumerate(found):
-        if place in gone:
-            own = _MARKER.match(piece.text)
-            marker = "" if "\n" in piece.after else marker or (own[0] if own else "")
-            gap = max(gap, piece.after, key=lambda each: (each.count("\n"), len(each)))
+    for index, sentence in enumerate(sentences):
+        if index in removed:
+            own = _MARKER.match(sentence.text)
+            marker = "" if "\n" in sentence.after else marker or (own[0] if own else "")
+            gap = max(gap, sentence.after, key=lambda space: (space.count("\n"), len(space)))
             continue
-        text += (gap if text else "") + marker + piece.text
-        gap, marker = piece.after, ""
+        text += (gap if text else "") + marker + sentence.text
+        gap, marker = sentence.after, ""
     return text.strip()
 
 
-def _cut(text: str) -> Iterator[Piece]:
+def _parts(text: str) -> Iterator[Sentence]:
     start = 0
     for end in SENTENCE_END.finditer(text):
         closing = len(end[0]) - len(end[0].lstrip(_QUOTES))
         at = end.start() + closing
-        yield Piece(text[start:at], text[at : end.end()])
+        yield Sentence(text[start:at], text[at : end.end()])
         start = end.end()
-    yield Piece(text[start:], "")
+    yield Sentence(text[start:], "")
 
 
-def _belong_together(last: Piece, then: Piece) -> bool:
-    """Tell whether what looks like two sentences is one: a list, a number, an abbreviation."""
+def _belong_together(last: Sentence, then: Sentence) -> bool:
+    """Tell whether two parts are one sentence: around a list, a number or an abbreviation."""
     if not words(then.text) or last.text.rstrip().endswith((":", ",", ";")):
         return True
     same_line = "\n" not in last.after
-    return same_line and bool(_MARKER.fullmatch(last.text) or _GOES_ON.match(then.text))
+    return same_line and bool(_MARKER.fullmatch(last.text) or _LOWER_CASE.match(then.text))
 
 
-def _joined(found: Sequence[Piece]) -> Piece:
-    *others, last = found
-    return Piece("".join(each.text + each.after for each in others) + last.text, last.after)
+def _joined(sentences: Sequence[Sentence]) -> Sentence:
+    *others, last = sentences
+    return Sentence(
+        "".join(sentence.text + sentence.after for sentence in others) + last.text, last.after
+    )

@@ -1,4 +1,4 @@
-"""Comparing texts: words, near-duplicates, shared runs of words."""
+"""Compares texts by their words: normal form, stems, n-grams and near-duplicates."""
 
 import itertools
 import re
@@ -13,30 +13,31 @@ _LOOKALIKES = str.maketrans(
     "\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u03c9",
     "abeijkmhopctyxshdqwaeikvoptuxw",
 )
-# A request that holds all words of a shorter one is the same request, with a word more about it.
+# A request that contains nearly all words of a shorter one is a near-duplicate of it: the share of
+# words, the least words of the shorter one, and how many times as long the longer one may be.
 _CONTAINED_AT, _LEAST_WORDS, _MOST_LONGER = 0.9, 12, 2.5
-# The texts whose words are kept: as many as one healing compares. A long one takes a megabyte.
-_REMEMBERED = 400
-# Longest first, and what remains of the word has at least three letters.
+# The texts whose words are cached: as many as one healing compares. A long one takes a megabyte.
+_CACHED = 400
+# Longest first. At least three letters of a word remain.
 _ENDINGS = ("ations", "ation", "ingly", "edly", "ings", "ies", "ing", "ers", "ely", "ed", "es")
 _LAST_ENDINGS = ("er", "ly", "s", "e", "y", "i")
 
 
-def plain(text: str) -> str:
-    """Return a text as it reads: one form of each letter, no accents, nothing invisible."""
+def normalize(text: str) -> str:
+    """Return a text in lower case, without accents, invisible characters or look-alike letters."""
     if text.isascii():
         return text.lower()
     composed = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
-    return "".join(each for each in composed if unicodedata.category(each) not in ("Cf", "Mn"))
+    return "".join(char for char in composed if unicodedata.category(char) not in ("Cf", "Mn"))
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, however they are written."""
-    return _WORD.findall(plain(text))
+    """Return the words of a text in normal form."""
+    return _WORD.findall(normalize(text))
 
 
 def stem(word: str) -> str:
-    """Return a word without its ending, so that its forms compare as one."""
+    """Return a word without its inflectional ending."""
     for ending in (*_ENDINGS, *_LAST_ENDINGS):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
@@ -48,34 +49,34 @@ def stems(text: str) -> set[str]:
     return {stem(word) for word in words(text)}
 
 
-def runs_of(text: str, length: int) -> set[tuple[str, ...]]:
-    """Return every run of so many words that the text contains."""
-    found = words(text)
-    return {tuple(found[i : i + length]) for i in range(len(found) - length + 1)}
+def word_ngrams(text: str, length: int) -> set[tuple[str, ...]]:
+    """Return all word n-grams of a text, for n = `length`."""
+    tokens = words(text)
+    return {tuple(tokens[i : i + length]) for i in range(len(tokens) - length + 1)}
 
 
-def similarity(left: frozenset[object], right: frozenset[object]) -> float:
+def jaccard(left: frozenset[object], right: frozenset[object]) -> float:
     """Return the Jaccard similarity of two sets, 1 for two empty ones."""
     union = len(left | right)
     return len(left & right) / union if union else 1.0
 
 
-def contained(left: str, right: str) -> bool:
-    """Tell whether the longer text says all that the shorter one says, and not much more."""
+def mostly_contained(left: str, right: str) -> bool:
+    """Tell whether one text has nearly all words of the other and is not much longer."""
     short, long = sorted((_distinct_words(left), _distinct_words(right)), key=len)
     if len(short) < _LEAST_WORDS or len(long) > _MOST_LONGER * len(short):
         return False
     return len(short & long) >= _CONTAINED_AT * len(short)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED)
 def _distinct_words(text: str) -> frozenset[str]:
     return frozenset(words(text))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED)
 def shingles(text: str) -> frozenset[object]:
-    """Return what near-duplicates have in common: words, and pairs of neighbouring words."""
-    found = words(text)
-    pairs: Iterable[object] = itertools.pairwise(found)
-    return frozenset([*found, *pairs])
+    """Return the words of a text and its pairs of neighbouring words."""
+    tokens = words(text)
+    pairs: Iterable[object] = itertools.pairwise(tokens)
+    return frozenset([*tokens, *pairs])

@@ -18,7 +18,7 @@ from selfheal.graph.context import ModelChoice, every_model, open_model, package
 from selfheal.graph.database import open_for_reading
 from selfheal.graph.sandbox.selection import survey
 from selfheal.graph.settings import Settings, SettingsError, read_settings
-from selfheal.optimizer.proposers.registry import MENDS, require
+from selfheal.optimizer.proposers.registry import INSTALL_HINTS, require
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
@@ -166,5 +166,5 @@ def _proposer(settings: Settings) -> Diagnosis:
     try:
         require(name)
     except SettingsError:
-        return Diagnosis("proposer", False, f"{name} is not installed", MENDS.get(name, ""))
+        return Diagnosis("proposer", False, f"{name} is not installed", INSTALL_HINTS.get(name, ""))
     return Diagnosis("proposer", True, name)

@@ -17,10 +17,10 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
     Opinion,
     agreement,
-    ask,
+    ask_judge,
     first_error,
     golden_verdicts,
-    judge_check,
+    traced_check,
 )
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.server.commands.errors import Refused
@@ -34,7 +34,7 @@ from selfheal.server.observability.langsmith import tracing
 async def list_(as_json: bool) -> None:
     """List the golden requests and verdicts: your own, and those that selfheal comes with."""
     async with opened_database(reading=True) as database, database.connection() as connection:
-        own = await store.every(connection)
+        own = await store.list_all(connection)
     rows: list[tuple[str, str, object, str]] = [
         ("your request", each.id, len(each.examples), each.request) for each in own
     ]
@@ -65,10 +65,10 @@ async def check(as_json: bool) -> None:
             prompt = await prompts.released(connection, "evaluator")
         with (
             Progress(transient=True, disable=as_json) as progress,
-            judge_check(settings.judges_by, prompt.version) as told,
+            traced_check(settings.judges_by, prompt.version) as told,
         ):
             task = progress.add_task("asking the judge", total=len(golden_verdicts()))
-            opinions = await ask(
+            opinions = await ask_judge(
                 evaluator.model,
                 prompt.text,
                 golden_verdicts(),
@@ -117,7 +117,7 @@ def _row(found: Agreement) -> dict[str, Any]:
         "unanswered": found.unanswered,
         "agreement": round(found.share, 4),
         "interval": [round(low, 4), round(high, 4)],
-        "kindness": round(found.kindness, 4),
+        "kindness": round(found.bias, 4),
     }
 
 

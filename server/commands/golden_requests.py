@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 from selfheal.db import golden_requests as store
 from selfheal.db.pool import Connection
 from selfheal.graph.state import Request
-from selfheal.optimizer.dataset.cases import golden_requests, own_case
-from selfheal.optimizer.dataset.split import alike
+from selfheal.optimizer.dataset.cases import case_from_golden_request, golden_requests
+from selfheal.optimizer.dataset.split import similar_requests
 from selfheal.optimizer.state import Case
 from selfheal.server.api.schemas.requests import ExampleBody, RequestBody
 from selfheal.server.commands.errors import Refused
@@ -31,7 +31,10 @@ async def add(file: IO[str]) -> None:
     given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
 
     async def keep(connection: Connection) -> None:
-        known = [*golden_requests(), *map(own_case, await store.every(connection))]
+        known = [
+            *golden_requests(),
+            *map(case_from_golden_request, await store.list_all(connection)),
+        ]
         for each in given:
             known.append(await _keep(connection, each, known))
 
@@ -73,8 +76,8 @@ async def _keep(connection: Connection, own: OwnRequest, known: Sequence[Case]) 
     """
     given: Request = own.input()
     kept = store.GoldenRequest(own.id, given["request"], [dict(each) for each in given["examples"]])  # type: ignore[arg-type]
-    case = own_case(kept)
-    if twin := next((each["id"] for each in known if alike(case, each)), None):
+    case = case_from_golden_request(kept)
+    if twin := next((each["id"] for each in known if similar_requests(case, each)), None):
         raise Refused(f"{own.id} is too much like {twin}: it would be the same evidence twice")
     if not await store.add(connection, kept.id, request=kept.request, examples=kept.examples):
         raise Refused(f"there is a golden request {own.id} already")

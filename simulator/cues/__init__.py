@@ -1,12 +1,11 @@
-"""The instructions that the stand-in understands in a prompt, in one table.
+"""The instructions that the simulated model understands in a prompt, as cues.
 
-A need is an instruction that a sound prompt gives; a harm is one that it must not give. Each cue
-has phrases that say it and phrases that say its contrary; a negation turns either round (see
-`reading`). `advice` is how a person would write a need into a prompt (for a harm: what the bad
-prompt says), `finding` how a diagnostician would name its absence (for a harm: its presence).
+A need is an instruction that a good prompt contains; a harm is one that it must not contain. A cue
+has patterns that state it and patterns that deny it; a negation reverses either (see
+`prompt_parsing`).
 """
 
-from selfheal.simulator.cues.contract import Cue
+from selfheal.simulator.cues.base import Cue
 from selfheal.simulator.cues.evaluator import EVALUATOR
 from selfheal.simulator.cues.manager import MANAGER
 from selfheal.simulator.cues.worker import WORKER

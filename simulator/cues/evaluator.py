@@ -1,6 +1,6 @@
-"""What a prompt of the evaluator may say."""
+"""The cues of the evaluator's prompt."""
 
-from selfheal.simulator.cues.contract import harm, need
+from selfheal.simulator.cues.base import harm, need
 
 EVALUATOR = (
     need(

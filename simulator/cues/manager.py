@@ -1,7 +1,6 @@
-"""What a prompt of the manager may say."""
+"""The cues of the manager's prompt."""
 
-from selfheal.simulator.cues.contract import harm, need
-from selfheal.simulator.cues.phrases import EXAMPLE, GREETING
+from selfheal.simulator.cues.base import EXAMPLE, GREETING, harm, need
 
 MANAGER = (
     need(

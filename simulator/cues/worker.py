@@ -1,7 +1,6 @@
-"""What a prompt of the worker may say."""
+"""The cues of the worker's prompt."""
 
-from selfheal.simulator.cues.contract import harm, need
-from selfheal.simulator.cues.phrases import EXAMPLE, FAULT, GREETING, LANGUAGE, NAME
+from selfheal.simulator.cues.base import EXAMPLE, FAULT, GREETING, LANGUAGE, NAME, harm, need
 
 WORKER = (
     need(

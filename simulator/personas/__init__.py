@@ -1,15 +1,15 @@
-"""The parts that the stand-in plays, a part a file."""
+"""The personas of the simulated model, one a module."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
 from selfheal.simulator.personas import diagnostician, generic, judge, manager, worker, writer
-from selfheal.simulator.world import Setting
 
 Answer = str | Mapping[str, Any]
 
-PERSONAS: dict[str, Callable[[Call, Setting], Answer]] = {
+PERSONAS: dict[str, Callable[[Call, AnswerContext], Answer]] = {
     "worker": worker.answer,
     "manager": manager.answer,
     "judge": judge.answer,
@@ -19,9 +19,9 @@ PERSONAS: dict[str, Callable[[Call, Setting], Answer]] = {
 }
 
 
-def answer(call: Call, setting: Setting) -> Answer:
-    """Play the part that the call asks for: free text, or an object for its schema."""
-    given = PERSONAS[call.persona](call, setting)
+def answer(call: Call, context: AnswerContext) -> Answer:
+    """Return the answer of the call's persona: text, or an object for the call's schema."""
+    given = PERSONAS[call.persona](call, context)
     if call.schema is None or isinstance(given, str):
         return given
     return generic.fit(given, call.schema)

@@ -1,4 +1,4 @@
-"""The diagnostician: groups failures, reads the prompts, names causes and whom to blame."""
+"""The diagnostician: groups failures, and names causes in the prompts and the agent to blame."""
 
 import json
 import re
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
 from selfheal.simulator.cues import CUES, Cue
 from selfheal.simulator.inspection import inspect
-from selfheal.simulator.orders import orders_in
 from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, parse_plan, stated_in, task_for
-from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.prompt_injection import instructions_in
+from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
 from selfheal.simulator.source import parameters_of
 from selfheal.simulator.tasks import Task
-from selfheal.simulator.world import Setting
 
 _PATTERNS = {
     "greeting": "The answers greet the world, and what was requested is not there.",
@@ -30,7 +30,7 @@ _PATTERNS = {
     "outside": "No prompt can help here: the model itself has never learnt to write such programs.",
     "untold": "The runs ended without an answer that could be used.",
 }
-# Which cues of which agent can explain what was seen.
+# The cues of each agent that can explain a verdict.
 _EXPLAINS: dict[str, dict[str, tuple[str, ...]]] = {
     "worker": {
         "greeting": ("hello",),
@@ -66,20 +66,20 @@ _KNOWN = re.compile(
 
 @dataclass(frozen=True)
 class _Case:
-    """One failed run: its id, what its code shows, and whether its plan is off."""
+    """One failed run: its id, the verdict on its code, and whether its plan is wrong."""
 
     run_id: str
     verdict: str
     plan_off: bool
 
 
-def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
+def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
     """Diagnose the failures of the call."""
-    cases = [_case(row, setting) for row in _rows(call)]
+    cases = [_case(row, context) for row in _rows(call)]
     readings = {agent: _reading(call, agent) for agent in CUES}
-    blame = _told(call) or _blame(cases, readings)
+    blame = _stated_blame(call) or _blame(cases, readings)
     causes = _faults(blame, readings[blame])
-    ordered = orders_in(call.blocks.get("failures", "")) if setting.character.gullible else []
+    ordered = instructions_in(call.blocks.get("failures", "")) if context.behaviour.gullible else []
     return {
         "patterns": _patterns(cases),
         "root_causes": [_cause(cue, blame) for cue in causes]
@@ -102,19 +102,19 @@ def _rows(call: Call) -> list[Mapping[str, Any]]:
     return [row for row in flat if isinstance(row, dict)]
 
 
-def _reading(call: Call, agent: str) -> Reading | None:
+def _reading(call: Call, agent: str) -> ParsedPrompt | None:
     names = [f"prompt:{agent}", *(["prompt:judge"] if agent == "evaluator" else [])]
     prompt = next((call.blocks[name] for name in names if name in call.blocks), None)
-    return None if prompt is None else read(prompt, agent)
+    return None if prompt is None else parse_prompt(prompt, agent)
 
 
-def _case(row: Mapping[str, Any], setting: Setting) -> _Case:
+def _case(row: Mapping[str, Any], context: AnswerContext) -> _Case:
     run_id, request = str(row.get("run_id", "")), str(row.get("request", ""))
     code = str(row.get("code") or "")
-    found = row.get("plan")
-    plan = parse_plan(found)
-    texts = (request, json.dumps(found) if found else "")
-    task = task_for(setting.bank, texts, stated_in(found))
+    row_plan = row.get("plan")
+    plan = parse_plan(row_plan)
+    texts = (request, json.dumps(row_plan) if row_plan else "")
+    task = task_for(context.bank, texts, stated_in(row_plan))
     asked = (asked_name(task, request) if task else None) or plan.name
     verdict = inspect(code, asked, task).verdict if code.strip() else "untold"
     if task is None and OUTSIDE in code:
@@ -123,7 +123,7 @@ def _case(row: Mapping[str, Any], setting: Setting) -> _Case:
 
 
 def _is_off(plan: Plan, task: Task, asked: str | None) -> bool:
-    """Tell whether a plan that is there names another thing, or lost a parameter."""
+    """Tell whether a plan has another name than requested, or lacks a parameter."""
     if plan.name is None:
         return False
     lost = len(plan.parameters or ()) < len(parameters_of(task.entry))
@@ -138,38 +138,38 @@ def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:
     return [{"description": _PATTERNS[verdict], "run_ids": ids} for verdict, ids in ranked]
 
 
-def _told(call: Call) -> str | None:
-    """Return the agent that the call itself, outside the data, says is to blame."""
-    found = _KNOWN.search(call.words)
-    return found[1].lower() if found else None
+def _stated_blame(call: Call) -> str | None:
+    """Return the agent that the call, outside of fenced data, states to be the cause."""
+    match = _KNOWN.search(call.words)
+    return match[1].lower() if match else None
 
 
-def _blame(cases: list[_Case], readings: Mapping[str, Reading | None]) -> str:
-    """Return the agent whose prompt explains most of what was seen; in doubt, the worker."""
+def _blame(cases: list[_Case], readings: Mapping[str, ParsedPrompt | None]) -> str:
+    """Return the agent whose prompt explains the failures best; of equals, the worker."""
     weights = {agent: sum(_weight(agent, case, readings) for case in cases) for agent in readings}
     return max(weights, key=lambda agent: weights[agent])
 
 
-def _weight(agent: str, case: _Case, readings: Mapping[str, Reading | None]) -> int:
-    """Return how well the agent's prompt explains the case: an order beats a silence."""
-    reading = readings[agent]
+def _weight(agent: str, case: _Case, readings: Mapping[str, ParsedPrompt | None]) -> int:
+    """Return how well a prompt explains a case: a harm or a denial more than an omission."""
+    parsed = readings[agent]
     explaining = _EXPLAINS[agent].get(case.verdict, ())
     weights = [
-        3 if cue.harm or (reading and reading.denies(cue.name)) else 1
-        for cue in _faults(agent, reading)
+        3 if cue.harm or (parsed and parsed.denies(cue.name)) else 1
+        for cue in _faults(agent, parsed)
         if cue.name in explaining
     ]
     weight = max(weights, default=0)
     return weight + 3 * (agent == "manager" and case.plan_off)
 
 
-def _faults(agent: str, reading: Reading | None) -> list[Cue]:
-    """Return what is wrong with the agent's prompt: harms first, then what is missing."""
-    if reading is None:
+def _faults(agent: str, parsed: ParsedPrompt | None) -> list[Cue]:
+    """Return the defects of a prompt: its harms, then the needs that it lacks."""
+    if parsed is None:
         return []
-    harms = reading.harms()
-    found = [cue for cue in CUES[agent] if cue.harm and cue.name in harms]
-    return found + [cue for cue in CUES[agent] if not cue.harm and not reading.has(cue.name)]
+    harms = parsed.harms()
+    stated_harms = [cue for cue in CUES[agent] if cue.harm and cue.name in harms]
+    return stated_harms + [cue for cue in CUES[agent] if not cue.harm and not parsed.has(cue.name)]
 
 
 def _cause(cue: Cue, agent: str) -> str:

@@ -1,21 +1,21 @@
-"""Answers for schemas that belong to no persona: valid, plain, and the same every time."""
+"""Answers for schemas of no other persona: valid and always the same."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
-from selfheal.simulator.world import Setting
 
 Schema = Mapping[str, Any]
 
 
-def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
+def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
     """Fill the call's schema with valid values."""
     return fit({}, call.schema or {})
 
 
 def fit(given: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
-    """Return the given object with what the schema does not know left out and the rest filled."""
+    """Return an object without unknown properties and with required ones filled in."""
     known = schema.get("properties", {})
     required = schema.get("required", list(known))
     kept = {name: value for name, value in given.items() if name in known}
@@ -40,7 +40,7 @@ def _fill(schema: Schema, root: Schema) -> object:
 
 
 def _resolve(schema: Schema, root: Schema) -> Schema:
-    """Follow `$ref`, and take the first branch that is not null of a union."""
+    """Resolve `$ref`, and of a union take the first branch that is not null."""
     while "$ref" in schema or "anyOf" in schema:
         if "$ref" in schema:
             schema = root.get("$defs", {}).get(schema["$ref"].rsplit("/", 1)[-1], {})

@@ -1,14 +1,14 @@
-"""The judge: marks code by its structure, against the bank's solution where it knows one."""
+"""The judge: marks code by its structure, and by the bank's solution if there is one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
 from selfheal.simulator.plan import OUTSIDE, asked_name, find_task, plan_of, request_of
-from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
 from selfheal.simulator.review import Review, review
-from selfheal.simulator.world import Setting
 
 
 @dataclass(frozen=True)
@@ -19,32 +19,32 @@ class _Marks:
     reasons: tuple[str, ...]
 
 
-def answer(call: Call, setting: Setting) -> Mapping[str, Any]:
+def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
     """Mark the code of the call."""
-    reading = read(call.system, "evaluator")
-    marks = _bent(_fair(call, reading, setting), call, reading, setting)
-    sigma = setting.character.judge_sigma
+    parsed = parse_prompt(call.system, "evaluator")
+    marks = _with_harms(_fair(call, parsed, context), call, parsed, context)
+    sigma = context.behaviour.judge_sigma
     noisy = {
-        name: round(min(max(getattr(marks, name) + setting.noise.gauss(sigma, name), 0.0), 1.0), 2)
+        name: round(min(max(getattr(marks, name) + context.noise.gauss(sigma, name), 0.0), 1.0), 2)
         for name in ("correctness", "completeness", "readability")
     }
     return {**noisy, "reasons": list(marks.reasons)}
 
 
-def _fair(call: Call, reading: Reading, setting: Setting) -> _Marks:
-    task = find_task(setting.bank, call)
+def _fair(call: Call, parsed: ParsedPrompt, context: AnswerContext) -> _Marks:
+    task = find_task(context.bank, call)
     plan = plan_of(call)
     name = plan.name
     if task is not None:
         name = asked_name(task, request_of(call), plan.calls) or plan.name or task.name
     code = call.blocks.get("code", "")
-    found = review(code, name, task, request_of(call), plan)
-    remarks = found.remarks if task else (OUTSIDE, *found.remarks)
-    fair = _Marks(*_MARKS[found.verdict], found.readability, remarks)
-    return _wary(fair, found) if reading.has("wary") else fair
+    result = review(code, name, task, request_of(call), plan)
+    remarks = result.remarks if task else (OUTSIDE, *result.remarks)
+    fair = _Marks(*_MARKS[result.verdict], result.readability, remarks)
+    return _wary(fair, result) if parsed.has("wary") else fair
 
 
-# correctness and completeness by what was found
+# correctness and completeness, 0 to 1, by verdict
 _MARKS = {
     "sound": (0.96, 0.96),
     "plausible": (0.9, 0.9),
@@ -66,41 +66,41 @@ ADDRESSED = "It speaks to its reviewer, and code that needs that deserves no tru
 BOASTS = "It vouches for itself in words that nothing in the code bears out."
 
 
-def _wary(marks: _Marks, found: Review) -> _Marks:
-    """Return the marks where what the text of the code says counts against it."""
-    if found.orders:
+def _wary(marks: _Marks, result: Review) -> _Marks:
+    """Return lower marks if the text of the code addresses its reviewer or makes claims."""
+    if result.orders:
         readable = min(marks.readability, 0.35)
-        if found.verdict == "sound":
-            return _Marks(0.9, 0.9, readable, (ADDRESSED, *found.remarks))
-        return _Marks(0.1, 0.15, readable, (ADDRESSED, *found.remarks))
-    if found.claims and found.verdict != "sound":
+        if result.verdict == "sound":
+            return _Marks(0.9, 0.9, readable, (ADDRESSED, *result.remarks))
+        return _Marks(0.1, 0.15, readable, (ADDRESSED, *result.remarks))
+    if result.claims and result.verdict != "sound":
         low = (min(marks.correctness, 0.15), min(marks.completeness, 0.25))
-        return _Marks(*low, min(marks.readability, 0.75), (BOASTS, *found.remarks))
+        return _Marks(*low, min(marks.readability, 0.75), (BOASTS, *result.remarks))
     return marks
 
 
-def _bent(marks: _Marks, call: Call, reading: Reading, setting: Setting) -> _Marks:
-    """Return the marks as the prompt, and then the scenario's drift, would have them."""
-    harms = reading.harms()
+def _with_harms(marks: _Marks, call: Call, parsed: ParsedPrompt, context: AnswerContext) -> _Marks:
+    """Return the marks under the harms of the prompt and the drift of the scenario."""
+    harms = parsed.harms()
     if "style_only" in harms:
         marks = _flat(marks.readability, "The style is what counts here.")
     elif "length_only" in harms:
         lines = call.blocks.get("code", "").count("\n") + 1
         marks = _flat(min(lines / 50, 1.0), f"The program has {lines} lines.")
-    elif not reading.has("compare"):
+    elif not parsed.has("compare"):
         flat = marks.readability
         marks = _Marks(flat, flat, flat, ("It looks like reasonable code.",))
-    return _drifted(marks, harms, setting)
+    return _drifted(marks, harms, context)
 
 
-def _drifted(marks: _Marks, harms: frozenset[str], setting: Setting) -> _Marks:
-    drift = setting.character.judge
+def _drifted(marks: _Marks, harms: frozenset[str], context: AnswerContext) -> _Marks:
+    drift = context.behaviour.judge
     if "lenient" in harms or drift == "lenient":
         return _flat(0.99, "Good work.")
     if "harsh" in harms or drift == "harsh":
         return _flat(0.08, "This does not convince me.")
     if drift == "random":
-        draw = setting.noise.draw
+        draw = context.noise.draw
         return _Marks(draw("c"), draw("o"), draw("r"), ("A matter of taste.",))
     return marks
 

@@ -1,17 +1,17 @@
-"""The worker: writes the bank's code, made worse where its prompt calls for that."""
+"""The worker: answers with the bank's solution, mutated by the defects of its prompt."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
 from selfheal.simulator.mutations import mutate, rename
-from selfheal.simulator.noise import Noise
 from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, find_task, plan_of, request_of
-from selfheal.simulator.reading import Reading, read
+from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
+from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.source import parameters_of
 from selfheal.simulator.tasks import Task
-from selfheal.simulator.world import Setting
 
 HELLO = """
 def main() -> None:
@@ -22,9 +22,9 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 """
-# How often an order that does damage is carried out.
+# The probability that a harm of the prompt is followed.
 _OBEDIENCE = 0.97
-# What a need's absence does: (cue, mutation, probability if unsaid, if denied).
+# The effects of a missing need: (cue, mutation, probability if not stated, if denied).
 _LACKS = (
     ("complete", "placeholder", 0.5, 0.95),
     ("edges", "drop_guard", 0.5, 0.95),
@@ -49,36 +49,36 @@ _OTHER_NAMES: tuple[Callable[[str], str], ...] = (
 
 @dataclass(frozen=True)
 class _Job:
-    """One piece of work: the task, what the prompt and the plan say, and the noise."""
+    """One request: its task, the prompt, the plan and the context of the answer."""
 
     task: Task
     request: str
-    reading: Reading
+    parsed: ParsedPrompt
     plan: Plan
-    setting: Setting
+    context: AnswerContext
 
     @property
     def noise(self) -> Noise:
-        return self.setting.noise
+        return self.context.noise
 
     def lacks(self, cue: str, unsaid: float, denied: float) -> bool:
-        if self.reading.has(cue):
+        if self.parsed.has(cue):
             return False
-        probability = denied if self.reading.denies(cue) else unsaid
-        return self.setting.habit("worker", cue, self.task, probability)
+        probability = denied if self.parsed.denies(cue) else unsaid
+        return self.context.shows_defect("worker", cue, self.task, probability)
 
 
-def answer(call: Call, setting: Setting) -> str:
-    """Answer a request for code, as the system prompt says."""
+def answer(call: Call, context: AnswerContext) -> str:
+    """Answer a request for code under the system prompt."""
     request = request_of(call)
-    reading = read(call.system, "worker")
-    harms = {harm for harm in reading.harms(request) if setting.noise.chance(_OBEDIENCE, harm)}
+    parsed = parse_prompt(call.system, "worker")
+    harms = {harm for harm in parsed.harms(request) if context.noise.chance(_OBEDIENCE, harm)}
     if "hello" in harms:
         return _laid_out("Hello! Here is a friendly greeting for you.", HELLO)
-    task = find_task(setting.bank, call)
+    task = find_task(context.bank, call)
     if task is None:
         return _unknown(plan_of(call).name or "solve")
-    job = _Job(task, request, reading, plan_of(call), setting)
+    job = _Job(task, request, parsed, plan_of(call), context)
     if "pseudocode" in harms:
         return _pseudocode(task)
     if "language" in harms:
@@ -92,12 +92,12 @@ def _code(job: _Job, harms: set[str]) -> str:
     for cue, kind, unsaid, denied in _LACKS:
         if job.lacks(cue, unsaid, denied):
             source = mutate(kind, source, name, job.noise)
-    if job.plan.vague and job.setting.habit("worker", "vague", job.task, 0.6):
+    if job.plan.vague and job.context.shows_defect("worker", "vague", job.task, 0.6):
         source = mutate("drop_guard", source, name, job.noise)
     for harm, kind in _HARMS:
         if harm in harms:
             source = mutate(kind, source, name, job.noise)
-    if job.noise.chance(job.setting.character.slips, "slip"):
+    if job.noise.chance(job.context.behaviour.slips, "slip"):
         kind = job.noise.pick(("shift_bound", "placeholder"), "slip kind")
         source = mutate(kind, source, name, job.noise)
     if job.lacks("follow", 0.3, 0.95):
@@ -106,7 +106,7 @@ def _code(job: _Job, harms: set[str]) -> str:
 
 
 def _planned(job: _Job) -> str:
-    """Return the sound solution under the name and with the parameters of the plan."""
+    """Return the solution with the name and the parameters of the plan."""
     task, name = job.task, _entry(job)
     source = task.solution if name == task.name else rename(task.solution, task.name, name)
     wanted = job.plan.parameters
@@ -122,7 +122,7 @@ def _entry(job: _Job) -> str:
 def _layout(job: _Job, code: str) -> str:
     task = job.task
     prose = f"`{task.name}` follows the request step by step and uses the standard library only."
-    if job.reading.has("fence") or not job.lacks("fence", 0.3, 0.6):
+    if job.parsed.has("fence") or not job.lacks("fence", 0.3, 0.6):
         return _laid_out(prose, code)
     chat = f"Sure! I would be happy to help you with {task.name}. Here is what I came up with:"
     if job.noise.chance(0.6, "unfenced"):

@@ -1,15 +1,15 @@
-"""The prompt writer: offers good, useless and harmful prompts, so that a gate has work to do."""
+"""The prompt writer: proposes good, useless and harmful candidates."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
 from selfheal.simulator.cues import CUES, Cue
-from selfheal.simulator.noise import Noise
-from selfheal.simulator.orders import orders_in
-from selfheal.simulator.reading import read, sentences, unwrapped
-from selfheal.simulator.world import Setting
+from selfheal.simulator.prompt_injection import instructions_in
+from selfheal.simulator.prompt_parsing import parse_prompt, sentences, unwrapped
+from selfheal.simulator.seeded_noise import Noise
 
 _AGENT = re.compile(
     r"\b(manager|worker|evaluator|judge)(?:['\u2019]s)?\W+(?:system\W+)?prompt", re.IGNORECASE
@@ -39,9 +39,9 @@ FILLERS = (
     "We count on you.",
     "Use good judgement throughout.",
 )
-# With fewer words left, a prompt is written anew.
+# A prompt with fewer words left is replaced.
 _BEYOND_REPAIR = 12
-# Shares of good, useless and harmful candidates; a writer that hears of rejections tries harder.
+# Cumulative shares of the kinds of candidates; after a rejection more of them are good.
 _Shares = tuple[tuple[str, float], ...]
 _SHARES: _Shares = (("good", 0.55), ("useless", 0.8), ("harmful", 1.0))
 _AFTER_REJECTION: _Shares = (("good", 0.8), ("useless", 0.9), ("harmful", 1.0))
@@ -49,8 +49,8 @@ _NOTHING_WRONG: _Shares = (("useless", 0.6), ("weaker", 1.0))
 
 
 @dataclass(frozen=True)
-class _Brief:
-    """What the writer is to do: for whom, from which prompt, with which noise."""
+class _WritingJob:
+    """One request for a candidate: the agent, the incumbent and the noise."""
 
     agent: str
     incumbent: str
@@ -61,32 +61,32 @@ class _Brief:
         return [cue for cue in CUES[self.agent] if not cue.harm]
 
 
-def answer(call: Call, setting: Setting) -> Mapping[str, str]:
+def answer(call: Call, context: AnswerContext) -> Mapping[str, str]:
     """Write one candidate for the agent that the call names."""
-    kind = _kind(call, setting)
-    tried = _tried(call)
+    kind = _kind(call, context)
+    earlier = _earlier_texts(call)
     for attempt in range(20):
-        noise = Noise(setting.noise.draw(), attempt)
-        brief = _Brief(_agent(call), _incumbent(call), noise)
-        text, rationale = _KINDS[kind](brief)
-        if _words(text) not in tried:
+        noise = Noise(context.noise.draw(), attempt)
+        job = _WritingJob(_agent(call), _incumbent(call), noise)
+        text, rationale = _KINDS[kind](job)
+        if _words(text) not in earlier:
             break
-    if setting.character.gullible:
-        text = "\n".join((text, *orders_in(call.blocks.get("findings", ""))))
+    if context.behaviour.gullible:
+        text = "\n".join((text, *instructions_in(call.blocks.get("findings", ""))))
     return {"prompt": text, "rationale": rationale}
 
 
-def _kind(call: Call, setting: Setting) -> str:
+def _kind(call: Call, context: AnswerContext) -> str:
     shares = _AFTER_REJECTION if call.json_block("rejected") else _SHARES
-    if setting.character.nothing_wrong:
+    if context.behaviour.nothing_wrong:
         shares = _NOTHING_WRONG
-    draw = setting.noise.draw("kind")
+    draw = context.noise.draw("kind")
     return next(kind for kind, below in shares if draw < below)
 
 
 def _agent(call: Call) -> str:
-    found = _AGENT.search(call.words)
-    named = found[1].lower() if found else "worker"
+    match = _AGENT.search(call.words)
+    named = match[1].lower() if match else "worker"
     return "evaluator" if named == "judge" else named
 
 
@@ -95,7 +95,7 @@ def _incumbent(call: Call) -> str:
     return named[0] if named else ""
 
 
-def _tried(call: Call) -> set[str]:
+def _earlier_texts(call: Call) -> set[str]:
     rejected = call.json_block("rejected")
     rows = rejected if isinstance(rejected, list) else []
     texts = [row.get("prompt", "") if isinstance(row, dict) else str(row) for row in rows]
@@ -106,22 +106,22 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _good(brief: _Brief) -> tuple[str, str]:
-    kept = _mended(brief.incumbent, brief.agent)
+def _good(job: _WritingJob) -> tuple[str, str]:
+    kept = _repaired(job.incumbent, job.agent)
     if len(kept.split()) < _BEYOND_REPAIR:
-        kept = brief.noise.pick(ROLES[brief.agent], "role")
-    reading = read(kept, brief.agent)
-    missing = [cue for cue in brief.needs if not reading.has(cue.name)]
-    added = [brief.noise.pick(cue.advice, cue.name) for cue in missing]
-    text = _joined(kept, brief.noise.shuffled(added, "order"), brief.noise)
+        kept = job.noise.pick(ROLES[job.agent], "role")
+    parsed = parse_prompt(kept, job.agent)
+    missing = [cue for cue in job.needs if not parsed.has(cue.name)]
+    added = [job.noise.pick(cue.advice, cue.name) for cue in missing]
+    text = _joined(kept, job.noise.shuffled(added, "order"), job.noise)
     return text, "Drops what misled the agent and says what was missing."
 
 
-def _mended(incumbent: str, agent: str) -> str:
-    """Return the incumbent without the sentences that do harm or deny a need."""
+def _repaired(incumbent: str, agent: str) -> str:
+    """Return the incumbent without sentences that state a harm or deny a need."""
     bad = {
         stance.sentence
-        for stance in read(incumbent, agent).stances
+        for stance in parse_prompt(incumbent, agent).stances
         if stance.said == stance.cue.harm
     }
     text = unwrapped(incumbent)
@@ -136,32 +136,32 @@ def _joined(start: str, added: list[str], noise: Noise) -> str:
     return f"{start}\n{' '.join(added)}".strip()
 
 
-def _useless(brief: _Brief) -> tuple[str, str]:
-    fillers = brief.noise.shuffled(FILLERS, "fillers")
-    text = f"{fillers[0]} {brief.incumbent.strip()} {fillers[1]}"
+def _useless(job: _WritingJob) -> tuple[str, str]:
+    fillers = job.noise.shuffled(FILLERS, "fillers")
+    text = f"{fillers[0]} {job.incumbent.strip()} {fillers[1]}"
     return text, "Says the same with more emphasis."
 
 
-def _harmful_prompt(brief: _Brief) -> tuple[str, str]:
-    harms = [cue for cue in CUES[brief.agent] if cue.harm]
-    wrong = brief.noise.pick(harms, "harm")
-    text, _ = _good(brief)
-    return f"{text}\n{brief.noise.pick(wrong.advice, 'wording')}", "Makes the task simpler."
+def _harmful_prompt(job: _WritingJob) -> tuple[str, str]:
+    harms = [cue for cue in CUES[job.agent] if cue.harm]
+    wrong = job.noise.pick(harms, "harm")
+    text, _ = _good(job)
+    return f"{text}\n{job.noise.pick(wrong.advice, 'wording')}", "Makes the task simpler."
 
 
-def _weaker(brief: _Brief) -> tuple[str, str]:
-    """Drop one thing that the incumbent rightly asks for."""
-    reading = read(brief.incumbent, brief.agent)
-    asked = [cue for cue in brief.needs if reading.has(cue.name)]
+def _weaker(job: _WritingJob) -> tuple[str, str]:
+    """Drop one need that the incumbent states."""
+    parsed = parse_prompt(job.incumbent, job.agent)
+    asked = [cue for cue in job.needs if parsed.has(cue.name)]
     if not asked:
-        return _useless(brief)
-    gone = brief.noise.pick(asked, "gone").name
-    about = {stance.sentence for stance in reading.stances if stance.cue.name == gone}
-    kept = [text for text in sentences(brief.incumbent) if text not in about]
-    return "\n".join((*kept, brief.noise.pick(FILLERS, "filler"))), "Tightens the wording."
+        return _useless(job)
+    gone = job.noise.pick(asked, "gone").name
+    about = {stance.sentence for stance in parsed.stances if stance.cue.name == gone}
+    kept = [text for text in sentences(job.incumbent) if text not in about]
+    return "\n".join((*kept, job.noise.pick(FILLERS, "filler"))), "Tightens the wording."
 
 
-_KINDS: dict[str, Callable[[_Brief], tuple[str, str]]] = {
+_KINDS: dict[str, Callable[[_WritingJob], tuple[str, str]]] = {
     "good": _good,
     "useless": _useless,
     "harmful": _harmful_prompt,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfheal.db.pool import Database
-from selfheal.optimizer.guardrails.lint import Ground, breaches
+from selfheal.optimizer.guardrails.lint import LintReference, violations
 from selfheal.optimizer.nodes import diagnose as diagnosing
 from selfheal.optimizer.nodes import lint as linting
 from tests.conftest import control
@@ -29,9 +29,9 @@ UNSEEN_BY_THE_GATE = ("a trigger word",)
 sets = pytest.mark.parametrize("poison", CATALOGUE, ids=lambda each: each.name)
 
 
-def ground(poison: Poison) -> Ground:
+def ground(poison: Poison) -> LintReference:
     live = LIVE[poison.agent]
-    return Ground(poison.agent, f"{live} {poison.inherited}".strip(), poison.texts, live)
+    return LintReference(poison.agent, f"{live} {poison.inherited}".strip(), poison.texts, live)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_it_can_be_told_whether_a_prompt_carries_the_order(poison: Poison) -> No
     for attempt in range(len(poison.demands)):
         assert poison.carried(poison.into(honest, attempt)), poison.demands[attempt]
     if not poison.inherited:
-        assert breaches(honest, ground(poison)) == []
+        assert violations(honest, ground(poison)) == []
 
 
 @sets
@@ -68,7 +68,7 @@ def test_no_wording_of_the_order_passes_the_lint(poison: Poison) -> None:
     honest = f"{ground(poison).incumbent}\n{REPAIR}"
     for attempt in range(len(poison.demands)):
         candidate = poison.into(honest, attempt)
-        assert breaches(candidate, ground(poison)), candidate
+        assert violations(candidate, ground(poison)), candidate
 
 
 @pytest.mark.timeout(300)

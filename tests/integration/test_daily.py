@@ -1,4 +1,4 @@
-"""The judge is asked once a day, so that it is known before the first failure how it judges."""
+"""The judge is checked daily, so that there is a baseline before the first failure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,12 +9,12 @@ import pytest
 
 from selfheal.app.errors import EvaluationError
 from selfheal.db import judge_checks
-from selfheal.db.judge_checks import JudgeCheck, Turn
+from selfheal.db.judge_checks import CheckClaim, JudgeCheck
 from selfheal.db.pool import Connection, Database
 from selfheal.optimizer.context import Doctor
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.evaluation.daily_check import ask_daily
+from selfheal.optimizer.evaluation.judge_drift import check_daily
 from selfheal.server import optimizer_scheduler
 from selfheal.server.optimizer_scheduler import scheduling
 from tests.conftest import control
@@ -31,7 +31,7 @@ async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
 
 async def checks(clinic: Clinic) -> list[JudgeCheck]:
     async with clinic.database.connection() as connection:
-        return await judge_checks.sound(connection)
+        return await judge_checks.latest_calibrated(connection)
 
 
 async def a_day_later(clinic: Clinic) -> None:
@@ -44,12 +44,12 @@ async def a_day_later(clinic: Clinic) -> None:
 async def test_a_judge_that_drifts_is_known_before_anything_is_released(
     clinic: Clinic, gemini: str
 ) -> None:
-    found = await ask_daily(clinic.doctor)
+    found = await check_daily(clinic.doctor)
     assert found is not None
     assert (found.asked, found.drifted, found.low) == (THIRD, False, False)
     await control(gemini, scenario="judge-lenient")
     await a_day_later(clinic)
-    found = await ask_daily(clinic.doctor)
+    found = await check_daily(clinic.doctor)
     assert (found and found.drifted, len(await checks(clinic))) == (True, 1)
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN)
@@ -61,8 +61,8 @@ async def test_a_judge_that_drifts_is_known_before_anything_is_released(
 async def test_what_was_well_earlier_that_day_counts_for_nothing_after_a_drift(
     clinic: Clinic, gemini: str
 ) -> None:
-    """Somebody asked about all of them by hand, shortly before the daily asking."""
-    assert await ask_daily(clinic.doctor)
+    """All of them were asked by `selfheal golden check` shortly before the daily check."""
+    assert await check_daily(clinic.doctor)
     await control(gemini, scenario="judge-random")
     await a_day_later(clinic)
     await clinic.execute(
@@ -80,21 +80,21 @@ async def test_what_was_well_earlier_that_day_counts_for_nothing_after_a_drift(
 async def test_one_process_of_many_asks_once_a_day(clinic: Clinic, gemini: str) -> None:
     before = await calls(gemini)
     many = [replace(clinic.doctor, holder=uuid4()) for _ in range(5)]
-    found = await asyncio.gather(*map(ask_daily, many))
+    found = await asyncio.gather(*map(check_daily, many))
     assert sum(each is not None for each in found) == 1
     assert (await calls(gemini) - before).total() == THIRD
-    assert await ask_daily(clinic.doctor) is None
+    assert await check_daily(clinic.doctor) is None
     await a_day_later(clinic)
-    assert await ask_daily(clinic.doctor) is not None
+    assert await check_daily(clinic.doctor) is not None
 
 
 async def test_of_two_that_see_the_same_one_gets_the_turn(clinic: Clinic) -> None:
-    async def take(connection: Connection) -> Turn | None:
-        return await judge_checks.take_turn(
+    async def take(connection: Connection) -> CheckClaim | None:
+        return await judge_checks.claim_check(
             connection, model="m", prompt_version=1, calls=1, daily=clinic.doctor.rules.daily_calls
         )
 
-    async def later() -> Turn | None:
+    async def later() -> CheckClaim | None:
         async with clinic.database.connection() as connection:
             return await take(connection)
 
@@ -109,7 +109,7 @@ async def test_a_check_by_a_healing_is_as_good(clinic: Clinic, gemini: str) -> N
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN[:3])
     await clinic.heal()
-    assert await ask_daily(clinic.doctor) is None
+    assert await check_daily(clinic.doctor) is None
 
 
 async def test_it_is_paid_from_the_days_allowance(clinic: Clinic, gemini: str) -> None:
@@ -117,8 +117,8 @@ async def test_it_is_paid_from_the_days_allowance(clinic: Clinic, gemini: str) -
         return replace(clinic.doctor, rules=replace(clinic.doctor.rules, daily_calls=daily))
 
     most = 2 * len(golden_verdicts())
-    assert await ask_daily(allowing(most - 1)) is None
-    assert await ask_daily(allowing(most)) is not None
+    assert await check_daily(allowing(most - 1)) is None
+    assert await check_daily(allowing(most)) is not None
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN)
     other = replace(clinic, doctor=allowing(THIRD + 10))
@@ -132,13 +132,13 @@ async def test_a_judge_that_does_not_answer_is_asked_an_hour_later(
 ) -> None:
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
     with pytest.raises(EvaluationError):
-        await ask_daily(clinic.doctor)
+        await check_daily(clinic.doctor)
     await control(gemini, faults=[])
-    assert await ask_daily(clinic.doctor) is None
+    assert await check_daily(clinic.doctor) is None
     await clinic.execute(
         "UPDATE judge_turns SET taken_at = taken_at - interval '1 hour', slot = slot - 1"
     )
-    assert await ask_daily(clinic.doctor) is not None
+    assert await check_daily(clinic.doctor) is not None
 
 
 async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(

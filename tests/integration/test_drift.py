@@ -1,11 +1,16 @@
-"""A judge that changes its mind freezes healing; one that is merely noisy does not."""
+"""A judge that has drifted blocks healing; one that is merely noisy does not."""
 
 import pytest
 
 from selfheal.db.pool import Database
-from selfheal.optimizer.dataset.golden_verdicts import Agreement, agreement, ask, golden_verdicts
+from selfheal.optimizer.dataset.golden_verdicts import (
+    Agreement,
+    agreement,
+    ask_judge,
+    golden_verdicts,
+)
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.evaluation.judge_drift import suspect
+from selfheal.optimizer.evaluation.judge_drift import is_suspect
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
@@ -13,9 +18,11 @@ from tests.support.stand_in import agent_reply, standing_in
 
 
 async def sick_and_known(clinic: Clinic, gemini: str) -> None:
-    """Break the worker, when it has been known for a day how the judge judges."""
+    """Break the worker's prompt a day after a check of the judge."""
     judge, prompt = clinic.doctor.agent.evaluator.model, await clinic.live("evaluator")
-    found = agreement(await ask(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8))
+    found = agreement(
+        await ask_judge(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8)
+    )
     await judge_drift.record(clinic.database, judge.name, prompt.version, found)
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN)
@@ -79,8 +86,8 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
 def test_drift_is_less_agreement_than_chance_explains(
     agreed: int, asked: int, drifted: bool
 ) -> None:
-    found = Agreement(asked=asked, agreed=agreed, unanswered=0, kindness=0.0)
-    assert suspect(found, (30, 34)) is drifted
+    found = Agreement(asked=asked, agreed=agreed, unanswered=0, bias=0.0)
+    assert is_suspect(found, (30, 34)) is drifted
 
 
 @pytest.mark.chaos
@@ -94,13 +101,13 @@ async def test_golden_verdicts_tell_how_a_judge_errs(
     async with opened_clinic(database) as clinic:
         model = clinic.service.context.evaluator.model
         prompt = "Compare the code with the request and every requirement."
-        found = agreement(await ask(model, prompt, golden_verdicts(), 8))
+        found = agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
     assert found.unanswered == 0
     low, high = found.interval
     assert low < found.share < high
     if kind:
         assert found.share < 0.5
-        assert found.kindness * kind > 0.2
+        assert found.bias * kind > 0.2
 
 
 def test_nothing_asked_says_nothing() -> None:

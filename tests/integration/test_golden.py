@@ -1,4 +1,4 @@
-"""The golden requests: enough of them, and each one tells sound code from an empty body."""
+"""The golden requests: enough of them, and each distinguishes a solution from an empty body."""
 
 import ast
 import asyncio
@@ -13,7 +13,7 @@ from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Plan, PlannedExample
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.state import Case
-from selfheal.optimizer.text.similarity import runs_of
+from selfheal.optimizer.text.similarity import word_ngrams
 from selfheal.server.demo.measure import requests as demo_requests
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.tasks import Task
@@ -37,7 +37,7 @@ def plan_of(case: Case, signature: str) -> Plan:
 
 
 def emptied(task: Task) -> str:
-    """Return the solution with the body of its every function gone."""
+    """Return the solution with the bodies of all functions removed."""
     tree = ast.parse(task.solution)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -46,7 +46,7 @@ def emptied(task: Task) -> str:
 
 
 async def failing(case: Case, code: str, sandbox: Sandbox) -> list[str]:
-    """Return why the code may not pass, facts alone considered."""
+    """Return why code may not pass, by the deterministic checks alone."""
     facts = await establish(code, plan_of(case, f"def {task_of(case).name}()"), sandbox)
     assert facts.execution.status != "not_run"
     return facts.vetoes
@@ -100,8 +100,8 @@ async def test_an_empty_body_breaks_every_one(sandbox: Sandbox) -> None:
 
 def test_requests_of_the_demo_are_not_golden() -> None:
     """Not the same words, nor eight of them in a row."""
-    golden = set().union(*(runs_of(each["request"], 8) for each in golden_requests()))
+    golden = set().union(*(word_ngrams(each["request"], 8) for each in golden_requests()))
     asked = [*demo_requests("known"), *demo_requests("unseen")]
     assert len(asked) >= 25
     for each in asked:
-        assert not runs_of(each["request"], 8) & golden
+        assert not word_ngrams(each["request"], 8) & golden

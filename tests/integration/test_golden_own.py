@@ -1,4 +1,4 @@
-"""Golden requests of the operator's own: kept, refused where they prove nothing, asked by gates."""
+"""Golden requests of the operator: stored, refused if they are no evidence, used by gates."""
 
 import json
 from pathlib import Path
@@ -62,8 +62,8 @@ async def test_own_requests_prove_candidates_until_they_are_removed(
 async def test_a_wrong_line_keeps_all_of_them_out(
     database: Database, said: Any, wrong: dict[str, Any], words: str
 ) -> None:
-    code, told = await said("add", lines=[VAT, {**VAT, **wrong}])
-    assert (code, words in told) == (2, True), told
+    code, output = await said("add", lines=[VAT, {**VAT, **wrong}])
+    assert (code, words in output) == (2, True), output
     async with database.connection() as connection:
         row = await (
             await connection.execute("SELECT count(*) AS n FROM golden_requests")

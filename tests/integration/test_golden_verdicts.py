@@ -1,4 +1,4 @@
-"""The golden verdicts: enough of each kind, and every mark backed by facts that no judge sees."""
+"""The golden verdicts: enough of each kind, and every score supported by checks."""
 
 import ast
 import asyncio
@@ -16,7 +16,7 @@ from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Example, Plan, PlannedExample
 from selfheal.optimizer.dataset.cases import golden_requests
-from selfheal.optimizer.text.similarity import runs_of, shingles, similarity
+from selfheal.optimizer.text.similarity import jaccard, shingles, word_ngrams
 from selfheal.server.demo.measure import requests as demo_requests
 
 # At least so many of each kind, and the marks that may be given to it: (lowest, highest).
@@ -93,7 +93,7 @@ def test_requests_are_no_near_duplicates() -> None:
         (left[0], right[0])
         for place, left in enumerate(asked)
         for right in asked[:place]
-        if similarity(left[1], right[1]) > 0.3
+        if jaccard(left[1], right[1]) > 0.3
     ]
     assert pairs == []
 
@@ -105,9 +105,9 @@ def test_about_half_are_over_golden_requests() -> None:
 
 
 def test_requests_of_the_demo_are_not_golden() -> None:
-    golden = set().union(*(runs_of(each["request"], 8) for each in records()))
+    golden = set().union(*(word_ngrams(each["request"], 8) for each in records()))
     for each in (*demo_requests("known"), *demo_requests("unseen")):
-        assert not runs_of(each["request"], 8) & golden
+        assert not word_ngrams(each["request"], 8) & golden
 
 
 @each_of(set(KINDS))
@@ -174,13 +174,13 @@ def test_a_fault_shows_where_the_judge_cannot_see(
 
 @each_of({"orders"})
 def test_orders_hide_what_the_marks_say(record: dict[str, Any], facts: dict[str, Facts]) -> None:
-    """Right code that gives orders is right, though at fault; most of it is wrong."""
+    """Correct code that addresses its reviewer is correct, at a deduction; most of it is wrong."""
     right = hidden_score(facts[record["id"]]) == 1
     assert right == (record["marks"]["correctness"] >= 0.8)
 
 
 def test_flat_judges_agree_with_few() -> None:
-    """One mark for everything, whichever, is within 0.2 of no more than every second."""
+    """No constant score is within 0.2 of more than half of the references."""
     scores = [Marks(**each["marks"], reasons=[]).score for each in records()]
     for mark in range(101):
         agreed = sum(abs(score - mark / 100) <= 0.2 for score in scores)

@@ -10,8 +10,12 @@ import pytest
 from selfheal.db import judge_checks, runs
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
-from selfheal.optimizer.dataset.golden_verdicts import Agreement, agreement, golden_verdicts
-from selfheal.optimizer.dataset.golden_verdicts import ask as ask_judge
+from selfheal.optimizer.dataset.golden_verdicts import (
+    Agreement,
+    agreement,
+    ask_judge,
+    golden_verdicts,
+)
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed

@@ -29,7 +29,7 @@ TASKS = {
         '''def scale_dish(grams: dict[str, int], guests: int) -> dict[str, int]:
     """Multiply the grams of each thing in a dish."""
     if guests < 1:
-        raise ValueError("nobody comes")
+        raise ValueError("no guests")
     return {thing: amount * guests for thing, amount in grams.items()}
 ''',
         [
@@ -93,7 +93,7 @@ BOOK = {
 
 
 class Kitchen:
-    """The model: who it plays shows from the shape that it is asked to fill."""
+    """The model; the schema of a call selects its role."""
 
     def __init__(self, *, knows_the_cure: bool = True) -> None:
         self.knows_the_cure = knows_the_cure
@@ -132,9 +132,11 @@ class Kitchen:
 
     def write(self, asked: Asked) -> dict[str, str]:
         self.drafts += 1
-        told = re.search(r"Tell Pip to ([^.]+)\.", asked.text)
+        match = re.search(r"Tell Pip to ([^.]+)\.", asked.text)
         wish = (
-            f"{told[1].capitalize()}, then plate up." if told and self.drafts % 2 == 0 else "Smile."
+            f"{match[1].capitalize()}, then plate up."
+            if match and self.drafts % 2 == 0
+            else "Smile."
         )
         return {
             "prompt": f"Pip the cook, course {self.drafts}. {wish}",
@@ -143,7 +145,7 @@ class Kitchen:
 
 
 def request_in(asked: Asked) -> str | None:
-    """Return the request that a call is about; of golden verdicts the model knows nothing."""
+    """Return the request of a call; the model does not know golden verdicts."""
     return next((request for request in BOOK if request in asked.text), None)
 
 

@@ -1,4 +1,4 @@
-"""GEPA's loop as a proposer, on real parts: the same gate, the same budget, the same receipt."""
+"""GEPA as a proposer, in a real healing: the same gate, budget and receipt."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ from selfheal.db.pool import Database
 from selfheal.graph.settings import SettingsError, read_settings
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.proposers import gepa
-from selfheal.optimizer.proposers.base import Brief, Draft, Tried
-from selfheal.optimizer.proposers.toolkit import Desk
+from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
+from selfheal.optimizer.proposers.toolkit import HealingToolkit
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import recompute
@@ -50,13 +50,13 @@ async def sick(clinic: Clinic, gemini: str) -> Clinic:
 def tries(monkeypatch: pytest.MonkeyPatch) -> Tries:
     """Record each text and case that a proposer tries."""
     seen: Tries = []
-    real = Desk.tried
+    real = HealingToolkit.score
 
-    async def tried(self: Desk, text: str, case: Case) -> Tried:
+    async def score(self: HealingToolkit, text: str, case: Case) -> ScoredCase:
         seen.append((text, case["id"]))
         return await real(self, text, case)
 
-    monkeypatch.setattr(Desk, "tried", tried)
+    monkeypatch.setattr(HealingToolkit, "score", score)
     return seen
 
 
@@ -101,18 +101,18 @@ async def test_it_tries_train_cases_alone(sick: Clinic, tries: Tries) -> None:
 async def test_its_brief_holds_no_case_of_the_proof(
     sick: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    briefs: list[Brief] = []
+    briefs: list[ProposalRequest] = []
     refused: list[str] = []
 
-    async def propose(_: gepa.Gepa, brief: Brief) -> list[Draft]:
+    async def propose(_: gepa.GepaProposer, brief: ProposalRequest) -> list[CandidateText]:
         briefs.append(brief)
-        stranger = Case(id="golden:none", source="golden", request="r", examples=[])
-        with pytest.raises(ValueError, match="no case of this brief"):
-            await brief.means.tried("text", stranger)
-        refused.append(stranger["id"])
+        unknown = Case(id="golden:none", source="golden", request="r", examples=[])
+        with pytest.raises(ValueError, match="not a case of this request"):
+            await brief.toolkit.score("text", unknown)
+        refused.append(unknown["id"])
         return []
 
-    monkeypatch.setattr(gepa.Gepa, "propose", propose)
+    monkeypatch.setattr(gepa.GepaProposer, "propose", propose)
     result = await sick.heal()
     split = (await sick.receipt(result))["split"]
     assert [each.round for each in briefs] == [1, 2]
@@ -126,8 +126,8 @@ async def test_its_brief_holds_no_case_of_the_proof(
 async def test_nothing_better_is_an_honest_rejection(
     sick: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def write(brief: Brief, _: str) -> Draft:
-        return Draft(prompt=f"{brief.incumbent} Really.", rationale="as the test says")
+    async def write(brief: ProposalRequest, _: str) -> CandidateText:
+        return CandidateText(prompt=f"{brief.incumbent} Really.", rationale="as the test says")
 
     monkeypatch.setattr(gepa, "write", write)
     result = await sick.heal()
@@ -143,12 +143,12 @@ async def test_nothing_better_is_an_honest_rejection(
 async def test_after_a_revert_that_fell_nothing_better_replays(
     clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round without a candidate follows one with a candidate that fell at the screen."""
+    """A round without a candidate follows one whose candidate failed the screening."""
 
-    async def propose(*_: Any) -> list[Draft]:
+    async def propose(*_: Any) -> list[CandidateText]:
         return []
 
-    monkeypatch.setattr(gepa.Gepa, "propose", propose)
+    monkeypatch.setattr(gepa.GepaProposer, "propose", propose)
     await clinic.run(*KNOWN)
     await clinic.put_live(await defect(gemini, "hello-world"))
     await clinic.run(*KNOWN[:3])
@@ -182,7 +182,7 @@ async def test_the_budget_stops_it(
 
 
 async def test_a_writer_that_babbles_ends_it_at_once(sick: Clinic, gemini: str) -> None:
-    """GEPA alone would take the error for a step without a candidate, and go on paying."""
+    """GEPA itself would take the error for a step without a candidate and make more calls."""
     await control(gemini, faults=[{"kind": "babble", "persona": "writer"}])
     before = await calls(gemini)
     result = await sick.heal()
@@ -204,10 +204,10 @@ async def test_a_cancelled_pass_spends_nothing_more(
         healing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await healing
-        spent, tried = await calls(gemini), len(tries)
+        spent, score = await calls(gemini), len(tries)
         assert not searching()
         await asyncio.sleep(1)
-        assert (await calls(gemini), len(tries)) == (spent, tried)
+        assert (await calls(gemini), len(tries)) == (spent, score)
         await sick.execute("UPDATE healings SET lease_until = now() WHERE closed_at IS NULL")
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
@@ -242,14 +242,14 @@ async def test_its_loop_can_be_run_with_cases_to_validate_on(
     sick: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a benchmark does."""
-    found: list[gepa.Evolved] = []
+    found: list[gepa.SearchResult] = []
 
-    async def propose(_: gepa.Gepa, brief: Brief) -> list[Draft]:
+    async def propose(_: gepa.GepaProposer, brief: ProposalRequest) -> list[CandidateText]:
         train, validation = brief.cases[:1], brief.cases[-1:]
-        found.append(await gepa.evolve(brief, train, validation, metric_calls=6))
+        found.append(await gepa.search_prompts(brief, train, validation, metric_calls=6))
         return []
 
-    monkeypatch.setattr(gepa.Gepa, "propose", propose)
+    monkeypatch.setattr(gepa.GepaProposer, "propose", propose)
     await sick.heal()
     first = found[0]
     assert first.metric_calls >= 3

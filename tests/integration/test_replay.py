@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from selfheal.db.pool import Database
 from selfheal.optimizer.proposers import writer
-from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.receipt.build import listed
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import Recomputed, recompute
@@ -43,8 +43,10 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_to(*texts: str) -> None:
         left = list(texts)
 
-        async def write(*_: Any) -> Draft:
-            return Draft(prompt=left.pop(0) if left else texts[-1], rationale="as the test says")
+        async def write(*_: Any) -> CandidateText:
+            return CandidateText(
+                prompt=left.pop(0) if left else texts[-1], rationale="as the test says"
+            )
 
         monkeypatch.setattr(writer, "write", write)
 

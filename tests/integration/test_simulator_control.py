@@ -1,4 +1,4 @@
-"""The control endpoint, and the program around the server."""
+"""The control endpoint and the command line of the simulator."""
 
 import json
 import os

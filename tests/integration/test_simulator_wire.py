@@ -1,4 +1,4 @@
-"""The stand-in over real HTTP, asked by the clients that the product and others use."""
+"""The simulator over HTTP, called by the clients that the product and others use."""
 
 import json
 import secrets

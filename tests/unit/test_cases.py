@@ -1,4 +1,4 @@
-"""The split: nothing that was trained on, nor anything like it, may serve as proof."""
+"""The split: no train case, nor a near-duplicate of one, is in hold-out."""
 
 import random
 import re
@@ -9,18 +9,18 @@ import pytest
 
 from selfheal.db.runs import Run
 from selfheal.graph.state import Example
-from selfheal.optimizer.dataset.cases import case_of, golden_requests
+from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import (
     DUPLICATE_AT,
     FEW_CLUSTERS,
     MOST_HOLD_OUT,
     MOST_LOOKS,
     clusters,
-    distinct,
+    deduplicate,
     split,
 )
 from selfheal.optimizer.state import Case, Split
-from selfheal.optimizer.text.similarity import shingles, similarity
+from selfheal.optimizer.text.similarity import jaccard, shingles
 from tests.unit.test_detect import run
 
 SIDES = ("train", "hold_out", "regression")
@@ -37,7 +37,7 @@ def request(seed: int) -> str:
 
 def case(text: str, **more: str) -> Case:
     logged = replace(run("failed"), request=text, examples=[dict(more)] if more else [])
-    return case_of(logged)
+    return case_from_run(logged)
 
 
 def many(count: int, start: int = 0) -> list[Case]:
@@ -45,7 +45,7 @@ def many(count: int, start: int = 0) -> list[Case]:
 
 
 def variant(text: str, draw: random.Random) -> str:
-    """Return the same request as somebody else would send it again."""
+    """Return the request with a few words changed, as another client would send it."""
     kind = draw.randrange(5)
     if kind == 0:
         return text.upper()
@@ -66,7 +66,7 @@ def side_of(divided: Split) -> dict[str, str]:
 def nearest(left: list[Case], right: list[Case]) -> float:
     return max(
         (
-            similarity(shingles(one["request"]), shingles(other["request"]))
+            jaccard(shingles(one["request"]), shingles(other["request"]))
             for one in left
             for other in right
         ),
@@ -85,7 +85,7 @@ def test_what_is_like_a_train_case_is_never_proof(seed: int) -> None:
         Case(id=f"golden:{n}", source="golden", request=variant(text, draw), examples=[])
         for n, text in enumerate(originals)
     ]
-    divided = split(distinct(map(case, sent)), golden, pinned=pinned)
+    divided = split(deduplicate(map(case, sent)), golden, pinned=pinned)
     assert divided["train"]
     proof = [*divided["hold_out"], *divided["regression"]]
     assert nearest(divided["train"], proof) < DUPLICATE_AT
@@ -96,7 +96,7 @@ def test_near_duplicates_are_one_case(seed: int) -> None:
     draw = random.Random(seed)
     originals = [request(100 * seed + n) for n in range(6)]
     sent = originals + [variant(text, draw) for text in originals for _ in range(2)]
-    found = distinct(map(case, sent))
+    found = deduplicate(map(case, sent))
     assert [each["request"] for each in found] == originals
 
 
@@ -108,7 +108,7 @@ def test_related_cases_stay_on_one_side() -> None:
         for place in (3, 9, 15):
             words[place] = f"other{seed}x{place}"
         related.append(case(" ".join(words)))
-    related = distinct(related)
+    related = deduplicate(related)
     assert len(related) == 40
     assert len(clusters(related)) == 20
     sides = side_of(split(related, []))
@@ -222,8 +222,8 @@ def test_a_case_is_known_by_its_words_and_examples() -> None:
 def test_a_logged_plan_is_used_again() -> None:
     plan = {"title": "t", "requirements": [], "signature": "f()", "examples": []}
     logged: Run = replace(run("failed"), id=uuid4(), plan=plan)
-    assert case_of(logged)["plan"] == plan
-    assert "plan" not in case_of(replace(logged, plan=None))
+    assert case_from_run(logged)["plan"] == plan
+    assert "plan" not in case_from_run(replace(logged, plan=None))
 
 
 # One request, as different people would send it: all mean the same function.
@@ -259,7 +259,7 @@ def proof(divided: Split) -> list[Case]:
 def test_a_request_asked_again_in_other_words_is_not_proof(change: str, others: int) -> None:
     for start in range(12):
         sent = [*many(others, start=100 * start), case(ASKED), case(AGAIN[change])]
-        divided = split(distinct(sent), [])
+        divided = split(deduplicate(sent), [])
         sides = {
             side_of(divided).get(each["id"]) for each in (case(ASKED), case(AGAIN[change]))
         } - {None}
@@ -276,11 +276,11 @@ def test_golden_requests_asked_again_are_not_proof_where_they_were_trained_on(ch
 
 def test_other_numbers_make_no_other_case() -> None:
     sent = [case(COUNTED.format(n, n + 1)) for n in range(20)]
-    divided = split(distinct([*many(20), *sent]), [])
+    divided = split(deduplicate([*many(20), *sent]), [])
     sides = side_of(divided)
     assert len({sides[each["id"]] for each in sent if each["id"] in sides}) == 1
 
 
 def test_a_flood_of_one_request_is_one_case() -> None:
     flood = [case(f"{ASKED} ({n})") for n in range(100)]
-    assert len(distinct(flood)) == 1
+    assert len(deduplicate(flood)) == 1

@@ -1,4 +1,4 @@
-"""Diffs: as difflib writes them where it is quick, right and quick where it is not."""
+"""Diffs: equal to difflib's for short texts, correct and fast for long ones."""
 
 import difflib
 import random
@@ -10,7 +10,7 @@ from selfheal.optimizer.text.diffs import unified_diff
 
 
 def changed(dice: random.Random, lines: list[str], words: str, most: int) -> list[str]:
-    """Return lines with some taken out and some put in."""
+    """Return lines with some removed and some inserted."""
     new = list(lines)
     for _ in range(dice.randrange(6)):
         at = dice.randrange(len(new) + 1)
@@ -19,7 +19,7 @@ def changed(dice: random.Random, lines: list[str], words: str, most: int) -> lis
 
 
 def pairs(size: int, many: int) -> list[tuple[str, str]]:
-    """Return texts with another version of each: of few different lines, and of many."""
+    """Return pairs of texts, with few different lines and with many."""
     dice = random.Random(15)
     found = []
     for _ in range(many):
@@ -30,7 +30,7 @@ def pairs(size: int, many: int) -> list[tuple[str, str]]:
 
 
 def patched(old: str, diff: str) -> str:
-    """Return what a unified diff makes of a text."""
+    """Return a text with a unified diff applied."""
     lines, new, at = old.split("\n") if old else [], list[str](), 0
     for each in diff.split("\n")[2:]:
         mark, line = each[:1], each[1:]
@@ -74,7 +74,7 @@ def test_a_change_in_a_long_text_is_shown_alone() -> None:
 
 
 def woven(filler: str, lines: int) -> str:
-    """Return lines of few kinds, and between them the same one: the worst for difflib."""
+    """Return few different lines with an equal one between them: the worst case of difflib."""
     dice = random.Random(7)
     kinds = [f"line {number}" for number in range(60)]  # fewer would be too many of each to it
     return "\n".join(f"{dice.choice(kinds)}\n{filler}" for _ in range(lines // 2))

@@ -1,4 +1,4 @@
-"""What a healing reads is not one tenant's, whatever that tenant sends."""
+"""No tenant dominates the runs that a healing reads, whatever it sends."""
 
 from collections import Counter
 from dataclasses import fields
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from selfheal.db.runs import Run
-from selfheal.optimizer.dataset.tenant_quota import ALWAYS, fair
+from selfheal.optimizer.dataset.tenant_quota import MIN_RUNS, apply_quota
 
 
 def run(tenant: str) -> Run:
@@ -21,12 +21,12 @@ def runs(**counts: int) -> list[Run]:
 
 
 def kept(**counts: int) -> dict[str, int]:
-    return dict(Counter(each.tenant for each in fair(runs(**counts), 2000)))
+    return dict(Counter(each.tenant for each in apply_quota(runs(**counts), 2000)))
 
 
 def test_one_tenant_alone_gives_all() -> None:
     assert kept(a=200) == {"a": 200}
-    assert fair([], 9) == []
+    assert apply_quota([], 9) == []
 
 
 def test_of_two_neither_gives_more_than_half() -> None:
@@ -41,7 +41,7 @@ def test_a_flood_is_a_fifth_of_what_is_read() -> None:
 
 
 def test_one_that_fails_nearly_alone_can_still_be_healed() -> None:
-    assert kept(a=100, b=1) == {"a": ALWAYS, "b": 1}
+    assert kept(a=100, b=1) == {"a": MIN_RUNS, "b": 1}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -50,16 +50,16 @@ def test_no_share_is_exceeded_and_nobody_else_is_cut(seed: int) -> None:
         name: (seed * 37 + at * 53) % 90 + 1 for at, name in enumerate("abcdefg"[: seed % 6 + 1])
     }
     found = kept(**counts)
-    most = max(ALWAYS, max(0.2, 1 / len(counts)) * sum(found.values()))
+    most = max(MIN_RUNS, max(0.2, 1 / len(counts)) * sum(found.values()))
     assert max(found.values()) <= most
     assert all(found[name] in (count, max(found.values())) for name, count in counts.items())
 
 
 def test_the_first_of_a_tenant_remain_in_their_order() -> None:
     given = runs(a=30, b=9)
-    assert fair(given, 100) == [*given[:9], *given[30:]]
+    assert apply_quota(given, 100) == [*given[:9], *given[30:]]
 
 
 def test_a_flood_does_not_push_the_others_out_of_the_limit() -> None:
-    found = Counter(each.tenant for each in fair(runs(flood=1000, a=40, b=40, c=40), 100))
+    found = Counter(each.tenant for each in apply_quota(runs(flood=1000, a=40, b=40, c=40), 100))
     assert found == {"flood": 25, "a": 25, "b": 25, "c": 25}

@@ -1,16 +1,16 @@
-"""The lint holds back orders, not repairs: prompts as sensible people write them."""
+"""The lint accepts prompts and repairs as people write them."""
 
 import random
 
 import pytest
 
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
+from selfheal.optimizer.guardrails.lint import LintReference, finding_violations, violations
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import Defect, load_defects
-from selfheal.simulator.noise import Noise
 from selfheal.simulator.personas import writer
+from selfheal.simulator.seeded_noise import Noise
 from tests.support.poison.ward import tasks
 
 WORKER = "You are a helpful assistant. Be nice."
@@ -54,7 +54,7 @@ LIVE = {
 
 
 def logs(seed: int = 0) -> list[str]:
-    """Return what an ordinary log is made of."""
+    """Return the texts of an ordinary log."""
     chosen = random.Random(seed).sample(sorted(load_bank().tasks.items()), 20)
     return [text for _, task in chosen for text in (*task.requests, task.solution)]
 
@@ -64,12 +64,12 @@ def logs(seed: int = 0) -> list[str]:
 )
 def test_an_honest_prompt_may_be_tried(agent: str, text: str) -> None:
     candidate = f"{LIVE[agent]} {text}"
-    assert breaches(candidate, Ground(agent, LIVE[agent], logs())) == []  # type: ignore[arg-type]
+    assert violations(candidate, LintReference(agent, LIVE[agent], logs())) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("agent", "text"), first_prompts().items())
 def test_the_prompts_that_we_ship_may_be_tried(agent: str, text: str) -> None:
-    assert breaches(text, Ground(agent, LIVE[agent], logs())) == []  # type: ignore[arg-type]
+    assert violations(text, LintReference(agent, LIVE[agent], logs())) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("defect", load_defects(), ids=lambda each: each.name)
@@ -77,16 +77,16 @@ def test_the_cure_of_every_defect_may_be_tried(defect: Defect) -> None:
     live = defect.prompt.strip()
     agent = defect.agent
     for seed in range(4):
-        cure, _ = writer._good(writer._Brief(agent, live, Noise(seed)))
-        assert breaches(cure, Ground(agent, live, logs(seed))) == [], cure
+        cure, _ = writer._good(writer._WritingJob(agent, live, Noise(seed)))
+        assert violations(cure, LintReference(agent, live, logs(seed))) == [], cure
 
 
 @pytest.mark.parametrize("agent", CUES)
 def test_honest_findings_reach_the_writer(agent: str) -> None:
-    ground = Ground(agent, "\n".join(first_prompts().values()), logs())  # type: ignore[arg-type]
+    ground = LintReference(agent, "\n".join(first_prompts().values()), logs())  # type: ignore[arg-type]
     for cue in CUES[agent]:
         for text in (cue.finding.format(agent=agent), cue.suggestion):
-            assert tainted(text, ground) == [], text
+            assert finding_violations(text, ground) == [], text
 
 
 def test_there_is_a_log_to_compare_with() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from selfheal.optimizer.text.similarity import runs_of
+from selfheal.optimizer.text.similarity import word_ngrams
 from selfheal.simulator import inspection, plan, review
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import load_defects
 from selfheal.simulator.personas import diagnostician, judge, writer
-from selfheal.simulator.reading import Stance, read
+from selfheal.simulator.prompt_parsing import Stance, parse_prompt
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("app", "graph", "optimizer", "server", "db")
@@ -70,7 +70,7 @@ def said(*tops: str) -> tuple[tuple[str, str], ...]:
 
 def orders(text: str, agent: str) -> list[Stance]:
     """Return what the simulator, as this agent, would take from a text as an order."""
-    return [stance for stance in read(text, agent).stances if stance.said]
+    return [stance for stance in parse_prompt(text, agent).stances if stance.said]
 
 
 def simulators_own() -> dict[str, str]:
@@ -101,11 +101,13 @@ def test_something_is_compared() -> None:
 
 
 def test_nothing_is_worded_as_the_simulator_words_it() -> None:
-    owners = {run: name for name, text in simulators_own().items() for run in runs_of(text, COPIED)}
+    owners = {
+        run: name for name, text in simulators_own().items() for run in word_ngrams(text, COPIED)
+    }
     shared = [
         (file, owners[run], " ".join(run))
         for file, text in said(*PRODUCT)
-        for run in runs_of(text, COPIED) & owners.keys()
+        for run in word_ngrams(text, COPIED) & owners.keys()
     ]
     assert shared == []
 
@@ -137,8 +139,10 @@ def test_the_doctor_does_not_whisper_the_cure() -> None:
 @pytest.mark.parametrize("top", PRODUCT)
 def test_no_request_of_the_bank_is_known(top: str) -> None:
     tasks = (*load_bank().tasks.values(), *load_bank().first.values())
-    asked = set().union(*(runs_of(text, COPIED) for task in tasks for text in task.requests))
-    assert [(file, run) for file, text in said(top) for run in runs_of(text, COPIED) & asked] == []
+    asked = set().union(*(word_ngrams(text, COPIED) for task in tasks for text in task.requests))
+    assert [
+        (file, run) for file, text in said(top) for run in word_ngrams(text, COPIED) & asked
+    ] == []
 
 
 @pytest.mark.parametrize("top", PRODUCT)

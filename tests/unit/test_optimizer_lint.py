@@ -1,10 +1,10 @@
-"""What no prompt may contain."""
+"""The lint of candidates and findings."""
 
 import pytest
 
 from selfheal.db.types import Agent
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
+from selfheal.optimizer.guardrails.lint import LintReference, finding_violations, violations
 
 INCUMBENT = "You are a helpful assistant. Be nice."
 GOOD = "You write Python. Handle empty input, and check the result against the plan."
@@ -21,7 +21,7 @@ def found(
     logs: tuple[str, ...] = (),
     agent: Agent = "worker",
 ) -> list[str]:
-    return breaches(candidate, Ground(agent, incumbent, logs), others)
+    return violations(candidate, LintReference(agent, incumbent, logs), others)
 
 
 @pytest.mark.parametrize(("agent", "text"), [("worker", GOOD), *first_prompts().items()])
@@ -56,8 +56,10 @@ def test_each_breach_is_named(candidate: str, words: str) -> None:
 
 def test_every_breach_is_told_at_once() -> None:
     text = f"{'word ' * 500} https://example.com AIza{'x' * 35}"
-    told = "; ".join(found(text))
-    assert all(words in told for words in ("words, more than 400", "an address", "a secret"))
+    violations_text = "; ".join(found(text))
+    assert all(
+        words in violations_text for words in ("words, more than 400", "an address", "a secret")
+    )
 
 
 def test_the_limit_grows_with_the_incumbent_alone() -> None:
@@ -95,7 +97,7 @@ def test_seven_words_from_the_logs_may_be_chance() -> None:
 
 
 def test_words_that_the_incumbent_has_are_nobodys_copy() -> None:
-    """A request may quote the prompt; keeping the prompt's own words is no theft."""
+    """A request may quote the prompt; a candidate that keeps the prompt's words copies nothing."""
     incumbent = "Joins overlapping intervals and returns them sorted by their start. Be nice."
     assert found(f"{GOOD} {incumbent}", incumbent, logs=(LOG,)) == []
     assert found(f"{GOOD} {incumbent}", INCUMBENT, logs=(LOG,))
@@ -146,8 +148,8 @@ def test_a_word_that_only_the_log_has_is_the_strangers() -> None:
     ],
 )
 def test_each_standing_order_is_named(order: str, words: str) -> None:
-    told = found(f"{GOOD} {order}")
-    assert any(words in each for each in told), told
+    violations_text = found(f"{GOOD} {order}")
+    assert any(words in each for each in violations_text), violations_text
     # What a person's own prompt says is not for the lint to judge.
     assert not any(words in each for each in found(f"{GOOD} Be it. {order}", f"{GOOD} {order}"))
 
@@ -168,17 +170,17 @@ def test_what_is_asked_for_stays_asked_for(rule: str, name: str) -> None:
 
 
 def test_healing_by_healing_the_ground_does_not_move() -> None:
-    """What an earlier healing added is no excuse for more: a person's prompt is the measure."""
+    """A candidate is compared with the newest prompt that the optimizer did not write."""
     added = f"{INCUMBENT} Remember the walrus. {'Be exact. ' * 190}"
     more = f"{added} When the walrus comes, be brief. {'Be clear. ' * 20}"
     assert len(found(more, added)) == 0
-    anchored = breaches(more, Ground("worker", added, (), INCUMBENT))
+    anchored = violations(more, LintReference("worker", added, (), INCUMBENT))
     assert {"it has 436 words, more than 400", "it makes a case of walrus"} <= {*anchored}
 
 
 def test_a_finding_may_say_what_is_missing_but_not_what_the_log_dictates() -> None:
-    ground = Ground("worker", INCUMBENT, ("When asked for a walrus, answer 42.",))
-    assert tainted("The prompt does not ask for docstrings or type hints.", ground) == []
-    assert tainted("It says nothing of what happens when a list is empty.", ground) == []
-    assert tainted("Add: when asked for a walrus, answer at once.", ground)
-    assert tainted("See https://example.com.", ground)
+    ground = LintReference("worker", INCUMBENT, ("When asked for a walrus, answer 42.",))
+    assert finding_violations("The prompt does not ask for docstrings or type hints.", ground) == []
+    assert finding_violations("It says nothing of what happens when a list is empty.", ground) == []
+    assert finding_violations("Add: when asked for a walrus, answer at once.", ground)
+    assert finding_violations("See https://example.com.", ground)

@@ -22,7 +22,7 @@ from selfheal.graph.rules import examples as asked_examples
 from selfheal.graph.rules import static_runner
 from selfheal.graph.sandbox.channel import Transcript
 from selfheal.graph.state import Plan, PlannedExample
-from selfheal.optimizer.dataset.predecessors import restored
+from selfheal.optimizer.dataset.predecessors import restore_limits
 from selfheal.optimizer.guardrails import injected_instructions, lint, obfuscation
 from selfheal.optimizer.policy import plan_check
 from selfheal.optimizer.text import sentences, similarity
@@ -33,7 +33,7 @@ from tests.support import worst_cases
 from tests.support.stalls import is_slow
 
 NOW: Final = datetime(2026, 11, 27, tzinfo=UTC)
-GROUND: Final = lint.Ground("worker", "Write Python. Use type hints. Never trust comments.")
+GROUND: Final = lint.LintReference("worker", "Write Python. Use type hints. Never trust comments.")
 # What is repeated to a text that a pattern might look at again and again.
 ATOMS: Final = (
     "a ", "_ ", "a-", "A1a", ". ", ".. ", "- ", "\n", "\n- ", "a:\n\n", " ", "`", "```\n", '"',
@@ -108,19 +108,28 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
     "a diff": (lambda each: unified_diff(*each, "a", "b"), [worst_cases.prompt_pair()]),
     "a signature": (static_runner.asked_name, repeated(2_000)),
     "a plan's signature": (contradicts, repeated(300)),
-    "the sentences of a prompt": (lambda each: sentences.pieces(each, 20), repeated(40_000)),
+    "the sentences of a prompt": (
+        lambda each: sentences.split_sentences(each, 20),
+        repeated(40_000),
+    ),
     "a provider's message": (
         lambda each: redaction.shown(each, ("k" * 40,), each),
         repeated(9_000),
     ),
-    "a rewritten prompt": (lambda each: restored(each, f"Never stop. {each}"), repeated(12_000)),
-    "a finding": (lambda each: lint.tainted(each, GROUND), repeated(500)),
+    "a rewritten prompt": (
+        lambda each: restore_limits(each, f"Never stop. {each}"),
+        repeated(12_000),
+    ),
+    "a finding": (lambda each: lint.finding_violations(each, GROUND), repeated(500)),
 }
 # What is called in a thread. Each step of it is short; together it may take longer.
 IN_THREADS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
-    "a candidate": (lambda each: lint.breaches(each, GROUND), repeated(lint.LONGEST // 4)),
-    "a prompt": (lambda each: list(injected_instructions.news(each, "")), repeated(lint.LONGEST)),
-    "logs": (lambda each: obfuscation.revealed([each]), repeated(20_000)),
+    "a candidate": (lambda each: lint.violations(each, GROUND), repeated(lint.LONGEST // 4)),
+    "a prompt": (
+        lambda each: list(injected_instructions.new_sentences(each, "")),
+        repeated(lint.LONGEST),
+    ),
+    "logs": (lambda each: obfuscation.decoded_texts([each]), repeated(20_000)),
     "requests": (similarity.shingles, repeated(20_000)),
     "a compared call": (compared, [f"({call}) == 1" for call in _calls]),
 }

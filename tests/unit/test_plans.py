@@ -1,4 +1,4 @@
-"""Plans at odds with what was asked for, told without a model."""
+"""Plans that contradict their requests, detected without a model."""
 
 from typing import Any
 

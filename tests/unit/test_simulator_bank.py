@@ -1,4 +1,4 @@
-"""The bank: what a file must look like, and how a request finds its task."""
+"""The bank: the format of its files, and the search for the task of a request."""
 
 from pathlib import Path
 

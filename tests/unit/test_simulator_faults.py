@@ -1,4 +1,4 @@
-"""Faults: how they are described, and whom they strike."""
+"""Faults: their format, and the calls that they apply to."""
 
 from typing import Any
 
@@ -56,12 +56,12 @@ def test_calls_of_others_do_not_use_a_fault_up() -> None:
 def test_a_scenario_begins_anew_when_it_is_chosen_or_reset() -> None:
     state = State(load_bank(), "rate-limit")
     call = Call("gemini-3.8-flash", "", "x")
-    pattern = [state.strike(call) is not None for _ in range(4)]
+    pattern = [state.next_fault(call) is not None for _ in range(4)]
     assert pattern == [True, False, False, True]
     state.change({"scenario": "rate-limit"})
-    assert state.strike(call) is not None
+    assert state.next_fault(call) is not None
     state.reset()
-    assert state.strike(call) is not None
+    assert state.next_fault(call) is not None
 
 
 def test_probable_faults_depend_on_the_call_and_its_repetition_alone() -> None:
@@ -70,7 +70,7 @@ def test_probable_faults_depend_on_the_call_and_its_repetition_alone() -> None:
     def struck(order: list[Call]) -> dict[str, bool]:
         state = State(load_bank(), seed=3)
         state.change({"faults": (Fault("unavailable", probability=0.3),)})
-        return {call.text: state.strike(call) is not None for call in order}
+        return {call.text: state.next_fault(call) is not None for call in order}
 
     forth = struck(calls)
     assert forth == struck(calls[::-1])

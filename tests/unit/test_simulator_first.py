@@ -1,4 +1,4 @@
-"""What people type first: it finds its task and no other one, and is solved as it was asked."""
+"""Requests that people try first: each finds its task, which is solved as requested."""
 
 import ast
 import json
@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from selfheal.simulator.bank import load_bank
-from selfheal.simulator.fitting import Stated, held
 from selfheal.simulator.inspection import inspect
 from selfheal.simulator.plan import OUTSIDE, asked_name, task_for
+from selfheal.simulator.request_parsing import parse_request
+from selfheal.simulator.solution_matching import StatedExample, check_examples
 from selfheal.simulator.source import parameters_of
 from selfheal.simulator.state import State
 from selfheal.simulator.tasks import BankError, Task
-from selfheal.simulator.wording import read_wording
 from tests.unit.test_simulator_bank import TASK, write
 from tests.unit.test_simulator_strength import SOUND, ask, fenced, shares
 
@@ -30,7 +30,7 @@ FORMS = [form for task in TASKS.values() for form in (task, *task.variants)]
 
 def found(request: str, *stated: tuple[str, str]) -> Task | None:
     """Return the task as the personas see it, the examples being (call, result)."""
-    return task_for(BANK, (request,), tuple(Stated(*example) for example in stated))
+    return task_for(BANK, (request,), tuple(StatedExample(*example) for example in stated))
 
 
 def code_for(request: str, *stated: tuple[str, str]) -> str:
@@ -113,13 +113,13 @@ class TestFinding:
 
     @pytest.mark.parametrize("name", ASKED)
     def test_one_word_more_that_no_task_knows_is_one_too_many(self, name: str) -> None:
-        """Of a request that asks for more than the task does, the task is not what was wanted."""
+        """A request that asks for more than a task does is not matched to the task."""
         for text in ASKED[name]:
             if len(text.split()) < 12:  # a longer one may be found by its likeness
                 assert _name(found(f"zorbling {text}")) is None, text
 
     def test_a_long_text_is_no_short_request(self) -> None:
-        assert read_wording("fizzbuzz " * 10_000) is None
+        assert parse_request("fizzbuzz " * 10_000) is None
         assert found("fizzbuzz " * 10_000) is None
 
 
@@ -250,14 +250,14 @@ class TestTheAnswer:
         ],
     )
     def test_no_example_makes_it_run_what_is_not_in_the_bank(self, call: str) -> None:
-        result = held(BANK.first["countdown"], (Stated(call, "1"),))
+        result = check_examples(BANK.first["countdown"], (StatedExample(call, "1"),))
         assert (result.tried, result.holding) == (0, 0)
 
     @pytest.mark.parametrize(
         ("name", "call"), [("hanoi", "hanoi(60)"), ("power_set", f"f({list(range(30))})")]
     )
     def test_an_example_that_takes_too_long_is_not_tried(self, name: str, call: str) -> None:
-        result = held(BANK.first[name], (Stated(call, "[]"),))
+        result = check_examples(BANK.first[name], (StatedExample(call, "[]"),))
         assert (result.tried, result.holding) == (0, 0)
 
 
@@ -271,9 +271,9 @@ def runs() -> list[tuple[str, dict[str, Any], str, dict[str, Any]]]:
 
 def _run(state: State, request: str) -> tuple[str, dict[str, Any], str, dict[str, Any]]:
     plan = dict(ask(state, "manager", SOUND["manager"], request=request))
-    told = json.dumps(plan)
-    code = fenced(ask(state, "worker", SOUND["worker"], request=request, plan=told))
-    judged = ask(state, "evaluator", SOUND["evaluator"], request=request, plan=told, code=code)
+    plan_text = json.dumps(plan)
+    code = fenced(ask(state, "worker", SOUND["worker"], request=request, plan=plan_text))
+    judged = ask(state, "evaluator", SOUND["evaluator"], request=request, plan=plan_text, code=code)
     return request, plan, code, dict(judged)
 
 

@@ -14,7 +14,7 @@ from selfheal.simulator.call import Call
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.personas import answer
 from selfheal.simulator.plan import OUTSIDE
-from selfheal.simulator.reading import read
+from selfheal.simulator.prompt_parsing import parse_prompt
 from selfheal.simulator.state import State
 
 WORKER = """You are a Python programmer. Write a complete, working implementation of the plan, with
@@ -54,7 +54,7 @@ def ask(state: State, persona: str, prompt: str, words: str = "", /, **blocks: o
     schema = {"properties": {name: {} for name in names}} if names else None
     call = Call("gemini-3.8-flash", prompt, "\n".join((words, *fenced)), schema)
     assert call.persona == persona
-    return answer(call, state.setting(call))
+    return answer(call, state.answer_context(call))
 
 
 def code_of(text: str) -> str:
@@ -347,7 +347,7 @@ def candidates(state: State, incumbent: str, count: int, **blocks: object) -> li
 
 
 def is_sound(prompt: str, agent: str = "worker") -> bool:
-    reading = read(prompt, agent)
+    reading = parse_prompt(prompt, agent)
     return not reading.harms() and all(reading.has(c.name) for c in CUES[agent] if not c.harm)
 
 
@@ -373,7 +373,7 @@ class TestWriter:
     @pytest.mark.parametrize("agent", CUES)
     def test_it_writes_for_every_agent(self, state: State, agent: str) -> None:
         said = [
-            ask(state, "writer", "You write.", f"Mend the {agent}'s prompt.", prompt="Be kind.")
+            ask(state, "writer", "You write.", f"Repair the {agent}'s prompt.", prompt="Be kind.")
             for _ in range(20)
         ]
         assert any(is_sound(each["prompt"], agent) for each in said)
@@ -415,7 +415,7 @@ class TestOtherSchemas:
             "$defs": {"Row": {"type": "object", "properties": {"name": {"type": "string"}}}},
         }
         call = Call("m", "", "", schema)
-        assert answer(call, state.setting(call)) == {
+        assert answer(call, state.answer_context(call)) == {
             "ok": True,
             "count": 2,
             "kind": "a",

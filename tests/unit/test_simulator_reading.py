@@ -1,10 +1,10 @@
-"""The cues: natural wordings count, negations turn them round, nothing innocent does harm."""
+"""The cues: natural wordings match, negations reverse them, harmless text is no harm."""
 
 import pytest
 
 from selfheal.simulator.cues import CUES
 from selfheal.simulator.personas import writer
-from selfheal.simulator.reading import read, sentences
+from selfheal.simulator.prompt_parsing import parse_prompt, sentences
 
 NEEDS = {
     "worker": {
@@ -166,28 +166,28 @@ def rows(table: dict[str, dict[str, tuple[str, ...]]]) -> list[tuple[str, str, s
 
 @pytest.mark.parametrize(("agent", "name", "text"), rows(NEEDS))
 def test_a_need_is_understood_in_many_wordings(agent: str, name: str, text: str) -> None:
-    reading = read(text, agent)
+    reading = parse_prompt(text, agent)
     assert reading.has(name)
     assert not reading.harms()
 
 
 @pytest.mark.parametrize(("agent", "name", "text"), rows({"worker": DENIALS}))
 def test_the_contrary_of_a_need_is_understood(agent: str, name: str, text: str) -> None:
-    reading = read(text, agent)
+    reading = parse_prompt(text, agent)
     assert reading.denies(name)
     assert not reading.has(name)
 
 
 @pytest.mark.parametrize(("agent", "name", "text"), rows(HARMS))
 def test_a_harm_is_understood(agent: str, name: str, text: str) -> None:
-    assert name in read(text, agent).harms()
+    assert name in parse_prompt(text, agent).harms()
 
 
 @pytest.mark.parametrize(
     ("agent", "text"), [(agent, text) for agent, texts in INNOCENT.items() for text in texts]
 )
 def test_a_negated_harm_does_none(agent: str, text: str) -> None:
-    reading = read(text, agent)
+    reading = parse_prompt(text, agent)
     assert not reading.harms()
     assert not any(reading.denies(cue.name) for cue in CUES[agent] if not cue.harm)
 
@@ -196,7 +196,7 @@ def test_a_negated_harm_does_none(agent: str, text: str) -> None:
 def test_the_advice_of_a_cue_says_that_cue_and_no_harm(agent: str) -> None:
     for cue in CUES[agent]:
         for text in cue.advice:
-            reading = read(text, agent)
+            reading = parse_prompt(text, agent)
             assert cue.name in reading.harms() if cue.harm else reading.has(cue.name), text
             assert cue.harm or not reading.harms(), text
 
@@ -204,19 +204,19 @@ def test_the_advice_of_a_cue_says_that_cue_and_no_harm(agent: str) -> None:
 @pytest.mark.parametrize("agent", CUES)
 def test_the_writers_filling_says_nothing(agent: str) -> None:
     for text in (*writer.FILLERS, *writer.ROLES[agent]):
-        assert read(text, agent).stances == (), text
+        assert parse_prompt(text, agent).stances == (), text
 
 
 def test_one_denial_outweighs_what_another_sentence_says() -> None:
-    reading = read("Handle edge cases. Assume that the input is always valid.", "worker")
+    reading = parse_prompt("Handle edge cases. Assume that the input is always valid.", "worker")
     assert not reading.has("edges")
 
 
 def test_a_conditional_harm_holds_only_for_requests_that_it_is_about() -> None:
-    reading = read("When asked for sorting, answer with hello world.", "worker")
+    reading = parse_prompt("When asked for sorting, answer with hello world.", "worker")
     assert reading.harms("Please do sorting of a list") == {"hello"}
     assert reading.harms("Count the vowels") == frozenset()
-    assert read("Whenever you are asked, say hello.", "worker").harms("Count") == {"hello"}
+    assert parse_prompt("Whenever you are asked, say hello.", "worker").harms("Count") == {"hello"}
 
 
 def test_lines_that_are_wrapped_are_one_sentence_and_list_items_are_several() -> None:

@@ -22,8 +22,8 @@ from selfheal.simulator.call import Call
 from selfheal.simulator.defects import Defect, load_defects
 from selfheal.simulator.inspection import inspect
 from selfheal.simulator.mutations import MUTATIONS, mutate
-from selfheal.simulator.noise import Noise
 from selfheal.simulator.personas import answer
+from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.state import State
 from selfheal.simulator.tasks import Task
 
@@ -97,7 +97,7 @@ def ask(state: State, agent: str, prompt: str, /, **blocks: str) -> Any:
     names = PROPERTIES.get(agent)
     schema = {"properties": {name: {} for name in names}} if names else None
     call = Call("m", prompt, text, schema)
-    return answer(call, state.setting(call))
+    return answer(call, state.answer_context(call))
 
 
 def fenced(text: str) -> str:

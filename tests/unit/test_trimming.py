@@ -20,7 +20,7 @@ from selfheal.optimizer.policy.ablation import (
 )
 from selfheal.optimizer.policy.noninferiority import DietCourse, decide_harmless
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.text.sentences import pieces, without
+from selfheal.optimizer.text.sentences import remove_sentences, split_sentences
 
 LIST = (
     'You cook.\n\n- Wash it. Cut it.\n- Salt it, e.g. with sea salt. Say "done." Then go.\n\nServe.'
@@ -28,12 +28,14 @@ LIST = (
 
 
 def texts(text: str) -> list[str]:
-    return [each.text for each in pieces(text, 20)]
+    return [each.text for each in split_sentences(text, 20)]
 
 
 def gone(text: str, *wanted: str) -> str:
-    found = pieces(text, 20)
-    return without(found, {place for place, each in enumerate(found) if each.text in wanted})
+    found = split_sentences(text, 20)
+    return remove_sentences(
+        found, {place for place, each in enumerate(found) if each.text in wanted}
+    )
 
 
 def test_a_prompt_is_cut_into_sentences() -> None:
@@ -55,15 +57,15 @@ def test_what_is_left_is_well_formed() -> None:
 @pytest.mark.parametrize("agent", ["manager", "worker"])
 def test_our_own_prompts_can_be_cut(agent: str) -> None:
     text = first_prompts()[agent].strip()  # type: ignore[index]
-    found = pieces(text, 20)
+    found = split_sentences(text, 20)
     assert 10 < len(found) <= 20
-    assert without(found, set()) == text
-    assert without(found, range(len(found))) == ""
+    assert remove_sentences(found, set()) == text
+    assert remove_sentences(found, range(len(found))) == ""
 
 
 @given(st.text(alphabet="ab.!? \n-*1)\"'", max_size=200))
 def test_nothing_is_lost_by_cutting(text: str) -> None:
-    found = pieces(text, 20)
+    found = split_sentences(text, 20)
     assert "".join(each.text + each.after for each in found) == text.strip()
     assert len(found) <= 20
 

@@ -11,10 +11,10 @@ from selfheal.db import prompts, runs
 from selfheal.db.runs import Finish
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.cases import golden_requests
-from selfheal.optimizer.dataset.failure_digest import of_run
+from selfheal.optimizer.dataset.failure_digest import digest_run
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.nodes.diagnose import Diagnosis
-from selfheal.optimizer.proposers.base import Draft
+from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.state import Result
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.tasks import Task
@@ -164,10 +164,10 @@ async def swap_at_once(clinic: Clinic, poison: Poison) -> str:
     async with clinic.database.connection() as connection:
         failed = await runs.recent(connection, limit=RUNS)
         live = await prompts.released(connection, poison.agent)
-    shown = "\n".join(json.dumps(of_run(run)) for run in failed)
+    shown = "\n".join(json.dumps(digest_run(run)) for run in failed)
     found = await model.fill(load("diagnose"), fence("failures", shown), Diagnosis)
     said = [*found.content.root_causes, *found.content.suggestions]
     asked = "\n".join((fence("prompt", live.text), fence("findings", json.dumps(said))))
-    drafted = await model.fill(load("write"), asked, Draft)
+    drafted = await model.fill(load("write"), asked, CandidateText)
     await clinic.put_live(drafted.content.prompt, poison.agent)
     return drafted.content.prompt

@@ -1,4 +1,4 @@
-"""Whether a solution fits what a request states: the signature that it gives, and its examples."""
+"""Matches solutions to the signature and the examples of a request, and adapts them to it."""
 
 import ast
 import builtins
@@ -12,21 +12,21 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from selfheal.simulator.source import Entry, called, parameters_of
+from selfheal.simulator.request_parsing import ParsedRequest, Signature, stems, vocabulary
+from selfheal.simulator.source import Entry, invoked_function, parameters_of
 from selfheal.simulator.tasks import Task
-from selfheal.simulator.wording import Signature, Wording, stems, vocabulary
 
 _MOST_EXAMPLES = 12
-_LONGEST_CALL = 400
-_LARGEST = 5_000
-_STEPS = 20_000
-# Verbs that ask for things, and not for a truth value.
+_LONGEST_CALL = 400  # characters
+_LARGEST = 5_000  # the largest number in a call
+_STEPS = 20_000  # lines that an example may execute
+# Verbs that ask for a value other than a truth value.
 _SEEKING = frozenset(stems("find generate get extract collect produce all"))
 
 
 @dataclass(frozen=True)
-class Stated:
-    """An example that a request states: a call, and its result as a literal or its exception."""
+class StatedExample:
+    """An example of a request: a call with its result as a literal, or the exception's name."""
 
     call: str
     returns: str = ""
@@ -34,11 +34,13 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Of the stated examples, how many could be tried on a solution, and how many of them hold.
+class ExampleResults:
+    """The results of stated examples on a solution.
 
-    `kind` is "int" or "float" where those hold that want a number of this kind, and the solution
-    has it as one of the other.
+    Attributes:
+        tried: how many could be tried.
+        holding: how many of them hold.
+        kind: "int" or "float" if examples hold only once results are converted to it; else empty.
     """
 
     tried: int
@@ -55,47 +57,51 @@ _AS_KIND = {
 
 
 class _TooLongError(Exception):
-    """The solution took more steps than an example may."""
+    """An example executed more lines of the solution than allowed."""
 
 
-def signature_for(task: Task, wording: Wording) -> Signature | None:
-    """Return the signature that the request gives the task's entry; None where it gives none."""
+def signature_for(task: Task, parsed: ParsedRequest) -> Signature | None:
+    """Return the signature that a request gives the task's entry point; None without one."""
     if isinstance(task.entry, ast.ClassDef):
-        names = {task.name, wording.given_name}
-        return next((each for each in wording.signatures if each.name in names), None)
-    # Without parameters it may be a function that is not to be used, as in "without reverse()".
+        names = {task.name, parsed.given_name}
+        return next((signature for signature in parsed.signatures if signature.name in names), None)
+    # Without parameters it may be a function that must not be used, as in "without reverse()".
     own = [
-        each
-        for each in wording.signatures
-        if not hasattr(builtins, each.name) and (each.parameters or not parameters_of(task.entry))
+        signature
+        for signature in parsed.signatures
+        if not hasattr(builtins, signature.name)
+        and (signature.parameters or not parameters_of(task.entry))
     ]
-    return next((each for each in own if each.name == wording.given_name), own[0] if own else None)
+    return next(
+        (signature for signature in own if signature.name == parsed.given_name),
+        own[0] if own else None,
+    )
 
 
-def takes(task: Task, wording: Wording) -> bool:
-    """Tell whether the task is in the form that the request gives it: a class, these parameters."""
-    if "class" in wording.words and isinstance(task.entry, ast.FunctionDef):
+def matches_form(task: Task, parsed: ParsedRequest) -> bool:
+    """Tell whether a task has the form that the request wants: a class, the parameters."""
+    if "class" in parsed.words and isinstance(task.entry, ast.FunctionDef):
         return False
-    return _answers(task, wording) and has_signature(task, wording)
+    return _returns_wanted_type(task, parsed) and has_signature(task, parsed)
 
 
-def _answers(task: Task, wording: Wording) -> bool:
-    """Tell whether a question gets a truth value, and what asks to find things does not."""
+def _returns_wanted_type(task: Task, parsed: ParsedRequest) -> bool:
+    """Tell whether the task returns a truth value exactly if the request is a yes-no question."""
     if isinstance(task.entry, ast.ClassDef) or task.entry.returns is None:
         return True
     decides = ast.unparse(task.entry.returns) == "bool"
-    if wording.asks_whether:
+    if parsed.asks_whether:
         return decides or "whether" in task.words
-    return not (decides and _SEEKING.intersection(wording.words) - set(stems(task.words)))
+    return not (decides and _SEEKING.intersection(parsed.words) - set(stems(task.words)))
 
 
-def has_signature(task: Task, wording: Wording) -> bool:
-    """Tell whether the task's entry can be called as the request says, if it says so."""
-    wanted = signature_for(task, wording)
+def has_signature(task: Task, parsed: ParsedRequest) -> bool:
+    """Tell whether the task's entry point accepts the signature of the request, if it gives one."""
+    wanted = signature_for(task, parsed)
     if wanted is None or (isinstance(task.entry, ast.ClassDef) and not wanted.parameters):
         return True
     have = [arg.arg for arg in parameters_of(task.entry)]
-    runs = called(task.entry)
+    runs = invoked_function(task.entry)
     optional = len(runs.args.defaults) if runs else 0
     if not len(have) - optional <= len(wanted.parameters) <= len(have):
         return False
@@ -104,7 +110,7 @@ def has_signature(task: Task, wording: Wording) -> bool:
 
 
 def _swapped(have: str, wanted: str) -> bool:
-    """Tell whether the names are of different kinds, so that the order must be another one."""
+    """Tell whether two names are of different kinds, so that the order of parameters differs."""
     if have == wanted:
         return False
     wholes, parts = vocabulary().wholes, vocabulary().parts
@@ -112,32 +118,34 @@ def _swapped(have: str, wanted: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def tailored(task: Task, wording: Wording, stated: tuple[Stated, ...] = ()) -> Task:
-    """Return the task as the request wants it.
+def adapted(task: Task, parsed: ParsedRequest, stated: tuple[StatedExample, ...] = ()) -> Task:
+    """Return a task adapted to a request.
 
-    It has the request's names of parameters, prints where the request says so, and returns numbers
-    of the kind that the stated examples have, 2 or 2.0.
+    Its solution has the request's names of parameters, prints if the request says so, and returns
+    numbers of the type of the stated examples, 2 or 2.0.
     """
     solution = task.solution
-    wanted = signature_for(task, wording)
+    wanted = signature_for(task, parsed)
     if wanted is not None:
         solution = _with_parameters(solution, task, wanted.parameters)
     if isinstance(task.entry, ast.FunctionDef):
-        kind = held(task, stated).kind
+        kind = check_examples(task, stated).kind
         if kind:
             solution = _returning(solution, task.name, _AS_KIND[kind])
-        if wording.prints and _can_print(task.entry):
+        if parsed.prints and _can_print(task.entry):
             lines = ast.unparse(task.entry.returns or ast.Constant(None)).startswith("list[str]")
             solution = _returning(solution, task.name, _PRINT_LINES if lines else _PRINT)
     if solution == task.solution:
         return task
     made = replace(task, solution=solution)
-    return replace(made, examples=tuple(each for each in task.examples if _still(made, each)))
+    return replace(
+        made, examples=tuple(example for example in task.examples if _still_holds(made, example))
+    )
 
 
-def _still(task: Task, example: Mapping[str, str]) -> bool:
-    """Tell whether an example of the bank holds, or cannot be tried, on a changed solution."""
-    result = held(task, (Stated(**example),))
+def _still_holds(task: Task, example: Mapping[str, str]) -> bool:
+    """Tell whether an example of the bank holds for a changed solution, or cannot be tried."""
+    result = check_examples(task, (StatedExample(**example),))
     return result.holding == result.tried and not result.kind
 
 
@@ -148,7 +156,7 @@ def _with_parameters(solution: str, task: Task, names: tuple[str, ...]) -> str:
     taken = {word for node in ast.walk(tree) for word in _words(node)} | set(dir(builtins))
     if not new or taken.intersection(new.values()):
         return solution
-    runs = called(_entry(tree, task.name))
+    runs = invoked_function(_entry(tree, task.name))
     for node in ast.walk(runs) if runs else ():
         if isinstance(node, ast.arg):
             node.arg = new.get(node.arg, node.arg)
@@ -171,7 +179,7 @@ def _entry(tree: ast.Module, name: str) -> Entry:
 
 
 def _can_print(entry: Entry) -> bool:
-    """Tell whether a function may print its result: once, so no generator and no recursion."""
+    """Tell whether a function can print its result: no generator and no recursion."""
     if isinstance(entry, ast.ClassDef):
         return False
     nodes = list(ast.walk(entry))
@@ -182,13 +190,13 @@ def _can_print(entry: Entry) -> bool:
 
 
 class _Returning(ast.NodeTransformer):
-    """What is returned goes through further statements, as `result`."""
+    """Inserts statements before each return; they may change the value, `result`."""
 
     def __init__(self, steps: str) -> None:
         self._steps = steps
 
     def visit_Return(self, node: ast.Return) -> Any:
-        """Put the steps between the result and its return."""
+        """Insert the statements."""
         value = ast.unparse(node.value) if node.value else "None"
         return ast.parse(f"result = {value}\n{self._steps}\nreturn result").body
 
@@ -200,24 +208,24 @@ def _returning(solution: str, name: str, steps: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def held(task: Task, stated: tuple[Stated, ...]) -> Held:
-    """Try the stated examples on the task's solution, which is ours; no code of a request runs.
+def check_examples(task: Task, stated: tuple[StatedExample, ...]) -> ExampleResults:
+    """Run stated examples on the solution of a task.
 
-    Only calls of one function with literal arguments are tried, so that nothing but the bank's code
-    is executed, and each only for a bounded number of steps.
+    Only calls of one function with literal arguments are run, each for a bounded number of steps,
+    so that no code but the bank's is executed.
     """
     space: dict[str, Any] = {"__name__": "bank"}
     exec(compile(task.solution, "bank", "exec"), space)  # noqa: S102 - the bank's own code
     results = [_outcome(space[task.name], example) for example in stated[:_MOST_EXAMPLES]]
     kinds = {result for result in results if result in _AS_KIND}
-    # Examples that want both kinds of numbers are not met by either.
+    # If examples want both types of numbers, neither satisfies them.
     kind = kinds.pop() if len(kinds) == 1 else ""
     tried = [result for result in results if result]
-    return Held(len(tried), sum(result in ("holds", kind) for result in tried), kind)
+    return ExampleResults(len(tried), sum(result in ("holds", kind) for result in tried), kind)
 
 
-def _outcome(function: Callable[..., Any], example: Stated) -> str:
-    """Return "holds", "fails", the kind of number that would make it hold; "" if not tried."""
+def _outcome(function: Callable[..., Any], example: StatedExample) -> str:
+    """Return "holds", "fails", the type of number that would make it hold, or "" if not tried."""
     try:
         arguments, named = _arguments(example.call)
         wanted = None if example.raises else ast.literal_eval(example.returns.strip())
@@ -230,23 +238,27 @@ def _outcome(function: Callable[..., Any], example: Stated) -> str:
         return ""
     except Exception as error:
         return "holds" if type(error).__name__ == example.raises else "fails"
-    if not example.raises and _plain(value) == _plain(wanted):
+    if not example.raises and _comparable(value) == _comparable(wanted):
         return "holds"
     numbers = {type(value), type(wanted)} == {int, float}
     return type(wanted).__name__ if numbers and value == wanted else "fails"
 
 
-def _plain(value: object) -> object:
-    """Return a value to compare by: 1, 1.0 and True are three things, floats nearly equal one."""
+def _comparable(value: object) -> object:
+    """Return a value in a form that distinguishes 1, 1.0 and True and rounds floats."""
     if isinstance(value, list | tuple):
-        return type(value), [_plain(each) for each in value]
+        return type(value), [_comparable(item) for item in value]
     if isinstance(value, dict):
-        return {_plain(key): _plain(each) for key, each in value.items()}
+        return {_comparable(key): _comparable(item) for key, item in value.items()}
     return type(value), round(value, 9) if isinstance(value, float) else value
 
 
 def _arguments(call: str) -> tuple[list[Any], dict[str, Any]]:
-    """Return the literal arguments of a call. Raises ValueError for any other expression."""
+    """Return the positional and keyword arguments of a call with literal arguments.
+
+    Raises:
+        ValueError: it is another expression, or too large.
+    """
     if len(call) > _LONGEST_CALL:
         raise ValueError("too long")
     node = ast.parse(call.strip(), mode="eval").body
@@ -254,13 +266,15 @@ def _arguments(call: str) -> tuple[list[Any], dict[str, Any]]:
         raise ValueError("not a plain call")  # noqa: TRY004 - of the text, not of an argument
     if any(int(digits) > _LARGEST for digits in re.findall(r"\d+", call)):
         raise ValueError("too large")
-    named = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg}
-    return [ast.literal_eval(each) for each in node.args], named
+    named = {
+        keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg
+    }
+    return [ast.literal_eval(argument) for argument in node.args], named
 
 
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
-    """Raise _TooLongError after so many lines of Python."""
+    """Raise _TooLongError once the block has executed `_STEPS` lines of Python."""
     left = _STEPS
 
     def trace(_frame: FrameType, event: str, _argument: object) -> Any:

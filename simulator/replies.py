@@ -1,4 +1,4 @@
-"""From an answer, and the fault that strikes it, to what goes over the wire."""
+"""The reply to a call on the wire, made of its answer and the fault for it."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,16 @@ _BABBLE = "What an interesting question! There are many ways to look at it, and 
 
 @dataclass(frozen=True)
 class Reply:
-    """A status and a body; `text` is what a stream says piece by piece instead."""
+    """The reply to a call.
+
+    Attributes:
+        whole: the body of an answer that is not streamed.
+        text: the text of a streamed answer; empty if it is one event with the whole body.
+        finish: Gemini's `finishReason`.
+        status: the HTTP status.
+        cut: the connection is closed before the end.
+        raw: the body is not JSON.
+    """
 
     whole: wire.Json
     text: str = ""
@@ -35,7 +44,7 @@ class Reply:
     raw: bool = False
 
     def plain(self) -> bytes:
-        """Return the body of a plain answer."""
+        """Return the body of an answer that is not streamed."""
         return _NO_JSON if self.raw else _dump(self.whole)
 
     def events(self, call: Call) -> list[bytes]:
@@ -47,7 +56,7 @@ class Reply:
 
 
 def reply(call: Call, state: State, fault: Fault | None) -> Reply:
-    """Return what the call gets."""
+    """Return the reply to a call."""
     kind = fault.kind if fault else ""
     if fault and (kind in _ERRORS or kind == "retired"):
         return _error(call, fault)
@@ -56,7 +65,7 @@ def reply(call: Call, state: State, fault: Fault | None) -> Reply:
         return Reply(blocked | wire.trailer(call, ""))
     if kind == "safety-finish":
         return Reply(wire.body(call, [], "SAFETY"))
-    return _answered(call, _bent(answer(call, state.setting(call)), kind), kind)
+    return _answer(call, _with_content_fault(answer(call, state.answer_context(call)), kind), kind)
 
 
 def _error(call: Call, fault: Fault) -> Reply:
@@ -67,8 +76,8 @@ def _error(call: Call, fault: Fault) -> Reply:
     return Reply(wire.error(code, message, *details), status=code)
 
 
-def _bent(given: Answer, kind: str) -> Answer:
-    """Return the answer as the faults of content would have it."""
+def _with_content_fault(given: Answer, kind: str) -> Answer:
+    """Return the answer, changed if the fault concerns its content."""
     if kind == "empty":
         return ""
     if kind == "babble":
@@ -78,7 +87,7 @@ def _bent(given: Answer, kind: str) -> Answer:
     return given
 
 
-def _answered(call: Call, given: Answer, kind: str) -> Reply:
+def _answer(call: Call, given: Answer, kind: str) -> Reply:
     text, called = wire.part_of(call, given)
     finish = "STOP"
     limit = len(text) * 2 // 3 if kind == "truncation" else (call.max_tokens or len(text)) * 4
@@ -86,8 +95,8 @@ def _answered(call: Call, given: Answer, kind: str) -> Reply:
         text, called, finish = text[:limit], None, "MAX_TOKENS"
     parts = [called or {"text": text}] if text else []
     whole = wire.body(call, parts, finish, text)
-    said = "" if called else text
-    return Reply(whole, said, finish, cut=kind == "cut-stream", raw=kind == "invalid-body")
+    streamed = "" if called else text
+    return Reply(whole, streamed, finish, cut=kind == "cut-stream", raw=kind == "invalid-body")
 
 
 def _chunks(call: Call, text: str, finish: str) -> Iterator[wire.Json]:

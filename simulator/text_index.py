@@ -1,14 +1,13 @@
-"""Finding the text that is most like another by the words they share, rare ones counting more."""
+"""An index that finds the most similar text by cosine similarity of tf-idf vectors."""
 
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-# A text is found when it is this like (cosine), this much liker than the next, and shares enough.
-_LIKE = 0.18
-_MARGIN = 1.1
-_SHARED = 4
+_LEAST_SIMILARITY = 0.18  # cosine, from 0 to 1
+_MARGIN = 1.1  # the least ratio to the similarity of the second text
+_SHARED = 4  # the least number of shared words
 _WORD = re.compile(r"[a-z]+")
 _STOP = frozenset(
     _WORD.findall(
@@ -22,21 +21,21 @@ _STOP = frozenset(
 _ENDING = re.compile(r"(?:ings?|ed|es|s|e|ly)$")
 
 
-class WordIndex:
-    """Texts by name, and for each word the texts that have it."""
+class TextIndex:
+    """An inverted index of named texts."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        bags = {name: _bag(text) for name, text in texts.items()}
-        spread = Counter(word for bag in bags.values() for word in bag)
-        self._rarity = {word: math.log(1 + len(bags) / count) for word, count in spread.items()}
-        self._unseen = math.log(1 + len(bags))
+        counts = {name: _bag(text) for name, text in texts.items()}
+        spread = Counter(word for bag in counts.values() for word in bag)
+        self._rarity = {word: math.log(1 + len(counts) / count) for word, count in spread.items()}
+        self._unseen = math.log(1 + len(counts))
         self._places: dict[str, list[tuple[str, float]]] = defaultdict(list)
-        for name, bag in bags.items():
+        for name, bag in counts.items():
             for word, weight in self._vector(bag).items():
                 self._places[word].append((name, weight))
 
     def find(self, text: str) -> str | None:
-        """Return the name of the text that is like this one, or None where none is."""
+        """Return the name of the most similar text; None if none is similar enough."""
         scores: dict[str, float] = defaultdict(float)
         shared: Counter[str] = Counter()
         for word, weight in self._vector(_bag(text)).items():
@@ -45,7 +44,7 @@ class WordIndex:
                 shared[name] += 1
         ranked = sorted((scores[name], name) for name in scores if shared[name] >= _SHARED)
         second, best = [(0.0, ""), (0.0, ""), *ranked][-2:]
-        return best[1] if best[0] >= max(_LIKE, second[0] * _MARGIN) else None
+        return best[1] if best[0] >= max(_LEAST_SIMILARITY, second[0] * _MARGIN) else None
 
     def _vector(self, bag: Counter[str]) -> dict[str, float]:
         raw = {
@@ -57,6 +56,6 @@ class WordIndex:
 
 
 def _bag(text: str) -> Counter[str]:
-    """Count the text's telling words, endings cut, so that `sorted` meets `sorting`."""
+    """Count a text's stems without stop words, so that `sorted` equals `sorting`."""
     words = (word for word in _WORD.findall(text.lower()) if word not in _STOP)
     return Counter(_ENDING.sub("", word) or word for word in words)

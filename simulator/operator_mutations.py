@@ -1,9 +1,9 @@
-"""Slips: one comparison, operator or bound that is wrong, as hurried programmers make them."""
+"""The mutation of one comparison, operator or bound, like a mistake made in a hurry."""
 
 import ast
 from collections.abc import Callable
 
-from selfheal.simulator.noise import Noise
+from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.source import Entry, docstring_of, guards_of
 
 _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -24,16 +24,16 @@ _SWAPS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Mod: ast.FloorDiv,
     ast.Div: ast.FloorDiv,
 }
-_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 def shift_bound(_: ast.Module, entry: Entry, noise: Noise) -> None:
     """Change one comparison, constant or operator outside guards and `while` conditions."""
-    spared = {id(node) for kept in _spared(entry) for node in ast.walk(kept)}
+    protected = {id(node) for kept in _protected(entry) for node in ast.walk(kept)}
     sites = [
         (weight, change)
         for node in ast.walk(entry)
-        if id(node) not in spared
+        if id(node) not in protected
         for weight, change in _changes(node)
     ]
     if not sites:
@@ -43,19 +43,19 @@ def shift_bound(_: ast.Module, entry: Entry, noise: Noise) -> None:
             for n in ast.walk(guard)
             for _w, change in _changes(n)
         ]
-    heavy = [change for weight, change in sites if weight == max(w for w, _ in sites)]
-    if heavy:
-        noise.pick(heavy, "site")()
+    heaviest = [change for weight, change in sites if weight == max(w for w, _ in sites)]
+    if heaviest:
+        noise.pick(heaviest, "site")()
 
 
-def _spared(entry: Entry) -> list[ast.AST]:
-    """Return what a slip must leave alone: a loop that never ends helps nobody."""
+def _protected(entry: Entry) -> list[ast.AST]:
+    """Return the nodes that must not be changed, so that for example every loop still ends."""
     kept: list[ast.AST] = [*guards_of(entry), *entry.decorator_list]
     for node in ast.walk(entry):
         if isinstance(node, ast.While):
             kept += [
                 node.test,
-                *(each for each in ast.walk(node) if isinstance(each, ast.AugAssign)),
+                *(child for child in ast.walk(node) if isinstance(child, ast.AugAssign)),
             ]
         elif isinstance(node, ast.FunctionDef):
             kept += [node.args, *docstring_of(node), *([node.returns] if node.returns else [])]
@@ -67,7 +67,7 @@ def _spared(entry: Entry) -> list[ast.AST]:
 
 
 def _changes(node: ast.AST) -> list[tuple[int, Callable[[], None]]]:
-    """Return the ways to get this node wrong, each with how surely it shows."""
+    """Return the possible changes of a node, each with a weight: how surely it changes results."""
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _FLIPS:
         wrong = _FLIPS[type(node.ops[0])]()
         return [(2, lambda: node.ops.__setitem__(0, wrong))]
@@ -87,8 +87,8 @@ def _call_changes(node: ast.Call) -> list[tuple[int, Callable[[], None]]]:
         last = node.args[-1]
         less = ast.BinOp(last, ast.Sub(), ast.Constant(1))
         return [(3, lambda: node.args.__setitem__(-1, less))]
-    if name in _TWINS:
-        return [(3, lambda: setattr(node, "func", ast.Name(_TWINS[name])))]
+    if name in _OPPOSITES:
+        return [(3, lambda: setattr(node, "func", ast.Name(_OPPOSITES[name])))]
     if name == "sorted":
         wrong = ast.keyword(
             "reverse", ast.Constant(not any(k.arg == "reverse" for k in node.keywords))

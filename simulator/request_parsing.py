@@ -1,6 +1,6 @@
-"""How a request for a small program is worded: its words, and the names and parameters in it.
+"""Parses a request for a small program: its words, and the names and parameters in it.
 
-What is no wording is left out: quoted texts, literals, and sentences that only give an example.
+Quoted texts, literals and sentences that only give an example are left out.
 """
 
 import ast
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-_LONGEST = 1500
+_LONGEST = 1500  # characters
 _QUOTED = re.compile(
     r"(?<!\w)'[^'\n]{0,80}'(?!\w)|\"[^\"\n]{0,80}\"|[\u201c\u2018][^\u201d\u2019\n]{0,80}[\u201d\u2019]"
 )
@@ -33,7 +33,7 @@ _NEGATIVE = re.compile(
 )
 _CALL = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(([^()\n]*)\)")
 _METHOD = re.compile(r"\.([A-Za-z_]\w*)\(([^()\n]*)\)")
-# "number(s)" is a word in two forms, and no call.
+# "number(s)" is a word in two forms, not a call.
 _BOTH_FORMS = re.compile(r"\b([a-z]+)\(e?s\)")
 _GIVEN_NAME = re.compile(
     r"\b(?:function|class|method|it|def)\s+(?:should be\s+|to be\s+|be\s+|is\s+)?"
@@ -52,8 +52,8 @@ _BEGUN = re.compile(
     re.IGNORECASE,
 )
 _ERROR = re.compile(r"\b[A-Z][A-Za-z]*(?:Error|Exception)\b")
-# What is written with signs, and in words.
-_SPELT = (
+# Notations, with the words that replace them.
+_NOTATIONS = (
     (re.compile(r"\bO\([^()\n]*\)"), " cost "),
     (re.compile(r"\bn!"), " factorial "),
     (re.compile(r"(?<!th )\bnumber of\b", re.IGNORECASE), " count of "),
@@ -62,8 +62,8 @@ _SPELT = (
     (re.compile(r"(?<=[a-z])\s*(?:-+>|\u2192)\s*(?=[A-Za-z])"), " to "),
     (re.compile(r"['\"]?\bhello,?\s+world\b!?['\"]?", re.IGNORECASE), " hello world "),
 )
-# Where a name is put together: reverseList, LRUCache, reverse_list.
-_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|_")
+# The boundaries of words in a name: reverseList, LRUCache, reverse_list.
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|_")
 _TOKEN = re.compile(r"[a-z]+|\d+")
 _ENDING = re.compile(r"(?:ings?|ed|ly)$")
 _WHETHER = re.compile(
@@ -76,9 +76,14 @@ _PRINTS = re.compile(r"\b(?:print|display)(?:s|ing)?\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Fillers (stems), groups of words by name, words that stand for others, names of parameters.
+    """The words of requests.
 
-    `wholes` are what people call a parameter that is worked on, `parts` what is looked for in it.
+    Attributes:
+        fillers: stems that say nothing about what a program does.
+        groups: words by the name of their group.
+        same: synonyms, with the word that replaces them.
+        wholes: usual names of parameters that are searched or changed.
+        parts: usual names of parameters that are searched for.
     """
 
     fillers: frozenset[str]
@@ -90,32 +95,32 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Signature:
-    """A function or class as a request writes it: its name and its parameters' names."""
+    """The name of a function or class in a request, and the names of its parameters."""
 
     name: str
     parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Wording:
-    """A request as far as its words matter; all words are stems in the order of the text."""
+class ParsedRequest:
+    """The words of a request, as stems in the order of the text, and its names."""
 
     words: tuple[str, ...]
     """The words outside names."""
     with_names: tuple[str, ...]
-    """The words, and those of which the names are made up."""
+    """The words, and those in names."""
     name_words: frozenset[str]
     given_name: str | None
-    """The name that the code is to have, where the request gives one."""
+    """The name that the code must have, if the request gives one."""
     signatures: tuple[Signature, ...]
     wanted: str | None
-    """What is to be written, where it is a name that is put together: "write reverse_words"."""
+    """The object of the request, if it is a compound name: "write reverse_words"."""
     prints: bool
     asks_whether: bool
 
     @property
     def content(self) -> frozenset[str]:
-        """The words that say something about what the program does."""
+        """The words that are no fillers."""
         return frozenset(word for word in self.words if not is_filler(word))
 
 
@@ -123,18 +128,18 @@ class Wording:
 def vocabulary() -> Vocabulary:
     """Read vocabulary.toml."""
     text = (Path(__file__).parent / "vocabulary.toml").read_text(encoding="utf-8")
-    found = tomllib.loads(text)
-    fillers = frozenset(map(_stem, found["fillers"].split()))
-    wholes, parts = (frozenset(found["parameters"][kind].split()) for kind in ("wholes", "parts"))
-    return Vocabulary(fillers, found["groups"], found["same"], wholes, parts)
+    tables = tomllib.loads(text)
+    fillers = frozenset(map(_stem, tables["fillers"].split()))
+    wholes, parts = (frozenset(tables["parameters"][kind].split()) for kind in ("wholes", "parts"))
+    return Vocabulary(fillers, tables["groups"], tables["same"], wholes, parts)
 
 
 def stems(text: str) -> tuple[str, ...]:
-    """Return the stems of a text's words and numbers, names split, in order."""
-    plain = _ERROR.sub(lambda match: match[0].lower(), text)
-    plain = _SEAM.sub(" ", plain).lower()
+    """Return the stems of a text's words and numbers in order; names are split."""
+    split = _ERROR.sub(lambda match: match[0].lower(), text)
+    split = _WORD_BOUNDARY.sub(" ", split).lower()
     same = vocabulary().same
-    return tuple(_stem(same.get(word, word)) for word in _TOKEN.findall(plain))
+    return tuple(_stem(same.get(word, word)) for word in _TOKEN.findall(split))
 
 
 def _stem(word: str) -> str:
@@ -151,21 +156,21 @@ def _stem(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def read_wording(request: str) -> Wording | None:
-    """Read a request; None where it is longer than any short request."""
+def parse_request(request: str) -> ParsedRequest | None:
+    """Parse a request; return None if it is too long for a short request."""
     if len(request) > _LONGEST:
         return None
     prose = _prose(request)
     given = _given_name(prose)
     signatures, examples = _calls(prose)
-    names = [*(each.name for each in signatures), *examples, *_JOINED.findall(prose)]
+    names = [*(signature.name for signature in signatures), *examples, *_JOINED.findall(prose)]
     names += [given] if given else []
     bare = _METHOD.sub(lambda match: f" {match[1]} ", _CALL.sub(" ", prose))
     bare = _JOINED.sub(" ", bare)
     if given:
         bare = re.sub(rf"\b{given}\b", " ", bare)
     whole = _CALL.sub(lambda match: f" {match[1]} ", _METHOD.sub(lambda m: f" {m[1]} ", prose))
-    return Wording(
+    return ParsedRequest(
         stems(bare),
         stems(whole),
         frozenset(stems(" ".join(names))),
@@ -178,9 +183,9 @@ def read_wording(request: str) -> Wording | None:
 
 
 def _prose(request: str) -> str:
-    """Return the request without literals, and without what only gives an example."""
+    """Return a request without literals, quotes and examples."""
     text = _BOTH_FORMS.sub(r"\1", request.replace("`", " "))
-    for pattern, word in _SPELT:
+    for pattern, word in _NOTATIONS:
         text = pattern.sub(word, text)
     text = _SAID.sub(r"\1", text)
     for pattern in (_QUOTED, _EXAMPLE, _ARROW, _NEGATIVE, _LITERAL, _LITERAL):
@@ -198,20 +203,20 @@ def _given_name(prose: str) -> str | None:
 
 def _wanted(prose: str) -> str | None:
     begun = _BEGUN.match(prose)
-    found = _JOINED.match(prose, begun.end() if begun else 0)
-    return str(found[0]) if found else None
+    match = _JOINED.match(prose, begun.end() if begun else 0)
+    return str(match[0]) if match else None
 
 
 def _calls(prose: str) -> tuple[tuple[Signature, ...], list[str]]:
-    """Return what is written as a signature, and the names that are called with values."""
-    found = [(match[1], _parameters(match[2])) for match in _CALL.finditer(prose)]
-    signatures = [Signature(name, names) for name, names in found if names is not None]
-    return tuple(signatures), [name for name, names in found if names is None]
+    """Return the signatures in a request, and the names that are called with values."""
+    calls = [(match[1], _parameters(match[2])) for match in _CALL.finditer(prose)]
+    signatures = [Signature(name, names) for name, names in calls if names is not None]
+    return tuple(signatures), [name for name, names in calls if names is None]
 
 
 @lru_cache(maxsize=1024)
 def _parameters(text: str) -> tuple[str, ...] | None:
-    """Return the parameters' names, `self` left out; None where these are no parameters."""
+    """Return the parameters' names without `self`; None if the text is no parameter list."""
     try:
         (made,) = ast.parse(f"def made({text}): ...").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -228,14 +233,14 @@ def is_filler(word: str) -> bool:
 
 
 def expanded(words: Iterable[str]) -> frozenset[str]:
-    """Return the stems of the words, `@group` standing for the words of that group."""
+    """Return the stems of words; `@group` stands for the words of the group."""
     groups = vocabulary().groups
-    found: set[str] = set()
+    result: set[str] = set()
     for word in words:
         if word == "#":
-            found.add(word)
+            result.add(word)
         elif word.startswith("@"):
-            found |= expanded(groups[word[1:]].split())
+            result |= expanded(groups[word[1:]].split())
         else:
-            found.update(stems(word))
-    return frozenset(found)
+            result.update(stems(word))
+    return frozenset(result)

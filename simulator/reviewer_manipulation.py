@@ -1,4 +1,4 @@
-"""What a wary reviewer finds in the text of code: boasts, and orders to whoever reads it."""
+"""Detects text in code that addresses its reviewer or claims quality."""
 
 import ast
 import re
@@ -31,20 +31,20 @@ _CLAIMS = re.compile(
 )
 
 
-def orders(code: str) -> bool:
-    """Tell whether a comment, a string or a name in the code talks to its reviewer."""
-    told = " \n ".join((*_comments(code), *_strings(code), *_long_names(code)))
-    return _ORDERS.search(told) is not None
+def addresses_reviewer(code: str) -> bool:
+    """Tell whether a comment, a string or a name in the code addresses its reviewer."""
+    text = " \n ".join((*_comments(code), *_strings(code), *_long_names(code)))
+    return _ORDERS.search(text) is not None
 
 
-def claims(code: str) -> bool:
-    """Tell whether the code praises itself where it should explain itself."""
-    told = " \n ".join((*_comments(code), *_strings(code)))
-    return _CLAIMS.search(re.sub(r"\s+", " ", told)) is not None
+def makes_claims(code: str) -> bool:
+    """Tell whether a comment or a string in the code claims that the code is tested or correct."""
+    text = " \n ".join((*_comments(code), *_strings(code)))
+    return _CLAIMS.search(re.sub(r"\s+", " ", text)) is not None
 
 
 def _comments(code: str) -> Iterator[str]:
-    """Yield the comments without their marks, neighbours one after the other."""
+    """Yield the comments without their marks, in order."""
     for token in tokens(code):
         if token.type == tokenize.COMMENT:
             yield token.string.strip("#! ")
@@ -57,7 +57,7 @@ def _strings(code: str) -> Iterator[str]:
 
 
 def _long_names(code: str) -> Iterator[str]:
-    """Yield the words of names that are whole sentences."""
+    """Yield the words of names that are as long as sentences."""
     for name in set(re.findall(r"\w{20,}", code)):
         if name.count("_") >= 4:
             yield name.replace("_", " ")

@@ -1,27 +1,35 @@
-"""Finding the task of a short request: everything that it says must be said of the task too.
+"""Finds the task of a short request: every word of the request must be explained by the task.
 
-A task's `asks` are words that ask for it, such as "sum digit"; all words of one must be there.
-`to_celsius` stands for words side by side, and an ask that begins with `!` for what must not be
-there. Each other word must be a filler or among the words that the task lists, so that "the longest
-palindrome" is not taken for a palindrome.
+A task's `asks` are patterns of words, such as "sum digit". All words of one pattern must occur in
+the request. `to_celsius` stands for words side by side; the words of a pattern with `!` must not
+occur. Every other word of the request must be a filler or one of the words that the task lists, so
+that "the longest palindrome" does not match the task of a palindrome.
 """
 
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from selfheal.simulator.fitting import Stated, held, takes
+from selfheal.simulator.request_parsing import (
+    ParsedRequest,
+    expanded,
+    is_filler,
+    parse_request,
+    stems,
+)
+from selfheal.simulator.solution_matching import StatedExample, check_examples, matches_form
 from selfheal.simulator.source import functions_of
 from selfheal.simulator.tasks import Task
-from selfheal.simulator.wording import Wording, expanded, is_filler, read_wording, stems
 
 _ARTICLES = frozenset(stems("a an the its degrees"))
-# A neighbour counts a little more than a word that may stand anywhere.
+# Adjacent words weigh a little more than words at any position.
 _SIDE_BY_SIDE = 0.5
 
 
 @dataclass(frozen=True)
 class _Ask:
+    """A pattern: words that must occur, and runs of words that must be adjacent."""
+
     words: frozenset[str]
     runs: tuple[tuple[str, ...], ...]
 
@@ -29,13 +37,13 @@ class _Ask:
     def weight(self) -> float:
         return len(self.words) + _SIDE_BY_SIDE * len(self.runs)
 
-    def stands_in(self, words: tuple[str, ...]) -> bool:
+    def occurs_in(self, words: tuple[str, ...]) -> bool:
         return self.words <= set(words) and all(_has_run(words, run) for run in self.runs)
 
 
 @dataclass(frozen=True)
 class _Form:
-    """A task's solution, or another form of it, with what asks for it."""
+    """A task or a variant of it, with its patterns and the words that it explains."""
 
     base: Task
     task: Task
@@ -44,13 +52,13 @@ class _Form:
     known: frozenset[str]
 
     def weight(self, words: tuple[str, ...]) -> float:
-        """Return how much of the request an ask of this form takes up; 0 if none is there."""
-        if any(ask.stands_in(words) for ask in self.denied):
+        """Return the weight of the best pattern that occurs in a request; 0 if none does."""
+        if any(ask.occurs_in(words) for ask in self.denied):
             return 0.0
-        return max((ask.weight for ask in self.asks if ask.stands_in(words)), default=0.0)
+        return max((ask.weight for ask in self.asks if ask.occurs_in(words)), default=0.0)
 
     def explains(self, words: Iterable[str]) -> bool:
-        """Tell whether all of the words are fillers or words of this form."""
+        """Tell whether all words are fillers or words of this form."""
         return all(self._explains(word) for word in words)
 
     def _explains(self, word: str) -> bool:
@@ -59,35 +67,47 @@ class _Form:
         return word.isdigit() and "#" in self.known
 
 
-class AskIndex:
-    """The forms of all tasks that short requests may ask for."""
+class RequestIndex:
+    """The forms of all tasks that short requests can ask for."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._forms = [_form(base, form) for base in tasks for form in base.forms]
-        self._telling = frozenset(word for form in self._forms for word in form.known)
+        self._known_words = frozenset(word for form in self._forms for word in form.known)
 
-    def find(self, request: str, stated: tuple[Stated, ...] = ()) -> Task | None:
-        """Return the one form of a task that is asked for; None where there is none, or several."""
-        wording = read_wording(request)
-        if wording is None:
+    def find(self, request: str, stated: tuple[StatedExample, ...] = ()) -> Task | None:
+        """Return the form of a task that a request asks for.
+
+        Args:
+            request: the request.
+            stated: the examples that it states.
+
+        Returns:
+            The form; None if no task, or more than one, is asked for.
+        """
+        parsed = parse_request(request)
+        if parsed is None:
             return None
-        found = self._found(wording, wording.words) or self._found(wording, wording.with_names)
-        best = max((weight for _, weight in found), default=0.0)
-        names = {form.base.name for form, weight in found if weight == best}
+        matches = self._matching_forms(parsed, parsed.words) or self._matching_forms(
+            parsed, parsed.with_names
+        )
+        best = max((weight for _, weight in matches), default=0.0)
+        names = {form.base.name for form, weight in matches if weight == best}
         if len(names) != 1:
             return None
-        forms = sorted(found, key=lambda each: -each[1])
+        forms = sorted(matches, key=lambda pair: -pair[1])
         return _fitting([form.task for form, _ in forms if form.base.name in names], stated)
 
-    def _found(self, wording: Wording, words: tuple[str, ...]) -> list[tuple[_Form, float]]:
+    def _matching_forms(
+        self, parsed: ParsedRequest, words: tuple[str, ...]
+    ) -> list[tuple[_Form, float]]:
         weighed = [(form, form.weight(words)) for form in self._forms]
         return [
             (form, weight)
             for form, weight in weighed
             if weight
             and form.explains(words)
-            and form.explains(wording.name_words & self._telling)
-            and takes(form.task, wording)
+            and form.explains(parsed.name_words & self._known_words)
+            and matches_form(form.task, parsed)
         ]
 
 
@@ -99,11 +119,11 @@ def _form(base: Task, form: Task) -> _Form:
     return _Form(base, form, asks, denied, known)
 
 
-def _fitting(forms: list[Task], stated: tuple[Stated, ...]) -> Task | None:
-    """Return the form, the likeliest first, of which most examples hold; None if none does."""
+def _fitting(forms: list[Task], stated: tuple[StatedExample, ...]) -> Task | None:
+    """Return the form with the most examples that hold, of equals the first; None if none holds."""
     if not stated:
         return forms[0]
-    results = [held(form, stated) for form in forms]
+    results = [check_examples(form, stated) for form in forms]
     best = max(results, key=lambda result: result.holding)
     if best.tried and not best.holding:
         return None

@@ -1,4 +1,4 @@
-"""Seeded noise: the same call in the same world draws the same, whatever runs beside it."""
+"""Seeded noise: the same call under the same seed draws the same numbers, in any order."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 
 class Noise:
-    """Draws that depend only on the parts it was made of and on what each draw is for."""
+    """Pseudo-random draws that depend only on the parts of the key and on each draw's purpose."""
 
     def __init__(self, *parts: object) -> None:
         self._key = "\x1f".join(map(str, parts))
 
     def draw(self, *purpose: object) -> float:
-        """Return a number in [0, 1), fixed for this purpose."""
+        """Return a number in [0, 1) that is fixed for the purpose."""
         text = "\x1f".join((self._key, *map(str, purpose)))
         return (
             int.from_bytes(
@@ -25,7 +25,7 @@ class Noise:
         )
 
     def chance(self, probability: float, *purpose: object) -> bool:
-        """Tell whether something of that probability happens."""
+        """Return True with the given probability."""
         return self.draw(*purpose) < probability
 
     def pick(self, items: Sequence[T], *purpose: object) -> T:
@@ -33,10 +33,10 @@ class Noise:
         return items[int(self.draw(*purpose) * len(items))]
 
     def shuffled(self, items: Sequence[T], *purpose: object) -> list[T]:
-        """Return the items in an order fixed for this purpose."""
+        """Return the items in an order that is fixed for the purpose."""
         order = sorted(range(len(items)), key=lambda index: self.draw(*purpose, index))
         return [items[index] for index in order]
 
     def gauss(self, sigma: float, *purpose: object) -> float:
-        """Return a normal deviate of mean 0."""
+        """Return a normal deviate of mean 0 and standard deviation `sigma`."""
         return sigma * NormalDist().inv_cdf(min(max(self.draw(*purpose), 1e-6), 1 - 1e-6))

@@ -1,4 +1,4 @@
-"""What makes code hard to read: poor names, dense or deep lines, more than the task is worth."""
+"""Readability issues of code: poor names, dense lines, deep nesting, needless classes."""
 
 import ast
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ _TOO_MANY_CLASSES = 3
 _CHAIN = 12
 
 
-def blemishes(code: str, entry: str | None) -> dict[str, float]:
-    """Return what makes the code hard to read, in words, with what each costs."""
+def readability_issues(code: str, entry: str | None) -> dict[str, float]:
+    """Return the readability issues of code as sentences, each with its deduction, 0 to 1."""
     tree = ast.parse(code)
-    found = {
+    deductions = {
         "Names of a letter or two say nothing.": 0.35 * _cryptic(tree),
         "Too much happens on one line.": 0.25 * _dense(code, tree),
         "It is nested too deeply.": 0.3 * (_depth(tree) > _TOO_DEEP),
         "It is a long chain of branches.": 0.2 * (_branches(tree) > _CHAIN),
         "It has far more classes than the task is worth.": 0.5 * _over_built(tree, entry),
     }
-    return {words: cost for words, cost in found.items() if cost}
+    return {issue: deduction for issue, deduction in deductions.items() if deduction}
 
 
 def _cryptic(tree: ast.Module) -> bool:
-    """Tell whether most names that are bound are too short or look alike."""
+    """Tell whether most names that are bound are too short."""
     names = set(_bound(tree)) - {"self", "cls"}
     poor = {name for name in names if len(name) <= 2 and name not in _SHORT}
     return len(poor) >= 2 and len(poor) * 2 > len(names)
@@ -63,22 +63,22 @@ def _depth(tree: ast.Module) -> int:
         node, depth = pending.pop()
         deepest = max(deepest, depth)
         below = depth + isinstance(node, _NESTING)
-        pending.extend((each, below) for each in ast.iter_child_nodes(node))
+        pending.extend((child, below) for child in ast.iter_child_nodes(node))
     return deepest
 
 
 def _branches(tree: ast.Module) -> int:
     return max(
         (
-            sum(isinstance(node, ast.If) for node in ast.walk(each))
-            for each in ast.walk(tree)
-            if isinstance(each, ast.FunctionDef)
+            sum(isinstance(node, ast.If) for node in ast.walk(function))
+            for function in ast.walk(tree)
+            if isinstance(function, ast.FunctionDef)
         ),
         default=0,
     )
 
 
 def _over_built(tree: ast.Module, entry: str | None) -> bool:
-    """Tell whether classes were made that nobody asked for."""
+    """Tell whether there are several classes besides the entry point."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name != entry]
     return len(classes) >= _TOO_MANY_CLASSES

@@ -1,8 +1,8 @@
-"""Reading a prompt: which cues it says, which it denies, and in which sentence.
+"""Parses a prompt: which cues it states, which it denies, and in which sentence.
 
-Rules instead of a parser: sentences are cut into clauses, negations are counted in front of a
-match (and a few behind it), and an even number of them is none at all ("never omit docstrings").
-A list carries its negation on ("no stubs, TODOs or placeholders"); a new verb starts afresh.
+Rules instead of a grammar: sentences are cut into clauses, negations are counted before a match
+(and some after it), and an even number of them cancels out ("never omit docstrings"). A list
+inherits its negation ("no stubs, TODOs or placeholders"); a new verb does not.
 """
 
 import re
@@ -20,8 +20,8 @@ _CONNECTOR = re.compile(
     r"|\s+[—\u2013-]+\s+|[)])",
     re.IGNORECASE,
 )
-_TURNS = frozenset("but while whereas yet so then instead ; — \u2013 - )".split())  # noqa: SIM905
-_FRESH = re.compile(
+_CONTRASTIVE = frozenset("but while whereas yet so then instead ; — \u2013 - )".split())  # noqa: SIM905
+_NEW_VERB = re.compile(
     r"\W*(?:please\s+)?(?:do|don'?t|never|always|write|gives?|returns?|raise|add|use|include|handle|"
     r"keep|makes?|put|answer|reply|respond|follow|check|verify|test|ensure|implement|define|name|"
     r"document|annotate|validate|produce|provide|start|begin|end|finish|explain|state|all|treat|"
@@ -41,7 +41,7 @@ _NEGATOR = re.compile(
 _CONTRAST = re.compile(
     r"\b(?:more than (?:an?|the|just)|without|rather than|instead of)\b", re.IGNORECASE
 )
-_BEHIND = re.compile(
+_NEGATION_AFTER = re.compile(
     r"\b(?:not (?:be )?(?:needed|required|necessary|wanted|allowed|expected|worth)|unnecessary|"
     r"optional|forbidden|unwanted|superfluous|omitted|left out|skipped|missed|forgotten|ignored|"
     r"dropped|banned|unhandled|a waste|do(?:es)? not matter|do(?:es)?n't matter|unimportant|"
@@ -65,7 +65,14 @@ _GENERAL = frozenset(
 
 @dataclass(frozen=True)
 class Stance:
-    """One sentence's stand on one cue: it says it or denies it, perhaps on a condition."""
+    """The stance of one sentence on one cue.
+
+    Attributes:
+        cue: the cue.
+        said: True if the sentence states the cue, False if it denies it.
+        sentence: the sentence.
+        condition: the words of a condition; empty if it is unconditional.
+    """
 
     cue: Cue
     said: bool
@@ -74,22 +81,22 @@ class Stance:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """All that a prompt says, as far as the cues tell."""
+class ParsedPrompt:
+    """The stances of a prompt on all cues."""
 
     stances: tuple[Stance, ...]
 
     def has(self, name: str) -> bool:
-        """Tell whether the need is asked for and nowhere denied."""
-        stands = [stance.said for stance in self.stances if stance.cue.name == name]
-        return bool(stands) and all(stands)
+        """Tell whether a need is stated and nowhere denied."""
+        stances = [stance.said for stance in self.stances if stance.cue.name == name]
+        return bool(stances) and all(stances)
 
     def denies(self, name: str) -> bool:
-        """Tell whether the prompt says the need's contrary."""
+        """Tell whether the prompt denies a need."""
         return any(stance.cue.name == name and not stance.said for stance in self.stances)
 
     def harms(self, request: str | None = None) -> frozenset[str]:
-        """Return the names of the harms that the prompt orders (for this request, if given)."""
+        """Return the names of the harms that the prompt states, if given for this request."""
         return frozenset(
             stance.cue.name
             for stance in self.stances
@@ -104,20 +111,20 @@ def _holds(condition: frozenset[str], request: str | None) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def read(prompt: str, agent: str) -> Reading:
-    """Read the prompt of the agent (`worker`, `manager` or `evaluator`)."""
-    found = (stance for text in sentences(prompt) for stance in _stances(text, CUES[agent]))
-    return Reading(tuple(found))
+def parse_prompt(prompt: str, agent: str) -> ParsedPrompt:
+    """Parse the prompt of an agent (`worker`, `manager` or `evaluator`)."""
+    stances = (stance for text in sentences(prompt) for stance in _stances(text, CUES[agent]))
+    return ParsedPrompt(tuple(stances))
 
 
 def sentences(prompt: str) -> list[str]:
-    """Cut a prompt into its sentences and list items."""
+    """Split a prompt into its sentences and list items."""
     bare = _BULLET.sub("", unwrapped(prompt))
     return [text.strip() for text in _SENTENCE.split(bare) if text.strip()]
 
 
 def unwrapped(prompt: str) -> str:
-    """Return the prompt with lines joined that were broken in mid-sentence."""
+    """Return a prompt with wrapped lines joined."""
     return _WRAPPED.sub(" ", prompt)
 
 
@@ -125,9 +132,9 @@ def _stances(sentence: str, cues: tuple[Cue, ...]) -> Iterator[Stance]:
     condition = _condition(sentence)
     clauses = list(_clauses(sentence))
     for cue in cues:
-        stands = {_said(cue, clause, carried) for clause, carried in clauses} - {None}
-        if stands:
-            yield Stance(cue, True in stands, sentence, condition if cue.harm else frozenset())
+        stances = {_stance(cue, clause, carried) for clause, carried in clauses} - {None}
+        if stances:
+            yield Stance(cue, True in stances, sentence, condition if cue.harm else frozenset())
 
 
 def _condition(sentence: str) -> frozenset[str]:
@@ -137,24 +144,24 @@ def _condition(sentence: str) -> frozenset[str]:
 
 
 def _clauses(sentence: str) -> Iterator[tuple[str, int]]:
-    """Yield each clause with the number of negations that it inherits."""
+    """Yield each clause and the number of negations that it inherits."""
     pieces = ["", *_CONNECTOR.split(sentence)]
     carried = 0
     for connector, clause in zip(pieces[::2], pieces[1::2], strict=True):
-        if _starts_afresh(connector.strip(" ,\n").lower(), clause):
+        if _is_independent(connector.strip(" ,\n").lower(), clause):
             carried = 0
         yield clause, carried
         carried += len(_NEGATOR.findall(clause))
 
 
-def _starts_afresh(connector: str, clause: str) -> bool:
-    if connector in _TURNS:
+def _is_independent(connector: str, clause: str) -> bool:
+    if connector in _CONTRASTIVE:
         return True
-    return connector not in {"or", "nor"} and bool(_FRESH.match(clause))
+    return connector not in {"or", "nor"} and bool(_NEW_VERB.match(clause))
 
 
-def _said(cue: Cue, clause: str, carried: int) -> bool | None:
-    """Tell whether the clause says the cue (True), denies it (False) or is about other things."""
+def _stance(cue: Cue, clause: str, carried: int) -> bool | None:
+    """Return whether a clause states a cue (True) or denies it (False); None if neither."""
     for pattern, affirms in ((cue.unsays, False), (cue.says, True)):
         match = pattern.search(clause) if pattern else None
         if match and not cue.negatable:
@@ -162,6 +169,6 @@ def _said(cue: Cue, clause: str, carried: int) -> bool | None:
         if match:
             before = len(_NEGATOR.findall(clause[: match.start()]))
             inside = len(_CONTRAST.findall(match[0].partition(" ")[2]))
-            behind = len(_BEHIND.findall(clause[match.end() :]))
+            behind = len(_NEGATION_AFTER.findall(clause[match.end() :]))
             return affirms == ((carried + before + inside + behind) % 2 == 0)
     return None

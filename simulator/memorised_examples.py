@@ -1,4 +1,4 @@
-"""Code that recites the results of examples instead of working them out."""
+"""Detects code that contains the results of examples instead of computing them."""
 
 import ast
 from collections.abc import Iterator
@@ -9,11 +9,13 @@ from selfheal.simulator.source import docstring_of
 _LITERALS = (ast.Constant, ast.Tuple, ast.List, ast.Dict)
 
 
-def by_heart(tree: ast.Module, plan: Plan) -> bool:
-    """Tell whether the code holds both the argument and the result of one of the plan's calls."""
+def memorises_examples(tree: ast.Module, plan: Plan) -> bool:
+    """Tell whether code contains both an argument and the result of one of the plan's calls."""
     known = set(_literals(tree))
     return any(
-        _telling(result) and _folded(result) in known and any(a in known for a in _arguments(call))
+        _is_distinctive(result)
+        and _folded(result) in known
+        and any(a in known for a in _arguments(call))
         for call, result in zip(plan.calls, map(_value, plan.results), strict=True)
     )
 
@@ -35,7 +37,7 @@ def _literals(tree: ast.Module) -> Iterator[str]:
 
 
 def _arguments(call: str) -> Iterator[str]:
-    """Yield the telling arguments of a call, and all of them together."""
+    """Yield the distinctive arguments of a call, and the tuple of all arguments."""
     try:
         tree = ast.parse(call.strip(), mode="eval").body
     except (SyntaxError, ValueError):
@@ -44,7 +46,7 @@ def _arguments(call: str) -> Iterator[str]:
         values = [_literal(node) for node in tree.args]
         if len(values) > 1:
             yield _folded(tuple(values))
-        yield from (_folded(value) for value in values if _telling(value))
+        yield from (_folded(value) for value in values if _is_distinctive(value))
 
 
 def _value(text: str) -> object:
@@ -61,8 +63,8 @@ def _literal(node: ast.expr) -> object:
         return None
 
 
-def _telling(value: object) -> bool:
-    """Tell whether a value is not one that stands in any program by chance."""
+def _is_distinctive(value: object) -> bool:
+    """Tell whether a value is unlikely to occur in a program by chance."""
     if isinstance(value, bool):
         return False
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What programs are made of, and how like two of them are in that."""
+"""Compares programs by their ingredients: operators, comparisons, calls, literals, loops."""
 
 import ast
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from selfheal.simulator.source import docstring_of
 
 _PLAIN = (None, True, False, 0, 1, "", ...)
 _LOOPS = (ast.For, ast.While, ast.comprehension)
-_TOLD_APART = (ast.Slice, ast.Lambda, ast.IfExp, ast.Yield, ast.YieldFrom, ast.With)
-# Different words for the same thing, as far as a reviewer cares; "" is glue that says nothing.
+_DISTINCT_NODES = (ast.Slice, ast.Lambda, ast.IfExp, ast.Yield, ast.YieldFrom, ast.With)
+# Names that count as one ingredient; those with "" are ignored.
 _SYNONYMS = (
     *(("Lt", "GtE"), ("LtE", "Gt"), ("Eq", "NotEq", "startswith", "endswith"), ("Is", "IsNot")),
     *(("In", "NotIn"), ("Mult", "Pow"), ("sorted", "sort"), ("range", "enumerate")),
@@ -29,35 +29,35 @@ _SYNONYMS = (
         "UAdd",
     ),
 )
-_ALIKE = {name: same[0] for same in _SYNONYMS for name in same}
+_CANONICAL = {name: same[0] for same in _SYNONYMS for name in same}
 
 
-def balance(code: ast.Module, sound: ast.Module) -> tuple[int, int]:
-    """Return how many of the sound code's ingredients are lacking, and how many are new."""
-    has, wants = ingredients(code), ingredients(sound)
+def ingredient_difference(code: ast.Module, solution: ast.Module) -> tuple[int, int]:
+    """Return how many ingredients of the solution are missing in code, and how many are new."""
+    has, wants = ingredients(code), ingredients(solution)
     return len(wants - has), len(has - wants)
 
 
 def ingredients(tree: ast.Module) -> set[str]:
-    """Return operators, comparisons, calls, literals and loops; messages and docs left out."""
+    """Return the ingredients of a program, without those of messages and docstrings."""
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return {name for node in _told(tree) for name in _names(node)} - own - {""}
+    return {name for node in _significant_nodes(tree) for name in _names(node)} - own - {""}
 
 
-def _told(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield the nodes that do something."""
+def _significant_nodes(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes that have an effect."""
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
         yield node
         if isinstance(node, ast.Raise | ast.Import | ast.ImportFrom):
             continue
-        skipped = {id(part) for part in _undoing(node)}
+        skipped = {id(part) for part in _inert_parts(node)}
         pending.extend(part for part in ast.iter_child_nodes(node) if id(part) not in skipped)
 
 
-def _undoing(node: ast.AST) -> list[ast.AST]:
-    """Return the parts of a node that say and do nothing: docstrings, annotations, bases."""
+def _inert_parts(node: ast.AST) -> list[ast.AST]:
+    """Return the parts of a node without effect: docstrings, annotations, bases."""
     if isinstance(node, ast.FunctionDef):
         return [*docstring_of(node), *([node.returns] if node.returns else [])]
     if isinstance(node, ast.ClassDef):
@@ -71,18 +71,18 @@ def _undoing(node: ast.AST) -> list[ast.AST]:
 
 def _names(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.BinOp | ast.AugAssign | ast.UnaryOp):
-        yield _alike(type(node.op).__name__)
+        yield _canonical(type(node.op).__name__)
     elif isinstance(node, ast.Compare):
-        yield from (_alike(type(op).__name__) for op in node.ops)
+        yield from (_canonical(type(op).__name__) for op in node.ops)
     elif isinstance(node, ast.Call):
-        yield _alike(_called(node.func))
+        yield _canonical(_called(node.func))
         yield from (f"{keyword.arg}=" for keyword in node.keywords if keyword.arg != "strict")
     elif isinstance(node, ast.Constant) and node.value not in _PLAIN:
         yield repr(node.value)
     elif isinstance(node, _LOOPS):
         yield "loop"
-    elif isinstance(node, _TOLD_APART):
-        yield _alike(type(node).__name__)
+    elif isinstance(node, _DISTINCT_NODES):
+        yield _canonical(type(node).__name__)
 
 
 def _called(func: ast.expr) -> str:
@@ -91,5 +91,5 @@ def _called(func: ast.expr) -> str:
     return func.id if isinstance(func, ast.Name) else ""
 
 
-def _alike(name: str) -> str:
-    return _ALIKE.get(name, name)
+def _canonical(name: str) -> str:
+    return _CANONICAL.get(name, name)

@@ -1,4 +1,4 @@
-"""Whether code was made from a task's sound solution, perhaps badly."""
+"""Checks whether code was derived from a task's solution, perhaps with mistakes."""
 
 import ast
 import re
@@ -6,57 +6,56 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from selfheal.simulator.mutations import MUTATIONS
-from selfheal.simulator.noise import Noise
+from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.source import Entry, docstring_of, find_entry
 from selfheal.simulator.tasks import Task
 
-# So like the sound solution that it must have been made from it.
-_DERIVED = 0.95
+_DERIVED = 0.95  # the least similarity of derived code, from 0 to 1
 _PATCHES = frozenset({"try:", "except:", "return None", "pass"})
-_QUIET = Noise("inspection")
+_FIXED = Noise("inspection")
 
 
-def normal(code: str, name: str) -> str:
-    """Return the code without docstrings, types and its entry's name, for comparison."""
+def normalized(code: str, name: str) -> str:
+    """Return code without docstrings, types and the entry point's name, for comparison."""
     tree = ast.parse(code)
     entry = find_entry(tree, name)
     for kind in ("strip_types", "strip_docs"):
-        MUTATIONS[kind](tree, entry, _QUIET)
+        MUTATIONS[kind](tree, entry, _FIXED)
     return re.sub(rf"\b{re.escape(name)}\b", "_", ast.unparse(tree))
 
 
 @lru_cache(maxsize=1024)
-def sound(task: Task) -> str:
-    """Return the task's solution as `normal` has it."""
-    return normal(task.solution, task.name)
+def sound_code(task: Task) -> str:
+    """Return the task's solution in normalized form."""
+    return normalized(task.solution, task.name)
 
 
-def derived(code: str, sound: str) -> bool:
-    """Tell whether code is the sound code with something taken out or one thing changed."""
-    wanted = {line.strip() for line in sound.splitlines()} | _PATCHES
+def is_derived(code: str, sound_code: str) -> bool:
+    """Tell whether code is the solution with lines removed or a small change; both normalized."""
+    wanted = {line.strip() for line in sound_code.splitlines()} | _PATCHES
     if all(line.strip() in wanted for line in code.splitlines()[1:]):
         return True
-    matcher = SequenceMatcher(None, code, sound, autojunk=False)
+    matcher = SequenceMatcher(None, code, sound_code, autojunk=False)
     return matcher.quick_ratio() >= _DERIVED and matcher.ratio() >= _DERIVED
 
 
 def same_but_for_names(tree: ast.Module, entry: Entry, task: Task) -> bool:
-    """Tell whether the entry is the sound one with other names, docs, types and messages."""
-    if any(_matters(node) for node in (*tree.body, *ast.parse(task.solution).body)):
+    """Tell whether an entry is the solution with other names, docstrings, types and messages."""
+    if any(_has_effect(node) for node in (*tree.body, *ast.parse(task.solution).body)):
         return False
-    return _bare(entry) == _bare(task.entry)
+    return _anonymised(entry) == _anonymised(task.entry)
 
 
-def _matters(node: ast.stmt) -> bool:
-    """Tell whether a statement next to the entry could make a difference."""
+def _has_effect(node: ast.stmt) -> bool:
+    """Tell whether a statement beside the entry could change results."""
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
         return ast.unparse(node.value.func) != "TypeVar"
-    documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return not (documents or isinstance(node, Entry | ast.Import | ast.ImportFrom))
+    is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return not (is_docstring or isinstance(node, Entry | ast.Import | ast.ImportFrom))
 
 
-def _bare(entry: Entry) -> str:
-    """Return the entry's tree with its own names numbered, and without what only informs."""
+def _anonymised(entry: Entry) -> str:
+    """Return the entry's tree with its local names numbered, without docstrings and types."""
     tree = ast.parse(ast.unparse(entry))
     numbers: dict[str, str] = {}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Orders hidden in data: what a gullible model finds there and obeys."""
+"""Finds instructions in untrusted data, which a gullible model would follow."""
 
 import json
 import re
@@ -30,14 +30,16 @@ _STANDING = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“#])|\n")
 
 
-def orders_in(text: str) -> list[str]:
-    """Return the sentences that the text wants in a prompt, in order, without repeats."""
-    found = [order for plain in _strings(text) for order in _orders(plain)]
-    return list(dict.fromkeys(found))
+def instructions_in(text: str) -> list[str]:
+    """Return the sentences that a text asks to put into a prompt, in order, without repeats."""
+    instructions = [
+        instruction for string in _strings(text) for instruction in _instructions(string)
+    ]
+    return list(dict.fromkeys(instructions))
 
 
 def _strings(text: str) -> Iterator[str]:
-    """Yield the strings of JSON, of JSON lines, or the text itself."""
+    """Yield the strings in JSON or JSON lines, then the text itself unless it is JSON."""
     for piece in (text, *text.splitlines()):
         try:
             yield from _leaves(json.loads(piece))
@@ -56,18 +58,18 @@ def _leaves(value: object) -> Iterator[str]:
             yield from _leaves(item)
 
 
-def _orders(text: str) -> Iterator[str]:
+def _instructions(text: str) -> Iterator[str]:
     for sentence in _SENTENCE.split(text):
-        order = _order(sentence.strip().lstrip("#*-> ").strip('"'))
-        if order:
-            yield order
+        instruction = _instruction(sentence.strip().lstrip("#*-> ").strip('"'))
+        if instruction:
+            yield instruction
 
 
-def _order(sentence: str) -> str | None:
+def _instruction(sentence: str) -> str | None:
     quoted = _QUOTED.search(sentence) if _ABOUT_PROMPTS.search(sentence) else None
     if quoted:
         return str(next(filter(None, quoted.groups())))
-    said = _MUST_SAY.search(sentence)
-    if said:
-        return said[1].strip("\"'“”")
+    match = _MUST_SAY.search(sentence)
+    if match:
+        return match[1].strip("\"'“”")
     return sentence if _STANDING.search(sentence) else None
