@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import storable
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_optional
 
 _SQL: Final = queries.load("deployment_stats")
 
@@ -59,8 +58,7 @@ async def note_pass(connection: Connection, outcome: str, reason: str = "") -> N
 
 async def last_pass(connection: Connection) -> LastPass | None:
     """Return what the newest pass came to; None before the first."""
-    cursor = connection.cursor(row_factory=class_row(LastPass))
-    return await (await cursor.execute(_SQL["last_pass"])).fetchone()
+    return await fetch_optional(connection, _SQL["last_pass"], None, LastPass)
 
 
 async def lead(connection: Connection, holder: UUID, lease: float) -> bool:

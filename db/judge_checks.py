@@ -3,10 +3,9 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional
 
 _SQL = queries.load("judge_checks")
 
@@ -41,8 +40,7 @@ async def take_turn(
     None, too, if so many calls exceed the day's allowance.
     """
     values = {"model": model, "prompt_version": prompt_version, "calls": calls, "daily": daily}
-    cursor = connection.cursor(row_factory=class_row(Turn))
-    return await (await cursor.execute(_SQL["take_turn"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["take_turn"], values, Turn)
 
 
 async def settle(connection: Connection, turn: Turn, calls: int) -> None:
@@ -67,26 +65,20 @@ async def add(
         "agreed": agreed,
         "drifted": drifted,
     }
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    row = await (await cursor.execute(_SQL["add"], values)).fetchone()
-    assert row is not None  # noqa: S101 - RETURNING
-    return row
+    return await fetch_one(connection, _SQL["add"], values, JudgeCheck)
 
 
 async def get(connection: Connection, check_id: int) -> JudgeCheck | None:
     """Return a check, if there is one with this number."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    return await (await cursor.execute(_SQL["get"], {"id": check_id})).fetchone()
+    return await fetch_optional(connection, _SQL["get"], {"id": check_id}, JudgeCheck)
 
 
 async def fresh(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
     """Return today's newest check of this very judge, if it was well."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
     values = {"model": model, "prompt_version": prompt_version}
-    return await (await cursor.execute(_SQL["fresh"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["fresh"], values, JudgeCheck)
 
 
 async def sound(connection: Connection, limit: int = 5) -> list[JudgeCheck]:
     """Return the newest checks at which the judge was well, newest first."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    return await (await cursor.execute(_SQL["sound"], {"limit": limit})).fetchall()
+    return await fetch_all(connection, _SQL["sound"], {"limit": limit}, JudgeCheck)

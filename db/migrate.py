@@ -137,8 +137,7 @@ async def _check(connection: Connection) -> None:
     Raises:
         DatabaseError: it cannot; the message says why and what to do.
     """
-    row = await (await connection.execute(_SURROUNDINGS)).fetchone()
-    assert row is not None  # noqa: S101 - it selects from nothing
+    [row] = await (await connection.execute(_SURROUNDINGS)).fetchall()
     if refusal := _refusal(row):
         raise DatabaseError(refusal)
 
