@@ -1,4 +1,4 @@
-"""How versions do against each other, and whether healing is on hold."""
+"""How prompt versions compare with each other in production."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 from selfheal.db import queries
 from selfheal.db.pool import Connection
-from selfheal.db.queries import fetch_one, fetch_optional, fetch_value
+from selfheal.db.queries import fetch_one, fetch_value
 from selfheal.db.types import Agent
 
 Side = Literal["canary", "base"]
@@ -27,17 +27,6 @@ class Arm:
     variance: float
     errors: int
     p95_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A word on healing as such: put on hold, or let go on."""
-
-    id: int
-    paused: bool
-    reason: str
-    actor: str
-    created_at: datetime
 
 
 async def arm(
@@ -74,18 +63,6 @@ async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, S
         if version in (row["version"], row["base_version"]):
             found[row["agent"]] = "canary" if version == row["version"] else "base"
     return found
-
-
-async def pause(connection: Connection, *, paused: bool, reason: str, actor: str) -> Pause:
-    """Put healing on hold, or let it go on."""
-    values = {"paused": paused, "reason": reason, "actor": actor}
-    return await fetch_one(connection, _SQL["pause"], values, Pause)
-
-
-async def pausing(connection: Connection) -> Pause | None:
-    """Return the pause that holds, if one does."""
-    row = await fetch_optional(connection, _SQL["pausing"], None, Pause)
-    return row if row and row.paused else None
 
 
 async def take_backs(connection: Connection) -> int:

@@ -20,7 +20,7 @@ def test_no_query_asks_a_table_for_all_columns() -> None:
 
 
 def test_columns_stand_where_they_are_named() -> None:
-    query = queries.load("version_stats")["pausing"].decode()
+    query = queries.load("pauses")["newest"].decode()
     assert query.startswith("SELECT pauses.id, pauses.paused, ")
     for family in FAMILIES:
         for name, each in queries.load(family).items():
