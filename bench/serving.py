@@ -22,12 +22,13 @@ from uuid import uuid4
 import httpx
 
 from bench.experiment.world import control, simulated_gemini
+from selfheal.db.bootstrap import open_migrated
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.graph.build import build_graph
 from selfheal.graph.context import ReleasedPrompts, open_parts
-from selfheal.graph.database import open_data
-from selfheal.graph.settings import read_settings
+from selfheal.graph.prompts import first_prompts
+from selfheal.server.settings import read_settings
 from tests.support.processes import clean_environment, selfheal, started
 
 REQUEST = {"request": "Write is_leap_year(year): is a year a leap year?"}
@@ -76,7 +77,10 @@ async def sides(**settings: str) -> AsyncIterator[Sides]:
 async def graph_in_process() -> AsyncIterator[Call]:
     """Yield what runs the graph in this very process."""
     settings = read_settings()
-    async with open_data(settings) as database, open_parts(settings, database) as context:
+    async with (
+        open_migrated(settings, first_prompts()) as database,
+        open_parts(settings, database) as context,
+    ):
         graph = build_graph(PoolSaver(database.pool))
 
         async def call() -> object:

@@ -4,9 +4,10 @@ import asyncio
 import random
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from bench.experiment.jobs import Job, scenarios
+from selfheal.graph.evaluator import LocalEvaluator
 from selfheal.graph.rules.checks import establish
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
@@ -118,7 +119,7 @@ async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
         "signature": head.rstrip(":"),
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
-    sandbox = clinic.doctor.agent.evaluator.sandbox
+    sandbox = cast("LocalEvaluator", clinic.doctor.agent.evaluator).sandbox
     return not (await establish(finished.result["code"], plan, sandbox)).vetoes
 
 

@@ -13,7 +13,7 @@ from selfheal.app.errors import EvaluationError
 from selfheal.app.judge import Marks, opinion
 from selfheal.app.llm.client import Model
 from selfheal.app.tracing import traced
-from selfheal.graph.evaluator import Work, case
+from selfheal.graph.evaluator import Work, judge_message
 from selfheal.optimizer.statistics import share_interval
 
 TOLERANCE: Final = 0.2
@@ -126,7 +126,7 @@ async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
     facts = {"golden_id": golden.id, "kind": golden.kind, "mark": golden.mark}
     with traced("golden verdict", "check", inputs, **facts) as told:
         try:
-            answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
+            answer = await opinion(model, prompt, judge_message(work.request, work.plan, work.code))
         except EvaluationError as error:
             seen = Opinion(golden, None, error=str(error))
         else:

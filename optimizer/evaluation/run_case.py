@@ -15,7 +15,7 @@ from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
 from selfheal.graph.context import Context, Given, PromptStore
-from selfheal.graph.evaluator import case as judged
+from selfheal.graph.evaluator import judge_message
 from selfheal.graph.nodes.evaluator import evaluator
 from selfheal.graph.nodes.manager import manager
 from selfheal.graph.nodes.worker import worker
@@ -117,7 +117,7 @@ async def _planned(context: Context, case: Case) -> Replayed:
 async def _marked(context: Context, case: Case) -> Replayed:
     """Have the judge mark a program whose mark is known: it passes if it comes near enough."""
     prompt = await context.prompts.released("evaluator")
-    message = judged(case["request"], cast("Plan", case["plan"]), case["code"])
+    message = judge_message(case["request"], cast("Plan", case["plan"]), case["code"])
     answer = await opinion(context.evaluator.model, prompt.text, message)
     off = abs(answer.content.score - case["mark"])
     passed = off <= TOLERANCE

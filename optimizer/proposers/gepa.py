@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 
 from selfheal.app.aio import all_of
 from selfheal.db.encoding import storable
+from selfheal.db.settings import SettingsError
 from selfheal.db.types import Agent
-from selfheal.graph.settings import SettingsError
 from selfheal.optimizer.proposers.base import Brief, Draft, Tried
 from selfheal.optimizer.proposers.writer import MANNERS, write
 from selfheal.optimizer.state import Case, Evidence

@@ -8,11 +8,11 @@ from uuid import UUID
 import click
 
 from selfheal.db import pauses
-from selfheal.graph.settings import read_settings
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import opened_database, run_async
+from selfheal.server.settings import read_settings
 
 
 @run_async

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from selfheal.graph.settings import ProposerName
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.proposers.base import Brief, Draft, Proposer, Rejected, Tried
 from selfheal.optimizer.proposers.gepa import METRIC_CALLS, MINIBATCH, MOST_CASES, Gepa, evolve
 from selfheal.optimizer.proposers.registry import chosen
 from selfheal.optimizer.proposers.writer import MANNERS, Writer
+from selfheal.optimizer.settings import ProposerName
 from selfheal.optimizer.state import Case, Evidence, Findings
 
 
