@@ -22,6 +22,7 @@ from uuid import uuid4
 import httpx
 
 from bench.experiment.world import control, simulated_gemini
+from selfheal.app.aio import gather_bounded
 from selfheal.db.bootstrap import open_migrated
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.embedded.server import embedded_postgres
@@ -134,29 +135,17 @@ async def throughput(rounds: int) -> None:
 
 
 async def _rate(call: Call, runs: int) -> float:
-    places = asyncio.Semaphore(CONCURRENCY)
-
-    async def one() -> None:
-        async with places:
-            await call()
-
     began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(runs)))
+    await gather_bounded(CONCURRENCY, lambda _: call(), range(runs))
     return runs / (time.perf_counter() - began)
 
 
 async def memory(runs: int) -> None:
     """Watch the service's memory over so many runs."""
     async with sides() as both:
-        places = asyncio.Semaphore(16)
-
-        async def one() -> None:
-            async with places:
-                await both.served()
-
         step = max(1, runs // 10)
         for done in range(step, runs + 1, step):
-            await asyncio.gather(*(one() for _ in range(step)))
+            await gather_bounded(16, lambda _: both.served(), range(step))
             print(f"after {done:6} runs: {_resident(both.pid):6.1f} MB", flush=True)
 
 

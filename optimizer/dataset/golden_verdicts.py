@@ -1,6 +1,5 @@
 """Golden verdicts: programs with the mark of a sound judge, and how a judge does on them."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from selfheal.app.aio import gather_bounded
 from selfheal.app.errors import EvaluationError
 from selfheal.app.judge import Marks, opinion
 from selfheal.app.llm.client import Model
@@ -92,15 +92,13 @@ async def ask(
     told: Callable[[Opinion], None] = lambda _: None,
 ) -> list[Opinion]:
     """Ask a judge for its opinion of each, a few at once; facts are left out of it."""
-    places = asyncio.Semaphore(at_once)
 
     async def one(golden: GoldenVerdict) -> Opinion:
-        async with places:
-            seen = await _ask_one(model, prompt, golden)
+        seen = await _ask_one(model, prompt, golden)
         told(seen)
         return seen
 
-    return await asyncio.gather(*map(one, verdicts))
+    return await gather_bounded(at_once, one, verdicts)
 
 
 def agreement(opinions: Sequence[Opinion]) -> Agreement:

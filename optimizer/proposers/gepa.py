@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_bounded
 from selfheal.db.encoding import storable
 from selfheal.db.settings import SettingsError
 from selfheal.db.types import Agent
@@ -252,13 +252,7 @@ class _Adapter:
 
     async def _try(self, text: str, batch: Sequence[Case]) -> list[Tried]:
         means = self.brief.means
-        places = asyncio.Semaphore(means.width)
-
-        async def one(case: Case) -> Tried:
-            async with places:
-                return await means.tried(text, case)
-
-        return await all_of(*(one(case) for case in batch))
+        return await gather_bounded(means.width, lambda case: means.tried(text, case), batch)
 
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
