@@ -5,10 +5,12 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
+Item = TypeVar("Item")
 Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,32 @@ async def all_of(*work: Any) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+async def gather_bounded(
+    limit: int, work: Callable[[Item], Awaitable[Result]], items: Iterable[Item]
+) -> list[Result]:
+    """Do work for each item, at most `limit` at a time, and wait for all of it.
+
+    Args:
+        limit: at least 1.
+        work: called once for each item.
+        items: in the order of the results.
+
+    Returns:
+        The results in the order of the items.
+
+    Raises:
+        BaseException: the first that `work` raised, in the order of the items, after all have
+            ended: none of them writes afterwards.
+    """
+    places = asyncio.Semaphore(limit)
+
+    async def one(item: Item) -> Result:
+        async with places:
+            return await work(item)
+
+    return await all_of(*(one(item) for item in items))
 
 
 async def made(make: Callable[[], Made], unmake: Callable[[Made], None]) -> Made:

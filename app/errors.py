@@ -1,6 +1,6 @@
-"""Why a run ended without a verdict.
+"""Errors that end a run without a verdict, one class for each outcome.
 
-The outcome of an error names whose fault it was, and so what can mend it.
+The outcome says whose fault it was, and so what can fix it.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,11 @@ ErrorOutcome = Literal["output", "infrastructure", "model", "evaluation", "reque
 class RunError(Exception):
     """A run ended without a verdict.
 
-    `outcome` is what the run log records. Messages are written for the caller: they carry
-    no key, no prompt and no internals.
+    The message is for the caller: it holds no key, no prompt and no internals.
+
+    Attributes:
+        outcome: is recorded in the run log.
+        prompt_versions: the version that was used, by agent.
     """
 
     outcome: ClassVar[ErrorOutcome]
@@ -26,9 +29,9 @@ class RunError(Exception):
 
 @contextmanager
 def under(agent: str, version: int) -> Iterator[None]:
-    """Let an error of this block know the prompt that it happened under.
+    """Add the prompt's version to errors of the body.
 
-    A node that raises returns nothing, and the log must still know which version failed.
+    A node that raises returns nothing, and the run log must still know which version failed.
     """
     try:
         yield
@@ -38,7 +41,7 @@ def under(agent: str, version: int) -> Iterator[None]:
 
 
 class OutputError(RunError):
-    """The model answered, but with nothing usable: truncated, blocked or unparseable."""
+    """The model's answer cannot be used: truncated or malformed."""
 
     outcome = "output"
 
@@ -62,6 +65,6 @@ class EvaluationError(RunError):
 
 
 class RequestError(RunError):
-    """The request itself cannot be worked on."""
+    """The request cannot be worked on, or the provider blocked it for its content."""
 
     outcome = "request"

@@ -1,4 +1,4 @@
-"""The judge: a model's marks, and another opinion where one more could turn the verdict."""
+"""The judge: a model's marks, and up to three opinions while one more could change the verdict."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from selfheal.app.errors import EvaluationError, RunError
 from selfheal.app.llm.client import CALLS_AN_ANSWER, Answer, Model
-from selfheal.app.llm.usage import Usage
+from selfheal.app.llm.usage import Usage, total_usage
 
-OPINIONS: Final = 3
-NEAR: Final = 0.1
+OPINIONS: Final = 3  # at most
+NEAR: Final = 0.1  # a first score at least this far from the threshold settles the verdict
 MOST_CALLS: Final = CALLS_AN_ANSWER * OPINIONS
 _MOST_REASONS = 12
 _LONGEST_REASON = 500
@@ -28,13 +28,19 @@ class Marks(BaseModel):
 
     @property
     def score(self) -> float:
-        """The marks as one: mostly whether it is right."""
+        """The weighted mean of the marks, 0 to 1."""
         return 0.6 * self.correctness + 0.25 * self.completeness + 0.15 * self.readability
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The median of the judge's opinions, from 0 to 1, and the reasons nearest to it."""
+    """The judge's decision.
+
+    Attributes:
+        score: the median of the opinions, 0 to 1.
+        reasons: of the opinion nearest to the median.
+        usage: of all calls.
+    """
 
     score: float
     reasons: list[str]
@@ -48,53 +54,47 @@ async def judge(
     total: Callable[[float], float],
     threshold: float,
 ) -> Judgement:
-    """Ask until another opinion could not turn the verdict, at most three times.
+    """Get opinions until another one could not change the verdict, at most three.
 
     Args:
-        model: who judges.
+        model: the judge's model.
         system: the judge's prompt.
-        human: what is judged, as a message.
-        total: what of the verdict is held against the threshold, given the judge's score.
-        threshold: the score that passes.
+        human: the message about the program.
+        total: returns the score that is compared with the threshold, from the judge's score.
+        threshold: the score that passes, 0 to 1.
 
     Raises:
-        EvaluationError: an opinion could not be had, so there is no verdict.
+        EvaluationError: the judge gave no opinion, so there is no verdict.
     """
     answers = [await opinion(model, system, human)]
-    while not settled([total(each.content.score) for each in answers], threshold):
+    while not settled([total(answer.content.score) for answer in answers], threshold):
         answers.append(await opinion(model, system, human))
-    score = median(each.content.score for each in answers)
-    nearest = min(answers, key=lambda each: abs(each.content.score - score))
-    return Judgement(score, _shortened(nearest.content.reasons), _sum(answers))
+    score = median(answer.content.score for answer in answers)
+    nearest = min(answers, key=lambda answer: abs(answer.content.score - score))
+    reasons = [text[:_LONGEST_REASON] for text in nearest.content.reasons[:_MOST_REASONS]]
+    return Judgement(score, reasons, total_usage(answer.usage for answer in answers))
 
 
 def settled(scores: Sequence[float], threshold: float) -> bool:
-    """Tell whether opinions need no other: the first is clear, or the majority is certain."""
+    """Return whether no further opinion is needed: the first is clear, or a majority is certain.
+
+    Args:
+        scores: of the opinions so far, 0 to 1.
+        threshold: the score that passes.
+    """
     if len(scores) == 1:
         return round(abs(scores[0] - threshold), 4) >= NEAR
-    passing = sum(each >= threshold for each in scores)
+    passing = sum(score >= threshold for score in scores)
     return max(passing, len(scores) - passing) > OPINIONS / 2
 
 
 async def opinion(model: Model, system: str, human: str) -> Answer[Marks]:
-    """Ask the judge for its marks; it costs at most `CALLS_AN_ANSWER` calls.
+    """Get one opinion of the judge, for at most `CALLS_AN_ANSWER` calls.
 
     Raises:
-        EvaluationError: it could not answer.
+        EvaluationError: the judge could not answer.
     """
     try:
         return await model.fill(system, human, Marks, "evaluator")
     except RunError as error:
         raise EvaluationError(f"the judge could not answer: {error}") from error
-
-
-def _shortened(reasons: list[str]) -> list[str]:
-    return [each[:_LONGEST_REASON] for each in reasons[:_MOST_REASONS]]
-
-
-def _sum(answers: Sequence[Answer[Marks]]) -> Usage:
-    return Usage(
-        calls=sum(each.usage["calls"] for each in answers),
-        input_tokens=sum(each.usage["input_tokens"] for each in answers),
-        output_tokens=sum(each.usage["output_tokens"] for each in answers),
-    )

@@ -1,9 +1,8 @@
-"""Reading JSON that untrusted clients, programs and models wrote, within bounds.
+"""Parsing of untrusted JSON within bounds.
 
-`json.loads` holds the interpreter's lock from its first byte to its last, so a thread does not keep
-a long text from stopping everything else. What a text holds is therefore counted in its bytes
-first, by a fixed number of passes of C code, and only what can be parsed in a few milliseconds is
-parsed at all.
+`json.loads` holds the interpreter's lock from the first byte to the last, so even in a thread a
+long text stops everything else. The bytes are therefore counted first, by a fixed number of passes
+of C code, and only a text that can be parsed in a few milliseconds is parsed.
 """
 
 import json
@@ -19,7 +18,13 @@ _STEPS: Final = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a text may hold: bytes of UTF-8, values (keys not counted), levels of nesting."""
+    """The most that a text may hold.
+
+    Attributes:
+        size: bytes of UTF-8.
+        values: without the keys of objects.
+        depth: levels of nesting.
+    """
 
     size: int
     values: int
@@ -27,19 +32,19 @@ class Bounds:
 
 
 class OutOfBoundsError(ValueError):
-    """The text is longer, or holds more, than may be read."""
+    """The text exceeds the bounds."""
 
 
 def loads(data: bytes | str, bounds: Bounds) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
     Args:
-        data: the text, as UTF-8 where it is bytes.
-        bounds: how much it may hold.
+        data: the text; bytes are UTF-8.
+        bounds: the most that it may hold.
 
     Raises:
-        OutOfBoundsError: it holds more than that.
-        ValueError: it is no JSON, no UTF-8, or has a number that is not finite or too long.
+        OutOfBoundsError: it exceeds the bounds.
+        ValueError: it is not JSON or not UTF-8, or has a number that is not finite or too long.
     """
     raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     check(raw, bounds)
@@ -48,21 +53,21 @@ def loads(data: bytes | str, bounds: Bounds) -> Any:
 
 
 def check(raw: bytes, bounds: Bounds) -> None:
-    """Count what the bytes of a JSON text hold, without parsing it.
+    """Check the bounds of a JSON text without parsing it.
 
-    The counts are right for valid JSON, where an empty list or object counts as two values. In
-    other texts they are at least those of the part before the first error, which is all that a
-    parser ever reads.
+    For valid JSON the counts are exact, with an empty list or object counted as two values. For
+    other texts they are at least those of the part before the first error, beyond which no parser
+    reads.
 
     Raises:
-        OutOfBoundsError: it is more than the bounds allow.
+        OutOfBoundsError: it exceeds the bounds.
     """
     if len(raw) > bounds.size:
         raise OutOfBoundsError(f"longer than {bounds.size} bytes")
     bare = raw.translate(None, _OTHERS)
-    # Within strings: first what escapes a backslash, then what escapes a quotation mark.
+    # Remove escapes of strings: of backslashes, then of quotation marks, then the others.
     bare = bare.replace(b"\\\\", b"").replace(b'\\"', b"").replace(b"\\", b"")
-    if bare.count(b'"') > 4 * bounds.values:  # each value may have a key, and each text two marks
+    if bare.count(b'"') > 4 * bounds.values:  # a value may have a key, and each string has two
         raise OutOfBoundsError(f"more than {bounds.values} values")
     outside = b"".join(bare.split(b'"')[::2])
     brackets = outside.translate(None, b",")
@@ -79,4 +84,4 @@ def _finite(text: str) -> float:
 
 
 def _not_finite(text: str) -> NoReturn:
-    raise ValueError(f"{text[:20]} is no finite number")
+    raise ValueError(f"{text[:20]} is not a finite number")

@@ -1,6 +1,6 @@
-"""LangSmith: named traces, each with a tag that says what it was for.
+"""LangSmith: named traces with a tag for their purpose.
 
-A model call outside of them would be a trace by itself there, under the name of a library's class.
+A model call outside of them would be a trace of its own, with the name of a library's class.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ Purpose = Literal["production", "trial", "healing", "check"]
 
 
 def tag(purpose: Purpose) -> str:
-    """Return the tag of all traces with one purpose; traces below them inherit it."""
+    """Return the tag of traces with a purpose; traces below them inherit it."""
     return f"selfheal:{purpose}"
 
 
@@ -22,10 +22,16 @@ def tag(purpose: Purpose) -> str:
 def traced(
     name: str, purpose: Purpose, inputs: Mapping[str, Any], **metadata: Any
 ) -> Iterator[dict[str, Any]]:
-    """Trace what happens inside, below the trace that is under way, if one is.
+    """Trace the body, as a child of the current trace if there is one.
+
+    Args:
+        name: of the trace.
+        purpose: becomes its tag.
+        inputs: of the trace.
+        metadata: values that are None are left out.
 
     Yields:
-        A dict for the results: what is put into it are the trace's outputs.
+        A dict for the trace's outputs.
     """
     outputs: dict[str, Any] = {}
     if not utils.tracing_is_enabled():

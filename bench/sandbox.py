@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from selfheal.app.aio import gather_bounded
 from selfheal.graph.rules.checks import establish
 from selfheal.graph.sandbox.protocol import Program, Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox, survey
@@ -58,13 +59,7 @@ async def _row(sandbox: Sandbox, what: str, work: Work) -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     began = time.perf_counter()
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def one() -> None:
-        async with places:
-            await work(sandbox)
-
-    await asyncio.gather(*(one() for _ in range(ROUNDS)))
+    await gather_bounded(AT_ONCE, lambda _: work(sandbox), range(ROUNDS))
     rate = ROUNDS / (time.perf_counter() - began)
     os.sched_setaffinity(0, cores)
     p95 = statistics.quantiles(taken, n=20)[-1]

@@ -22,12 +22,14 @@ from uuid import uuid4
 import httpx
 
 from bench.experiment.world import control, simulated_gemini
+from selfheal.app.aio import gather_bounded
+from selfheal.db.bootstrap import open_migrated
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.graph.build import build_graph
 from selfheal.graph.context import ReleasedPrompts, open_parts
-from selfheal.graph.database import open_data
-from selfheal.graph.settings import read_settings
+from selfheal.graph.prompts import first_prompts
+from selfheal.server.settings import read_settings
 from tests.support.processes import clean_environment, selfheal, started
 
 REQUEST = {"request": "Write is_leap_year(year): is a year a leap year?"}
@@ -76,7 +78,10 @@ async def sides(**settings: str) -> AsyncIterator[Sides]:
 async def graph_in_process() -> AsyncIterator[Call]:
     """Yield what runs the graph in this very process."""
     settings = read_settings()
-    async with open_data(settings) as database, open_parts(settings, database) as context:
+    async with (
+        open_migrated(settings, first_prompts()) as database,
+        open_parts(settings, database) as context,
+    ):
         graph = build_graph(PoolSaver(database.pool))
 
         async def call() -> object:
@@ -130,29 +135,17 @@ async def throughput(rounds: int) -> None:
 
 
 async def _rate(call: Call, runs: int) -> float:
-    places = asyncio.Semaphore(CONCURRENCY)
-
-    async def one() -> None:
-        async with places:
-            await call()
-
     began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(runs)))
+    await gather_bounded(CONCURRENCY, lambda _: call(), range(runs))
     return runs / (time.perf_counter() - began)
 
 
 async def memory(runs: int) -> None:
     """Watch the service's memory over so many runs."""
     async with sides() as both:
-        places = asyncio.Semaphore(16)
-
-        async def one() -> None:
-            async with places:
-                await both.served()
-
         step = max(1, runs // 10)
         for done in range(step, runs + 1, step):
-            await asyncio.gather(*(one() for _ in range(step)))
+            await gather_bounded(16, lambda _: both.served(), range(step))
             print(f"after {done:6} runs: {_resident(both.pid):6.1f} MB", flush=True)
 
 

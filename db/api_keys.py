@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import storable
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional, fetch_value
 
 Scope = Literal["runs:read", "runs:write", "prompts:write", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -60,9 +59,7 @@ async def create(
         "scopes": sorted(scopes),
         "days": days,
     }
-    cursor = connection.cursor(row_factory=class_row(Key))
-    row = await (await cursor.execute(_SQL["add"], values)).fetchone()
-    assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+    row = await fetch_one(connection, _SQL["add"], values, Key)
     return row, secret
 
 
@@ -74,26 +71,22 @@ async def bootstrap(connection: Connection, secret: str) -> None:
 
 async def valid(connection: Connection, secret: str) -> Key | None:
     """Return the key of a secret, if it is valid now."""
-    cursor = connection.cursor(row_factory=class_row(Key))
-    return await (await cursor.execute(_SQL["valid"], {"sha256": _hash(secret)})).fetchone()
+    return await fetch_optional(connection, _SQL["valid"], {"sha256": _hash(secret)}, Key)
 
 
 async def some(connection: Connection) -> bool:
     """Tell whether there ever was a key: then callers need one."""
-    row = await (await connection.execute(_SQL["some"])).fetchone()
-    return bool(row and row["some"])
+    return bool(await fetch_value(connection, _SQL["some"]))
 
 
 async def some_before_schema(connection: Connection) -> bool:
     """Tell whether there ever was a key, also where the schema is not there yet."""
-    row = await (await connection.execute(_SQL["has_table"])).fetchone()
-    return bool(row and row["has_table"]) and await some(connection)
+    return bool(await fetch_value(connection, _SQL["has_table"])) and await some(connection)
 
 
 async def everyone(connection: Connection) -> list[Key]:
     """Return all keys, oldest first."""
-    cursor = connection.cursor(row_factory=class_row(Key))
-    return await (await cursor.execute(_SQL["all"])).fetchall()
+    return await fetch_all(connection, _SQL["all"], None, Key)
 
 
 async def revoke(connection: Connection, key_id: str) -> None:

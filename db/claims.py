@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
 
 CancelAction = Literal["interrupt", "rollback"]
 Multitask = Literal["reject", "interrupt", "rollback", "enqueue"]
@@ -100,21 +99,18 @@ async def accept(connection: Connection, order: Order) -> Accepted | None:
         "body_sha256": order.body_sha256,
         "after_seconds": order.after_seconds,
     }
-    cursor = connection.cursor(row_factory=class_row(Accepted))
-    return await (await cursor.execute(_SQL["accept"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["accept"], values, Accepted)
 
 
 async def waiting(connection: Connection, limit: int) -> int:
     """Count the runs that wait for a process, no further than `limit`."""
-    row = await (await connection.execute(_SQL["waiting"], {"limit": limit})).fetchone()
-    return int(row["n"]) if row else 0
+    return int(await fetch_value(connection, _SQL["waiting"], {"limit": limit}) or 0)
 
 
 async def claim(connection: Connection, run_id: UUID, runner: str, lease: float) -> Claim | None:
     """Take a run for `lease` seconds; None if it is another's, not its turn, or over."""
-    cursor = connection.cursor(row_factory=class_row(Claim))
     values = {"id": run_id, "runner": runner, "lease": lease}
-    return await (await cursor.execute(_SQL["claim"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["claim"], values, Claim)
 
 
 async def renew(connection: Connection, claim: Claim, lease: float) -> CancelAction | None:
@@ -152,8 +148,7 @@ async def end(connection: Connection, run_id: UUID) -> Due | None:
     row = await (await connection.execute(_SQL["end"], {"id": run_id})).fetchone()
     if row is None:
         return None
-    cursor = connection.cursor(row_factory=class_row(Due))
-    return await (await cursor.execute(_SQL["next_of_thread"], dict(row))).fetchone()
+    return await fetch_optional(connection, _SQL["next_of_thread"], dict(row), Due)
 
 
 async def live(connection: Connection, thread_id: UUID) -> list[UUID]:
@@ -178,6 +173,4 @@ async def ask_to_cancel(
 
 async def forsaken(connection: Connection, lease: float, limit: int = 100) -> list[Forsaken]:
     """Return the runs that somebody must be sent to, marked as sent."""
-    cursor = connection.cursor(row_factory=class_row(Forsaken))
-    await cursor.execute(_SQL["forsaken"], {"lease": lease, "limit": limit})
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["forsaken"], {"lease": lease, "limit": limit}, Forsaken)

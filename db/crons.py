@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json
 from selfheal.db.errors import NotFoundError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional, fetch_value
 
 OnRunCompleted = Literal["delete", "keep"]
 SortBy = Literal[
@@ -72,9 +71,7 @@ class Wanted:
 
 async def now(connection: Connection) -> datetime:
     """Return the database's time, which is that of all crons."""
-    row = await (await connection.execute(_SQL["now"])).fetchone()
-    assert row is not None  # noqa: S101 - a moment is always there
-    moment: datetime = row["now"]
+    moment: datetime = await fetch_value(connection, _SQL["now"])
     return moment
 
 
@@ -87,10 +84,7 @@ async def put(connection: Connection, plan: Plan) -> Cron:
     """Keep a plan, instead of the one with its id if there is one."""
     values = {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
     values |= {"payload": json(plan.payload), "metadata": json(plan.metadata)}
-    cursor = connection.cursor(row_factory=class_row(Cron))
-    row = await (await cursor.execute(_SQL["put"], values)).fetchone()
-    assert row is not None  # noqa: S101 - it was written
-    return row
+    return await fetch_one(connection, _SQL["put"], values, Cron)
 
 
 async def get(connection: Connection, cron_id: UUID, tenant: str) -> Cron:
@@ -99,9 +93,7 @@ async def get(connection: Connection, cron_id: UUID, tenant: str) -> Cron:
     Raises:
         NotFoundError: the tenant has no such cron.
     """
-    cursor = connection.cursor(row_factory=class_row(Cron))
-    await cursor.execute(_SQL["get"], {"id": cron_id, "tenant": tenant})
-    row = await cursor.fetchone()
+    row = await fetch_optional(connection, _SQL["get"], {"id": cron_id, "tenant": tenant}, Cron)
     if row is None:
         raise _no_cron(cron_id)
     return row
@@ -124,8 +116,7 @@ async def search(
 
 async def count(connection: Connection, wanted: Wanted) -> int:
     """Count crons."""
-    row = await (await connection.execute(_SQL["count"], wanted.parameters())).fetchone()
-    return int(row["n"]) if row else 0
+    return int(await fetch_value(connection, _SQL["count"], wanted.parameters()) or 0)
 
 
 async def delete(connection: Connection, cron_id: UUID, tenant: str) -> None:
@@ -141,9 +132,7 @@ async def delete(connection: Connection, cron_id: UUID, tenant: str) -> None:
 
 async def due(connection: Connection, limit: int) -> list[Cron]:
     """Return crons whose time has come, the longest waiting first."""
-    cursor = connection.cursor(row_factory=class_row(Cron))
-    await cursor.execute(_SQL["due"], {"limit": limit})
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["due"], {"limit": limit}, Cron)
 
 
 async def advance(connection: Connection, cron: Cron, next_run_at: datetime | None) -> None:

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import storable
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_optional
 
 _SQL: Final = queries.load("deployment_stats")
 
@@ -64,8 +63,7 @@ async def record_pass(connection: Connection, outcome: str, reason: str = "") ->
 
 async def last_pass(connection: Connection) -> LastPass | None:
     """Return the newest pass; None before the first."""
-    cursor = connection.cursor(row_factory=class_row(LastPass))
-    return await (await cursor.execute(_SQL["last_pass"])).fetchone()
+    return await fetch_optional(connection, _SQL["last_pass"], None, LastPass)
 
 
 async def acquire_lead(connection: Connection, holder: UUID, lease: float) -> bool:

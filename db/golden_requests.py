@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all
 
 _SQL = queries.load("golden_requests")
 
@@ -33,8 +32,7 @@ async def add(
 
 async def list_all(connection: Connection) -> list[GoldenRequest]:
     """Return all golden requests, by id."""
-    cursor = connection.cursor(row_factory=class_row(GoldenRequest))
-    return await (await cursor.execute(_SQL["list_all"])).fetchall()
+    return await fetch_all(connection, _SQL["list_all"], None, GoldenRequest)
 
 
 async def remove(connection: Connection, id_: str) -> None:

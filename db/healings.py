@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.errors import NotFoundError
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
 from selfheal.db.types import Agent
 
 Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
@@ -104,15 +103,14 @@ async def open_(
 
 async def take_over(connection: Connection, holder: UUID, lease: float) -> Healing | None:
     """Take over the open healing whose holder is gone, if there is one."""
-    cursor = connection.cursor(row_factory=class_row(Healing))
-    await cursor.execute(_SQL["abandoned"], {"holder": holder, "lease": lease})
-    return await cursor.fetchone()
+    return await fetch_optional(
+        connection, _SQL["abandoned"], {"holder": holder, "lease": lease}, Healing
+    )
 
 
 async def open_one(connection: Connection) -> Healing | None:
     """Return the open healing, if there is one."""
-    cursor = connection.cursor(row_factory=class_row(Healing))
-    return await (await cursor.execute(_SQL["open_one"])).fetchone()
+    return await fetch_optional(connection, _SQL["open_one"], None, Healing)
 
 
 async def renew(connection: Connection, hold: Hold, lease: float) -> bool:
@@ -154,8 +152,7 @@ async def reserve(
 
 async def reserved_today(connection: Connection) -> int:
     """Return the model calls reserved in 24 hours, by healings and for asking the judge."""
-    row = await (await connection.execute(_SQL["reserved_today"])).fetchone()
-    return int(row["calls"]) if row else 0
+    return int(await fetch_value(connection, _SQL["reserved_today"]) or 0)
 
 
 async def settle(
@@ -181,8 +178,7 @@ async def settle(
 
 async def costs(connection: Connection, healing_id: UUID) -> list[Cost]:
     """Return what each state of a healing has cost, in the order of the first payments."""
-    cursor = connection.cursor(row_factory=class_row(Cost))
-    return await (await cursor.execute(_SQL["payments"], {"id": healing_id})).fetchall()
+    return await fetch_all(connection, _SQL["payments"], {"id": healing_id}, Cost)
 
 
 async def close(connection: Connection, hold: Hold, closing: Closing) -> bool:
@@ -211,8 +207,7 @@ async def get(connection: Connection, healing_id: UUID) -> Healing:
     Raises:
         NotFoundError: there is none.
     """
-    cursor = connection.cursor(row_factory=class_row(Healing))
-    row = await (await cursor.execute(_SQL["get"], {"id": healing_id})).fetchone()
+    row = await fetch_optional(connection, _SQL["get"], {"id": healing_id}, Healing)
     if row is None:
         raise NotFoundError(f"there is no healing {healing_id}")
     return row
@@ -220,8 +215,7 @@ async def get(connection: Connection, healing_id: UUID) -> Healing:
 
 async def recent(connection: Connection, limit: int = 50) -> list[Healing]:
     """Return the newest healings, newest first."""
-    cursor = connection.cursor(row_factory=class_row(Healing))
-    return await (await cursor.execute(_SQL["recent"], {"limit": limit})).fetchall()
+    return await fetch_all(connection, _SQL["recent"], {"limit": limit}, Healing)
 
 
 async def of_version(connection: Connection, agent: Agent, version: int) -> list[Healing]:
@@ -229,16 +223,16 @@ async def of_version(connection: Connection, agent: Agent, version: int) -> list
 
     Healings that were to shorten a prompt are left out.
     """
-    cursor = connection.cursor(row_factory=class_row(Healing))
-    await cursor.execute(_SQL["of_version"], {"agent": agent, "version": version})
-    return await cursor.fetchall()
+    return await fetch_all(
+        connection, _SQL["of_version"], {"agent": agent, "version": version}, Healing
+    )
 
 
 async def proven_against(connection: Connection, agent: Agent, version: int) -> int | None:
     """Return the version that was last proven better than this one; None if there is none."""
     values = {"agent": agent, "version": version}
-    row = await (await connection.execute(_SQL["proven_against"], values)).fetchone()
-    return int(row["to_version"]) if row else None
+    found: int | None = await fetch_value(connection, _SQL["proven_against"], values)
+    return found
 
 
 async def dieted(connection: Connection, agent: Agent, version: int) -> bool:

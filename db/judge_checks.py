@@ -3,10 +3,9 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional
 
 _SQL = queries.load("judge_checks")
 
@@ -63,8 +62,7 @@ async def claim_check(
         exceed the day's limit.
     """
     values = {"model": model, "prompt_version": prompt_version, "calls": calls, "daily": daily}
-    cursor = connection.cursor(row_factory=class_row(CheckClaim))
-    return await (await cursor.execute(_SQL["claim_check"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["claim_check"], values, CheckClaim)
 
 
 async def settle(connection: Connection, claim: CheckClaim, calls: int) -> None:
@@ -89,26 +87,20 @@ async def add(
         "agreed": agreed,
         "drifted": drifted,
     }
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    row = await (await cursor.execute(_SQL["add"], values)).fetchone()
-    assert row is not None  # noqa: S101 - RETURNING
-    return row
+    return await fetch_one(connection, _SQL["add"], values, JudgeCheck)
 
 
 async def get(connection: Connection, check_id: int) -> JudgeCheck | None:
     """Return a check by its id; None if there is none."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    return await (await cursor.execute(_SQL["get"], {"id": check_id})).fetchone()
+    return await fetch_optional(connection, _SQL["get"], {"id": check_id}, JudgeCheck)
 
 
 async def recent(connection: Connection, model: str, prompt_version: int) -> JudgeCheck | None:
     """Return the newest check of this judge within 24 hours; None if it failed or there is none."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
     values = {"model": model, "prompt_version": prompt_version}
-    return await (await cursor.execute(_SQL["recent"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["recent"], values, JudgeCheck)
 
 
 async def latest_calibrated(connection: Connection, limit: int = 5) -> list[JudgeCheck]:
     """Return the newest checks that were passed, of any judge, newest first."""
-    cursor = connection.cursor(row_factory=class_row(JudgeCheck))
-    return await (await cursor.execute(_SQL["latest_calibrated"], {"limit": limit})).fetchall()
+    return await fetch_all(connection, _SQL["latest_calibrated"], {"limit": limit}, JudgeCheck)

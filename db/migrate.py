@@ -1,6 +1,7 @@
-"""Bring a database's schema up to this version of the program."""
+"""Migration of a database's schema to that of this version."""
 
 import asyncio
+import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -15,10 +16,11 @@ from psycopg.errors import LockNotAvailable
 
 from selfheal.db.errors import DatabaseError, SchemaError
 from selfheal.db.pool import Connection, Database
+from selfheal.db.queries import fetch_all, fetch_value
 
 logger = logging.getLogger(__name__)
 
-_LOCK: Final = 7_350_113_901  # a number of our own: advisory locks share one space per database
+_LOCK: Final = 7_350_113_901  # arbitrary: the advisory locks of a database share one space
 _FILE: Final = re.compile(r"^(?P<number>\d{4})_\w+(\.breaking)?\.sql$")
 _BREAKING: Final = ".breaking.sql"
 _TRIES: Final = 30
@@ -43,15 +45,20 @@ _SURROUNDINGS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One ordered step of the schema."""
+    """One step of the schema, from a file `NNNN_<name>.sql`."""
 
     number: int
     name: str
     sql: bytes
 
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the text, in hexadecimal, whatever its line ends."""
+        return hashlib.sha256(self.sql.replace(b"\r\n", b"\n")).hexdigest()
+
 
 def migrations() -> list[Migration]:
-    """Return all steps that this program knows, in order."""
+    """Return all migrations of this version, in order."""
     return sorted(_read(), key=lambda migration: migration.number)
 
 
@@ -63,11 +70,11 @@ def _read() -> Iterator[Migration]:
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration came to.
+    """The result of `migrate`.
 
     Attributes:
-        applied: the names of the steps that were applied now, in order.
-        newer: the newest step that a later version has applied; null if there is none.
+        applied: the names of the migrations that were applied now, in order.
+        newer: the newest migration that a later version has applied; None if there is none.
     """
 
     applied: list[str]
@@ -75,14 +82,14 @@ class Migrated:
 
 
 async def migrate(database: Database) -> Migrated:
-    """Apply what is missing, the checkpointer's tables too.
+    """Apply missing migrations, and create the tables of the checkpointer and the queue.
 
-    Safe to call from several processes at once: one works, the others wait. A schema of a newer
-    version is left as it is: processes of the version before share it, unless a step that they do
-    not know says by its name that they cannot.
+    Several processes may call it at the same time: one works, the others wait. A schema of a newer
+    version is left as it is: processes of the version before share it, unless the name of a
+    migration that they do not know ends in `.breaking.sql`.
 
     Raises:
-        SchemaError: this version cannot work with the schema.
+        SchemaError: this version cannot work with the schema, or an applied migration was edited.
         DatabaseError: this version cannot work with the database, or other transactions hold a
             table.
     """
@@ -99,19 +106,20 @@ async def migrate(database: Database) -> Migrated:
 
 
 async def require_schema(database: Database) -> None:
-    """Check that the schema is this version's, without changing anything.
+    """Check that the schema is that of this version, without changing anything.
 
     Raises:
-        SchemaError: there is none, or it is older, or so new that this version cannot work with it.
+        SchemaError: there is none, it is older, this version cannot work with it, or an applied
+            migration was edited.
     """
     async with database.connection() as connection:
-        cursor = await connection.execute("SELECT to_regclass('schema_migrations') AS found")
-        row = await cursor.fetchone()
-        done = await _applied(connection) if row and row["found"] else {}
-    if not done:
+        exists = await fetch_value(connection, b"SELECT to_regclass('schema_migrations')")
+        applied = await _applied(connection) if exists else {}
+    if not applied:
         raise SchemaError("no schema yet: run `selfheal migrate`")
-    _newest_unknown(done)
-    if missing := {each.number for each in migrations()} - done.keys():
+    _newest_unknown(applied)
+    _refuse_edited(applied)
+    if missing := {migration.number for migration in migrations()} - applied.keys():
         raise SchemaError(
             f"its schema is of an older version, without {min(missing):04d}: run `selfheal migrate`"
         )
@@ -119,32 +127,31 @@ async def require_schema(database: Database) -> None:
 
 @asynccontextmanager
 async def _without_limits(connection: Connection) -> AsyncIterator[None]:
-    """Lift the session's time limits: CREATE INDEX CONCURRENTLY cut off leaves a broken index."""
+    """Lift the session's time limits: a cancelled CREATE INDEX CONCURRENTLY leaves a bad index."""
     query = "SELECT name, setting, set_config(name, '0', false) FROM pg_settings WHERE name = ANY("
     limits = await (await connection.execute(query + "%s)", (list(_LIMITS),))).fetchall()
     try:
         yield
     finally:
         if not connection.broken:
-            for each in limits:
-                before = (each["name"], each["setting"])
+            for limit in limits:
+                before = (limit["name"], limit["setting"])
                 await connection.execute("SELECT set_config(%s, %s, false)", before)
 
 
 async def _check(connection: Connection) -> None:
-    """Refuse a database that the schema cannot be made in, before anything is changed.
+    """Check that the schema can be created in this database, before anything is changed.
 
     Raises:
         DatabaseError: it cannot; the message says why and what to do.
     """
-    row = await (await connection.execute(_SURROUNDINGS)).fetchone()
-    assert row is not None  # noqa: S101 - it selects from nothing
+    [row] = await (await connection.execute(_SURROUNDINGS)).fetchall()
     if refusal := _refusal(row):
         raise DatabaseError(refusal)
 
 
 def _refusal(found: dict[str, Any]) -> str | None:
-    """Return why the schema cannot be made in a database, or None if it can."""
+    """Return why the schema cannot be created in a database; None if it can."""
     name, role, schema, home = (found[key] for key in ("name", "role", "schema", "home"))
     if found["encoding"] != "UTF8":
         return (
@@ -177,29 +184,24 @@ def _refusal(found: dict[str, Any]) -> str | None:
 
 
 async def _make_queue(connection: Connection) -> None:
-    """Make the queue's tables, if they are not there.
+    """Create the queue's tables if they do not exist.
 
-    procrastinate's schema has not changed since 3.4; when a version of it brings changes, they
-    belong into a migration of ours, so that old and new processes can share a database.
+    procrastinate's schema has not changed since 3.4. Changes of a later version belong in a
+    migration of ours, so that old and new processes can share a database.
     """
-    cursor = await connection.execute("SELECT to_regclass('procrastinate_jobs') AS found")
-    row = await cursor.fetchone()
-    if row and row["found"] is None:
+    if await fetch_value(connection, b"SELECT to_regclass('procrastinate_jobs')") is None:
         async with connection.transaction():
             await connection.execute(SchemaManager.get_schema(), prepare=False)
 
 
 async def _lock(connection: Connection) -> None:
-    """Take the advisory lock by asking again and again.
+    """Take the advisory lock by polling.
 
-    A session that waits inside pg_advisory_lock holds a snapshot, and the saver's
-    CREATE INDEX CONCURRENTLY waits for every snapshot: the two would wait for each other.
+    A session that waits inside pg_advisory_lock holds a snapshot, and the checkpointer's
+    CREATE INDEX CONCURRENTLY waits for every snapshot: the two would deadlock.
     """
-    while True:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS mine", (_LOCK,))
-        row = await cursor.fetchone()
-        if row and row["mine"]:
-            return
+    query = b"SELECT pg_try_advisory_lock(%(lock)s)"
+    while not await fetch_value(connection, query, {"lock": _LOCK}):  # noqa: ASYNC110 - Postgres
         await asyncio.sleep(0.1)
 
 
@@ -208,33 +210,70 @@ async def _apply(connection: Connection) -> Migrated:
         "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT"
         " NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     )
-    done = await _applied(connection)
-    newer = _newest_unknown(done)
-    missing = [migration for migration in migrations() if migration.number not in done]
+    applied = await _applied(connection)
+    newer = _newest_unknown(applied)
+    _refuse_edited(applied)
+    missing = [migration for migration in migrations() if migration.number not in applied]
     for migration in missing:
         await _step(connection, migration)
+    await _store_checksums(connection)
     return Migrated([migration.name for migration in missing], newer)
 
 
 async def newer_schema(connection: Connection) -> str | None:
-    """Return the newest step that a later version has applied to a migrated database, if any."""
+    """Return the newest migration that a later version has applied; None if there is none."""
     return _newest_unknown(await _applied(connection))
 
 
-async def _applied(connection: Connection) -> dict[int, str]:
-    """Return the steps that were applied: number to name."""
-    cursor = await connection.execute("SELECT number, name FROM schema_migrations")
-    return {row["number"]: row["name"] for row in await cursor.fetchall()}
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A row of schema_migrations; `checksum` is null until `_store_checksums` fills it."""
+
+    number: int
+    name: str
+    checksum: str | None
 
 
-def _newest_unknown(done: Mapping[int, str]) -> str | None:
-    """Return the newest applied step that is later than all that this version knows, if any.
+async def _applied(connection: Connection) -> dict[int, _Applied]:
+    """Return the applied migrations by number. The table may not have the checksums yet."""
+    query = b"SELECT number, name, to_jsonb(m) ->> 'checksum' AS checksum FROM schema_migrations m"
+    return {row.number: row for row in await fetch_all(connection, query, None, _Applied)}
+
+
+def _refuse_edited(applied: Mapping[int, _Applied]) -> None:
+    """Check that applied migrations are still what they were: their edits are never applied.
 
     Raises:
-        SchemaError: such a step says by its name that this version cannot work with it.
+        SchemaError: one is not.
     """
-    last = max(each.number for each in migrations())
-    ahead = {number: name for number, name in done.items() if number > last}
+    for migration in migrations():
+        row = applied.get(migration.number)
+        if row and row.checksum not in (None, migration.checksum):
+            raise SchemaError(
+                f"{migration.name} was edited after it was applied to this database: restore the"
+                " file, and put the change into a new migration"
+            )
+
+
+async def _store_checksums(connection: Connection) -> None:
+    """Store the checksums of migrations that have none yet."""
+    known = {migration.number: migration.checksum for migration in migrations()}
+    await connection.execute(
+        "UPDATE schema_migrations m SET checksum = known.checksum"
+        " FROM unnest(%s::integer[], %s::text[]) AS known (number, checksum)"
+        " WHERE m.number = known.number AND m.checksum IS NULL",
+        (list(known), list(known.values())),
+    )
+
+
+def _newest_unknown(applied: Mapping[int, _Applied]) -> str | None:
+    """Return the name of the newest applied migration that this version does not know, if any.
+
+    Raises:
+        SchemaError: this version cannot work with such a migration, according to its name.
+    """
+    last = max(migration.number for migration in migrations())
+    ahead = {number: row.name for number, row in applied.items() if number > last}
     if any(name.endswith(_BREAKING) for name in ahead.values()):
         raise SchemaError(
             f"this database has schema {max(ahead):04d}, which this version of selfheal cannot"
@@ -244,7 +283,13 @@ def _newest_unknown(done: Mapping[int, str]) -> str | None:
 
 
 async def _step(connection: Connection, migration: Migration) -> None:
-    """Apply one step, never queueing for a table's lock for long: all others would queue behind."""
+    """Apply one migration.
+
+    It waits for a table's lock for a second at a time, since other sessions queue behind it.
+
+    Raises:
+        DatabaseError: another transaction held a table all the time.
+    """
     for _ in range(_TRIES):
         try:
             async with connection.transaction():
@@ -255,7 +300,7 @@ async def _step(connection: Connection, migration: Migration) -> None:
                     (migration.number, migration.name),
                 )
         except LockNotAvailable:
-            logger.warning("%s waits for a table that others hold", migration.name)
+            logger.warning("%s waits for a table that other transactions hold", migration.name)
             await asyncio.sleep(1)
         else:
             return

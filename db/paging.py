@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from psycopg.rows import class_row
 
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all
 
 Row = TypeVar("Row")
 
@@ -32,8 +33,7 @@ async def page(
     """
     given = {**values, "limit": limit + 1}
     if limit < STEP:
-        cursor = connection.cursor(row_factory=class_row(row))
-        found = await (await cursor.execute(query, given)).fetchall()
+        found = await fetch_all(connection, query, given, row)
         return Page(found[:limit], len(found) > limit)
     rows: list[Row] = []
     taken = 0

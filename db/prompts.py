@@ -8,12 +8,12 @@ from typing import Literal, TypeVar
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row
 
 from selfheal.db import follow_ups, queries
 from selfheal.db.errors import NotFoundError, ReleaseConflictError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional, fetch_value
 from selfheal.db.types import Agent
 
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
@@ -99,15 +99,12 @@ async def add(
         "note": note,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    cursor = connection.cursor(row_factory=class_row(Prompt))
     try:
-        row = await (await cursor.execute(_SQL["add"], values)).fetchone()
+        return await fetch_one(connection, _SQL["add"], values, Prompt)
     except psycopg.errors.UniqueViolation as error:
         raise ReleaseConflictError(f"another version of {agent} was added just now") from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"{agent} has no version {parent} to descend from") from error
-    assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
-    return row
 
 
 async def get(connection: Connection, agent: Agent, version: int) -> Prompt:
@@ -116,15 +113,15 @@ async def get(connection: Connection, agent: Agent, version: int) -> Prompt:
     Raises:
         NotFoundError: there is none.
     """
-    cursor = connection.cursor(row_factory=class_row(Prompt))
-    await cursor.execute(_SQL["get"], {"agent": agent, "version": version})
-    return _found(await cursor.fetchone(), f"{agent} has no prompt version {version}")
+    return _found(
+        await fetch_optional(connection, _SQL["get"], {"agent": agent, "version": version}, Prompt),
+        f"{agent} has no prompt version {version}",
+    )
 
 
 async def versions(connection: Connection, agent: Agent) -> list[Prompt]:
     """Return all versions of an agent, newest first."""
-    cursor = connection.cursor(row_factory=class_row(Prompt))
-    return await (await cursor.execute(_SQL["versions"], {"agent": agent})).fetchall()
+    return await fetch_all(connection, _SQL["versions"], {"agent": agent}, Prompt)
 
 
 async def listed(connection: Connection, agent: Agent, limit: int, offset: int) -> Page[Prompt]:
@@ -139,9 +136,12 @@ async def released(connection: Connection, agent: Agent, thread_id: UUID | None 
     Raises:
         NotFoundError: nothing was ever released for this agent.
     """
-    cursor = connection.cursor(row_factory=class_row(Prompt))
-    await cursor.execute(_SQL["released"], {"agent": agent, "thread": thread_id})
-    return _found(await cursor.fetchone(), f"no prompt of {agent} was ever released")
+    return _found(
+        await fetch_optional(
+            connection, _SQL["released"], {"agent": agent, "thread": thread_id}, Prompt
+        ),
+        f"no prompt of {agent} was ever released",
+    )
 
 
 async def head(connection: Connection, agent: Agent) -> Release:
@@ -150,16 +150,15 @@ async def head(connection: Connection, agent: Agent) -> Release:
     Raises:
         NotFoundError: nothing was ever released for this agent.
     """
-    cursor = connection.cursor(row_factory=class_row(Release))
-    await cursor.execute(_SQL["head"], {"agent": agent})
-    return _found(await cursor.fetchone(), f"no prompt of {agent} was ever released")
+    return _found(
+        await fetch_optional(connection, _SQL["head"], {"agent": agent}, Release),
+        f"no prompt of {agent} was ever released",
+    )
 
 
 async def releases(connection: Connection, agent: Agent, limit: int = 50) -> list[Release]:
     """Return the newest releases of an agent, newest first."""
-    cursor = connection.cursor(row_factory=class_row(Release))
-    await cursor.execute(_SQL["releases"], {"agent": agent, "limit": limit})
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["releases"], {"agent": agent, "limit": limit}, Release)
 
 
 async def release(
@@ -208,11 +207,9 @@ async def release(
         "percent": terms.percent,
         "pinned": terms.pinned,
     }
-    cursor = connection.cursor(row_factory=class_row(Release))
     try:
         async with connection.transaction():
-            row = await (await cursor.execute(_SQL["release"], values)).fetchone()
-            assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+            row = await fetch_one(connection, _SQL["release"], values, Release)
             if after:
                 await _follow_up(connection, after, row)
     except psycopg.errors.UniqueViolation as error:
@@ -281,8 +278,8 @@ async def before(connection: Connection, current: Release) -> int | None:
     if current.base_version is not None:
         return current.base_version
     values = {"agent": current.agent, "version": current.version}
-    row = await (await connection.execute(_SQL["before"], values)).fetchone()
-    return int(row["version"]) if row else None
+    found: int | None = await fetch_value(connection, _SQL["before"], values)
+    return found
 
 
 async def seed(connection: Connection, texts: Mapping[Agent, str]) -> list[Agent]:

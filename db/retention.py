@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from selfheal.db import queries, webhook_outbox
 from selfheal.db.pool import Connection, Database
+from selfheal.db.queries import fetch_value
 
 _SQL = queries.load("retention")
 
@@ -19,9 +20,7 @@ Kind = Literal["runs", "events", "thread states", "healing states", "webhooks"]
 
 async def used(connection: Connection, tenant: str) -> int:
     """Return how many bytes a tenant's rows take. It reads them all, but for long values."""
-    row = await (await connection.execute(_SQL["used"], {"tenant": tenant})).fetchone()
-    assert row is not None  # noqa: S101 - it selects sums
-    return int(row["bytes"])
+    return int(await fetch_value(connection, _SQL["used"], {"tenant": tenant}))
 
 
 async def take_turn(connection: Connection) -> bool:
@@ -55,10 +54,9 @@ async def _all(database: Database, step: Step, days: int, batch: int) -> int:
     """Take step after step until one finds less than a batch."""
     total, found = 0, batch
     async with database.connection() as connection:
-        row = await (await connection.execute(_SQL["moment"], {"days": days})).fetchone()
-    assert row is not None  # noqa: S101 - a moment is always there
+        before: datetime = await fetch_value(connection, _SQL["moment"], {"days": days})
     while found >= batch:
-        found = await database.run(lambda each: step(each, row["before"], batch))
+        found = await database.run(lambda each: step(each, before, batch))
         total += found
         await asyncio.sleep(_PAUSE)
     return total

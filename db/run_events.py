@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_value
 
 _SQL = queries.load("run_events")
 
@@ -43,11 +42,9 @@ async def tell_to_cancel(connection: Connection, run_id: UUID) -> None:
 
 async def after(connection: Connection, run_id: UUID, seq: int) -> list[Event]:
     """Return the next events behind number `seq`, at most 500 or 4 MB of them."""
-    cursor = connection.cursor(row_factory=class_row(Event))
-    return await (await cursor.execute(_SQL["after"], {"id": run_id, "after": seq})).fetchall()
+    return await fetch_all(connection, _SQL["after"], {"id": run_id, "after": seq}, Event)
 
 
 async def last(connection: Connection, run_id: UUID) -> int:
     """Return the number of a run's last event, 0 if there is none."""
-    row = await (await connection.execute(_SQL["last"], {"id": run_id})).fetchone()
-    return int(row["seq"]) if row else 0
+    return int(await fetch_value(connection, _SQL["last"], {"id": run_id}) or 0)

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import class_row
 
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.errors import NotFoundError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one, fetch_optional
 from selfheal.db.types import Agent
 
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
@@ -197,8 +197,7 @@ async def get(connection: Connection, run_id: UUID, tenant: str | None = None) -
     Raises:
         NotFoundError: there is none, or it is another's.
     """
-    cursor = connection.cursor(row_factory=class_row(Run))
-    row = await (await cursor.execute(_SQL["get"], {"id": run_id})).fetchone()
+    row = await fetch_optional(connection, _SQL["get"], {"id": run_id}, Run)
     if row is None or tenant not in (None, row.tenant):
         raise NotFoundError(f"there is no run {run_id}")
     return row
@@ -213,10 +212,8 @@ async def recent(
     before: datetime | None = None,
 ) -> list[Run]:
     """Return the newest runs, newest first; a tenant's own, if one is named."""
-    cursor = connection.cursor(row_factory=class_row(Run))
     values = {"tenant": tenant, "limit": limit, "outcome": outcome, "before": before}
-    await cursor.execute(_SQL["recent"], values)
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["recent"], values, Run)
 
 
 async def listed(
@@ -250,9 +247,7 @@ async def live(
     connection: Connection, tenant: str, status: Literal["pending", "running", "all"]
 ) -> list[Place]:
     """Return where a tenant's runs are that have not ended."""
-    cursor = connection.cursor(row_factory=class_row(Place))
-    await cursor.execute(_SQL["live"], {"tenant": tenant, "status": status})
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["live"], {"tenant": tenant, "status": status}, Place)
 
 
 async def places(connection: Connection, tenant: str, ids: Sequence[UUID]) -> list[Place]:
@@ -261,9 +256,12 @@ async def places(connection: Connection, tenant: str, ids: Sequence[UUID]) -> li
     Raises:
         NotFoundError: one of them is none, or another's.
     """
-    cursor = connection.cursor(row_factory=class_row(Place))
-    await cursor.execute(_SQL["places"], {"tenant": tenant, "ids": list(ids)})
-    found = {each.id: each for each in await cursor.fetchall()}
+    found = {
+        each.id: each
+        for each in await fetch_all(
+            connection, _SQL["places"], {"tenant": tenant, "ids": list(ids)}, Place
+        )
+    }
     for run_id in ids:
         if run_id not in found:
             raise NotFoundError(f"there is no run {run_id}")
@@ -275,10 +273,9 @@ async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> R
 
     Call it in a transaction: until that ends, others who look for the same key wait.
     """
-    cursor = connection.cursor(row_factory=class_row(Run))
     values = {"tenant": tenant, "idempotency_key": idempotency_key}
     await connection.execute(_SQL["hold_key"], values)
-    return await (await cursor.execute(_SQL["of_key"], values)).fetchone()
+    return await fetch_optional(connection, _SQL["of_key"], values, Run)
 
 
 async def delete(connection: Connection, run_id: UUID) -> None:
@@ -294,20 +291,16 @@ async def add_feedback(
     Raises:
         NotFoundError: there is no such run.
     """
-    cursor = connection.cursor(row_factory=class_row(Feedback))
     values = {"run_id": run_id, "score": score, "comment": storable(comment)}
     try:
-        row = await (await cursor.execute(_SQL["add_feedback"], values)).fetchone()
+        return await fetch_one(connection, _SQL["add_feedback"], values, Feedback)
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"there is no run {run_id}") from error
-    assert row is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
-    return row
 
 
 async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
     """Return what was said of a run, in order."""
-    cursor = connection.cursor(row_factory=class_row(Feedback))
-    return await (await cursor.execute(_SQL["feedback"], {"run_id": run_id})).fetchall()
+    return await fetch_all(connection, _SQL["feedback"], {"run_id": run_id}, Feedback)
 
 
 async def window(
@@ -315,21 +308,17 @@ async def window(
 ) -> list[Run]:
     """Return the ended runs under all the live versions within the last minutes, newest first."""
     values = {**{str(agent): live[agent] for agent in live}, "minutes": minutes, "limit": limit}
-    cursor = connection.cursor(row_factory=class_row(Run))
-    await cursor.execute(_SQL["window"], values)
-    return await cursor.fetchall()
+    return await fetch_all(connection, _SQL["window"], values, Run)
 
 
 async def errors(connection: Connection, *, minutes: int) -> Errors | None:
     """Return the runs of the last minutes that failed for a reason that is no prompt's, if any."""
-    cursor = connection.cursor(row_factory=class_row(Errors))
-    return await (await cursor.execute(_SQL["errors"], {"minutes": minutes})).fetchone()
+    return await fetch_optional(connection, _SQL["errors"], {"minutes": minutes}, Errors)
 
 
 async def of_ids(connection: Connection, ids: Sequence[UUID]) -> list[Run]:
     """Return the runs with these ids, oldest first; unknown ids are passed over."""
-    cursor = connection.cursor(row_factory=class_row(Run))
-    return await (await cursor.execute(_SQL["of_ids"], {"ids": list(ids)})).fetchall()
+    return await fetch_all(connection, _SQL["of_ids"], {"ids": list(ids)}, Run)
 
 
 async def record(

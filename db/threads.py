@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json
 from selfheal.db.errors import NotFoundError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_optional, fetch_value
 
 ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
 Settled = Literal["idle", "interrupted", "error"]
@@ -82,9 +81,7 @@ async def get(connection: Connection, thread_id: UUID, tenant: str) -> Thread:
     Raises:
         NotFoundError: the tenant has no such thread.
     """
-    cursor = connection.cursor(row_factory=class_row(Thread))
-    await cursor.execute(_SQL["get"], {"id": thread_id, "tenant": tenant})
-    row = await cursor.fetchone()
+    row = await fetch_optional(connection, _SQL["get"], {"id": thread_id, "tenant": tenant}, Thread)
     if row is None:
         raise _no_thread(thread_id)
     return row
@@ -107,8 +104,7 @@ async def search(
 
 async def count(connection: Connection, wanted: Wanted) -> int:
     """Count threads."""
-    row = await (await connection.execute(_SQL["count"], wanted.parameters())).fetchone()
-    return int(row["n"]) if row else 0
+    return int(await fetch_value(connection, _SQL["count"], wanted.parameters()) or 0)
 
 
 async def annotate(

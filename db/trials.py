@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all, fetch_one
 from selfheal.db.types import Origin, Stage, Trial
 
 _SQL = queries.load("trials")
@@ -48,8 +47,7 @@ async def add_candidate(connection: Connection, candidate: Candidate) -> None:
 
 async def candidates(connection: Connection, healing_id: UUID) -> list[Candidate]:
     """Return a healing's candidates in order."""
-    cursor = connection.cursor(row_factory=class_row(Candidate))
-    return await (await cursor.execute(_SQL["candidates"], {"healing_id": healing_id})).fetchall()
+    return await fetch_all(connection, _SQL["candidates"], {"healing_id": healing_id}, Candidate)
 
 
 async def add_trial(
@@ -84,16 +82,12 @@ async def add_trial(
         "take": take,
         **{name: result[name] for name in ("outcome", "passed", "score", "executed", "calls")},
     }
-    cursor = connection.cursor(row_factory=class_row(Trial))
-    row = await (await cursor.execute(_SQL["add_trial"], values)).fetchone()
-    assert row is not None  # noqa: S101 - RETURNING gives a row or the statement raises
-    return row
+    return await fetch_one(connection, _SQL["add_trial"], values, Trial)
 
 
 async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
     """Return a healing's trials in the order of their end."""
-    cursor = connection.cursor(row_factory=class_row(Trial))
-    return await (await cursor.execute(_SQL["trials"], {"healing_id": healing_id})).fetchall()
+    return await fetch_all(connection, _SQL["trials"], {"healing_id": healing_id}, Trial)
 
 
 async def add_plan(

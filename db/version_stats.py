@@ -1,14 +1,13 @@
-"""How versions do against each other, and whether healing is on hold."""
+"""How prompt versions compare with each other in production."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_one, fetch_value
 from selfheal.db.types import Agent
 
 Side = Literal["canary", "base"]
@@ -30,17 +29,6 @@ class Arm:
     p95_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A word on healing as such: put on hold, or let go on."""
-
-    id: int
-    paused: bool
-    reason: str
-    actor: str
-    created_at: datetime
-
-
 async def arm(
     connection: Connection,
     agent: Agent,
@@ -60,10 +48,7 @@ async def arm(
         "until": until,
         "limit": limit,
     }
-    cursor = connection.cursor(row_factory=class_row(Arm))
-    row = await (await cursor.execute(_SQL["arm"], values)).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate has always a row
-    return row
+    return await fetch_one(connection, _SQL["arm"], values, Arm)
 
 
 async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, Side]:
@@ -80,24 +65,6 @@ async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, S
     return found
 
 
-async def pause(connection: Connection, *, paused: bool, reason: str, actor: str) -> Pause:
-    """Put healing on hold, or let it go on."""
-    values = {"paused": paused, "reason": reason, "actor": actor}
-    cursor = connection.cursor(row_factory=class_row(Pause))
-    row = await (await cursor.execute(_SQL["pause"], values)).fetchone()
-    assert row is not None  # noqa: S101 - RETURNING
-    return row
-
-
-async def pausing(connection: Connection) -> Pause | None:
-    """Return the pause that holds, if one does."""
-    cursor = connection.cursor(row_factory=class_row(Pause))
-    row = await (await cursor.execute(_SQL["pausing"])).fetchone()
-    return row if row and row.paused else None
-
-
 async def take_backs(connection: Connection) -> int:
     """Return how many releases took themselves back lately: see the query."""
-    row = await (await connection.execute(_SQL["take_backs"])).fetchone()
-    assert row is not None  # noqa: S101 - count
-    return int(row["n"])
+    return int(await fetch_value(connection, _SQL["take_backs"]))

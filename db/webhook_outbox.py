@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
+from selfheal.db.queries import fetch_all
 
 Standing = Literal["waiting", "delivered", "dead"]
 
@@ -50,9 +49,9 @@ async def claim(connection: Connection, *, limit: int, share: int, lease: float)
         limit: how many at most.
         share: how many of one tenant may be under way at once, in all processes together.
     """
-    cursor = connection.cursor(row_factory=class_row(Letter))
-    await cursor.execute(_SQL["claim"], {"limit": limit, "share": share, "lease": lease})
-    return await cursor.fetchall()
+    return await fetch_all(
+        connection, _SQL["claim"], {"limit": limit, "share": share, "lease": lease}, Letter
+    )
 
 
 async def settle(

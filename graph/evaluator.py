@@ -1,26 +1,33 @@
-"""Judging a program: facts first, then the judge, and one verdict."""
+"""Evaluating a program: first the checks, then the judge, combined into one verdict."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from selfheal.app.errors import EvaluationError, RequestError
 from selfheal.app.judge import Judgement, judge
 from selfheal.app.llm.client import Model
+from selfheal.app.llm.models import models_for, open_model
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.app.llm.usage import Usage
 from selfheal.graph.rules.checks import Facts, establish
 from selfheal.graph.rules.unavailable import lacking
-from selfheal.graph.sandbox.packages import Packages
+from selfheal.graph.sandbox.metered import Counted
+from selfheal.graph.sandbox.packages import Packages, configured_packages
 from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
+from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.scoring import Grading, verdict
+from selfheal.graph.settings import AgentSettings
 from selfheal.graph.state import Evaluation, Plan
 
-_UNASKED = Usage(calls=0, input_tokens=0, output_tokens=0)
+_NO_USAGE = Usage(calls=0, input_tokens=0, output_tokens=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is judged."""
+    """A program to evaluate, with the request and the plan that it was written for."""
 
     request: str
     plan: Plan
@@ -28,34 +35,69 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluator:
-    """What a verdict takes: a sandbox, a model that judges, and how both make one score.
+class JudgePrompt:
+    """The evaluator's prompt under which a program is judged."""
 
-    `packages` are what the sandbox has beside the standard library.
-    """
+    version: int
+    text: str
+
+
+class Evaluator(Protocol):
+    """Evaluates programs, in this process or in that of the evaluator's role."""
+
+    @property
+    def sandbox_name(self) -> str:
+        """The sandbox's name, as in SELFHEAL_SANDBOX; `remote` if another process has it."""
+        ...
+
+    @property
+    def model(self) -> Model:
+        """The judge's model, for callers that need its opinion without a verdict."""
+        ...
+
+    @property
+    def packages(self) -> Packages:
+        """The packages that programs can import beside the standard library."""
+        ...
+
+    async def evaluate(self, work: Work, prompt: JudgePrompt) -> tuple[Evaluation, Usage]:
+        """Return the verdict on a program and the usage of the judge's calls.
+
+        Raises:
+            EvaluationError: the sandbox or the judge failed; neither a pass nor a fail.
+            RequestError: the program failed because the sandbox lacks what the request asks for.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEvaluator:
+    """Evaluates programs in this process: a sandbox, the judge's model, and how both are scored."""
 
     sandbox: Sandbox
     model: Model
     grading: Grading
     packages: Packages
 
-    async def evaluate(self, work: Work, prompt: str) -> tuple[Evaluation, Usage]:
-        """Return the verdict under a judge's prompt, and what it cost.
+    @property
+    def sandbox_name(self) -> str:
+        """The sandbox's name, as in SELFHEAL_SANDBOX."""
+        return self.sandbox.name
+
+    async def evaluate(self, work: Work, prompt: JudgePrompt) -> tuple[Evaluation, Usage]:
+        """Return the verdict on a program and the usage of the judge's calls.
 
         Raises:
-            EvaluationError: the sandbox or the judge could not do its part. That is neither a
-                pass nor a fail.
-            RequestError: the program failed for want of something that the request asks for, and
-                that the sandbox does not have.
+            EvaluationError: the sandbox or the judge failed; neither a pass nor a fail.
+            RequestError: the program failed because the sandbox lacks what the request asks for.
         """
-        facts = await self._establish(work)
+        facts = await self._check(work)
         if lack := lacking(work.request, work.plan, work.code, facts, self.packages):
             raise RequestError(lack)
-        judgement = None if facts.vetoes else await self._judge(work, prompt, facts)
-        usage = judgement.usage if judgement else _UNASKED
-        return verdict(facts, judgement, self.grading), usage
+        judgement = None if facts.vetoes else await self._judge(work, prompt.text, facts)
+        return verdict(facts, judgement, self.grading), judgement.usage if judgement else _NO_USAGE
 
-    async def _establish(self, work: Work) -> Facts:
+    async def _check(self, work: Work) -> Facts:
         try:
             return await establish(work.code, work.plan, self.sandbox)
         except SandboxUnavailable as error:
@@ -65,13 +107,30 @@ class Evaluator:
         return await judge(
             self.model,
             prompt,
-            case(work.request, work.plan, work.code),
+            judge_message(work.request, work.plan, work.code),
             lambda llm_score: self.grading.deciding(facts, llm_score),
             self.grading.pass_threshold,
         )
 
 
-def case(request: str, plan: Plan, code: str) -> str:
-    """Return what is judged as a message, every stranger's text in a fence of its own."""
+@asynccontextmanager
+async def open_evaluator(settings: AgentSettings) -> AsyncIterator[LocalEvaluator]:
+    """Open an evaluator in this process. It needs no database and no key but the judge's.
+
+    Raises:
+        SettingsError: the judge's model cannot be called with these settings.
+        SandboxUnavailable: the configured sandbox does not work on this machine.
+    """
+    packages = configured_packages(settings)
+    async with (
+        open_sandbox(settings.sandbox, packages) as sandbox,
+        open_model(settings, models_for(settings, "judge")) as model,
+    ):
+        grading = Grading(settings.rule_weight, settings.pass_threshold)
+        yield LocalEvaluator(Counted(sandbox), model, grading, packages)
+
+
+def judge_message(request: str, plan: Plan, code: str) -> str:
+    """Return the judge's message about a program, each untrusted text between its own marks."""
     parts = (fence("request", request), fence("plan", json.dumps(plan, indent=1)))
     return "\n\n".join((RULE, *parts, fence("code", code)))

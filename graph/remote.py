@@ -1,7 +1,7 @@
-"""Roles that run as services of their own: the worker and the evaluator, called over HTTP.
+"""Clients of the roles that run as services of their own: the worker and the evaluator.
 
-Only connecting is tried again: what reached the other side may have cost a model call already.
-What calls cost comes back in headers, so that it is counted where the run is logged.
+Only connecting is retried: a request that arrived may already have cost a model call. The usage of
+a role's model calls comes back in headers and is counted in the run that caused it.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import httpx
 from langsmith.run_helpers import get_current_run_tree
-from pydantic import SecretStr
 
 from selfheal.app.errors import (
     EvaluationError,
@@ -21,16 +20,13 @@ from selfheal.app.errors import (
     RequestError,
     RunError,
 )
-from selfheal.app.llm.usage import Usage, count
+from selfheal.app.llm.client import Model
+from selfheal.app.llm.models import models_for, open_model
+from selfheal.app.llm.usage import Usage, add_to_meter
 from selfheal.app.tracing import tag
-from selfheal.graph.evaluator import Evaluator, Work
-from selfheal.graph.sandbox.protocol import (
-    DEFAULT_LIMITS,
-    Execution,
-    Limits,
-    Program,
-    SandboxUnavailable,
-)
+from selfheal.graph.evaluator import JudgePrompt, Work
+from selfheal.graph.sandbox.packages import Packages, configured_packages
+from selfheal.graph.settings import AgentSettings
 from selfheal.graph.state import Evaluation, State
 
 CALLS: Final = "x-model-calls"
@@ -54,7 +50,7 @@ _ERRORS: Final[dict[str, type[RunError]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the worker's role wrote: the code, under which prompt version, by which model."""
+    """The answer of the worker's role: the code, its prompt version, its model and its usage."""
 
     code: str
     explanation: str
@@ -64,17 +60,27 @@ class Written:
 
 
 class Role:
-    """A role's service."""
+    """A client of a role's service.
+
+    Args:
+        name: the role's name, for error messages.
+        client: an HTTP client with the service's base URL.
+    """
 
     def __init__(self, name: str, client: httpx.AsyncClient) -> None:
         self._name = name
         self._client = client
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
-        """Return the role's good answer.
+        """Call the role and return its answer, whose status is 200.
+
+        Args:
+            path: of the endpoint.
+            body: as JSON.
 
         Raises:
-            RunError: it failed, of the class that it says, or it cannot be reached.
+            InfrastructureError: the role cannot be reached, or fails without a known outcome.
+            RunError: the role failed; the class is that of the outcome which it reports.
         """
         tree = get_current_run_tree()
         headers = dict(tree.to_headers()) if tree else {}
@@ -86,14 +92,14 @@ class Role:
             what = type(error).__name__
             raise InfrastructureError(f"the {self._name} cannot be reached: {what}") from error
         if answer.status_code == httpx.codes.OK:
-            count(**_counted(answer))
+            add_to_meter(**_counted(answer))
             return answer
         raise self._failure(answer)
 
     def _failure(self, answer: httpx.Response) -> RunError:
         try:
-            said = answer.json()
-            detail, outcome = str(said["detail"]), said.get("outcome")
+            content = answer.json()
+            detail, outcome = str(content["detail"]), content.get("outcome")
         except (ValueError, KeyError, TypeError, AttributeError):
             detail, outcome = f"it answered {answer.status_code}", None
         error = _ERRORS.get(outcome or "", InfrastructureError)(f"the {self._name}: {detail}")
@@ -104,10 +110,14 @@ class Role:
 
 
 class RemoteWorker(Role):
-    """The worker's role."""
+    """A client of the worker's role."""
 
     async def execute(self, state: State, assignment_key: str | None) -> Written:
-        """Have code written under the prompt that is live for an assignment key, the thread.
+        """Have code written under the live prompt.
+
+        Args:
+            state: request, examples and plan.
+            assignment_key: decides on which side of a canary the call is; the thread's id.
 
         Raises:
             RunError: the worker failed, or cannot be reached.
@@ -119,46 +129,44 @@ class RemoteWorker(Role):
             "assignment_key": assignment_key,
         }
         answer = await self.ask("/execute", body)
-        said = answer.json()
-        usage = usage_of(answer)
-        model = answer.headers.get(MODEL, "unknown")
-        return Written(said["code"], said["explanation"], said["prompt_version"], model, usage)
+        content = answer.json()
+        return Written(
+            code=content["code"],
+            explanation=content["explanation"],
+            prompt_version=content["prompt_version"],
+            model=answer.headers.get(MODEL, "unknown"),
+            usage=usage_of(answer),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteEvaluator(Evaluator):
-    """The evaluator's role. Its model here is only for who asks the judge directly."""
+class RemoteEvaluator:
+    """An evaluator that calls the evaluator's role; only `model` is called from this process."""
 
     role: Role
+    model: Model
+    packages: Packages
 
-    async def evaluate(self, work: Work, prompt: str) -> tuple[Evaluation, Usage]:
-        """Return the verdict under a judge's prompt, and what it cost.
+    @property
+    def sandbox_name(self) -> str:
+        """That the sandbox is in another process."""
+        return "remote"
+
+    async def evaluate(self, work: Work, prompt: JudgePrompt) -> tuple[Evaluation, Usage]:
+        """Return the verdict on a program and the usage of the judge's calls.
 
         Raises:
-            RunError: the evaluator could not do its part, or cannot be reached.
+            RunError: the evaluator failed, or cannot be reached.
         """
         body = {
             "request": work.request,
             "plan": work.plan,
             "code": work.code,
-            "judge_prompt": {"version": 1, "text": prompt},
+            "judge_prompt": {"version": prompt.version, "text": prompt.text},
         }
         answer = await self.role.ask("/evaluate", body)
         evaluation: Evaluation = answer.json()
         return evaluation, usage_of(answer)
-
-
-class ElsewhereSandbox:
-    """Stands for the sandbox of the evaluator's role: nothing is run in this process."""
-
-    name = "elsewhere"
-
-    async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
-        """Refuse."""
-        raise SandboxUnavailable("programs are run by the evaluator's role")
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 def _counted(answer: httpx.Response) -> dict[str, int]:
@@ -168,7 +176,7 @@ def _counted(answer: httpx.Response) -> dict[str, int]:
 
 
 def usage_of(answer: httpx.Response) -> Usage:
-    """Return what an answer cost."""
+    """Return the usage that an answer's headers report."""
     counted = _counted(answer)
     return Usage(
         calls=counted["calls"],
@@ -178,14 +186,39 @@ def usage_of(answer: httpx.Response) -> Usage:
 
 
 @asynccontextmanager
-async def calling(
-    url: str, key: SecretStr | None, seconds: float
-) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a client of a role's service, which gets so many seconds for an answer."""
-    headers = {"x-api-key": key.get_secret_value()} if key else {}
-    transport = httpx.AsyncHTTPTransport(retries=_CONNECTS)
-    limits = httpx.Timeout(seconds, connect=5.0)
+async def open_role(settings: AgentSettings, url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a client of a role's service; a call may take as long as a run.
+
+    Args:
+        settings: give the role key and the time limit.
+        url: of the service.
+    """
+    key = settings.role_key
     async with httpx.AsyncClient(
-        base_url=url, headers=headers, transport=transport, timeout=limits
+        base_url=url,
+        headers={"x-api-key": key.get_secret_value()} if key else {},
+        transport=httpx.AsyncHTTPTransport(retries=_CONNECTS),
+        timeout=httpx.Timeout(settings.run_timeout_seconds, connect=5.0),
     ) as client:
         yield client
+
+
+@asynccontextmanager
+async def open_remote_evaluator(
+    settings: AgentSettings, url: str
+) -> AsyncIterator[RemoteEvaluator]:
+    """Open an evaluator that calls the evaluator's role.
+
+    Args:
+        settings: of the judge's model, the packages and the role key.
+        url: of the role's service.
+
+    Raises:
+        SettingsError: the judge's model cannot be called with these settings.
+    """
+    async with (
+        open_role(settings, url) as client,
+        open_model(settings, models_for(settings, "judge")) as model,
+    ):
+        packages = configured_packages(settings)
+        yield RemoteEvaluator(Role("evaluator", client), model, packages)

@@ -3,20 +3,21 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 from uuid import UUID, uuid4
 
 from langgraph.runtime import Runtime
 
 from selfheal.app.llm.client import Model
+from selfheal.app.llm.models import models_for, open_model
 from selfheal.db import healings
 from selfheal.db.healings import Hold
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
-from selfheal.graph.context import Context, models_for, open_model, opened
-from selfheal.graph.settings import ProposerName, Settings
+from selfheal.graph.context import Context, opened
 from selfheal.optimizer.evaluation.budget import Budget
 from selfheal.optimizer.proposers.registry import require
+from selfheal.optimizer.settings import HealingSettings, ProposerName
 from selfheal.optimizer.state import State
 from selfheal.optimizer.tracing import HealingTrace
 
@@ -36,7 +37,7 @@ class Rules:
     proposer: ProposerName = "writer"
 
     @classmethod
-    def of(cls, settings: Settings) -> "Rules":
+    def of(cls, settings: HealingSettings) -> "Rules":
         """Read the thresholds off the settings."""
         return cls(
             failure_threshold=settings.failure_threshold,
@@ -83,7 +84,7 @@ class Given(TypedDict, total=False):
 
 @asynccontextmanager
 async def open_doctor(
-    settings: Settings, database: Database, agent: Context
+    settings: HealingSettings, database: Database, agent: Context
 ) -> AsyncIterator[Doctor]:
     """Open what passes need beside the agent's own context.
 
@@ -105,8 +106,10 @@ def doctor_of(runtime: Runtime[Given]) -> Doctor:
     """
     if given := (runtime.context or {}).get("doctor"):
         return given
-    agent, database, rules = opened()
-    return Doctor(database, agent, agent.model, Rules.of(rules), holder=_STUDIO)
+    agent, database, settings = opened()
+    # Studio opens the context with the settings of the whole service.
+    rules = Rules.of(cast("HealingSettings", settings))
+    return Doctor(database, agent, agent.model, rules, holder=_STUDIO)
 
 
 @contextmanager

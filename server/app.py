@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from selfheal.graph.evaluator import Evaluator
-from selfheal.graph.settings import Settings
 from selfheal.server.api import errors
 from selfheal.server.api.limits import BodyLimit
 from selfheal.server.api.request_ids import RequestIds
@@ -32,6 +31,7 @@ from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.roles.evaluator import Evaluating
 from selfheal.server.roles.worker import Writing
 from selfheal.server.service import Service
+from selfheal.server.settings import ServerSettings
 
 _DESCRIPTION = """An agent that writes Python on request, judges it, and repairs its own prompts.
 
@@ -80,7 +80,7 @@ def create_app(service: Service, scheduler: Scheduler) -> FastAPI:
     return app
 
 
-def create_evaluator_app(evaluator: Evaluator, settings: Settings) -> FastAPI:
+def create_evaluator_app(evaluator: Evaluator, settings: ServerSettings) -> FastAPI:
     """Return the application of the evaluator's role: programs in, verdicts out."""
     app = _application(_always_ready, evaluate)
     app.state.evaluating = Evaluating(evaluator, settings.max_concurrency)
@@ -88,7 +88,7 @@ def create_evaluator_app(evaluator: Evaluator, settings: Settings) -> FastAPI:
     return app
 
 
-def create_worker_app(writing: Writing, settings: Settings) -> FastAPI:
+def create_worker_app(writing: Writing, settings: ServerSettings) -> FastAPI:
     """Return the application of the worker's role: plans in, programs out."""
     app = _application(writing.check, execute)
     app.state.writing = writing

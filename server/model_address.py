@@ -18,8 +18,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from selfheal.db.embedded.cluster import make_data_folder
-from selfheal.graph.settings import Settings, read_settings
 from selfheal.server.binding import is_loopback
+from selfheal.server.settings import ServerSettings, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _OWN: Final = {"google_api_key", "google_gemini_base_url", "judge_api_key", "mod
 
 
 @contextmanager
-def publish_model_address(settings: Settings) -> Iterator[None]:
+def publish_model_address(settings: ServerSettings) -> Iterator[None]:
     """Record where this process reaches its model, as long as the body lasts."""
     address = settings.google_gemini_base_url
     with ExitStack() as stack:
@@ -43,7 +43,7 @@ def publish_model_address(settings: Settings) -> Iterator[None]:
         yield
 
 
-def read_settings_beside_service() -> Settings:
+def read_settings_beside_service() -> ServerSettings:
     """Read the environment; where it names no model and no key, take the running service's model.
 
     What was taken is set in the environment, where the model's client looks for it.

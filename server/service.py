@@ -8,14 +8,15 @@ from typing import Final, Literal
 from uuid import UUID
 
 from selfheal.app.aio import stop
+from selfheal.app.llm.models import require_model
 from selfheal.db import runs
+from selfheal.db.bootstrap import open_migrated
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.db.runs import Run
 from selfheal.graph.build import build_graph
-from selfheal.graph.context import Context, open_parts, require_model
-from selfheal.graph.database import open_data
-from selfheal.graph.settings import Settings
+from selfheal.graph.context import Context, open_parts
+from selfheal.graph.prompts import first_prompts
 from selfheal.server.auth.storage_quota import Quota
 from selfheal.server.execution.agent_executor import AgentRun
 from selfheal.server.execution.cron_runs import Repeater
@@ -29,6 +30,7 @@ from selfheal.server.execution.submit import Intake
 from selfheal.server.execution.waiters import Follower
 from selfheal.server.observability.langsmith import tracing
 from selfheal.server.observability.langsmith_feedback import Traces
+from selfheal.server.settings import ServerSettings
 from selfheal.server.webhooks.delivery import Deliverer
 from selfheal.server.webhooks.sender import Poster
 from selfheal.server.webhooks.url_policy import Policy
@@ -46,7 +48,7 @@ async def nothing() -> None:
 class Service:
     """What routes need: where runs are taken in, and where they are followed."""
 
-    settings: Settings
+    settings: ServerSettings
     database: Database
     context: Context
     queue: Queue
@@ -88,7 +90,7 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, *, alone: bool) -> AsyncIterator[Service]:
+async def open_service(settings: ServerSettings, *, alone: bool) -> AsyncIterator[Service]:
     """Open all that the service needs: database, schema, first prompts, model, sandbox, queue.
 
     Args:
@@ -103,7 +105,7 @@ async def open_service(settings: Settings, *, alone: bool) -> AsyncIterator[Serv
     require_model(settings)
     async with (
         tracing() as traces,
-        open_data(settings) as database,
+        open_migrated(settings, first_prompts()) as database,
         open_parts(settings, database) as context,
         serving_from(settings, database, context, traces, alone=alone) as service,
     ):
@@ -112,7 +114,7 @@ async def open_service(settings: Settings, *, alone: bool) -> AsyncIterator[Serv
 
 @asynccontextmanager
 async def serving_from(
-    settings: Settings,
+    settings: ServerSettings,
     database: Database,
     context: Context,
     traces: Traces | None = None,

@@ -1,29 +1,34 @@
-"""The settings as people read them, from the code: docs/settings.md, .env.example, those in force.
+"""The settings for readers, generated from the code: docs/settings.md, .env.example, `doctor`.
 
 `python -m selfheal.server.settings_reference [page|example]` prints the first or the second.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
+from inspect import get_annotations
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from selfheal.app.setting_forms import is_address, is_secret, words
+from selfheal.app.settings import ModelSettings, ServiceSettings
 from selfheal.db.address import shown_address
-from selfheal.graph.settings import DASHBOARD_VARIABLES, Settings, variables
+from selfheal.db.setting_types import description, is_address, is_secret
+from selfheal.db.settings import DatabaseSettings, Settings, variables
+from selfheal.graph.settings import AgentSettings, RoleSettings
+from selfheal.optimizer.settings import HealingSettings
+from selfheal.server.settings import DASHBOARD_VARIABLES, LogSettings, ServerSettings
 
-# The field that each group begins with: a field that is added belongs to the group above it.
-_GROUPS: Final = {
-    "google_api_key": "Models",
-    "database_url": "Database",
-    "rule_weight": "Verdict",
-    "proposer": "Healing",
-    "worker_url": "Roles and keys",
-    "max_concurrency": "Serving",
-    "log_format": "Logs and traces",
+# The classes whose own fields make up each section.
+_SECTIONS: Final[dict[str, tuple[type[Settings], ...]]] = {
+    "Models": (ModelSettings,),
+    "Database": (DatabaseSettings,),
+    "Verdict": (AgentSettings,),
+    "Healing": (HealingSettings,),
+    "Roles": (RoleSettings,),
+    "Serving": (ServerSettings, ServiceSettings),
+    "Logs and traces": (LogSettings,),
 }
-# What compose.yaml takes from `.env` that is no setting.
+# Variables that compose.yaml takes from `.env` and that are no settings.
 _CONTAINERS: Final = {
     "POSTGRES_PASSWORD": "of the Postgres that compose.yaml starts",
     "GRAFANA_ADMIN_PASSWORD": "of Grafana's user admin",
@@ -80,19 +85,19 @@ def example() -> str:
 
 
 def taken_by_compose() -> set[str]:
-    """Return the variables that compose.yaml is said to take from .env."""
+    """Return the variables that compose.yaml takes from .env, according to the documents."""
     return {*_IN_COMPOSE, *_CONTAINERS}
 
 
-def in_force(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Yield each setting's variable, its value as it may be shown, and where that comes from."""
-    for name, field in Settings.model_fields.items():
+def in_force(settings: ServerSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield each setting's variable, its value in a form that may be shown, and its source."""
+    for _, name, field in _fields():
         source = "environment" if name in settings.model_fields_set else "default"
-        yield variables(name)[0], _shown(getattr(settings, name), field), source
+        yield _variable(name), _shown(getattr(settings, name), field), source
 
 
 def _shown(value: Any, field: FieldInfo) -> str:
-    """Return a value in the way that it is written in a variable; of a secret that there is one."""
+    """Return a value as it is written in the environment; of a secret, only whether it is set."""
     if value in (None, ()):
         return "unset"
     if is_secret(field):
@@ -109,33 +114,41 @@ def _written(value: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """Return a field's default as it is written; nothing where it is unset, or the user's own."""
+    """Return a default as it is written in the environment; empty if unset or computed."""
     unset = field.default_factory is not None or field.default in (None, ())
     return "" if unset else _written(field.default)
 
 
-def _grouped() -> Iterator[tuple[str | None, str, FieldInfo]]:
-    """Yield the heading if a group begins here, the variable, the field."""
-    for name, field in Settings.model_fields.items():
-        yield _GROUPS.get(name), variables(name)[0], field
+def _fields() -> Iterator[tuple[str | None, str, FieldInfo]]:
+    """Yield all fields by section: the heading before a section's first field, name and field."""
+    for heading, classes in _SECTIONS.items():
+        names = (name for each in classes for name in get_annotations(each))
+        own = [name for name in names if name in ServerSettings.model_fields]
+        for name in own:
+            yield heading if name == own[0] else None, name, ServerSettings.model_fields[name]
+
+
+def _variable(name: str) -> str:
+    return variables(ServerSettings, name)[0]
 
 
 def _tables() -> Iterator[str]:
-    for heading, variable, field in _grouped():
+    for heading, name, field in _fields():
         if heading:
             yield f"\n## {heading}\n\n| setting | must be | default | meaning |\n|---|---|---|---|"
         default = f"`{_default(field)}`" if _default(field) else "unset"
         secret = "**secret**, " if is_secret(field) else ""
-        yield f"| `{variable}` | {secret}{words(field)} | {default} | {field.description} |"
+        accepted = f"{secret}{description(field)}"
+        yield f"| `{_variable(name)}` | {accepted} | {default} | {field.description} |"
     yield ""
 
 
 def _assignments() -> Iterator[str]:
-    for heading, variable, field in _grouped():
+    for heading, name, field in _fields():
         if heading:
             yield f"\n# --- {heading}"
-        meaning = f"\n# {field.description}\n# must be {words(field)}".replace("`", "")
-        yield f"{meaning}\n#{variable}={_default(field)}"
+        meaning = f"\n# {field.description}\n# must be {description(field)}".replace("`", "")
+        yield f"{meaning}\n#{_variable(name)}={_default(field)}"
     yield "\n# --- The containers of compose.yaml"
     for variable, meaning in _CONTAINERS.items():
         yield f"\n# the password {meaning}\n#{variable}="
@@ -147,5 +160,5 @@ def _listed(names: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    made = {"page": reference, "example": example}[sys.argv[1] if sys.argv[1:] else "page"]
-    print(made(), end="")  # noqa: T201 - the file
+    generate = {"page": reference, "example": example}[sys.argv[1] if sys.argv[1:] else "page"]
+    print(generate(), end="")  # noqa: T201 - standard output is redirected to the file

@@ -1,4 +1,4 @@
-"""What a failed model call means: whose fault, and whether waiting mends it."""
+"""Classification of failed model calls: whose fault, and whether a retry can help."""
 
 import json
 import re
@@ -18,25 +18,29 @@ from langchain_core.exceptions import (
 
 from selfheal.app.errors import InfrastructureError, ModelUnavailableError, RequestError, RunError
 from selfheal.app.llm.usage import CallOutcome
-from selfheal.app.redaction import shown
+from selfheal.app.redaction import redact
 
 _HTTP_CLIENTS = ("httpx", "httpx2", "aiohttp")
-_PASSING = {408, 409, 425, 499}  # request time-out, conflict, too early, cancelled by the server
+_TRANSIENT = {408, 409, 425, 499}  # request timeout, conflict, too early, cancelled by the server
 _SECONDS = re.compile(r"^(\d+(?:\.\d+)?)s?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call: our error, whether it may pass by itself, the wait asked for in seconds.
+    """A failed call.
 
-    `worked` tells that the server may have worked on it, and so will charge for it; `answered`
-    that it gave an answer, which is asked for once more and not again; `kind` is what it is
-    counted as.
+    Attributes:
+        error: the error for the caller.
+        kind: the outcome under which it is counted.
+        transient: a retry may succeed.
+        wait: seconds that the server asked to wait before it; 0 if it did not say.
+        worked: the server may have worked on the call, and so may charge for it.
+        answered: there was an answer, unreadable, which is requested only once more.
     """
 
     error: RunError
     kind: CallOutcome
-    passing: bool = False
+    transient: bool = False
     wait: float = 0.0
     worked: bool = False
     answered: bool = False
@@ -45,10 +49,10 @@ class Failure:
 def classify(
     error: Exception, model: str, secrets: Collection[str] = (), sent: str = ""
 ) -> Failure:
-    """Return what an exception of the client means.
+    """Classify an exception of a client.
 
-    A message repeats of another's text only the reason in the body of a refusal, status word and
-    message, as `redaction.shown` leaves it: the rest may carry addresses, headers or keys.
+    Of the provider's text a message repeats only the reason in a refusal's body, redacted: the
+    rest may hold addresses, headers or keys.
 
     Args:
         error: what the client raised.
@@ -69,45 +73,45 @@ def classify(
         return _refused(error, model, because)
     if isinstance(error, ModelRateLimitError) or _status(error) == 429:
         limit = InfrastructureError(f"{model}: rate limit{because}")
-        return Failure(limit, "limited", True, _asked_wait(error))
+        return Failure(limit, "limited", True, _requested_wait(error))
     return _of_the_server(error, model, because)
 
 
 def reason(error: Exception, secrets: Collection[str] = (), sent: str = "") -> str:
-    """Return the provider's own reason for a refusal, or "": "STATUS: message", redacted.
+    """Return the provider's reason for a refusal as "STATUS: message", redacted; "" if none.
 
     It is read from the JSON body that the clients' exceptions keep (`details` of Google's, `body`
-    of OpenAI's and Anthropic's), never from the exception's own text.
+    of OpenAI's and Anthropic's), never from the exception's text. Arguments as `classify`.
     """
     for each in _chain(error):
         body = getattr(each, "details", None) or getattr(each, "body", None)
         if isinstance(body, list) and len(body) == 1:
             body = body[0]
-        if isinstance(body, dict) and (said := _reason_in(body)):
-            return shown(said, secrets, sent)
+        if isinstance(body, dict) and (text := _reason_in(body)):
+            return redact(text, secrets, sent)
     return ""
 
 
 def _reason_in(body: Mapping[str, Any]) -> str:
-    """Return the reason in an error's body, without a message that is a page (a proxy's)."""
+    """Return the reason in an error's body, without a message that is a proxy's HTML page."""
     inner = body.get("error", body)
     if not isinstance(inner, dict):
         inner = {"message": inner}
-    words = [inner.get(name) for name in ("status", "type", "code")]
-    word = next((each for each in words if isinstance(each, str)), "")
+    codes = [inner.get(name) for name in ("status", "type", "code")]
+    code = next((value for value in codes if isinstance(value, str)), "")
     message = inner.get("message")
     if not isinstance(message, str) or message.lstrip().startswith("<"):
         message = ""
-    return ": ".join(each for each in (word, message) if each)
+    return ": ".join(filter(None, (code, message)))
 
 
 def _of_the_server(error: Exception, model: str, because: str) -> Failure:
-    """Return the failures that are nobody's choice: all may pass but a client error."""
+    """Classify failures of the server or the network: all but client errors are transient."""
     if _status(error) is None and any(map(_is_garbled, _chain(error))):
         garbled = InfrastructureError(f"{model}: the server's answer cannot be read")
         return Failure(garbled, "error", True, worked=True, answered=True)
     if isinstance(error, TimeoutError):
-        late = InfrastructureError(f"{model} gave no answer in time")
+        late = InfrastructureError(f"{model} did not answer in time")
         return Failure(late, "timeout", True, worked=True)
     if _unreachable(error):
         cut = not (isinstance(error, ConnectionRefusedError) or _named(error, "ConnectError"))
@@ -118,18 +122,18 @@ def _of_the_server(error: Exception, model: str, because: str) -> Failure:
     return Failure(
         InfrastructureError(f"{model}: the call failed ({kind}){because}"),
         "error",
-        passing=status is None or status >= 500 or status in _PASSING,
-        wait=_asked_wait(error),
+        transient=status is None or status >= 500 or status in _TRANSIENT,
+        wait=_requested_wait(error),
     )
 
 
 def _is_garbled(error: BaseException) -> bool:
-    """Tell a body that is no JSON, or is nested too deeply for a parser."""
+    """Return whether a body was not JSON, or nested too deeply for the parser."""
     return isinstance(error, json.JSONDecodeError | RecursionError)
 
 
 def _refused(error: Exception, model: str, because: str) -> Failure:
-    """Tell a bad key, which Gemini reports as a bad request, from a bad request."""
+    """Distinguish an invalid key, which Gemini reports as a bad request, from a bad request."""
     if "API_KEY" in str(error) or "API key" in str(error):
         return Failure(ModelUnavailableError(f"the key may not use {model}{because}"), "denied")
     return Failure(ModelUnavailableError(f"{model} refused the call{because}"), "refused")
@@ -142,10 +146,10 @@ def _unreachable(error: Exception) -> bool:
 
 
 def _named(error: Exception, *names: str) -> bool:
-    """Tell whether an HTTP client's error is of a class of one of these names.
+    """Return whether an HTTP client's error is of a class of one of these names.
 
-    By name, since the provider's package chooses among httpx, its fork httpx2 and aiohttp, whose
-    classes are not each other's, by what is installed.
+    By name, since a provider's package uses httpx, its fork httpx2 or aiohttp, depending on what
+    is installed, and their classes are unrelated.
     """
     return any(
         each.__name__ in names and each.__module__.partition(".")[0] in _HTTP_CLIENTS
@@ -154,7 +158,7 @@ def _named(error: Exception, *names: str) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status behind an error, if it had one."""
+    """Return the HTTP status that an error was caused by; None if there was none."""
     for each in _chain(error):
         for name in ("code", "status_code"):
             value = getattr(each, name, None)
@@ -163,8 +167,8 @@ def _status(error: BaseException) -> int | None:
     return None
 
 
-def _asked_wait(error: BaseException) -> float:
-    """Return the seconds that the server asked us to wait (RetryInfo, Retry-After), or 0."""
+def _requested_wait(error: BaseException) -> float:
+    """Return seconds to wait as the server requests (RetryInfo, Retry-After); 0 if it does not."""
     for each in _chain(error):
         headers = getattr(getattr(each, "response", None), "headers", None) or {}
         for value in (*_retry_infos(getattr(each, "details", None)), headers.get("retry-after")):
@@ -174,7 +178,7 @@ def _asked_wait(error: BaseException) -> float:
 
 
 def _retry_infos(details: object) -> Iterator[object]:
-    """Yield every `retryDelay` in an error's body, wherever it stands."""
+    """Yield every `retryDelay` in an error's body, at any depth."""
     if isinstance(details, dict):
         if "retryDelay" in details:
             yield details["retryDelay"]

@@ -1,17 +1,17 @@
-"""What model calls use: counted for a caller, and for Prometheus.
+"""Usage of model calls: metered for a caller, and counted for Prometheus.
 
-No label names a run, a thread, a user or a version: series must not grow with use. Every series
-exists from the start, because a rate needs an earlier value.
+No label names a run, a thread, a user or a version, so that the number of series is fixed. Every
+series exists from the start, because a rate needs an earlier value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import product
 from typing import Final, Literal
 
 from prometheus_client import Counter, disable_created_metrics
-from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+from typing_extensions import TypedDict  # required by pydantic below Python 3.12
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` series doubles their number
 
@@ -27,15 +27,15 @@ CALL_OUTCOMES: Final[tuple[CallOutcome, ...]] = (
 )
 MODEL_CALLS: Final = Counter(
     "selfheal_model_calls_total",
-    "Calls of a model, each try for itself, by who called; trials of a healing count as the agent's"
-    " that they try. `output`: the answer was empty, cut off, blocked or unreadable.",
+    "Model calls by agent and outcome; retries count separately, and trials of a healing count for"
+    " the agent whose prompt they try. `output`: an empty, truncated, blocked or malformed answer.",
     ("agent", "outcome"),
 )
 MODEL_TOKENS: Final = Counter(
     "selfheal_model_tokens_total", "Tokens of model calls.", ("agent", "direction")
 )
 MODEL_FALLBACKS: Final = Counter(
-    "selfheal_model_fallbacks_total", "Answers that came from a model to fall back to."
+    "selfheal_model_fallbacks_total", "Answers given by a fallback model."
 )
 for _caller, _outcome in product(CALLERS, CALL_OUTCOMES):
     MODEL_CALLS.labels(_caller, _outcome)
@@ -44,24 +44,36 @@ for _caller, _direction in product(CALLERS, ("input", "output")):
 
 
 class Usage(TypedDict):
-    """What model calls used: their number, and their tokens."""
+    """The number of model calls, and their tokens."""
 
     calls: int
     input_tokens: int
     output_tokens: int
 
 
+NO_USAGE: Final = Usage(calls=0, input_tokens=0, output_tokens=0)
+
 _meter: ContextVar[Usage | None] = ContextVar("meter", default=None)
+
+
+def total_usage(usages: Iterable[Usage]) -> Usage:
+    """Return the sum of usages."""
+    total = NO_USAGE.copy()
+    for usage in usages:
+        total["calls"] += usage["calls"]
+        total["input_tokens"] += usage["input_tokens"]
+        total["output_tokens"] += usage["output_tokens"]
+    return total
 
 
 @contextmanager
 def metered() -> Iterator[Usage]:
-    """Count the model calls of the body into the usage that is yielded, as they happen.
+    """Add the model calls of the body to the usage that is yielded, as they happen.
 
-    A call counts from the moment that it is made: it may cost something even if its answer
-    never comes. One that the server refused to work on does not.
+    A call counts from its start, since it may cost something even if its answer never arrives. A
+    call that the server refused to work on does not count.
     """
-    usage = Usage(calls=0, input_tokens=0, output_tokens=0)
+    usage = NO_USAGE.copy()
     token = _meter.set(usage)
     try:
         yield usage
@@ -69,8 +81,8 @@ def metered() -> Iterator[Usage]:
         _meter.reset(token)
 
 
-def count(*, calls: int = 0, input_tokens: int = 0, output_tokens: int = 0) -> None:
-    """Add to what is being counted, if anybody counts."""
+def add_to_meter(*, calls: int = 0, input_tokens: int = 0, output_tokens: int = 0) -> None:
+    """Add to the usage of the innermost `metered` block, if there is one."""
     if usage := _meter.get():
         usage["calls"] += calls
         usage["input_tokens"] += input_tokens

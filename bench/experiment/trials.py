@@ -1,6 +1,5 @@
 """One job, from a fresh deployment to its record."""
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from bench.experiment.rival import gepa
 from bench.experiment.treated import Treated
 from bench.experiment.work import dealt, fail, tasks, unseen
 from bench.experiment.world import control, deployment
+from selfheal.app.aio import gather_bounded
 from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.golden_verdicts import agreement, ask_judge, golden_verdicts
@@ -102,15 +102,9 @@ async def _watched(clinic: Clinic, job: Job) -> Record:
     """Serve runs under what was released, as the service does, until it stands or is taken back."""
     agent: Agent = job.agent  # type: ignore[assignment]
     shuffled = random.Random(job.seed).choices(tasks(), k=_WATCHED_RUNS)
-    places = asyncio.Semaphore(4)
     for start in range(0, len(shuffled), 20):
         batch = shuffled[start : start + 20]
-
-        async def one(task: Any) -> None:
-            async with places:
-                await fail(clinic, job, [task])
-
-        await asyncio.gather(*map(one, batch))
+        await gather_bounded(4, lambda task: fail(clinic, job, [task]), batch)
         await advance_release(clinic.database, agent)
         async with clinic.database.connection() as connection:
             head = await prompts.head(connection, agent)

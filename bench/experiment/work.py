@@ -1,12 +1,13 @@
 """The work that a deployment is given: requests that fail, and requests that nobody has seen."""
 
-import asyncio
 import random
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from bench.experiment.jobs import Job, scenarios
+from selfheal.app.aio import gather_bounded
+from selfheal.graph.evaluator import LocalEvaluator
 from selfheal.graph.rules.checks import establish
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
@@ -95,16 +96,13 @@ def _request(task: Task, agent: str) -> Request:
 
 
 async def _all(clinic: Clinic, job: Job, work: list[Task]) -> list[_Seen]:
-    places = asyncio.Semaphore(AT_ONCE)
-
     async def one(task: Task) -> _Seen:
-        async with places:
-            finished = await clinic.service.run(_request(task, job.agent))
-            broke = isinstance(finished.result, Failed)
-            score = 0.0 if broke else finished.result["evaluation"]["score"]  # type: ignore[index]
-            return _Seen(passed(finished), await _holds(clinic, task, finished), score)
+        finished = await clinic.service.run(_request(task, job.agent))
+        broke = isinstance(finished.result, Failed)
+        score = 0.0 if broke else finished.result["evaluation"]["score"]  # type: ignore[index]
+        return _Seen(passed(finished), await _holds(clinic, task, finished), score)
 
-    return list(await asyncio.gather(*map(one, work)))
+    return await gather_bounded(AT_ONCE, one, work)
 
 
 async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
@@ -118,7 +116,7 @@ async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
         "signature": head.rstrip(":"),
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
-    sandbox = clinic.doctor.agent.evaluator.sandbox
+    sandbox = cast("LocalEvaluator", clinic.doctor.agent.evaluator).sandbox
     return not (await establish(finished.result["code"], plan, sandbox)).vetoes
 
 

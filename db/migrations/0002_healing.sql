@@ -21,7 +21,7 @@ CREATE TABLE healings (
     closed_at         timestamptz,
     CHECK ((outcome IS NULL) = (closed_at IS NULL))
 );
--- One healing at a time in a deployment, whoever asks.
+-- One healing at a time in a deployment, whatever triggers it.
 CREATE UNIQUE INDEX healings_one_open ON healings ((true)) WHERE closed_at IS NULL;
 CREATE INDEX healings_recent ON healings (opened_at DESC);
 
@@ -51,7 +51,7 @@ CREATE TABLE trials (
 );
 CREATE INDEX trials_by_case ON trials (case_id) WHERE stage = 'gate';
 
--- The plan of a case is made once a healing and shared by all arms.
+-- The plan of a case is made once in a healing and shared by all its trials.
 CREATE TABLE plans (
     healing_id uuid  NOT NULL REFERENCES healings (id) ON DELETE CASCADE,
     case_id    text  NOT NULL,

@@ -1,4 +1,4 @@
--- How far the judge agrees with the golden verdicts, each time that it was asked.
+-- The judge's agreement with the golden verdicts, at each check.
 
 CREATE TABLE judge_checks (
     id             bigserial   PRIMARY KEY,

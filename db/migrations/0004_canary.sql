@@ -1,4 +1,4 @@
--- Releases to a share of the threads, versions that a person has pinned, and healing put on hold.
+-- Canaries, pinned versions, and the pause switch of healing.
 
 ALTER TABLE releases
     ADD COLUMN base_version integer,

@@ -1,4 +1,4 @@
--- Before a prompt is healed, its agent's last good version is tried on cases that failed.
+-- Attribution: an agent's last good version is tried on cases that failed.
 
 ALTER TABLE trials DROP CONSTRAINT trials_stage_check;
 ALTER TABLE trials ADD CONSTRAINT trials_stage_check CHECK (stage IN ('blame', 'screen', 'gate'));

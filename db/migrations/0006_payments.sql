@@ -1,4 +1,4 @@
--- What each state of a healing has cost, so that the sum on its receipt can be checked.
+-- The cost of each state of a healing, so that the sum on its receipt can be verified.
 
 CREATE TABLE payments (
     id            bigserial   PRIMARY KEY,

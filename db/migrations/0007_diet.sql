@@ -1,4 +1,4 @@
--- A diet leaves sentences of a prompt out; it may find that none can go.
+-- Prompt shortening ("diet") removes sentences; it may find that none can be removed.
 
 ALTER TABLE candidates DROP CONSTRAINT candidates_origin_check;
 ALTER TABLE candidates ADD CONSTRAINT candidates_origin_check

@@ -1,4 +1,4 @@
--- What a healing must not lose is run again where it seems lost: a case has up to three takes.
+-- A regression case that fails is run again: a case has up to three takes.
 
 ALTER TABLE trials ADD COLUMN take integer NOT NULL DEFAULT 0;
 ALTER TABLE trials DROP CONSTRAINT trials_pkey;

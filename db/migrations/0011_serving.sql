@@ -1,10 +1,10 @@
--- Threads, runs that wait for a process and are never lost, what they streamed, keys.
+-- Threads, claims of unfinished runs, streamed events, API keys.
 
 CREATE TABLE threads (
     id         uuid        PRIMARY KEY,
     tenant     text        NOT NULL,
     metadata   jsonb       NOT NULL DEFAULT '{}',
-    -- How its last run left it. That a thread is busy is read from its claims, and so never stale.
+    -- As its last run left it. Whether a thread is busy is read from its claims, so it is never stale.
     settled    text        NOT NULL DEFAULT 'idle' CHECK (settled IN ('idle', 'interrupted', 'error')),
     values     jsonb,
     error      jsonb,
@@ -38,7 +38,7 @@ CREATE UNIQUE INDEX runs_idempotent ON runs (tenant, idempotency_key)
 CREATE INDEX runs_of_thread ON runs (thread_id, created_at DESC);
 CREATE INDEX runs_of_tenant ON runs (tenant, created_at DESC, id);
 
--- A row for each run that has not ended: who executes it, and until when that is believed.
+-- A row for each run that has not ended: which process executes it, and until when its lease holds.
 -- Small and hot beside the log, which is large and cold.
 CREATE TABLE claims (
     run_id        uuid        PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
@@ -59,11 +59,11 @@ CREATE FUNCTION hold_claim(run uuid, holder uuid) RETURNS void LANGUAGE plpgsql 
 BEGIN
     PERFORM 1 FROM claims WHERE run_id = run AND token = holder FOR SHARE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'run % is executed by somebody else now', run USING ERRCODE = 'SH001';
+        RAISE EXCEPTION 'run % was claimed by another process', run USING ERRCODE = 'SH001';
     END IF;
 END $$;
 
--- What a run streamed, word for word, so that a client that comes back gets the rest.
+-- The streamed events of a run, verbatim, so that a client that reconnects gets the rest.
 CREATE TABLE run_events (
     run_id uuid   NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     seq    bigint NOT NULL,

@@ -1,4 +1,4 @@
--- One process of however many prunes within an hour.
+-- One process of all prunes within an hour.
 
 CREATE TABLE prunings (
     slot     bigint      PRIMARY KEY,  -- the hour since 1970

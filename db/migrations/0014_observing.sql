@@ -1,4 +1,4 @@
--- What passes of the optimizer came to, kept where a CronJob can leave it; and who tells it.
+-- The outcomes of optimizer runs, stored so that a CronJob can report them, and which process exposes them.
 
 CREATE TABLE optimizer_outcomes (
     outcome text        PRIMARY KEY,
@@ -6,7 +6,7 @@ CREATE TABLE optimizer_outcomes (
     last_at timestamptz NOT NULL
 );
 
--- The process that exposes what is the whole deployment's: one, or sums would count it twice.
+-- The process that exposes the deployment's metrics: only one, or sums would count them twice.
 CREATE TABLE metrics_leader (
     one         boolean     PRIMARY KEY DEFAULT true CHECK (one),
     first_at    timestamptz NOT NULL DEFAULT clock_timestamp(),

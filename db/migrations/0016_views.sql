@@ -1,10 +1,10 @@
 -- What Grafana's dashboards read: figures, versions and ids. No text of a request, a prompt, a
 -- program or a person, and nothing of keys and tenants. Views read with their owner's rights, so
--- whoever is let into this schema (grafana/role.sql) needs no right on any table. The tables are
+-- a role with access to this schema (grafana/role.sql) needs no right on any table. The tables are
 -- found by the search path of the role that makes the views, as all other tables are.
 
--- The right to create schemas is looked at even where IF NOT EXISTS finds one: an operator whose
--- role lacks it makes the schema beforehand.
+-- Postgres checks the right to create schemas even where IF NOT EXISTS finds one: an operator whose
+-- role lacks it creates the schema beforehand.
 DO $$
 BEGIN
     IF to_regnamespace('grafana') IS NULL THEN
@@ -21,7 +21,7 @@ SELECT id, created_at, finished_at,
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL;
 
--- A row for each agent and run that had a verdict. An unusable answer scores 0, as in db/sql/version_stats.sql.
+-- A row for each agent and run with a verdict. An unusable answer scores 0, as in db/sql/version_stats.sql.
 CREATE VIEW grafana.scores AS
 SELECT finished_at, agent, version, coalesce(score, 0) AS score, (outcome = 'ok')::int AS passed
 FROM runs LEFT JOIN evaluations ON run_id = id
@@ -29,8 +29,8 @@ CROSS JOIN LATERAL (VALUES ('manager', manager_version), ('worker', worker_versi
                            ('evaluator', evaluator_version)) AS versions (agent, version)
 WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output') AND version IS NOT NULL;
 
--- `replaced`: the version that this one took over from. Of a canary that is promoted or taken back
--- it is the other arm.
+-- `replaced`: the version that this one took over from. For a canary that is promoted or rolled
+-- back it is the other version.
 CREATE VIEW grafana.releases AS
 SELECT came.id, came.created_at, came.agent, came.action, came.version, came.base_version,
        came.percent, came.pinned, came.healing_id,
@@ -58,7 +58,7 @@ CROSS JOIN LATERAL (
             AND finished_at BETWEEN releases.created_at AND releases.created_at + interval '1 day'
           ORDER BY finished_at LIMIT 200) AS nearest) AS later;
 
--- Of the gate's trials: how the incumbent did, and how the last candidate did that came this far.
+-- The gate's trials: results of the incumbent, and of the last candidate that reached the gate.
 CREATE VIEW grafana.healings AS
 SELECT id, agent, trigger, state, outcome, errored, incumbent_version, to_version, opened_at,
        closed_at, extract(epoch FROM coalesce(closed_at, now()) - opened_at)::float8 AS seconds,
@@ -76,7 +76,7 @@ SELECT payments.created_at, healing_id, agent, payments.state, calls, payments.i
        payments.output_tokens
 FROM payments JOIN healings ON healings.id = healing_id;
 
--- What somebody may want to know of, whoever or whatever did it.
+-- Events to annotate graphs with, whatever caused them.
 CREATE VIEW grafana.incidents AS
 SELECT opened_at AS at, 'healing began' AS what, agent, incumbent_version AS version,
        id AS healing_id

@@ -1,9 +1,9 @@
--- Runs that come again and again, by a schedule.
+-- Crons: runs on a schedule.
 
 CREATE TABLE crons (
     id               uuid        PRIMARY KEY,
     tenant           text        NOT NULL,
-    key_id           text,                  -- whose word it runs on; null: of a time without keys
+    key_id           text,                  -- the key that authorises its runs; null if created without keys
     assistant        text        NOT NULL,
     thread_id        uuid        REFERENCES threads (id) ON DELETE CASCADE,
     schedule         text        NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE crons (
     on_run_completed text,
     enabled          boolean     NOT NULL,
     end_time         timestamptz,
-    next_run_at      timestamptz,           -- null: it comes no more
+    next_run_at      timestamptz,           -- null: it has ended
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at       timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -4,5 +4,5 @@ ALTER TABLE candidates DROP CONSTRAINT candidates_origin_check;
 ALTER TABLE candidates ADD CONSTRAINT candidates_origin_check
     CHECK (origin IN ('proven', 'last_good', 'predecessor', 'writer', 'diet', 'gepa'));
 
--- Why the optimizer last did nothing, or what it did.
+-- The outcome of the last optimizer run, and the reason.
 ALTER TABLE optimizer_outcomes ADD COLUMN reason text NOT NULL DEFAULT '';

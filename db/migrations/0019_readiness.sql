@@ -1,4 +1,4 @@
--- What processes write to see whether they can: a row each time, gone after a minute.
+-- Written by readiness checks, a row each, deleted after a minute.
 
 CREATE TABLE readiness (
     at timestamptz NOT NULL DEFAULT clock_timestamp()

@@ -1,4 +1,4 @@
--- What became of a healing after it was closed: each step a row, with who took it and when.
+-- What happened to a healing after it was closed: a row for each step, with actor and time.
 -- `healings.outcome` is that of the last step; `healings.reason` and the receipt keep what was decided.
 
 CREATE TABLE healing_follow_ups (

@@ -1,6 +1,3 @@
--- columns: pauses
-pauses.id, pauses.paused, pauses.reason, pauses.actor, pauses.created_at
-
 -- name: arm
 -- How a version of an agent has done since a moment, or up to it: its newest runs with a verdict,
 -- scores from 0 to 1, an unusable answer counting as 0. Errors are those that no prompt mends.
@@ -24,12 +21,6 @@ SELECT count(*) FILTER (WHERE outcome IN ('ok', 'failed', 'output')) AS runs,
        count(*) FILTER (WHERE outcome NOT IN ('ok', 'failed', 'output')) AS errors,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95_seconds
 FROM newest;
-
--- name: pause
-INSERT INTO pauses (paused, reason, actor) VALUES (%(paused)s, %(reason)s, %(actor)s) RETURNING {pauses};
-
--- name: pausing
-SELECT {pauses} FROM pauses ORDER BY id DESC LIMIT 1;
 
 -- name: take_backs
 -- Releases that took themselves back within a day, since a person last let healing go on.

@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 
 from selfheal.app.errors import under
 from selfheal.graph.context import Given, context_of
-from selfheal.graph.evaluator import Work
+from selfheal.graph.evaluator import JudgePrompt, Work
 from selfheal.graph.state import State
 
 
@@ -21,7 +21,8 @@ async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     prompt = await context.prompts.released("evaluator")
     work = Work(state["request"], state["plan"], state["code"])
     with under("evaluator", prompt.version):
-        evaluation, usage = await context.evaluator.evaluate(work, prompt.text)
+        judge_prompt = JudgePrompt(prompt.version, prompt.text)
+        evaluation, usage = await context.evaluator.evaluate(work, judge_prompt)
     return {
         "evaluation": evaluation,
         "prompt_versions": {"evaluator": prompt.version},

@@ -1,4 +1,4 @@
-"""Packages that an operator gives to sandboxed programs: a folder, which they can only read."""
+"""Packages for sandboxed programs: a folder of the operator's, read-only for programs."""
 
 import pkgutil
 import sys
@@ -6,6 +6,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from selfheal.db.settings import SettingsError
+from selfheal.graph.settings import AgentSettings
 
 _MOST_NAMED: Final = 100
 _WRITABLE_BY_ALL: Final = 0o002
@@ -19,14 +22,14 @@ class Packages:
     modules: tuple[str, ...] = ()
 
     def described(self) -> str:
-        """Return in one line, for a model, what a program can import."""
+        """Return in one line, for a model's message, what a program can import."""
         if not self.modules:
             return "The program will run with Python's standard library alone."
         named = ", ".join(self.modules[:_MOST_NAMED])
         return f"The program will run with Python's standard library and these packages: {named}."
 
     def has(self, module: str) -> bool:
-        """Tell whether a program can import a top-level module."""
+        """Return whether a program can import a top-level module."""
         return module in self.modules or module in sys.stdlib_module_names
 
 
@@ -37,17 +40,17 @@ def packages_in(folder: Path, *private: Path) -> Packages:
     """Return the packages in a folder.
 
     Args:
-        folder: what `pip install --target FOLDER` has filled. Every sandboxed program can read
-            all of it.
-        private: what must not lie in it, beside the user's home, temporary files and /etc.
+        folder: filled by `pip install --target FOLDER`. Every sandboxed program can read all of it.
+        private: folders that must not be inside it, beside the user's home, that of temporary files
+            and /etc.
 
     Raises:
-        ValueError: it is no such folder; says why.
+        ValueError: the folder cannot be used; the message says why.
     """
     try:
         found = folder.resolve(strict=True)
         if not found.is_dir():
-            raise ValueError("is no folder")
+            raise ValueError("is not a folder")
         modules = sorted(each.name for each in pkgutil.iter_modules([str(found)]))
         mode = found.stat().st_mode
     except (OSError, RuntimeError):
@@ -61,3 +64,17 @@ def packages_in(folder: Path, *private: Path) -> Packages:
     if not named:
         raise ValueError("holds no Python package; fill it by pip install --target")
     return Packages(found, named)
+
+
+def configured_packages(settings: AgentSettings) -> Packages:
+    """Return the packages that the settings name.
+
+    Raises:
+        SettingsError: their folder cannot be used.
+    """
+    if settings.sandbox_packages is None:
+        return NO_PACKAGES
+    try:
+        return packages_in(settings.sandbox_packages, settings.data_dir)
+    except ValueError as error:
+        raise SettingsError(f"SELFHEAL_SANDBOX_PACKAGES: {error}") from None

@@ -1,6 +1,5 @@
 """Golden verdicts: programs with a reference score, and the agreement of a judge with them."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +8,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from selfheal.app.aio import gather_bounded
 from selfheal.app.errors import EvaluationError
 from selfheal.app.judge import Marks, opinion
 from selfheal.app.llm.client import Model
 from selfheal.app.tracing import traced
-from selfheal.graph.evaluator import Work, case
+from selfheal.graph.evaluator import Work, judge_message
 from selfheal.optimizer.statistics import share_interval
 
 TOLERANCE: Final = 0.2  # of the score, from 0 to 1
@@ -114,15 +114,13 @@ async def ask_judge(
     Returns:
         The opinions, in the order of the verdicts.
     """
-    slots = asyncio.Semaphore(at_once)
 
     async def one(golden: GoldenVerdict) -> Opinion:
-        async with slots:
-            answer = await _ask_one(model, prompt, golden)
+        answer = await _ask_one(model, prompt, golden)
         on_answer(answer)
         return answer
 
-    return await asyncio.gather(*map(one, verdicts))
+    return await gather_bounded(at_once, one, verdicts)
 
 
 def agreement(opinions: Sequence[Opinion]) -> Agreement:
@@ -150,7 +148,7 @@ async def _ask_one(model: Model, prompt: str, golden: GoldenVerdict) -> Opinion:
     metadata = {"golden_id": golden.id, "kind": golden.kind, "mark": golden.mark}
     with traced("golden verdict", "check", inputs, **metadata) as outputs:
         try:
-            answer = await opinion(model, prompt, case(work.request, work.plan, work.code))
+            answer = await opinion(model, prompt, judge_message(work.request, work.plan, work.code))
         except EvaluationError as error:
             given = Opinion(golden, None, error=str(error))
         else:

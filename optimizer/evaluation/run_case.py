@@ -15,7 +15,7 @@ from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
 from selfheal.graph.context import Context, Given, PromptStore
-from selfheal.graph.evaluator import case as judged
+from selfheal.graph.evaluator import judge_message
 from selfheal.graph.nodes.evaluator import evaluator
 from selfheal.graph.nodes.manager import manager
 from selfheal.graph.nodes.worker import worker
@@ -125,7 +125,7 @@ async def _run_manager(context: Context, case: Case) -> CaseResult:
 async def _run_evaluator(context: Context, case: Case) -> CaseResult:
     """Have the judge score a program whose score is known; it passes within the tolerance."""
     prompt = await context.prompts.released("evaluator")
-    message = judged(case["request"], cast("Plan", case["plan"]), case["code"])
+    message = judge_message(case["request"], cast("Plan", case["plan"]), case["code"])
     answer = await opinion(context.evaluator.model, prompt.text, message)
     error = abs(answer.content.score - case["mark"])
     passed = error <= TOLERANCE

@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_bounded
 from selfheal.db import healings
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import Doctor, Given, admit, doctor_of
@@ -49,13 +49,12 @@ async def _reverted(doctor: Doctor, state: State, agent: Agent) -> Count:
     arm, good = ARMS[agent], state["last_goods"][agent]
     texts, versions = {arm: good["text"]}, {arm: good["version"]}
     trial_store = await TrialStore.read(doctor, state["healing_id"], agent, texts, versions)
-    places = asyncio.Semaphore(doctor.rules.concurrency)
 
     async def one(case: Case) -> bool | None:
-        async with places:
-            trial = await trial_store.trial("blame", arm, case)
+        trial = await trial_store.trial("blame", arm, case)
         return trial.passed if trial else None
 
-    tried = await all_of(*(one(case) for case in state["split"]["train"][:MOST_CASES]))
+    cases = state["split"]["train"][:MOST_CASES]
+    tried = await gather_bounded(doctor.rules.concurrency, one, cases)
     known = [each for each in tried if each is not None]
     return sum(known), len(known)

@@ -1,17 +1,17 @@
 """screen: a few train cases each; clear losers go, one survivor reaches the gate."""
 
-import asyncio
+from itertools import product
 from typing import Any
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_bounded
 from selfheal.db import healings
 from selfheal.db.types import Trial
 from selfheal.optimizer.context import Doctor, Given, doctor_of
 from selfheal.optimizer.evaluation.trials import TrialStore, stored_versions
 from selfheal.optimizer.policy import screening as rules
-from selfheal.optimizer.state import EARLIER, Proposal, State
+from selfheal.optimizer.state import EARLIER, Case, Proposal, State
 
 
 async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
@@ -39,14 +39,13 @@ async def screen(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
 async def _race(
     doctor: Doctor, trial_store: TrialStore, state: State, arms: list[int]
 ) -> dict[int, list[Trial]]:
-    places = asyncio.Semaphore(doctor.rules.concurrency)
     cases = state["split"]["train"][: rules.CASES[state["agent"]]]
 
-    async def one(arm: int, case: Any) -> tuple[int, Trial | None]:
-        async with places:
-            return arm, await trial_store.trial("screen", arm, case)
+    async def one(pair: tuple[int, Case]) -> tuple[int, Trial | None]:
+        arm, case = pair
+        return arm, await trial_store.trial("screen", arm, case)
 
-    tried = await all_of(*(one(arm, case) for arm in arms for case in cases))
+    tried = await gather_bounded(doctor.rules.concurrency, one, product(arms, cases))
     return {arm: [trial for at, trial in tried if at == arm and trial] for arm in arms}
 
 

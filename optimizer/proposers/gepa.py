@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_bounded
 from selfheal.db.encoding import storable
+from selfheal.db.settings import SettingsError
 from selfheal.db.types import Agent
-from selfheal.graph.settings import SettingsError
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
 from selfheal.optimizer.proposers.writer import EDIT_STYLES, write
 from selfheal.optimizer.state import Case, Evidence
@@ -261,13 +261,9 @@ class _Adapter:
 
     async def _score(self, text: str, batch: Sequence[Case]) -> list[ScoredCase]:
         toolkit = self.request.toolkit
-        places = asyncio.Semaphore(toolkit.concurrency)
-
-        async def one(case: Case) -> ScoredCase:
-            async with places:
-                return await toolkit.score(text, case)
-
-        return await all_of(*(one(case) for case in batch))
+        return await gather_bounded(
+            toolkit.concurrency, lambda case: toolkit.score(text, case), batch
+        )
 
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from selfheal.graph.settings import ProposerName
 from selfheal.optimizer.proposers import gepa
 from selfheal.optimizer.proposers.base import Proposer
 from selfheal.optimizer.proposers.writer import PromptWriter
+from selfheal.optimizer.settings import ProposerName
 
 _PROPOSERS: Final[Mapping[ProposerName, Proposer]] = {
     "writer": PromptWriter(),

@@ -7,12 +7,12 @@ from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
 from selfheal.db.prompts import Release, Terms
-from selfheal.graph.settings import Settings
+from selfheal.optimizer.settings import HealingSettings
 
 _STAGED = "needs_approval"
 
 
-def share(settings: Settings, *, at_once: bool) -> int:
+def share(settings: HealingSettings, *, at_once: bool) -> int:
     """Return the percentage of the threads that an approved version is given."""
     canary = settings.rollout == "canary" and not at_once
     return settings.canary_percent if canary else 100

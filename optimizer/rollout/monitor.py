@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from selfheal.db import prompts, version_stats
+from selfheal.db import pauses, prompts, version_stats
 from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.pool import Connection, Database
 from selfheal.db.prompts import Release, Terms
@@ -183,4 +183,4 @@ async def _carry_out(connection: Connection, release: Release, step: Step) -> No
     )
     if await version_stats.take_backs(connection) >= MOST_TAKE_BACKS:
         reason = f"{MOST_TAKE_BACKS} releases took themselves back within 24 hours"
-        await version_stats.pause(connection, paused=True, reason=reason, actor="optimizer")
+        await pauses.switch(connection, paused=True, reason=reason, actor="optimizer")

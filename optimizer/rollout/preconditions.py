@@ -1,6 +1,6 @@
 """Why no pass may be made now, whatever failed: healing is on hold, or a canary is under way."""
 
-from selfheal.db import prompts, version_stats
+from selfheal.db import pauses, prompts
 from selfheal.db.pool import Database
 from selfheal.optimizer.rollout.monitor import WATCHED, advance_all
 from selfheal.optimizer.state import Outcome
@@ -14,7 +14,7 @@ async def standing_by(database: Database) -> tuple[Outcome, str] | None:
     """
     await advance_all(database)
     async with database.connection() as connection:
-        if pause := await version_stats.pausing(connection):
+        if pause := await pauses.current(connection):
             return "paused", f"healing is on hold: {pause.reason} ({pause.actor})"
         for agent in WATCHED:
             head = await prompts.head(connection, agent)

@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from selfheal.graph.context import require_model
+from selfheal.app.llm.models import require_model
+from selfheal.db.settings import SettingsError
 from selfheal.graph.sandbox.selection import survey
-from selfheal.graph.settings import SettingsError, read_settings
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.demo.play import NoSandboxError, Story, play
 from selfheal.server.demo.report import write
 from selfheal.server.demo.show import Screen, show
 from selfheal.server.observability.langsmith import tracing
+from selfheal.server.settings import read_settings
 
 NOT_HEALED, NO_SANDBOX = 1, 3
 

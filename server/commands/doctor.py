@@ -10,20 +10,22 @@ import click
 from langsmith.run_helpers import tracing_context
 
 from selfheal.app.errors import RunError
+from selfheal.app.llm.models import ModelChoice, every_model, open_model
 from selfheal.app.tracing import traced
+from selfheal.db.bootstrap import open_for_reading
 from selfheal.db.embedded.server import EmbeddedPostgresError, NoClusterError
 from selfheal.db.errors import DatabaseError, SchemaError
 from selfheal.db.migrate import newer_schema
-from selfheal.graph.context import ModelChoice, every_model, open_model, packages_of
-from selfheal.graph.database import open_for_reading
+from selfheal.db.settings import SettingsError
+from selfheal.graph.sandbox.packages import configured_packages
 from selfheal.graph.sandbox.selection import survey
-from selfheal.graph.settings import Settings, SettingsError, read_settings
 from selfheal.optimizer.proposers.registry import INSTALL_HINTS, require
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
+from selfheal.server.settings import ServerSettings, read_settings
 from selfheal.server.settings_reference import in_force
 
 _MODEL_SECONDS: Final = 20.0
@@ -81,7 +83,7 @@ def _line(each: Diagnosis) -> str:
     return f"{mark}  {each.name}: {each.detail}{mend}"
 
 
-async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
+async def _examine(settings: ServerSettings) -> AsyncIterator[Diagnosis]:
     yield await _checked("database", _database(settings))
     chosen = every_model(settings)
     checks = (_checked(_use(each), _model(settings, each)) for each in chosen)
@@ -89,7 +91,7 @@ async def _examine(settings: Settings) -> AsyncIterator[Diagnosis]:
         yield found
     yield _proposer(settings)
     try:
-        reports = await survey(packages_of(settings))
+        reports = await survey(configured_packages(settings))
     except SettingsError as error:
         yield Diagnosis("sandbox", False, str(error), "correct it, or unset it")
         return
@@ -122,7 +124,7 @@ def _broken(name: str, error: Exception) -> Diagnosis:
     return Diagnosis(name, False, f"the check failed: {type(error).__name__}")
 
 
-async def _database(settings: Settings) -> Diagnosis:
+async def _database(settings: ServerSettings) -> Diagnosis:
     name = "Postgres" if settings.database_url else "embedded Postgres"
     try:
         async with open_for_reading(settings) as database, database.connection() as connection:
@@ -142,7 +144,7 @@ async def _database(settings: Settings) -> Diagnosis:
     return Diagnosis(name, True, f"version {version}, {schema}")
 
 
-async def _model(settings: Settings, choice: ModelChoice) -> Diagnosis:
+async def _model(settings: ServerSettings, choice: ModelChoice) -> Diagnosis:
     """Ask a model for a word: a key that is set may still be refused."""
     try:
         async with open_model(settings, (choice,), _MODEL_SECONDS) as model:
@@ -160,7 +162,7 @@ def _use(choice: ModelChoice) -> str:
     return {"agent": "model", "judge": "judge", "optimizer": "optimizer's model"}[choice.use]
 
 
-def _proposer(settings: Settings) -> Diagnosis:
+def _proposer(settings: ServerSettings) -> Diagnosis:
     """Look whether what is to propose prompts is installed."""
     name = settings.proposer
     try:

@@ -7,8 +7,8 @@ import click
 
 from selfheal.db.embedded.server import EmbeddedPostgresError
 from selfheal.db.errors import DatabaseError
+from selfheal.db.settings import SettingsError
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
-from selfheal.graph.settings import SettingsError
 from selfheal.server.binding import CannotListenError
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import click
 from rich.progress import Progress
 
+from selfheal.app.llm.models import require_judge
 from selfheal.db import golden_requests as store
 from selfheal.db import prompts
-from selfheal.graph.context import open_evaluator, require_judge
-from selfheal.graph.database import open_data
+from selfheal.db.bootstrap import open_migrated
+from selfheal.graph.evaluator import open_evaluator
+from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
@@ -59,13 +61,13 @@ async def check(as_json: bool) -> None:
     """Ask the judge for its opinion of every golden verdict, and report how far it agrees."""
     settings = read_settings_beside_service()
     require_judge(settings)
-    opening = open_data(settings, create=False)
+    opening = open_migrated(settings, first_prompts(), create=False)
     async with tracing(), opening as database, open_evaluator(settings) as evaluator:
         async with database.connection() as connection:
             prompt = await prompts.released(connection, "evaluator")
         with (
             Progress(transient=True, disable=as_json) as progress,
-            traced_check(settings.judges_by, prompt.version) as told,
+            traced_check(settings.judge_model_name, prompt.version) as told,
         ):
             task = progress.add_task("asking the judge", total=len(golden_verdicts()))
             opinions = await ask_judge(
@@ -78,8 +80,8 @@ async def check(as_json: bool) -> None:
             whole = agreement(opinions)
             told.update(asdict(whole))
         if whole.asked:
-            await judge_drift.record(database, settings.judges_by, prompt.version, whole)
-    report = _report(settings.judges_by, prompt.version, opinions)
+            await judge_drift.record(database, settings.judge_model_name, prompt.version, whole)
+    report = _report(settings.judge_model_name, prompt.version, opinions)
     if not report["asked"]:
         raise Refused(f"the judge answered nothing: {report['first_error']}", code=1)
     if as_json:

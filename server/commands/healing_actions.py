@@ -7,12 +7,12 @@ from uuid import UUID
 
 import click
 
-from selfheal.db import version_stats
-from selfheal.graph.settings import read_settings
+from selfheal.db import pauses
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import opened_database, run_async
+from selfheal.server.settings import read_settings
 
 
 @run_async
@@ -43,7 +43,7 @@ async def reject(healing_id: UUID) -> None:
 async def pause(reason: str) -> None:
     """Put healing on hold. Releases are watched on, and taken back where they do harm."""
     async with opened_database() as database, database.connection() as connection:
-        await version_stats.pause(connection, paused=True, reason=reason, actor="cli")
+        await pauses.switch(connection, paused=True, reason=reason, actor="cli")
     click.echo("healing is on hold; `selfheal healings resume` lets it go on")
 
 
@@ -51,7 +51,7 @@ async def pause(reason: str) -> None:
 async def resume(reason: str) -> None:
     """Let healing go on."""
     async with opened_database() as database, database.connection() as connection:
-        await version_stats.pause(connection, paused=False, reason=reason, actor="cli")
+        await pauses.switch(connection, paused=False, reason=reason, actor="cli")
     click.echo("healing goes on")
 
 

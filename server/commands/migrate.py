@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 import click
 
 from selfheal.db import migrate as schema
+from selfheal.db.bootstrap import database_url, naming_direct_setting
 from selfheal.db.pool import open_database
-from selfheal.graph.database import database_url, naming_direct
-from selfheal.graph.settings import read_settings
 from selfheal.server.commands.runtime import run_async
+from selfheal.server.settings import read_settings
 
 
 @run_async
@@ -22,7 +22,7 @@ async def migrate() -> None:
             if direct
             else await stack.enter_async_context(database_url(settings))
         )
-        with naming_direct(settings):
+        with naming_direct_setting(settings):
             database = await stack.enter_async_context(open_database(url))
         migrated = await schema.migrate(database)
     for name in migrated.applied:

@@ -7,9 +7,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from selfheal.app.llm.models import require_model
+from selfheal.db.bootstrap import open_migrated
 from selfheal.db.types import Agent
-from selfheal.graph.context import open_parts, require_model
-from selfheal.graph.database import open_data
+from selfheal.graph.context import open_parts
+from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.context import open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import DIET, Trigger
@@ -35,7 +37,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
 
     async with (
         tracing(),
-        open_data(settings, create=False) as database,
+        open_migrated(settings, first_prompts(), create=False) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):

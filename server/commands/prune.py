@@ -1,9 +1,9 @@
 """`selfheal prune`: forget what is older than the settings say."""
 
 from selfheal.db import retention
-from selfheal.graph.settings import read_settings
 from selfheal.server.commands.output import print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
+from selfheal.server.settings import read_settings
 
 
 @run_async

@@ -10,12 +10,13 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from selfheal.app.aio import on_ending_signals, watch_terminal
+from selfheal.db.bootstrap import location, open_for_reading, open_migrated
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
-from selfheal.graph.database import open_data, open_for_reading, whereabouts
-from selfheal.graph.settings import read_settings
+from selfheal.graph.prompts import first_prompts
 from selfheal.server.commands.errors import Refused, explained
 from selfheal.server.observability.masking import mask_stderr, masking
+from selfheal.server.settings import read_settings
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
@@ -78,15 +79,19 @@ async def opened_database(
         Refused: the body looked for what is not there; it is said in which database.
     """
     settings = read_settings()
-    opening = open_for_reading(settings) if reading else open_data(settings, create=create)
+    opening = (
+        open_for_reading(settings)
+        if reading
+        else open_migrated(settings, first_prompts(), create=create)
+    )
     async with opening as database:
         try:
             yield database
         except NotFoundError as error:
-            raise Refused(f"{error} in {await whereabouts(settings, database)}") from error
+            raise Refused(f"{error} in {await location(settings, database)}") from error
 
 
 async def say_if_empty(rows: Sequence[object], database: Database) -> None:
     """Say on standard error which database it was in which nothing was found."""
     if not rows:
-        click.echo(f"selfheal: none in {await whereabouts(read_settings(), database)}", err=True)
+        click.echo(f"selfheal: none in {await location(read_settings(), database)}", err=True)

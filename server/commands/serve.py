@@ -3,14 +3,14 @@
 import logging
 
 from selfheal.db import api_keys
+from selfheal.db.bootstrap import open_any_schema
 from selfheal.db.embedded.server import NoClusterError
-from selfheal.graph.database import connected
-from selfheal.graph.settings import Settings, read_settings
 from selfheal.server.api.connections import allowed_connections
 from selfheal.server.binding import PORTS, is_loopback, listen
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.observability.logs import log_to_stderr
+from selfheal.server.settings import ServerSettings, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def _metrics_port(port: int) -> int:
     return port + 1000 if 0 < port <= 64535 else 0
 
 
-async def _require_keys(settings: Settings, role: str, host: str) -> None:
+async def _require_keys(settings: ServerSettings, role: str, host: str) -> None:
     """Check that callers from other machines need a key, before anything listens or is made.
 
     Raises:
@@ -57,11 +57,11 @@ async def _require_keys(settings: Settings, role: str, host: str) -> None:
         )
 
 
-async def _has_keys(settings: Settings) -> bool:
+async def _has_keys(settings: ServerSettings) -> bool:
     """Return whether the database has keys: one that does not exist yet has none."""
     try:
         async with (
-            connected(settings, create=False) as database,
+            open_any_schema(settings, create=False) as database,
             database.connection() as connection,
         ):
             return await api_keys.some_before_schema(connection)

@@ -1,6 +1,5 @@
 """Asking the service over HTTP, and what came of it."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from selfheal.app.aio import gather_bounded
 from selfheal.server.commands.output import plain
 
 _AT_ONCE = 4
@@ -107,15 +107,13 @@ async def measure(
     told: Callable[[Answered], None],
 ) -> Measured:
     """Send requests, a few at once; return what came of them, in their order."""
-    places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(body: dict[str, Any]) -> Answered:
-        async with places:
-            answered = await _ask(client, body)
+        answered = await _ask(client, body)
         told(answered)
         return answered
 
-    return Measured(tuple(await asyncio.gather(*(one(body) for body in asked))))
+    return Measured(tuple(await gather_bounded(_AT_ONCE, one, asked)))
 
 
 async def _ask(client: httpx.AsyncClient, body: dict[str, Any]) -> Answered:

@@ -9,12 +9,11 @@ from uuid import UUID
 import httpx
 
 from selfheal.db import healings, prompts, runs
+from selfheal.db.bootstrap import database_url, migrate_and_seed, naming_setting
 from selfheal.db.embedded.temporary import scratch_database
 from selfheal.db.pool import Database, open_database
 from selfheal.graph.context import Context, open_parts
-from selfheal.graph.database import database_url, naming_pooled, prepare
 from selfheal.graph.prompts import first_prompts
-from selfheal.graph.settings import Settings
 from selfheal.optimizer.context import Doctor, open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Result, Trigger
@@ -23,6 +22,7 @@ from selfheal.server.demo.measure import Answered, Measured, broken_prompt, meas
 from selfheal.server.http_server import serving
 from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.service import executing, serving_from
+from selfheal.server.settings import ServerSettings
 
 SIMULATED = "SIMULATED"
 _TIMEOUT = httpx.Timeout(600.0)
@@ -104,7 +104,7 @@ class Story:
         }
 
 
-async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
+async def play(settings: ServerSettings, cycles: int, teller: Teller) -> Story:
     """Play the demo in a database of its own, which is dropped at the end.
 
     Raises:
@@ -113,10 +113,10 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
     """
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
-        with naming_pooled(settings):
+        with naming_setting(settings):
             own = await stack.enter_async_context(scratch_database(url, "selfheal_demo"))
             database = await stack.enter_async_context(open_database(own))
-        await prepare(database, {**first_prompts(), "worker": broken_prompt()})
+        await migrate_and_seed(database, {**first_prompts(), "worker": broken_prompt()})
         async with (
             open_parts(settings, database) as context,
             open_doctor(settings, database, context) as doctor,
@@ -124,7 +124,7 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
             return await _course(settings, doctor, cycles, teller)
 
 
-async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
+async def _course(settings: ServerSettings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
     _need_sandbox(doctor.agent)
     known = requests("known") * cycles
     async with (
@@ -146,7 +146,7 @@ async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Telle
 
 
 def _need_sandbox(context: Context) -> None:
-    if context.evaluator.sandbox.name == "static":
+    if context.evaluator.sandbox_name == "static":
         raise NoSandboxError
 
 

@@ -20,13 +20,13 @@ from selfheal.db.pool import Database
 from selfheal.db.runs import Finish
 from selfheal.graph.build import AgentGraph
 from selfheal.graph.context import Context, ReleasedPrompts
-from selfheal.graph.settings import Settings
 from selfheal.graph.state import Evaluation, Result
 from selfheal.server.execution.event_writer import Tape
 from selfheal.server.execution.stream_events import Teller, follow
 from selfheal.server.observability.langsmith import traced_run
 from selfheal.server.observability.langsmith_feedback import Traces
 from selfheal.server.serialization import loads
+from selfheal.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class AgentRun:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         database: Database,
         context: Context,
         graph: AgentGraph,

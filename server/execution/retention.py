@@ -7,7 +7,7 @@ from typing import Final
 from selfheal.db import retention
 from selfheal.db.errors import DatabaseError
 from selfheal.db.pool import Database
-from selfheal.graph.settings import Settings
+from selfheal.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ _EVERY: Final = 300.0  # seconds between two looks at whose turn it is
 class Pruner:
     """Forgets what is older than the settings say."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: ServerSettings) -> None:
         self._database = database
         self._settings = settings
 

@@ -14,9 +14,10 @@ from langsmith.run_helpers import trace, tracing_context
 
 from selfheal.app.tracing import Purpose, tag, traced
 from selfheal.db.runs import Finish
+from selfheal.db.settings import SettingsError, variables
 from selfheal.graph.remote import PURPOSE
-from selfheal.graph.settings import Settings, SettingsError, variables
 from selfheal.server.observability.langsmith_feedback import Traces
+from selfheal.server.settings import ServerSettings
 
 _DRAIN_SECONDS: Final = 2.0
 # What these libraries would otherwise have larger, or not at all.
@@ -34,7 +35,9 @@ async def tracing() -> AsyncIterator[Traces]:
         SettingsError: a collector is to get the traces, and what sends them is not installed.
     """
     for name in _BOUNDS:
-        os.environ.setdefault(variables(name)[0], str(Settings.model_fields[name].default))
+        os.environ.setdefault(
+            variables(ServerSettings, name)[0], str(ServerSettings.model_fields[name].default)
+        )
     traces = Traces()
     if utils.tracing_is_enabled():
         mode = _mode()

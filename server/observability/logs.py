@@ -23,9 +23,9 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from selfheal.db.claims import Claim
 from selfheal.db.runs import Finish
-from selfheal.graph.settings import Settings
 from selfheal.server.api import request_ids
 from selfheal.server.observability.masking import masking
+from selfheal.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _MOST_FRAMES: Final = 12
 _begun: ContextVar[float] = ContextVar("begun")
 
 
-def log_to_stderr(settings: Settings) -> None:
+def log_to_stderr(settings: ServerSettings) -> None:
     """Log to standard error from now on, whatever dies unseen included.
 
     Ours from `SELFHEAL_LOG_LEVEL` on, the libraries' warnings beside it.

@@ -13,7 +13,8 @@ from traceback import format_exception
 from types import TracebackType
 from typing import Final
 
-from selfheal.graph.settings import secret_values
+from selfheal.db.settings import secret_values
+from selfheal.server.settings import ServerSettings
 
 _MASK: Final = "[secret]"
 _SHORTEST: Final = 8  # what is shorter occurs by chance, as in a word
@@ -21,7 +22,9 @@ _SHORTEST: Final = 8  # what is shorter occurs by chance, as in a word
 
 def masking() -> Callable[[str], str]:
     """Return what masks every secret of this environment in a text, also where JSON escapes it."""
-    found = {each for value in secret_values() for each in (value, json.dumps(value)[1:-1])}
+    found = {
+        each for value in secret_values(ServerSettings) for each in (value, json.dumps(value)[1:-1])
+    }
     kept = sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True)
     if not kept:
         return lambda text: text

@@ -3,7 +3,7 @@
 import asyncio
 
 from selfheal.app.llm.usage import Usage
-from selfheal.graph.evaluator import Evaluator, Work
+from selfheal.graph.evaluator import Evaluator, JudgePrompt, Work
 from selfheal.graph.prompts import first_prompts
 from selfheal.graph.state import Evaluation
 
@@ -13,10 +13,12 @@ class Evaluating:
 
     def __init__(self, evaluator: Evaluator, most_at_once: int) -> None:
         self._evaluator = evaluator
-        self._own_prompt = first_prompts()["evaluator"]
+        self._own_prompt = JudgePrompt(1, first_prompts()["evaluator"])
         self._places = asyncio.Semaphore(most_at_once)
 
-    async def evaluate(self, work: Work, prompt: str | None = None) -> tuple[Evaluation, Usage]:
+    async def evaluate(
+        self, work: Work, prompt: JudgePrompt | None = None
+    ) -> tuple[Evaluation, Usage]:
         """Return the verdict and its cost, under a judge's prompt or the one that selfheal has.
 
         Raises:

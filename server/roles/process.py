@@ -9,18 +9,13 @@ from contextlib import nullcontext
 import click
 from fastapi import FastAPI
 
+from selfheal.app.llm.models import models_for, open_model, require_judge, require_model
 from selfheal.db import api_keys
+from selfheal.db.bootstrap import open_migrated
 from selfheal.db.pool import Database
-from selfheal.graph.context import (
-    models_for,
-    open_evaluator,
-    open_model,
-    packages_of,
-    require_judge,
-    require_model,
-)
-from selfheal.graph.database import open_data
-from selfheal.graph.settings import Settings
+from selfheal.graph.evaluator import open_evaluator
+from selfheal.graph.prompts import first_prompts
+from selfheal.graph.sandbox.packages import configured_packages
 from selfheal.optimizer.context import open_doctor
 from selfheal.server.app import (
     create_app,
@@ -38,10 +33,11 @@ from selfheal.server.observability.metrics.pool import Connections
 from selfheal.server.optimizer_scheduler import scheduling
 from selfheal.server.roles.worker import Writing
 from selfheal.server.service import executing, open_service
+from selfheal.server.settings import ServerSettings
 
 
 async def serve_role(
-    settings: Settings,
+    settings: ServerSettings,
     role: str,
     listener: socket.socket,
     metrics: socket.socket,
@@ -74,7 +70,7 @@ async def serve_role(
 
 
 async def _serve_agent(
-    settings: Settings,
+    settings: ServerSettings,
     role: str,
     listener: socket.socket,
     metrics: socket.socket,
@@ -93,7 +89,7 @@ async def _serve_agent(
         ):
             service.runner.tell(scheduler.observe)
             service.runner.also_performs("optimizer", OptimizerRun(doctor))
-            sandbox = service.context.evaluator.sandbox.name
+            sandbox = service.context.evaluator.sandbox_name
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
             quiet = role == "runner"
             app = create_runner_app(service) if quiet else create_app(service, scheduler)
@@ -101,13 +97,13 @@ async def _serve_agent(
 
 
 async def _serve_worker(
-    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
+    settings: ServerSettings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_model(settings)
-    packages = packages_of(settings)
+    packages = configured_packages(settings)
     async with (
         tracing(),
-        open_data(settings) as database,
+        open_migrated(settings, first_prompts()) as database,
         open_model(settings, models_for(settings, "agent")) as model,
         exposing(metrics, Connections(database)),
     ):
@@ -119,18 +115,18 @@ async def _serve_worker(
 
 
 async def _serve_evaluator(
-    settings: Settings, listener: socket.socket, metrics: socket.socket, connections: int
+    settings: ServerSettings, listener: socket.socket, metrics: socket.socket, connections: int
 ) -> None:
     require_judge(settings)
     async with tracing(), open_evaluator(settings) as evaluator, exposing(metrics):
         await evaluator.model.connect()
         sandbox = evaluator.sandbox.name
-        what = f"role evaluator, judge {settings.judges_by}, sandbox {sandbox}"
+        what = f"role evaluator, judge {settings.judge_model_name}, sandbox {sandbox}"
         app, guarded = create_evaluator_app(evaluator, settings), settings.role_key is not None
         await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
-async def _has_keys(settings: Settings, database: Database) -> bool:
+async def _has_keys(settings: ServerSettings, database: Database) -> bool:
     """Return whether callers need a key; make the one of the settings first."""
     async with database.connection() as connection:
         if settings.bootstrap_key is not None:

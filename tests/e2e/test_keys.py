@@ -15,8 +15,8 @@ import pytest
 from selfheal.db import api_keys
 from selfheal.db.api_keys import SCOPES, Scope
 from selfheal.db.pool import Database, open_database
-from selfheal.graph.settings import read_settings
 from selfheal.server.app import create_app
+from selfheal.server.settings import read_settings
 from tests.support.operations import Operation, operations
 from tests.support.processes import finished, selfheal, started
 

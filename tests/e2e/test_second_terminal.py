@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from selfheal.app.redaction import shown
-from selfheal.graph.settings import read_settings, secret_values
+from selfheal.app.redaction import redact
+from selfheal.db.settings import secret_values
 from selfheal.server.model_address import publish_model_address, read_settings_beside_service
 from selfheal.server.observability.masking import masking
+from selfheal.server.settings import ServerSettings, read_settings
 from tests.support.command_line import commands_by_name
 from tests.support.leftovers import descendants
 from tests.support.processes import clean_environment, finished, selfheal, started
@@ -125,7 +126,7 @@ def test_a_record_is_taken_while_it_is_held(address: Path) -> None:
     assert taken() == "http://127.0.0.1:5/x"
     # What stands for the key is no secret that other texts would lose their words to.
     quoted = "none of the keys - no key at all - is valid"
-    assert masking()(quoted) == shown(quoted, set(secret_values())) == quoted
+    assert masking()(quoted) == redact(quoted, set(secret_values(ServerSettings))) == quoted
 
 
 def test_of_two_services_the_living_one_is_found(address: Path) -> None:

@@ -10,17 +10,18 @@ import httpx
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from selfheal.app.setting_forms import is_secret
-from selfheal.graph.settings import Settings, variables
+from selfheal.db.setting_types import is_secret
+from selfheal.db.settings import variables
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.observability import logs
+from selfheal.server.settings import ServerSettings
 from tests.support.command_line import commands
 from tests.support.nonsense import MARK, secret
 from tests.support.processes import clean_environment, finished, selfheal, speaking
 
 SECRETS = {
-    variables(name)[0]: secret(field)
-    for name, field in Settings.model_fields.items()
+    variables(ServerSettings, name)[0]: secret(field)
+    for name, field in ServerSettings.model_fields.items()
     if is_secret(field)
 }
 MALFORMED = f"postgresql+asyncpg://app:{MARK}@127.0.0.1:1/x"
@@ -87,7 +88,7 @@ async def test_the_doctor_shows_the_settings_in_force(
     address = conninfo_to_dict(service_env["DATABASE_URL"])
     place = f"{address['host']}:{address['port']}/{address['dbname']}"
     assert f"setting  DATABASE_URL: {place} (environment)" in lines
-    assert sum(line.startswith("setting  ") for line in lines) == len(Settings.model_fields)
+    assert sum(line.startswith("setting  ") for line in lines) == len(ServerSettings.model_fields)
     assert str(address["password"]) not in out + err
     assert shown(out, err) == []
 

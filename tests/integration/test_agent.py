@@ -10,9 +10,9 @@ from selfheal.db import prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.runs import Run
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import read_settings
 from selfheal.graph.state import Example, Request
 from selfheal.server.api.schemas.requests import RequestBody
+from selfheal.server.settings import read_settings
 from tests.support.served import Failed, Finished, Served, served
 from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 

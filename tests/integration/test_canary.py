@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from selfheal.db import healings, prompts, runs, version_stats
+from selfheal.db import healings, pauses, prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
 from selfheal.db.runs import Finish
@@ -143,7 +143,7 @@ async def test_two_that_took_themselves_back_put_healing_on_hold(database: Datab
     assert waiting is not None
     assert waiting[0] == "paused"
     async with database.connection() as connection:
-        await version_stats.pause(connection, paused=False, reason="seen to", actor="test")
+        await pauses.switch(connection, paused=False, reason="seen to", actor="test")
     assert await standing_by(database) is None
     await harmful(database)
     await advance_all(database)

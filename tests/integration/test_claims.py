@@ -17,7 +17,6 @@ from selfheal.db.errors import ClaimLostError, NotFoundError
 from selfheal.db.pool import Database
 from selfheal.db.runs import Finish, Run
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import read_settings
 from selfheal.graph.state import Request
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.event_writer import Tape
@@ -29,6 +28,7 @@ from selfheal.server.execution.submit import (
     QueueFullError,
     ThreadBusyError,
 )
+from selfheal.server.settings import read_settings
 from tests.support.served import Served, served
 from tests.support.stand_in import Asked as Call
 from tests.support.stand_in import StandIn, agent_reply, standing_in

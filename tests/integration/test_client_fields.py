@@ -9,8 +9,8 @@ from unittest.mock import Mock
 import pytest
 from pydantic.alias_generators import to_snake
 
-from selfheal.graph.settings import read_settings
 from selfheal.server.app import create_app
+from selfheal.server.settings import read_settings
 from tests.support.client_fields import Sent, of_python
 from tests.support.javascript import installed, printed
 from tests.support.operations import Operation, operations

@@ -14,11 +14,11 @@ from selfheal.db.crons import Cron, Wanted
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import read_settings
 from selfheal.server.api.schemas.crons import CronCreate
 from selfheal.server.auth.api_keys import LOCAL, Caller
 from selfheal.server.execution.cron_runs import Repeater, planned
 from selfheal.server.service import Service, serving_from
+from selfheal.server.settings import read_settings
 
 ASK = {"request": "Write add(a, b) that returns the sum of two integers."}
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from selfheal.graph.settings import Settings
+from selfheal.server.settings import ServerSettings
 from tests.support.breakages import BREAKAGES, one, pod
 from tests.support.deployed import SECRETS
 from tests.support.manifests import complaints
@@ -73,7 +73,7 @@ def test_on_a_laptop_one_process_is_everything(rendered: Manifests) -> None:
     assert "all" in found["selfheal-manager"].container["args"]
     configs = [each.get("data") or {} for each in of_kind(objects, "ConfigMap")]
     assert {name: value for each in configs for name, value in each.items()} == {
-        "SELFHEAL_MODEL": Settings.model_fields["model"].default,
+        "SELFHEAL_MODEL": ServerSettings.model_fields["model"].default,
         "SELFHEAL_SANDBOX": "auto",
         "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "600",
     }
@@ -106,7 +106,7 @@ async def test_keda_asks_for_what_waits(rendered: Manifests, database_url: str) 
     [secret] = access["spec"]["secretTargetRef"]
     assert secret == {"parameter": "connection", "name": "selfheal", "key": "DATABASE_URL"}
     waiting, under_way = scaled["spec"]["triggers"]
-    most = Settings.model_fields["max_concurrency"].default
+    most = ServerSettings.model_fields["max_concurrency"].default
     assert under_way["metadata"]["targetQueryValue"] == str(most)
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         await _claims(connection)

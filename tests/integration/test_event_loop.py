@@ -12,17 +12,18 @@ from typing import Any, Final
 import pytest
 from fastapi import FastAPI
 
+from selfheal.app.llm.models import models_for, open_model
 from selfheal.db import api_keys
 from selfheal.db.pool import Database
-from selfheal.graph.context import models_for, open_evaluator, open_model
+from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.sandbox.packages import NO_PACKAGES
-from selfheal.graph.settings import read_settings
 from selfheal.optimizer.context import open_doctor
 from selfheal.server.app import create_app, create_evaluator_app, create_worker_app
 from selfheal.server.http_server import freeze_what_is_loaded, serving
 from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.roles.worker import Writing
 from selfheal.server.service import open_service
+from selfheal.server.settings import read_settings
 from tests.support import worst_cases
 from tests.support.operations import Operation, operations
 from tests.support.stalls import watched

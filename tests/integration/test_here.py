@@ -14,11 +14,11 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.db.runs import Finish
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import read_settings
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.event_writer import Tape
 from selfheal.server.execution.submit import Asked
 from selfheal.server.service import Service, executing, serving_from
+from selfheal.server.settings import read_settings
 
 pytestmark = pytest.mark.every_database
 

@@ -9,7 +9,7 @@ from selfheal.app.errors import EvaluationError
 from selfheal.app.judge import Judgement, judge, settled
 from selfheal.app.llm.client import Model
 from selfheal.app.llm.usage import metered
-from selfheal.graph.evaluator import case
+from selfheal.graph.evaluator import judge_message
 from selfheal.graph.scoring import Grading
 from selfheal.graph.state import Plan
 from tests.support.stand_in import StandIn, said, standing_in
@@ -35,7 +35,7 @@ async def judged(
             judgement = await judge(
                 model,
                 "Judge.",
-                case("Write f.", PLAN, "def f(): ..."),
+                judge_message("Write f.", PLAN, "def f(): ..."),
                 lambda llm_score: GRADING.total(rule_score, llm_score),
                 GRADING.pass_threshold,
             )

@@ -1,11 +1,13 @@
 """The schema, on a real Postgres."""
 
 import asyncio
+from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
-from selfheal.db.errors import DatabaseError, DatabaseUnavailableError
-from selfheal.db.migrate import Migrated, Migration, migrate, migrations
+from selfheal.db.errors import DatabaseError, DatabaseUnavailableError, SchemaError
+from selfheal.db.migrate import Migrated, Migration, migrate, migrations, require_schema
 from selfheal.db.pool import Database, open_database
 from tests.support.processes import finished, selfheal
 
@@ -61,6 +63,43 @@ async def test_a_newer_schema_that_says_so_is_refused(empty_url: str) -> None:
         await from_the_future(database, "9999_less.breaking.sql")
         with pytest.raises(DatabaseError, match="schema 9999"):
             await migrate(database)
+
+
+@pytest.mark.every_database
+async def test_an_edited_migration_is_refused(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = migrations()
+    async with open_database(empty_url, size=2) as database:
+        await migrate(database)
+        edited = replace(known[3], sql=known[3].sql + b"-- edited")
+        other_line_ends = replace(known[4], sql=known[4].sql.replace(b"\n", b"\r\n"))
+        steps = [*known[:3], edited, other_line_ends, *known[5:]]
+        monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: steps)
+        for use in (migrate, require_schema):
+            with pytest.raises(
+                SchemaError, match=f"^{edited.name} was edited after it was applied"
+            ):
+                await use(database)
+        steps[3] = known[3]
+        assert await migrate(database) == Migrated([], None)
+
+
+async def test_checksums_of_earlier_versions_are_filled(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = migrations()
+    without = [step for step in known if step.name != "0021_checksums.sql"]
+    async with open_database(empty_url, size=2) as database:
+        monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: without)
+        monkeypatch.setattr("selfheal.db.migrate._store_checksums", AsyncMock())
+        await migrate(database)
+        monkeypatch.undo()
+        assert (await migrate(database)).applied == ["0021_checksums.sql"]
+        async with database.connection() as connection:
+            cursor = await connection.execute("SELECT number, checksum FROM schema_migrations")
+            stored = {row["number"]: row["checksum"] for row in await cursor.fetchall()}
+    assert stored == {step.number: step.checksum for step in known}
 
 
 async def test_a_step_that_waits_for_a_table_holds_nobody_up(

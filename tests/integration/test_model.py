@@ -21,12 +21,14 @@ from selfheal.app.errors import (
     RequestError,
     RunError,
 )
-from selfheal.app.llm import client as model_module
-from selfheal.app.llm.client import CALLS_AN_ANSWER, Model, ModelSetupError
+from selfheal.app.llm import answers, providers
+from selfheal.app.llm.client import CALLS_AN_ANSWER, Model
 from selfheal.app.llm.errors import classify, reason
+from selfheal.app.llm.models import ModelUse, every_model, models_for, open_model
+from selfheal.app.llm.providers import ModelSetupError
 from selfheal.app.llm.usage import metered
-from selfheal.graph.context import ModelUse, every_model, models_for, open_model
-from selfheal.graph.settings import Settings, SettingsError, read_settings
+from selfheal.db.settings import SettingsError
+from selfheal.server.settings import ServerSettings, read_settings
 from tests.support.stand_in import Asked, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
@@ -139,7 +141,7 @@ async def test_a_call_that_runs_out_of_time_says_what_failed_before(
             with pytest.raises(InfrastructureError) as caught:
                 await model.write("s", "h")
         done.set()
-    assert re.search("no answer in time; before that: .*UNAVAILABLE", str(caught.value))
+    assert re.search("did not answer in time; before that: .*UNAVAILABLE", str(caught.value))
 
 
 async def test_an_unreachable_server_is_infrastructure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +156,7 @@ def test_every_http_client_that_the_providers_choose_among_is_known(client: Any)
     assert classify(client.ConnectError("refused"), NAME).kind == "away"
     assert not classify(client.ConnectError("refused"), NAME).worked
     cut = classify(client.ReadError("cut off"), NAME)
-    assert (cut.kind, cut.passing, cut.worked) == ("away", True, True)
+    assert (cut.kind, cut.transient, cut.worked) == ("away", True, True)
 
 
 async def test_a_retired_model_falls_back_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +301,7 @@ async def test_a_key_goes_to_its_own_provider_alone(monkeypatch: pytest.MonkeyPa
         given[f"{model_provider}:{model}"] = options.get("api_key")
         return GenericFakeChatModel(messages=iter([]))
 
-    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.providers.init_chat_model", init)
     monkeypatch.setenv("SELFHEAL_JUDGE_API_KEY", "of the judge")
     monkeypatch.setenv("SELFHEAL_FALLBACK_MODELS", "google_genai:b,openai:c")
     settings = read_settings()
@@ -339,7 +341,7 @@ MALFORMED = {
     **{
         each.value: ended(each.value)
         for each in FinishReason
-        if each.value.lower() not in ("stop", "max_tokens", *model_module._BLOCKED)
+        if each.value.lower() not in ("stop", "max_tokens", *answers._BLOCKED)
     },
 }
 BLOCKED = {
@@ -473,13 +475,13 @@ async def test_clients_are_built_once_when_the_first_calls_come_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     built: list[str] = []
-    build = model_module._client
+    build = providers._build
 
     def counted(name: str, *rest: Any) -> Any:
         built.append(name)
         return build(name, *rest)
 
-    monkeypatch.setattr(model_module, "_client", counted)
+    monkeypatch.setattr(providers, "_build", counted)
     async with standing_in(lambda _: "hello") as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=20.0)) as model:
@@ -494,7 +496,7 @@ async def test_a_client_that_cannot_be_built_after_all_is_a_model_that_cannot_be
     def broken(*_: Any, **__: Any) -> Any:
         raise ImportError("a library of it is missing")
 
-    monkeypatch.setattr(model_module, "init_chat_model", broken)
+    monkeypatch.setattr(providers, "init_chat_model", broken)
     async with aclosing(Model((NAME,))) as model:
         with pytest.raises(ModelUnavailableError, match="cannot be used: ImportError"):
             await model.write("s", "h")
@@ -530,7 +532,7 @@ async def test_a_model_that_cannot_be_used_is_found_when_it_is_opened(
 
 MODEL_SETTINGS = [
     f"SELFHEAL_{name.upper()}"
-    for name in Settings.model_fields
+    for name in ServerSettings.model_fields
     if name.endswith(("model", "models"))
 ]
 
@@ -570,7 +572,7 @@ def test_what_a_providers_package_raises_is_no_traceback(
     def init(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.providers.init_chat_model", init)
     with pytest.raises(ModelSetupError, match="^openai:x cannot be used: ") as caught:
         Model(("openai:x",))
     assert len(str(caught.value)) < 400
@@ -587,7 +589,7 @@ def test_a_client_that_refuses_its_options_quotes_none_of_them(
     def init(*_: Any, **options: Any) -> None:
         Strict(api_key=options["api_key"])
 
-    monkeypatch.setattr("selfheal.app.llm.client.init_chat_model", init)
+    monkeypatch.setattr("selfheal.app.llm.providers.init_chat_model", init)
     with pytest.raises(ModelSetupError, match="api_key: Input should be a valid integer") as caught:
         Model(("openai:x",), keys={"openai:x": SecretStr("plain words")})
     assert "plain words" not in str(caught.value)

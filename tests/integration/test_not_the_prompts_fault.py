@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from selfheal.db.pool import Database
-from selfheal.graph.context import packages_of
+from selfheal.db.settings import SettingsError
 from selfheal.graph.rules.checks import Facts
 from selfheal.graph.rules.unavailable import lacking
 from selfheal.graph.rules.weights import Finding
-from selfheal.graph.sandbox.packages import Packages, packages_in
+from selfheal.graph.sandbox.packages import Packages, configured_packages, packages_in
 from selfheal.graph.sandbox.protocol import Execution, Program, SandboxUnavailable
 from selfheal.graph.sandbox.selection import open_sandbox, select_sandbox, survey
-from selfheal.graph.settings import SettingsError, read_settings
 from selfheal.graph.state import Plan
+from selfheal.server.settings import read_settings
 from tests.support.healing import Clinic, opened_clinic, passed
 from tests.support.served import Failed
 from tests.support.stand_in import Asked, agent_reply, standing_in
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_used_is_refused_at_the_start(
 ) -> None:
     monkeypatch.setenv("SELFHEAL_SANDBOX_PACKAGES", str(make(folder)))
     with pytest.raises(SettingsError, match=f"^SELFHEAL_SANDBOX_PACKAGES: .*{words}"):
-        packages_of(read_settings())
+        configured_packages(read_settings())
 
 
 @pytest.mark.parametrize(

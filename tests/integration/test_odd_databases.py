@@ -20,13 +20,13 @@ from selfheal.db.migrate import Migration, migrate
 from selfheal.db.pool import Database, open_database
 from selfheal.db.runs import Finish
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import read_settings
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.notifications import RUNS, News
 from selfheal.server.execution.queue import open_queue
 from selfheal.server.execution.results import record
 from selfheal.server.execution.submit import Asked
 from selfheal.server.service import Service, serving_from
+from selfheal.server.settings import read_settings
 from tests.support import databases
 from tests.support.databases import Kind
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from selfheal.db.pool import Database
-from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.db.settings import SettingsError
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.proposers import gepa
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
@@ -20,6 +20,7 @@ from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import recompute
 from selfheal.optimizer.state import Case, Result
+from selfheal.server.settings import read_settings
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic, passed
 from tests.support.processes import finished, selfheal

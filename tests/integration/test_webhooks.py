@@ -19,13 +19,13 @@ from selfheal.db.claims import Claim, Order
 from selfheal.db.errors import ClaimLostError
 from selfheal.db.pool import Database
 from selfheal.db.runs import Finish
-from selfheal.graph.settings import read_settings
 from selfheal.server.auth.storage_quota import Quota
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.local_slots import Here
 from selfheal.server.execution.queue import Queue, open_queue
 from selfheal.server.execution.results import record, undo
 from selfheal.server.execution.submit import Asked, Intake
+from selfheal.server.settings import read_settings
 from selfheal.server.webhooks.delivery import Deliverer
 from selfheal.server.webhooks.sender import Attempt, Poster
 from selfheal.server.webhooks.url_policy import Policy

@@ -1,12 +1,13 @@
 """The settings that deployments may name, and which of them are secrets."""
 
-from selfheal.app.setting_forms import is_secret
-from selfheal.graph.settings import Settings, known_variables, variables
+from selfheal.db.setting_types import is_secret
+from selfheal.db.settings import known_variables, variables
+from selfheal.server.settings import ServerSettings
 
-KNOWN = known_variables()
+KNOWN = known_variables(ServerSettings)
 SECRETS = {
     each
-    for name, field in Settings.model_fields.items()
+    for name, field in ServerSettings.model_fields.items()
     if is_secret(field)
-    for each in variables(name)
+    for each in variables(ServerSettings, name)
 } | {"POSTGRES_PASSWORD", "PGPASSWORD"}

@@ -18,11 +18,11 @@ from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Release
 from selfheal.db.types import Agent
 from selfheal.graph.context import open_parts
-from selfheal.graph.settings import Settings, read_settings
 from selfheal.graph.state import Request
 from selfheal.optimizer.context import Doctor, open_doctor
 from selfheal.optimizer.runner import Optimizer, Watch
 from selfheal.optimizer.state import Result, Trigger
+from selfheal.server.settings import ServerSettings, read_settings
 from tests.support.served import Failed, Finished, Served, served
 
 _BANK = Path(__file__).parents[2] / "simulator" / "bank"
@@ -44,7 +44,7 @@ def ask(name: str, phrasing: int = 0, examples: int = 2) -> Request:
 class Clinic:
     """Service and doctor on the same database."""
 
-    settings: Settings
+    settings: ServerSettings
     database: Database
     service: Served
     doctor: Doctor

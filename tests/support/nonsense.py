@@ -6,7 +6,7 @@ from typing import Literal, get_origin
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
-from selfheal.app import setting_forms as forms
+from selfheal.db import setting_types as forms
 
 # Stands for a password or a key, or a part of one: it may occur in no output.
 MARK = "S3cretN0nsense"

@@ -12,14 +12,15 @@ import os
 import signal
 from typing import Any
 
+from selfheal.db.bootstrap import open_migrated
 from selfheal.graph.context import open_parts
-from selfheal.graph.database import open_data
-from selfheal.graph.settings import read_settings
+from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer import build
 from selfheal.optimizer.context import open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Trigger
 from selfheal.server.observability.langsmith import tracing
+from selfheal.server.settings import read_settings
 
 
 def watch(state: str, _: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ async def main() -> None:
     settings = read_settings()
     async with (
         tracing(),
-        open_data(settings) as database,
+        open_migrated(settings, first_prompts()) as database,
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):

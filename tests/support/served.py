@@ -13,10 +13,10 @@ from selfheal.db.claims import Order
 from selfheal.db.pool import Database
 from selfheal.db.runs import Outcome, Run
 from selfheal.graph.context import Context
-from selfheal.graph.settings import Settings
 from selfheal.graph.state import Request, Result
 from selfheal.server.execution.submit import Asked
 from selfheal.server.service import Service, serving_from
+from selfheal.server.settings import ServerSettings
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(settings: Settings, database: Database, context: Context) -> AsyncIterator[Served]:
+async def served(
+    settings: ServerSettings, database: Database, context: Context
+) -> AsyncIterator[Served]:
     """Open a service that executes what it is asked for at once."""
     async with serving_from(settings, database, context) as service:
         yield Served(service)

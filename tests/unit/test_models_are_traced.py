@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 OPENS: Final = re.compile(r"(?<!def )\bopen_(?:model|evaluator|parts|service|context)\(")
 TRACED_IN: Final = {
     "graph/context.py": "opens the parts for the others",
-    "graph/studio.py": "LangGraph's server traces by itself",
+    "graph/evaluator.py": "opens the judge for the others",
+    "graph/remote.py": "opens the judge for the others",
+    "server/studio.py": "LangGraph's server traces by itself",
     "optimizer/context.py": "test_a_healing_that_changes_hands_is_one_trace",
     "server/service.py": "test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores",
     "server/roles/process.py": "test_what_other_roles_do_is_a_part_of_the_runs_trace",

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from selfheal.graph.settings import ProposerName
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.proposers.base import (
     CandidateText,
@@ -29,6 +28,7 @@ from selfheal.optimizer.proposers.gepa import (
 )
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.writer import EDIT_STYLES, PromptWriter
+from selfheal.optimizer.settings import ProposerName
 from selfheal.optimizer.state import Case, Evidence, Findings
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selfheal.app.redaction import LONGEST, shown
+from selfheal.app.redaction import LONGEST, redact
 
 KEY = "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"
 
@@ -31,11 +31,11 @@ KEY = "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"
     ],
 )
 def test_one_line_without_controls_keys_and_queries(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert redact(text) == expected
 
 
 def test_a_long_message_is_cut() -> None:
-    found = shown("word " * 100_000)
+    found = redact("word " * 100_000)
     assert len(found) == LONGEST
     assert found.endswith("…")
 
@@ -43,17 +43,17 @@ def test_a_long_message_is_cut() -> None:
 def test_a_quotation_of_what_was_sent_is_left_out() -> None:
     sent = "You are the worker.\nWrite is_leap_year(year), Gregorian calendar, for our client."
     said = "Invalid text: 'Write is_leap_year(year), Gregorian calendar, for our' at part 0"
-    assert shown(said, sent=sent) == "Invalid text: '…' at part 0"
+    assert redact(said, sent=sent) == "Invalid text: '…' at part 0"
 
 
 def test_no_part_of_a_secret_is_left_where_the_text_is_cut() -> None:
     for place in range(1970, 2001):
         query = "https://host.example/?" + "q" * (place - 23)
-        assert "plain" not in shown(f"{query} plainsecretofwords", ["plainsecretofwords"])
+        assert "plain" not in redact(f"{query} plainsecretofwords", ["plainsecretofwords"])
 
 
 def test_short_values_are_no_secrets() -> None:
-    assert shown("a bad request", ["a", ""]) == "a bad request"
+    assert redact("a bad request", ["a", ""]) == "a bad request"
 
 
 @given(
@@ -65,7 +65,7 @@ def test_short_values_are_no_secrets() -> None:
 def test_a_secret_is_in_no_message(secret: str, before: str, filler: int, after: str) -> None:
     secret = "".join(c for c in secret if c.isprintable()).strip()
     assume(len(" ".join(secret.split())) >= 8)
-    found = shown(before + "x " * filler + secret + after, [secret])
+    found = redact(before + "x " * filler + secret + after, [secret])
     assert secret not in found
     half = " ".join(secret.split())[: max(6, len(secret) // 2)]
-    assert half not in found or half in shown(before + "x " * filler + after)
+    assert half not in found or half in redact(before + "x " * filler + after)

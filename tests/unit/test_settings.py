@@ -7,17 +7,10 @@ import httpx
 import pytest
 from annotated_types import Ge, Le
 
-from selfheal.graph.context import require_model
-from selfheal.graph.settings import (
-    DASHBOARD_VARIABLES,
-    Settings,
-    SettingsError,
-    known_variables,
-    read_settings,
-    secret_values,
-    variables,
-)
+from selfheal.app.llm.models import require_model
+from selfheal.db.settings import SettingsError, known_variables, secret_values, variables
 from selfheal.server.cli import main
+from selfheal.server.settings import DASHBOARD_VARIABLES, ServerSettings, read_settings
 from tests.support.nonsense import MARK, nonsense
 
 
@@ -32,8 +25,8 @@ def test_defaults_are_the_documented_ones() -> None:
     ("variable", "value"),
     [
         pytest.param(variable, value, id=f"{variable} {at}")
-        for name, field in Settings.model_fields.items()
-        for variable in variables(name)
+        for name, field in ServerSettings.model_fields.items()
+        for variable in variables(ServerSettings, name)
         for at, value in enumerate(nonsense(field))
     ],
 )
@@ -55,12 +48,16 @@ def test_nonsense_is_refused_in_one_line_that_names_the_setting(
     assert err.startswith(f"selfheal: {variable}: ")
     assert any(words in err for words in ("must be ", "; write postgresql://", "is not UTF-8"))
     assert MARK not in err
-    assert not {each for each in known_variables() - {variable} if re.search(rf"\b{each}\b", err)}
+    assert not {
+        each
+        for each in known_variables(ServerSettings) - {variable}
+        if re.search(rf"\b{each}\b", err)
+    }
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("name", ServerSettings.model_fields)
 def test_every_setting_is_tried_with_several_values(name: str) -> None:
-    assert len(nonsense(Settings.model_fields[name])) >= 3
+    assert len(nonsense(ServerSettings.model_fields[name])) >= 3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name(
     monkeypatch.setenv(variable, "manual")
     with pytest.raises(SettingsError) as refused:
         read_settings()
-    assert f"{variable}: there is no such setting; did you mean {meant}?" in str(refused.value)
+    assert f"{variable}: no such setting; did you mean {meant}?" in str(refused.value)
 
 
 @pytest.mark.parametrize("variable", ["SELFHEAL_XYZZY", "SELFHEAL_", f"SELFHEAL_{'X' * 9999}"])
@@ -99,11 +96,11 @@ def test_what_grafanas_container_reads_is_no_mistake(monkeypatch: pytest.MonkeyP
 
 
 def test_the_bounds_themselves_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, field in Settings.model_fields.items():
+    for name, field in ServerSettings.model_fields.items():
         for each in field.metadata:
             if isinstance(each, Ge | Le):
                 value = each.ge if isinstance(each, Ge) else each.le
-                monkeypatch.setenv(variables(name)[0], str(value))
+                monkeypatch.setenv(variables(ServerSettings, name)[0], str(value))
                 assert getattr(read_settings(), name) == value
 
 
@@ -143,14 +140,14 @@ def test_every_secret_is_known_so_that_no_message_shows_it(
         "SELFHEAL_WEBHOOK_SECRET": f"{signing},{signing}bbbb",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=of-the-collector,x=y",
     }
-    for name, field in Settings.model_fields.items():
+    for name, field in ServerSettings.model_fields.items():
         if "SecretStr" in str(field.annotation):
-            for env in variables(name):
+            for env in variables(ServerSettings, name):
                 values.setdefault(env, f"a secret of 32 characters for {env}")
     for env, value in values.items():
         monkeypatch.setenv(env, value)
     parts = {"p%40ssword", "p@ssword", "other-password", signing, f"{signing}bbbb"}
-    assert {*values.values(), *parts, "of-the-collector"} <= {*secret_values()}
+    assert {*values.values(), *parts, "of-the-collector"} <= {*secret_values(ServerSettings)}
 
 
 def test_without_a_key_the_ways_are_named() -> None:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfheal.graph.settings import DASHBOARD_VARIABLES, Settings, known_variables, variables
-from selfheal.server.settings_reference import example, reference, taken_by_compose
+from selfheal.db.settings import known_variables, variables
+from selfheal.server.settings import DASHBOARD_VARIABLES, ServerSettings
+from selfheal.server.settings_reference import example, in_force, reference, taken_by_compose
 
 _ROOT = Path(__file__).parents[2]
 _OURS = re.compile(r"\bSELFHEAL_[A-Z_]*[A-Z]\b")
@@ -33,11 +34,20 @@ def test_the_example_has_every_setting_and_sets_none() -> None:
     lines = example().splitlines()
     assert all(line.startswith("#") for line in lines if line)
     names = {match[1] for line in lines if (match := re.match(r"#([A-Z][A-Z0-9_]*)=", line))}
-    assert {variables(name)[0] for name in Settings.model_fields} <= names
+    assert {variables(ServerSettings, name)[0] for name in ServerSettings.model_fields} <= names
+
+
+def test_every_setting_is_in_one_section() -> None:
+    listed = [variable for variable, _, _ in in_force(ServerSettings())]
+    assert sorted(listed) == sorted(
+        variables(ServerSettings, n)[0] for n in ServerSettings.model_fields
+    )
 
 
 def test_every_setting_says_what_it_is() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    assert [
+        name for name, field in ServerSettings.model_fields.items() if not field.description
+    ] == []
 
 
 def test_compose_takes_from_the_example_what_it_says() -> None:
@@ -52,7 +62,7 @@ def test_the_variables_of_grafanas_container_are_the_dashboards() -> None:
 
 
 def test_no_file_names_a_setting_that_nothing_reads() -> None:
-    known = known_variables() | DASHBOARD_VARIABLES
+    known = known_variables(ServerSettings) | DASHBOARD_VARIABLES
     unread = {
         f"{place}: {name}"
         for place, text in _texts()

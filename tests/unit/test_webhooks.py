@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from selfheal.graph.settings import SettingsError, read_settings
+from selfheal.db.settings import SettingsError
+from selfheal.server.settings import read_settings
 from selfheal.server.webhooks import signature
 from selfheal.server.webhooks.delivery import wait_before
 from selfheal.server.webhooks.url_policy import Policy, WebhookError, is_public

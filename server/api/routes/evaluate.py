@@ -33,7 +33,7 @@ async def evaluate(
     Answered with 503 where sandbox or judge could not do their part: that is neither a pass nor
     a fail.
     """
-    prompt = body.judge_prompt.text if body.judge_prompt else None
+    prompt = body.judge_prompt.judge_prompt() if body.judge_prompt else None
     work = body.work()
     asked = {"request": work.request, "plan": work.plan, "code": work.code}
     with traced_role("evaluator", request.headers, asked) as answered:

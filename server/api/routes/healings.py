@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 
-from selfheal.db import deployment_stats, healings, version_stats
+from selfheal.db import deployment_stats, healings, pauses
 from selfheal.db.pool import Connection
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.state import Trigger
@@ -115,7 +115,5 @@ async def reject(
 async def _hold(
     connection: Connection, caller: Caller, body: PauseBody, *, paused: bool
 ) -> PauseAnswer:
-    row = await version_stats.pause(
-        connection, paused=paused, reason=body.reason, actor=caller.actor
-    )
+    row = await pauses.switch(connection, paused=paused, reason=body.reason, actor=caller.actor)
     return PauseAnswer.model_validate(row)

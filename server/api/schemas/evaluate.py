@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from selfheal.db.encoding import clean
-from selfheal.graph.evaluator import Work
+from selfheal.graph.evaluator import JudgePrompt, Work
 from selfheal.graph.state import Plan, PlannedExample
 from selfheal.server.api.schemas.base import Body
 from selfheal.server.api.schemas.requests import ExampleBody, RequestBody, not_too_much
@@ -46,6 +46,10 @@ class JudgePromptBody(Body):
 
     version: int = Field(ge=1, description="Its version, for the caller's own record")
     text: str = Field(min_length=1, max_length=50_000, description="The prompt, word for word")
+
+    def judge_prompt(self) -> JudgePrompt:
+        """Return the prompt as the evaluator takes it."""
+        return JudgePrompt(self.version, self.text)
 
 
 class EvaluateBody(RequestBody):

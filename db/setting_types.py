@@ -1,7 +1,7 @@
-"""The forms that a setting's value may have: what each takes, and the words for it.
+"""Types of settings: what each accepts, and how that is described.
 
-The words stand in docs/settings.md and after «must be» in the error for a value of another form. No
-error here quotes the value: it may be a secret, or one that was pasted into the wrong variable.
+The description is shown in docs/settings.md, and after "must be" in the error for another value. No
+error quotes the value: it may be a secret, or one that was pasted into the wrong variable.
 """
 
 import base64
@@ -24,9 +24,9 @@ from selfheal.db.address import ADDRESS_FORM, HOST_NAME, IPV6, check_address
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The words for a form that no type and no bound says."""
+    """The description of a form that neither type nor bounds express."""
 
-    words: str
+    description: str
 
 
 def _matching(pattern: str) -> AfterValidator:
@@ -41,14 +41,14 @@ def _matching(pattern: str) -> AfterValidator:
 
 
 def _split(value: object) -> object:
-    """Read a comma-separated list."""
+    """Split a comma-separated list."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
 def in_lower_case(value: object) -> object:
-    """Read a word in any case."""
+    """Convert a keyword to lower case, so that any case is accepted."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -58,14 +58,14 @@ def _address(value: SecretStr) -> SecretStr:
 
 
 def _header_value(value: SecretStr) -> SecretStr:
-    """Check what is sent as a header: HTTP clients quote one that they cannot send."""
+    """Check the value of an HTTP header: clients quote an invalid one in their errors."""
     if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", value.get_secret_value()):
         raise ValueError
     return value
 
 
 def _headers(value: SecretStr) -> SecretStr:
-    """Check a list of headers for the same reason, after the percent-encoding that it may have."""
+    """Check a list of headers for the same reason, with percent-encoding decoded."""
     for each in value.get_secret_value().split(","):
         name, separator, content = each.partition("=")
         named = re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name.strip(), re.ASCII)
@@ -75,10 +75,10 @@ def _headers(value: SecretStr) -> SecretStr:
 
 
 def signing_keys(secrets: SecretStr) -> tuple[bytes, ...]:
-    """Return the keys of `whsec_…,whsec_…`.
+    """Decode the keys of `whsec_…,whsec_…`, 24 to 64 bytes each.
 
     Raises:
-        ValueError: one is not of this form, or not of 24 to 64 bytes.
+        ValueError: one has another form or length.
     """
     return tuple(_signing_key(each.strip()) for each in secrets.get_secret_value().split(","))
 
@@ -95,28 +95,28 @@ def _signing_secrets(value: SecretStr) -> SecretStr:
     try:
         signing_keys(value)
     except ValueError:
-        raise ValueError from None  # base64's words are not ours
+        raise ValueError from None  # base64's message quotes the value
     return value
 
 
 def _folder(value: Path) -> Path:
     try:
-        taken = value.exists() and not value.is_dir()
-    except OSError:  # too long, or not to be looked at
-        taken = True
-    if taken:
+        unusable = value.exists() and not value.is_dir()
+    except OSError:  # the path is too long, or a parent cannot be read
+        unusable = True
+    if unusable:
         raise ValueError
     return value
 
 
-def _numbered(value: str) -> str:
-    """Check an address of numbers, at which an HTTP client fails when it is opened."""
+def _valid_ip(value: str) -> str:
+    """Check a numeric host; HTTP clients fail on an invalid one only when they are opened."""
     found = re.match(r"https?://(?:\[([^]]+)\]|((?:[0-9]+\.){3}[0-9]+)(?=[:/]|$))", value)
     try:
         if found:
             ip_address(found[1] or found[2])
     except ValueError:
-        raise ValueError from None  # its words quote the address
+        raise ValueError from None  # the message quotes the address
     return value
 
 
@@ -150,17 +150,17 @@ ModelNames = Annotated[
 HttpAddress = Annotated[
     str,
     _matching(rf"{_ORIGIN}(?:/{_PATH}*)?"),
-    AfterValidator(_numbered),
+    AfterValidator(_valid_ip),
     Form("`http://HOST:PORT` or `https://…`, with no user, password or query"),
 ]
 PublicAddress = Annotated[
     str,
     _matching(rf"{_ORIGIN}(?:/{_PATH}*(?<!/))?"),
-    AfterValidator(_numbered),
+    AfterValidator(_valid_ip),
     Form("`https://HOST` with no user, password or query and no slash at the end"),
 ]
 Origins = Annotated[
-    tuple[Annotated[str, _matching(_ORIGIN), AfterValidator(_numbered)], ...],
+    tuple[Annotated[str, _matching(_ORIGIN), AfterValidator(_valid_ip)], ...],
     NoDecode,
     BeforeValidator(_split),
     Form("`https://HOST` or `https://HOST:PORT`, several separated by commas"),
@@ -169,26 +169,26 @@ Name = Annotated[
     str, _matching(r"[^\x00-\x1f\x7f]{1,200}"), Form("1 to 200 characters, none of them a control")
 ]
 Folder = Annotated[Path, AfterValidator(_folder), Form("the path of a folder, or of none yet")]
-# LangSmith's client compares with the very word `true` and takes all else for false.
-Word = Literal["true", "false"]
+# LangSmith's client takes everything but exactly `true` for false.
+TrueOrFalse = Literal["true", "false"]
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Return whether a setting's value may be shown nowhere."""
+    """Return whether a setting's value must never be shown."""
     return SecretStr in parts(field)
 
 
 def is_address(field: FieldInfo) -> bool:
-    """Return whether a setting is the address of a Postgres, of which a part may be shown."""
+    """Return whether a setting is an address of Postgres, of which host and port may be shown."""
     return _ADDRESS in parts(field)
 
 
-def words(field: FieldInfo) -> str:
-    """Return what a setting's value must be, with its bounds."""
+def description(field: FieldInfo) -> str:
+    """Describe the values that a setting accepts, with their bounds."""
     found = list(parts(field))
     for part in found:
         if isinstance(part, Form):
-            return part.words + _length(found)
+            return part.description + _length(found)
     choices = [
         str(each) for part in found if get_origin(part) is Literal for each in get_args(part)
     ]
@@ -200,7 +200,7 @@ def words(field: FieldInfo) -> str:
 
 
 def parts(field: FieldInfo) -> Iterator[Any]:
-    """Yield a field's type without None, and all that annotates the type or the field."""
+    """Yield the type of a field without None, and the metadata of both."""
     yield from field.metadata
     yield from _unwrapped(field.annotation)
 

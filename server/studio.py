@@ -1,4 +1,4 @@
-"""What LangGraph Studio's server loads beside the graph: checkpoints in Postgres."""
+"""The checkpointer that LangGraph Studio's server loads beside the graphs: Postgres."""
 
 import signal
 import threading
@@ -7,20 +7,21 @@ from contextlib import asynccontextmanager
 
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.graph.context import open_context
+from selfheal.server.settings import read_settings
 
 
 @asynccontextmanager
 async def checkpointer() -> AsyncIterator[PoolSaver]:
-    """Open everything that runs in Studio need, and yield the saver of their checkpoints."""
-    _end_in_order_with_the_terminal()
-    async with open_context() as (_, database):
+    """Open what runs in Studio need, and yield the saver of their checkpoints."""
+    _handle_terminal_signals()
+    async with open_context(read_settings()) as (_, database):
         yield PoolSaver(database.pool)
 
 
-def _end_in_order_with_the_terminal() -> None:
-    """Let SIGHUP and SIGQUIT do what SIGTERM does.
+def _handle_terminal_signals() -> None:
+    """Make SIGHUP and SIGQUIT do what SIGTERM does.
 
-    Studio's server leaves them to the kernel, which would end it and leave the embedded Postgres.
+    Studio's server has no handler for them, so its end would leave the embedded Postgres running.
     """
     if threading.current_thread() is not threading.main_thread():
         return

@@ -1,0 +1,39 @@
+"""Settings of healing."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from selfheal.app.settings import ModelSettings, ServiceSettings
+
+ProposerName = Literal["writer", "gepa"]
+
+
+class HealingSettings(ServiceSettings, ModelSettings):
+    """What the optimizer takes: its own settings and those that it builds on."""
+
+    proposer: ProposerName = Field(
+        "writer", description="what writes candidates; `gepa` needs `selfheal[gepa]`"
+    )
+    failure_threshold: int = Field(
+        3, ge=1, le=10_000, description="failed runs of a version that start a healing"
+    )
+    failure_window_minutes: int = Field(
+        30, ge=1, le=525_600, description="how far back failed runs count, in minutes"
+    )
+    optimize_every_seconds: int = Field(
+        600, ge=0, le=604_800, description="how often the service looks for failures; 0 is never"
+    )
+    rollout: Literal["canary", "instant", "manual"] = Field(
+        "canary",
+        description="how a proven prompt is released: to a share of the threads first, to all at"
+        " once, or when it is approved",
+    )
+    canary_percent: int = Field(50, ge=1, le=99, description="the share of threads in a canary")
+    heal_budget_calls: int = Field(
+        400, ge=1, le=1_000_000, description="model calls of one healing"
+    )
+    heal_daily_calls: int = Field(
+        2000, ge=1, le=10_000_000, description="model calls of all healings in a day"
+    )
+    heal_concurrency: int = Field(4, ge=1, le=100, description="model calls of a healing at a time")
