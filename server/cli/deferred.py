@@ -5,7 +5,7 @@ from functools import wraps
 from importlib import import_module
 
 
-def done_by(place: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
+def implemented_by(place: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
     """Let a declared command be done by a function that takes its options by their names.
 
     Args:

@@ -2,7 +2,7 @@
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json
 
 
@@ -13,14 +13,14 @@ def golden() -> None:
 
 @golden.command("list")
 @as_json
-@done_by("golden:list_")
+@implemented_by("golden:list_")
 def list_() -> None:
     """List the golden requests and verdicts: your own, and those that selfheal comes with."""
 
 
 @golden.command()
 @as_json
-@done_by("golden:check")
+@implemented_by("golden:check")
 def check() -> None:
     """Ask the judge for its opinion of every golden verdict, and report how far it agrees.
 
@@ -31,7 +31,7 @@ def check() -> None:
 
 @golden.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
-@done_by("golden_requests:add")
+@implemented_by("golden_requests:add")
 def add() -> None:
     """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none.
 
@@ -43,6 +43,6 @@ def add() -> None:
 
 @golden.command()
 @click.argument("name")
-@done_by("golden_requests:remove")
+@implemented_by("golden_requests:remove")
 def remove() -> None:
     """Remove a golden request of your own."""

@@ -2,7 +2,7 @@
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json, healing_id, limit, note
 
 
@@ -14,7 +14,7 @@ def healings() -> None:
 @healings.command("list")
 @limit
 @as_json
-@done_by("healings:list_")
+@implemented_by("healings:list_")
 def list_() -> None:
     """List the newest healings."""
 
@@ -26,7 +26,7 @@ def list_() -> None:
 @click.option(
     "--replay", is_flag=True, help="Make every decision again; exit with 1 where one disagrees."
 )
-@done_by("healings:show")
+@implemented_by("healings:show")
 def show() -> None:
     """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
 
@@ -35,27 +35,27 @@ def show() -> None:
 @healing_id
 @click.option("--at-once", is_flag=True, help="To all threads, without a canary.")
 @note
-@done_by("healing_actions:approve")
+@implemented_by("healing_actions:approve")
 def approve() -> None:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
 
 
 @healings.command()
 @healing_id
-@done_by("healing_actions:reject")
+@implemented_by("healing_actions:reject")
 def reject() -> None:
     """Refuse a staged candidate. Its version stays in the list and is not live."""
 
 
 @healings.command()
 @click.option("--reason", default="a person's word", show_default=True)
-@done_by("healing_actions:pause")
+@implemented_by("healing_actions:pause")
 def pause() -> None:
     """Put healing on hold. Releases are watched on, and taken back where they do harm."""
 
 
 @healings.command()
 @click.option("--reason", default="a person's word", show_default=True)
-@done_by("healing_actions:resume")
+@implemented_by("healing_actions:resume")
 def resume() -> None:
     """Let healing go on."""

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json
 
 # As selfheal.db.api_keys has them, which cannot be imported here: a test compares them.
@@ -43,20 +43,20 @@ def _tenant(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 )
 @click.option("--days", type=click.IntRange(1, _MOST_DAYS), help="How long it is valid.")
 @as_json
-@done_by("keys:create")
+@implemented_by("keys:create")
 def create() -> None:
     """Make a key and print it, once: only its hash is kept."""
 
 
 @keys.command("list")
 @as_json
-@done_by("keys:list_")
+@implemented_by("keys:list_")
 def list_() -> None:
     """List the keys, oldest first, without their secrets."""
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-@done_by("keys:revoke")
+@implemented_by("keys:revoke")
 def revoke() -> None:
     """Make a key invalid, at once and in every process."""

@@ -2,7 +2,7 @@
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import AGENTS, agent, as_json, note
 
 _VERSION = click.IntRange(1, 2**31 - 1)
@@ -16,7 +16,7 @@ def prompts() -> None:
 @prompts.command("list")
 @click.argument("agent", type=click.Choice(AGENTS), required=False)
 @as_json
-@done_by("prompts:list_")
+@implemented_by("prompts:list_")
 def list_() -> None:
     """List the versions of one agent, or of all."""
 
@@ -25,7 +25,7 @@ def list_() -> None:
 @agent
 @click.argument("version", type=_VERSION, required=False)
 @as_json
-@done_by("prompts:show")
+@implemented_by("prompts:show")
 def show() -> None:
     """Show a version's text; the live one's if no version is named."""
 
@@ -34,7 +34,7 @@ def show() -> None:
 @agent
 @click.argument("older", type=_VERSION)
 @click.argument("newer", type=_VERSION)
-@done_by("prompts:diff")
+@implemented_by("prompts:diff")
 def diff() -> None:
     """Show what changed between two versions."""
 
@@ -44,7 +44,7 @@ def diff() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--parent", type=_VERSION, help="The version that it descends from.")
 @note
-@done_by("prompts:add")
+@implemented_by("prompts:add")
 def add() -> None:
     """Store FILE (- for standard input) as a new version. It is not live until activated."""
 
@@ -54,7 +54,7 @@ def add() -> None:
 @click.argument("version", type=_VERSION)
 @click.option("--pin", is_flag=True, help="Never take it back by itself; only say so.")
 @note
-@done_by("prompts:activate")
+@implemented_by("prompts:activate")
 def activate() -> None:
     """Make a version live. The next run uses it; nothing is restarted.
 
@@ -65,6 +65,6 @@ def activate() -> None:
 @prompts.command()
 @agent
 @note
-@done_by("prompts:rollback")
+@implemented_by("prompts:rollback")
 def rollback() -> None:
     """Make the version live that was live before the present one."""

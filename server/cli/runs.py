@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json, limit
 
 # As selfheal.db.runs has them, which cannot be imported here: a test compares them.
@@ -23,7 +23,7 @@ def runs() -> None:
 @limit
 @click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs with this outcome.")
 @as_json
-@done_by("runs:list_")
+@implemented_by("runs:list_")
 def list_() -> None:
     """List the newest runs."""
 
@@ -31,6 +31,6 @@ def list_() -> None:
 @runs.command()
 @click.argument("run_id", type=click.UUID)
 @as_json
-@done_by("runs:show")
+@implemented_by("runs:show")
 def show() -> None:
     """Show one run: what was asked and written, why it got its verdict, and feedback on it."""

@@ -3,7 +3,7 @@
 import click
 
 from selfheal.server.binding import PORTS
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import AGENTS, as_json
 
 
@@ -14,7 +14,7 @@ from selfheal.server.cli.options import AGENTS, as_json
 )
 @click.option("--cycles", default=2, show_default=True, type=click.IntRange(1, 20))
 @click.option("--seed", default=0, show_default=True, help="For the simulated model.")
-@done_by("demo:demo")
+@implemented_by("demo:demo")
 def demo() -> None:
     """Break a prompt, heal it and show the proof, in a database of its own.
 
@@ -41,7 +41,7 @@ def demo() -> None:
     type=click.IntRange(0, 65535),
     help="The port of /metrics.  [default: 1000 above the other]",
 )
-@done_by("serve:serve")
+@implemented_by("serve:serve")
 def serve() -> None:
     """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
 
@@ -59,27 +59,27 @@ def serve() -> None:
     help="Leave sentences out that nobody misses, of the worker's or the --agent manager's prompt."
     " Asks for no failures, so it goes not with --force; once for a version.",
 )
-@done_by("optimize:optimize")
+@implemented_by("optimize:optimize")
 def optimize() -> None:
     """Make one pass and print one JSON line of how it ended."""
 
 
 @click.command()
-@done_by("migrate:migrate")
+@implemented_by("migrate:migrate")
 def migrate() -> None:
     """Bring the database's schema up to this version. Safe to run again, and side by side."""
 
 
 @click.command()
 @as_json
-@done_by("doctor:doctor")
+@implemented_by("doctor:doctor")
 def doctor() -> None:
     """Look at everything that a run needs, and say how to mend what is missing."""
 
 
 @click.command()
 @as_json
-@done_by("prune:prune")
+@implemented_by("prune:prune")
 def prune() -> None:
     """Forget old runs, and earlier states of quiet threads and closed healings.
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from selfheal.graph.context import require_model
 from selfheal.graph.sandbox.selection import survey
 from selfheal.graph.settings import SettingsError, read_settings
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
-from selfheal.server.demo.play import NoSandboxError, Story, play
+from selfheal.server.demo.play import NoSandboxError, DemoResult, play
 from selfheal.server.demo.report import write
-from selfheal.server.demo.show import Screen, show
+from selfheal.server.demo.show import ConsoleProgress, show
 from selfheal.server.observability.langsmith import tracing
 
 NOT_HEALED, NO_SANDBOX = 1, 3
@@ -30,19 +30,19 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
     except SettingsError:
         _begin_again_beside_a_stand_in(seed)
     console = Console(soft_wrap=True, emoji=False)
-    with Screen(console) as screen:
+    with ConsoleProgress(console) as screen:
         try:
             async with tracing():
                 story = await play(settings, cycles, screen)
         except NoSandboxError:
-            raise Refused(await _no_sandbox(), NO_SANDBOX) from None
+            raise CommandError(await _no_sandbox(), NO_SANDBOX) from None
     show(console, story)
     _write(story, json_file, report, settings.pass_threshold)
     if not story.healed:
-        raise Refused(f"the prompt was not healed: {_why(story)}", NOT_HEALED)
+        raise CommandError(f"the prompt was not healed: {_why(story)}", NOT_HEALED)
 
 
-def _why(story: Story) -> str:
+def _why(story: DemoResult) -> str:
     """Say how the healing ended and, where runs had no verdict, why one of them had none."""
     why = f"{story.healing['outcome']}, {story.healing.get('reason', '')}"
     run = story.phases[-1][1].failing
@@ -51,7 +51,7 @@ def _why(story: Story) -> str:
     return f"{why}; a run ended with {run.outcome}: {run.message}"
 
 
-def _write(story: Story, json_file: str | None, report: str, threshold: float) -> None:
+def _write(story: DemoResult, json_file: str | None, report: str, threshold: float) -> None:
     if json_file:
         Path(json_file).write_text(json.dumps(story.as_json(), indent=2), encoding="utf-8")
     paths = write(story, Path(report), threshold)

@@ -19,7 +19,7 @@ from selfheal.graph.database import open_for_reading
 from selfheal.graph.sandbox.selection import survey
 from selfheal.graph.settings import Settings, SettingsError, read_settings
 from selfheal.optimizer.proposers.registry import MENDS, require
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -60,7 +60,7 @@ async def doctor(as_json: bool) -> None:
         for each in found:
             click.echo(_line(each))
     if any(each.needed and not each.ok for each in found):
-        raise Refused("something that a run needs is missing", code=1)
+        raise CommandError("something that a run needs is missing", code=1)
 
 
 async def _traces(stack: AsyncExitStack) -> list[Diagnosis]:

@@ -12,7 +12,7 @@ from selfheal.graph.settings import SettingsError
 from selfheal.server.binding import CannotListenError
 
 
-class Refused(click.ClickException):
+class CommandError(click.ClickException):
     """A command ends here, with words for the person at the terminal."""
 
     def __init__(self, message: str, code: int = 2) -> None:
@@ -25,11 +25,11 @@ def explained() -> Iterator[None]:
     """Turn every error that a person can mend into one line.
 
     Raises:
-        Refused: what is wrong and what to do.
+        CommandError: what is wrong and what to do.
     """
     try:
         yield
     except SandboxUnavailable as error:  # of a command: one that was chosen by name
-        raise Refused(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
+        raise CommandError(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
     except (CannotListenError, DatabaseError, EmbeddedPostgresError, SettingsError) as error:
-        raise Refused(" ".join(str(error).split())) from error
+        raise CommandError(" ".join(str(error).split())) from error

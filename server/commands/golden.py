@@ -23,7 +23,7 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     judge_check,
 )
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -81,7 +81,7 @@ async def check(as_json: bool) -> None:
             await judge_drift.record(database, settings.judges_by, prompt.version, whole)
     report = _report(settings.judges_by, prompt.version, opinions)
     if not report["asked"]:
-        raise Refused(f"the judge answered nothing: {report['first_error']}", code=1)
+        raise CommandError(f"the judge answered nothing: {report['first_error']}", code=1)
     if as_json:
         print_json(report)
     else:

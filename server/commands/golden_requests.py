@@ -14,7 +14,7 @@ from selfheal.optimizer.dataset.cases import golden_requests, own_case
 from selfheal.optimizer.dataset.split import alike
 from selfheal.optimizer.state import Case
 from selfheal.server.api.schemas.requests import ExampleBody, RequestBody
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async
 
 
@@ -52,7 +52,7 @@ def _read(number: int, line: str) -> OwnRequest:
     """Return a line's request.
 
     Raises:
-        Refused: the line is none.
+        CommandError: the line is none.
     """
     try:
         value: Any = json.loads(line)
@@ -60,22 +60,22 @@ def _read(number: int, line: str) -> OwnRequest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(each) for each in first["loc"]) or "the line"
-        raise Refused(f"line {number}: {where}: {first['msg']}") from error
+        raise CommandError(f"line {number}: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise Refused(f"line {number}: not JSON: {error}") from error
+        raise CommandError(f"line {number}: not JSON: {error}") from error
 
 
 async def _keep(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
     """Store one and return its case.
 
     Raises:
-        Refused: its id is taken, or it is too much like another to be evidence of its own.
+        CommandError: its id is taken, or it is too much like another to be evidence of its own.
     """
     given: Request = own.input()
     kept = store.GoldenRequest(own.id, given["request"], [dict(each) for each in given["examples"]])  # type: ignore[arg-type]
     case = own_case(kept)
     if twin := next((each["id"] for each in known if alike(case, each)), None):
-        raise Refused(f"{own.id} is too much like {twin}: it would be the same evidence twice")
+        raise CommandError(f"{own.id} is too much like {twin}: it would be the same evidence twice")
     if not await store.add(connection, kept.id, request=kept.request, examples=kept.examples):
-        raise Refused(f"there is a golden request {own.id} already")
+        raise CommandError(f"there is a golden request {own.id} already")
     return case

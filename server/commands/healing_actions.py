@@ -11,7 +11,7 @@ from selfheal.db import version_stats
 from selfheal.graph.settings import read_settings
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async
 
 
@@ -60,9 +60,9 @@ def _decided() -> Iterator[None]:
     """Turn what cannot be decided into one line.
 
     Raises:
-        Refused: there is nothing to decide.
+        CommandError: there is nothing to decide.
     """
     try:
         yield
     except NothingToDecideError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error

@@ -13,7 +13,7 @@ from selfheal.graph.database import open_data
 from selfheal.optimizer.context import open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import DIET, Trigger
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
@@ -48,12 +48,14 @@ def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
     """Return what the pass is asked to look at.
 
     Raises:
-        Refused: there is no such pass.
+        CommandError: there is no such pass.
     """
     if diet and force:
-        raise Refused("--diet goes not with --force: a diet waits for no failures")
+        raise CommandError("--diet goes not with --force: a diet waits for no failures")
     if diet and agent == "evaluator":
-        raise Refused("the evaluator goes on no diet, since scores of two judges do not compare")
+        raise CommandError(
+            "the evaluator goes on no diet, since scores of two judges do not compare"
+        )
     if diet:
         return Trigger(trigger=DIET, agent=agent or "worker")
     trigger = Trigger(trigger="command", forced=force)

@@ -14,7 +14,7 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.graph.database import open_data, open_for_reading, whereabouts
 from selfheal.graph.settings import read_settings
-from selfheal.server.commands.errors import Refused, explained
+from selfheal.server.commands.errors import CommandError, explained
 from selfheal.server.observability.masking import mask_stderr, masking
 
 Parameters = ParamSpec("Parameters")
@@ -32,8 +32,8 @@ def run_async(
         try:
             with explained():
                 return asyncio.run(_until_told(command(*args, **kwargs)))
-        except Refused as refused:
-            raise Refused(masking()(refused.message), refused.exit_code) from refused
+        except CommandError as refused:
+            raise CommandError(masking()(refused.message), refused.exit_code) from refused
 
     return call
 
@@ -42,7 +42,7 @@ async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
     """Do the work; on a signal that ends us cancel it, so that whatever it has opened is closed.
 
     Raises:
-        Refused: it was told to stop.
+        CommandError: it was told to stop.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we are in a coroutine
@@ -60,7 +60,7 @@ async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
         return await work
     except asyncio.CancelledError:
         if received:
-            raise Refused(f"stopped by {received[0].name}", 128 + received[0]) from None
+            raise CommandError(f"stopped by {received[0].name}", 128 + received[0]) from None
         raise
 
 
@@ -75,7 +75,7 @@ async def opened_database(
         create: make the embedded database where there is none.
 
     Raises:
-        Refused: the body looked for what is not there; it is said in which database.
+        CommandError: the body looked for what is not there; it is said in which database.
     """
     settings = read_settings()
     opening = open_for_reading(settings) if reading else open_data(settings, create=create)
@@ -83,7 +83,7 @@ async def opened_database(
         try:
             yield database
         except NotFoundError as error:
-            raise Refused(f"{error} in {await whereabouts(settings, database)}") from error
+            raise CommandError(f"{error} in {await whereabouts(settings, database)}") from error
 
 
 async def say_if_empty(rows: Sequence[object], database: Database) -> None:

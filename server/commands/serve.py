@@ -8,7 +8,7 @@ from selfheal.graph.database import connected
 from selfheal.graph.settings import Settings, read_settings
 from selfheal.server.api.connections import allowed_connections
 from selfheal.server.binding import PORTS, is_loopback, listen
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.observability.logs import log_to_stderr
 
@@ -42,7 +42,7 @@ async def _require_keys(settings: Settings, role: str, host: str) -> None:
     """Check that callers from other machines need a key, before anything listens or is made.
 
     Raises:
-        Refused: they would need none.
+        CommandError: they would need none.
     """
     if role == "runner":  # it serves its health alone
         return
@@ -52,7 +52,7 @@ async def _require_keys(settings: Settings, role: str, host: str) -> None:
         keyed = settings.bootstrap_key is not None or await _has_keys(settings)
         remedy = "make a key with `selfheal keys create`, or set SELFHEAL_BOOTSTRAP_KEY"
     if not keyed:
-        raise Refused(
+        raise CommandError(
             f"--host {host}: without keys only a loopback address such as 127.0.0.1; {remedy}"
         )
 

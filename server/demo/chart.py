@@ -6,8 +6,8 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from selfheal.server.commands.output import plain
-from selfheal.server.demo.measure import Answered
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.measure import DemoRun
+from selfheal.server.demo.play import DemoResult
 
 _WIDTH, _HEIGHT = 900, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 884, 48, 340  # of the plot itself
@@ -33,7 +33,7 @@ _MARKS: Final = {
 }
 
 
-def chart(story: Story, threshold: float) -> str:
+def chart(story: DemoResult, threshold: float) -> str:
     """Return the chart as an SVG document.
 
     Args:
@@ -64,13 +64,13 @@ def chart(story: Story, threshold: float) -> str:
     return ET.tostring(svg, encoding="unicode") + "\n"
 
 
-def _title(story: Story) -> str:
+def _title(story: DemoResult) -> str:
     name = story.model if len(story.model) <= _LONGEST_MODEL else story.model[:_LONGEST_MODEL] + "…"
     notice = "SIMULATED: " if story.simulated else ""
     return f"{notice}every run of the demo, {name}"
 
 
-def _description(story: Story, threshold: float) -> str:
+def _description(story: DemoResult, threshold: float) -> str:
     counted = [
         f"{name}: {measured.passed} of {len(measured.runs)} runs passed,"
         f" average score {measured.average_score:.2f}"
@@ -89,7 +89,7 @@ def _draw_axes(svg: ET.Element, threshold: float) -> None:
     _text(svg, "run", x=_RIGHT, y=_BOTTOM + 40, text_anchor="end")
 
 
-def _draw_runs(svg: ET.Element, story: Story) -> None:
+def _draw_runs(svg: ET.Element, story: DemoResult) -> None:
     total = sum(len(measured.runs) for _, measured in story.phases)
     step = (_RIGHT - _LEFT) / max(total, 1)
     start = 0
@@ -105,7 +105,7 @@ def _draw_runs(svg: ET.Element, story: Story) -> None:
 
 
 def _draw_phase(
-    svg: ET.Element, name: str, runs: Sequence[Answered], left: float, step: float
+    svg: ET.Element, name: str, runs: Sequence[DemoRun], left: float, step: float
 ) -> None:
     group = ET.SubElement(svg, "g", _look(name))
     size = min(5.0, max(1.5, step * 0.4))

@@ -17,7 +17,7 @@ _LONGEST = 500  # characters of a message, a provider's reason included
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class DemoRun:
     """One run as its caller saw it; a run without a verdict scores 0.
 
     Attributes:
@@ -46,10 +46,10 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class PhaseResult:
     """What a phase of the demo came to."""
 
-    runs: tuple[Answered, ...]
+    runs: tuple[DemoRun, ...]
 
     @property
     def passed(self) -> int:
@@ -67,7 +67,7 @@ class Measured:
         return sum(run.score for run in self.runs) / len(self.runs)
 
     @property
-    def failing(self) -> Answered | None:
+    def failing(self) -> DemoRun | None:
         """A run that did not pass, one without a verdict first; None if all passed."""
         failed = [run for run in self.runs if not run.passed]
         return min(failed, key=lambda run: run.outcome == "failed", default=None)
@@ -104,44 +104,44 @@ def broken_prompt() -> str:
 async def measure(
     client: httpx.AsyncClient,
     asked: Sequence[dict[str, Any]],
-    told: Callable[[Answered], None],
-) -> Measured:
+    told: Callable[[DemoRun], None],
+) -> PhaseResult:
     """Send requests, a few at once; return what came of them, in their order."""
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(body: dict[str, Any]) -> Answered:
+    async def one(body: dict[str, Any]) -> DemoRun:
         async with places:
             answered = await _ask(client, body)
         told(answered)
         return answered
 
-    return Measured(tuple(await asyncio.gather(*(one(body) for body in asked))))
+    return PhaseResult(tuple(await asyncio.gather(*(one(body) for body in asked))))
 
 
-async def _ask(client: httpx.AsyncClient, body: dict[str, Any]) -> Answered:
+async def _ask(client: httpx.AsyncClient, body: dict[str, Any]) -> DemoRun:
     """Return what came of a request, a refusal or no answer included."""
     request = str(body["request"])
     try:
         answer = await client.post("/runs/wait", json={"assistant_id": "agent", "input": body})
         result = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        return Answered(request, "unanswered", 0.0, f"no answer: {type(error).__name__}")
+        return DemoRun(request, "unanswered", 0.0, f"no answer: {type(error).__name__}")
     if answer.is_error:
         refused = f"HTTP {answer.status_code}: {result.get('detail')}"
-        return Answered(request, "unanswered", 0.0, _line(refused))
+        return DemoRun(request, "unanswered", 0.0, _line(refused))
     return _answered(request, result)
 
 
-def _answered(request: str, result: dict[str, Any]) -> Answered:
+def _answered(request: str, result: dict[str, Any]) -> DemoRun:
     if failure := result.get("__error__"):
-        return Answered(request, failure["error"], 0.0, _line(failure["message"]))
+        return DemoRun(request, failure["error"], 0.0, _line(failure["message"]))
     evaluation = result.get("evaluation")
     if not evaluation:
-        return Answered(request, "unanswered", 0.0, "the run was stopped before its verdict")
+        return DemoRun(request, "unanswered", 0.0, "the run was stopped before its verdict")
     outcome = "ok" if evaluation["passed"] else "failed"
     message = _line(evaluation["reasons"][0]) if evaluation["reasons"] else ""
     version = result["prompt_versions"]["worker"]
-    return Answered(request, outcome, evaluation["score"], message, version)
+    return DemoRun(request, outcome, evaluation["score"], message, version)
 
 
 def _line(text: str) -> str:

@@ -19,7 +19,7 @@ from selfheal.optimizer.context import Doctor, open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Result, Trigger
 from selfheal.server.app import create_app
-from selfheal.server.demo.measure import Answered, Measured, broken_prompt, measure, requests
+from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
 from selfheal.server.http_server import serving
 from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.service import executing, serving_from
@@ -32,10 +32,10 @@ class NoSandboxError(Exception):
     """No sandbox works here, and a verdict without execution proves nothing."""
 
 
-class Teller(Protocol):
+class DemoObserver(Protocol):
     """Who shows the course while it lasts."""
 
-    def phase(self, title: str, total: int) -> Callable[[Answered], None]:
+    def phase(self, title: str, total: int) -> Callable[[DemoRun], None]:
         """Begin a phase of so many runs; return what is told of each."""
         ...
 
@@ -45,15 +45,15 @@ class Teller(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class DemoResult:
     """All that the demo has seen. `receipt` is null where no healing was opened."""
 
     model: str
-    before: Measured
+    before: PhaseResult
     healing: Result
     receipt: dict[str, Any] | None
-    after: Measured | None
-    unseen: Measured | None
+    after: PhaseResult | None
+    unseen: PhaseResult | None
     prompt: str
 
     @property
@@ -67,7 +67,7 @@ class Story:
         return self.after is not None and self.after.average_score > self.before.average_score
 
     @property
-    def phases(self) -> list[tuple[str, Measured]]:
+    def phases(self) -> list[tuple[str, PhaseResult]]:
         """What was measured, by the phase's name, in order."""
         measured = {"before": self.before, "after": self.after, "unseen": self.unseen}
         return [(name, each) for name, each in measured.items() if each is not None]
@@ -104,7 +104,7 @@ class Story:
         }
 
 
-async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
+async def play(settings: Settings, cycles: int, teller: DemoObserver) -> DemoResult:
     """Play the demo in a database of its own, which is dropped at the end.
 
     Raises:
@@ -124,7 +124,9 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
             return await _course(settings, doctor, cycles, teller)
 
 
-async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
+async def _course(
+    settings: Settings, doctor: Doctor, cycles: int, teller: DemoObserver
+) -> DemoResult:
     _need_sandbox(doctor.agent)
     known = requests("known") * cycles
     async with (
@@ -142,7 +144,7 @@ async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Telle
             new = requests("unseen")
             unseen = await measure(client, new, teller.phase("unseen", len(new)))
     record, model, live = await _read(doctor.database, result)
-    return Story(model, before, result, record, after, unseen, live)
+    return DemoResult(model, before, result, record, after, unseen, live)
 
 
 def _need_sandbox(context: Context) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfheal.optimizer.receipt.markdown import as_markdown, quoted
 from selfheal.server.demo.chart import chart
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.play import DemoResult
 from selfheal.server.demo.show import failing_runs
 
 _NOTICE = (
@@ -16,7 +16,7 @@ _NOTICE = (
 _LONGEST = 700  # characters of a line about a failing run
 
 
-def write(story: Story, folder: Path, threshold: float) -> list[Path]:
+def write(story: DemoResult, folder: Path, threshold: float) -> list[Path]:
     """Write report.md, report.json and chart.svg into a folder; return their paths.
 
     Args:
@@ -32,7 +32,7 @@ def write(story: Story, folder: Path, threshold: float) -> list[Path]:
     return [text, data, drawn]
 
 
-def _markdown(story: Story) -> str:
+def _markdown(story: DemoResult) -> str:
     lines = ["# selfheal demo", ""]
     if story.simulated:
         lines += [_NOTICE, ""]

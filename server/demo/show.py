@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from selfheal.server.commands.output import plain
-from selfheal.server.demo.measure import Answered, Measured
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.measure import DemoRun, PhaseResult
+from selfheal.server.demo.play import DemoResult
 
 _PHASES = {
     "before": "before: the broken prompt",
@@ -31,7 +31,7 @@ _STATES = {
 }
 
 
-class Screen:
+class ConsoleProgress:
     """Tells on a console: bars on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
@@ -44,14 +44,14 @@ class Screen:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "ConsoleProgress":
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def phase(self, title: str, total: int) -> Callable[[Answered], None]:
+    def phase(self, title: str, total: int) -> Callable[[DemoRun], None]:
         """Begin a phase of so many runs; return what is told of each."""
         words = _PHASES[title]
         task = self._progress.add_task(words, total=total)
@@ -78,7 +78,7 @@ def _detail(name: str, found: dict[str, Any]) -> str:
     return ""
 
 
-def show(console: Console, story: Story) -> None:
+def show(console: Console, story: DemoResult) -> None:
     """Print what was seen: before, action, after."""
     if story.simulated:
         console.print(
@@ -94,7 +94,7 @@ def show(console: Console, story: Story) -> None:
         console.print(f"\naverage score: [bold]+{story.improvement_percent:g} %[/]")
 
 
-def failing_runs(story: Story) -> list[str]:
+def failing_runs(story: DemoResult) -> list[str]:
     """Say of each phase why one of its failing runs failed."""
     return [
         f"{name}: a failing run ended with {run.outcome}: {run.message or 'no reason given'}"
@@ -103,7 +103,7 @@ def failing_runs(story: Story) -> list[str]:
     ]
 
 
-def _show_action(console: Console, story: Story) -> None:
+def _show_action(console: Console, story: DemoResult) -> None:
     record = story.receipt
     console.print(f"[bold]action[/] {story.healing['outcome']}: {escape(_reason(story))}")
     if record is None:
@@ -130,7 +130,7 @@ def _show_action(console: Console, story: Story) -> None:
     )
 
 
-def _reason(story: Story) -> str:
+def _reason(story: DemoResult) -> str:
     return story.healing.get("reason", "")
 
 
@@ -146,7 +146,7 @@ def _colour(line: str) -> str:
     return {"+": "green", "-": "red"}.get(line[:1], "dim")
 
 
-def _figures(story: Story) -> Table:
+def _figures(story: DemoResult) -> Table:
     columns = ("", "runs", "passed", "pass rate", "average score")
     table = Table(*columns, box=None, header_style="bold")
     for name, measured in story.phases:
@@ -154,6 +154,6 @@ def _figures(story: Story) -> Table:
     return table
 
 
-def _cells(measured: Measured) -> tuple[str, ...]:
+def _cells(measured: PhaseResult) -> tuple[str, ...]:
     rate, score = f"{measured.pass_rate:.0%}", f"{measured.average_score:.3f}"
     return str(len(measured.runs)), str(measured.passed), rate, score
