@@ -1,4 +1,4 @@
-"""`selfheal prompts …`: the operator's hand on prompts."""
+"""`selfheal prompts …`: prompt versions and releases."""
 
 import click
 
@@ -10,7 +10,7 @@ _VERSION = click.IntRange(1, 2**31 - 1)
 
 @click.group()
 def prompts() -> None:
-    """See prompt versions, add one, and change what is live."""
+    """List, add, release and roll back prompt versions."""
 
 
 @prompts.command("list")
@@ -27,7 +27,7 @@ def list_() -> None:
 @as_json
 @implemented_by("prompts:show")
 def show() -> None:
-    """Show a version's text; the live one's if no version is named."""
+    """Show the text of a version, by default of the live one."""
 
 
 @prompts.command()
@@ -36,29 +36,30 @@ def show() -> None:
 @click.argument("newer", type=_VERSION)
 @implemented_by("prompts:diff")
 def diff() -> None:
-    """Show what changed between two versions."""
+    """Show the differences between two versions."""
 
 
 @prompts.command()
 @agent
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--parent", type=_VERSION, help="The version that it descends from.")
+@click.option("--parent", type=_VERSION, help="The version that it was derived from.")
 @note
 @implemented_by("prompts:add")
 def add() -> None:
-    """Store FILE (- for standard input) as a new version. It is not live until activated."""
+    """Store FILE (`-`: standard input) as a new version, without releasing it."""
 
 
 @prompts.command()
 @agent
 @click.argument("version", type=_VERSION)
-@click.option("--pin", is_flag=True, help="Never take it back by itself; only say so.")
+@click.option("--pin", is_flag=True, help="Never roll it back automatically; only log it.")
 @note
 @implemented_by("prompts:activate")
 def activate() -> None:
-    """Make a version live. The next run uses it; nothing is restarted.
+    """Release a version to all threads. The next run uses it, without a restart.
 
-    It is watched, and taken back if it does worse than the one before, unless it is pinned.
+    It is watched, and rolled back automatically if it performs worse than the one before, unless
+    it is pinned.
     """
 
 
@@ -67,4 +68,4 @@ def activate() -> None:
 @note
 @implemented_by("prompts:rollback")
 def rollback() -> None:
-    """Make the version live that was live before the present one."""
+    """Release the version that was live before the current one."""

@@ -7,7 +7,7 @@ import click
 from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json, limit
 
-# As selfheal.db.runs has them, which cannot be imported here: a test compares them.
+# A copy of those in selfheal.db.runs, which is too slow to import here: a test compares them.
 OUTCOMES: Final = (
     *("ok", "failed", "output", "infrastructure"),
     *("model", "evaluation", "request"),
@@ -16,7 +16,7 @@ OUTCOMES: Final = (
 
 @click.group()
 def runs() -> None:
-    """Read the run log."""
+    """Inspect the run log."""
 
 
 @runs.command("list")
@@ -33,4 +33,4 @@ def list_() -> None:
 @as_json
 @implemented_by("runs:show")
 def show() -> None:
-    """Show one run: what was asked and written, why it got its verdict, and feedback on it."""
+    """Show one run: request, code, verdict with its reasons, and feedback."""

@@ -1,4 +1,4 @@
-"""`selfheal golden add|remove`: golden requests of the operator's own."""
+"""`selfheal golden add|remove`: the operator's golden requests."""
 
 import json
 from collections.abc import Sequence
@@ -27,32 +27,36 @@ class OwnRequest(RequestBody):
 
 @run_async
 async def add(file: IO[str]) -> None:
-    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none."""
-    given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    """Add golden requests from a JSON Lines file, all or none.
 
-    async def keep(connection: Connection) -> None:
+    Raises:
+        CommandError: a line is invalid, or its request is a duplicate.
+    """
+    requests = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
+
+    async def store_all(connection: Connection) -> None:
         known = [*golden_requests(), *map(own_case, await store.every(connection))]
-        for each in given:
-            known.append(await _keep(connection, each, known))
+        for request in requests:
+            known.append(await _store(connection, request, known))
 
     async with opened_database() as database:
-        await database.run(keep)
-    click.echo(f"{len(given)} golden requests were added")
+        await database.run(store_all)
+    click.echo(f"{len(requests)} golden requests were added")
 
 
 @run_async
 async def remove(name: str) -> None:
-    """Remove a golden request of your own."""
+    """Remove one of the operator's golden requests."""
     async with opened_database() as database, database.connection() as connection:
         await store.remove(connection, name)
-    click.echo(f"golden request {name} is removed")
+    click.echo(f"golden request {name} was removed")
 
 
 def _read(number: int, line: str) -> OwnRequest:
-    """Return a line's request.
+    """Parse one line.
 
     Raises:
-        CommandError: the line is none.
+        CommandError: the line is not a valid golden request; the message has its number.
     """
     try:
         value: Any = json.loads(line)
@@ -65,17 +69,21 @@ def _read(number: int, line: str) -> OwnRequest:
         raise CommandError(f"line {number}: not JSON: {error}") from error
 
 
-async def _keep(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
+async def _store(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
     """Store one and return its case.
 
     Raises:
-        CommandError: its id is taken, or it is too much like another to be evidence of its own.
+        CommandError: its id is taken, or it is a near-duplicate of a known case.
     """
-    given: Request = own.input()
-    kept = store.GoldenRequest(own.id, given["request"], [dict(each) for each in given["examples"]])  # type: ignore[arg-type]
-    case = own_case(kept)
-    if twin := next((each["id"] for each in known if alike(case, each)), None):
-        raise CommandError(f"{own.id} is too much like {twin}: it would be the same evidence twice")
-    if not await store.add(connection, kept.id, request=kept.request, examples=kept.examples):
-        raise CommandError(f"there is a golden request {own.id} already")
+    request: Request = own.input()
+    row = store.GoldenRequest(
+        own.id,
+        request["request"],
+        [dict(example) for example in request["examples"]],  # type: ignore[arg-type]
+    )
+    case = own_case(row)
+    if twin := next((other["id"] for other in known if alike(case, other)), None):
+        raise CommandError(f"{own.id} is a near-duplicate of {twin}: it would count twice")
+    if not await store.add(connection, row.id, request=row.request, examples=row.examples):
+        raise CommandError(f"golden request {own.id} already exists")
     return case

@@ -21,7 +21,7 @@ BAD = DemoRun("slugify", "failed", 0.18, "says hello world", 1)
 GONE = DemoRun("slugify", "infrastructure", 0.0, "google_genai:x: rate limit")
 
 
-def story(before: list[DemoRun], after: list[DemoRun] | None = None, **more: Any) -> DemoResult:
+def result(before: list[DemoRun], after: list[DemoRun] | None = None, **more: Any) -> DemoResult:
     found = DemoResult(
         model="SIMULATED-x",
         before=PhaseResult(tuple(before)),
@@ -43,9 +43,9 @@ def test_a_run_without_a_verdict_is_shown_before_a_bad_one() -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        story([BAD, GONE]),
-        story([BAD, BAD], [GOOD, GONE]),
-        story([BAD], [GOOD], unseen=PhaseResult((GONE, GOOD))),
+        result([BAD, GONE]),
+        result([BAD, BAD], [GOOD, GONE]),
+        result([BAD], [GOOD], unseen=PhaseResult((GONE, GOOD))),
     ],
     ids=["before", "after", "unseen"],
 )
@@ -98,7 +98,7 @@ def drawn(told: DemoResult) -> ET.Element:
 
 
 def test_the_chart_can_be_read_without_seeing_it() -> None:
-    told = drawn(story([BAD] * 3, [GOOD] * 2))
+    told = drawn(result([BAD] * 3, [GOOD] * 2))
     assert told.get("role") == "img"
     title, description = told.find("{*}title"), told.find("{*}desc")
     assert title is not None
@@ -112,14 +112,16 @@ def test_the_chart_can_be_read_without_seeing_it() -> None:
 
 
 def test_phases_differ_in_colour_and_in_shape() -> None:
-    groups = drawn(story([BAD], [GOOD], unseen=PhaseResult((GOOD,)))).findall("{*}g")
+    groups = drawn(result([BAD], [GOOD], unseen=PhaseResult((GOOD,)))).findall("{*}g")
     looks = {(group.get("fill"), path.get("d")) for group in groups for path in group}
     colours, shapes = {look[0] for look in looks}, {look[1] for look in looks}
     assert (len(looks), len(colours), len(shapes)) == (3, 3, 3)
 
 
 def test_a_better_score_is_drawn_higher_and_nothing_outside() -> None:
-    told = drawn(story([replace(BAD, score=score) for score in (0.0, 0.5, 1.0)] * 70, [GOOD] * 210))
+    told = drawn(
+        result([replace(BAD, score=score) for score in (0.0, 0.5, 1.0)] * 70, [GOOD] * 210)
+    )
     places = [
         tuple(map(float, str(each.get("transform"))[10:].partition(")")[0].split()))
         for each in told.findall(".//{*}path")
@@ -130,7 +132,7 @@ def test_a_better_score_is_drawn_higher_and_nothing_outside() -> None:
 
 def test_no_model_name_breaks_the_chart() -> None:
     name = '<script>&"\x00\x1b\ud800' + "x" * 500
-    told = drawn(story([BAD], model=name))
+    told = drawn(result([BAD], model=name))
     assert told.findall(".//{*}script") == []
     title = told.find("{*}title")
     assert title is not None
@@ -138,6 +140,6 @@ def test_no_model_name_breaks_the_chart() -> None:
 
 
 def test_the_chart_asks_for_nothing_from_elsewhere() -> None:
-    text = chart(story([BAD], [GOOD]), 0.6)
+    text = chart(result([BAD], [GOOD]), 0.6)
     assert text.count("http") == text.count('xmlns="http://www.w3.org/2000/svg"') == 1
     assert len(text.encode()) < 4000
