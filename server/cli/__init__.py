@@ -1,9 +1,9 @@
-"""The command line: its commands and their options. `server/commands/` does what they say.
+"""The command line: commands and their options. `server/commands/` implements them.
 
-What is declared here needs click alone, so that help is there at once: what does a command takes a
-second and more to import, which happens when it is run (`deferred.py`).
+Declarations import click alone, so that `--help` is fast: the implementation of a command takes a
+second or more to import, which is deferred until the command is run (`deferred.py`).
 
-Bad input gets one line that says what is wrong and what to do, and exit code 2.
+Invalid input is answered by one line that says what is wrong and what to do, and exit code 2.
 """
 
 import sys
@@ -22,10 +22,10 @@ from selfheal.server.cli.service import demo, doctor, migrate, optimize, prune, 
 
 
 class _InOrder(click.Group):
-    """A group that lists its commands as they were added: first what is needed first."""
+    """A group that lists its commands in the order of their declaration."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return their names."""
+        """Return the names of the commands."""
         return list(self.commands)
 
 
@@ -54,14 +54,14 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"selfheal: {_line(error)}", err=True)
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
     except click.Abort:
         sys.exit(130)
 
 
 def _line(error: click.ClickException) -> str:
-    """Return what is wrong, and after bad usage where the right one is described."""
+    """Return the error as one line; a usage error names the help to read."""
     if not isinstance(error, click.UsageError):
         return error.format_message()
     where = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""

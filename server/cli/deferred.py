@@ -1,15 +1,20 @@
-"""The one place where what does a command is imported: when it is run, not when it is described."""
+"""Defers the import of a command's implementation until the command is run."""
 
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 
 
-def done_by(place: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
-    """Let a declared command be done by a function that takes its options by their names.
+def implemented_by(place: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
+    """Bind a declared command to the function that implements it.
+
+    The function gets the command's options as keyword arguments.
 
     Args:
         place: `module:function`, the module in `selfheal.server.commands`.
+
+    Returns:
+        A decorator for the declaration.
     """
     module, _, name = place.partition(":")
 

@@ -1,48 +1,48 @@
-"""`selfheal golden …`: the work and the verdicts that prompts and judges are measured by."""
+"""`selfheal golden …`: the cases that prompts and judges are measured on."""
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json
 
 
 @click.group()
 def golden() -> None:
-    """Show golden requests and verdicts, and check the judge against them."""
+    """Manage golden requests and verdicts, and check the judge against them."""
 
 
 @golden.command("list")
 @as_json
-@done_by("golden:list_")
+@implemented_by("golden:list_")
 def list_() -> None:
-    """List the golden requests and verdicts: your own, and those that selfheal comes with."""
+    """List golden requests and verdicts: your own and the built-in ones."""
 
 
 @golden.command()
 @as_json
-@done_by("golden:check")
+@implemented_by("golden:check")
 def check() -> None:
-    """Ask the judge for its opinion of every golden verdict, and report how far it agrees.
+    """Have the judge score all golden verdicts, and report its agreement.
 
-    One model call a verdict, under the evaluator's live prompt. It agrees where its score is
-    within 0.2 of the mark.
+    Makes one model call per verdict, with the evaluator's live prompt. The judge agrees if its
+    score is within 0.2 of the mark.
     """
 
 
 @golden.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
-@done_by("golden_requests:add")
+@implemented_by("golden_requests:add")
 def add() -> None:
-    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none.
+    """Add golden requests from a JSON Lines file (`-`: standard input), all or none.
 
     A line: {"id": "vat", "request": "Write vat(net) …", "examples": [{"call": "vat(100)",
-    "returns": "19.0"}, {"call": "vat(-1)", "raises": "ValueError"}]}. Candidates are proven by
-    them, and no model is shown them before.
+    "returns": "19.0"}, {"call": "vat(-1)", "raises": "ValueError"}]}. Candidates are tested on
+    them; models that diagnose failures or write prompts never see them.
     """
 
 
 @golden.command()
 @click.argument("name")
-@done_by("golden_requests:remove")
+@implemented_by("golden_requests:remove")
 def remove() -> None:
-    """Remove a golden request of your own."""
+    """Remove one of your golden requests."""

@@ -1,20 +1,20 @@
-"""`selfheal healings …`: what the optimizer did and why, and decisions on it."""
+"""`selfheal healings …`: receipts of healings, approvals, pause and resume."""
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json, healing_id, limit, note
 
 
 @click.group()
 def healings() -> None:
-    """Read what the optimizer did and why, and say your word on it."""
+    """Inspect healings; approve or reject candidates; pause and resume healing."""
 
 
 @healings.command("list")
 @limit
 @as_json
-@done_by("healings:list_")
+@implemented_by("healings:list_")
 def list_() -> None:
     """List the newest healings."""
 
@@ -22,40 +22,42 @@ def list_() -> None:
 @healings.command()
 @healing_id
 @as_json
-@click.option("--markdown", is_flag=True, help="Print the story in Markdown, as without options.")
+@click.option("--markdown", is_flag=True, help="Print the receipt as Markdown (the default).")
 @click.option(
-    "--replay", is_flag=True, help="Make every decision again; exit with 1 where one disagrees."
+    "--replay",
+    is_flag=True,
+    help="Verify: recompute every decision from the stored trials; exit code 1 if one differs.",
 )
-@done_by("healings:show")
+@implemented_by("healings:show")
 def show() -> None:
-    """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
+    """Show the receipt of a healing, or verify it with --replay."""
 
 
 @healings.command()
 @healing_id
-@click.option("--at-once", is_flag=True, help="To all threads, without a canary.")
+@click.option("--at-once", is_flag=True, help="Release to all threads, without a canary.")
 @note
-@done_by("healing_actions:approve")
+@implemented_by("healing_actions:approve")
 def approve() -> None:
-    """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
+    """Release a staged candidate, as a canary if SELFHEAL_ROLLOUT is `canary`."""
 
 
 @healings.command()
 @healing_id
-@done_by("healing_actions:reject")
+@implemented_by("healing_actions:reject")
 def reject() -> None:
-    """Refuse a staged candidate. Its version stays in the list and is not live."""
+    """Reject a staged candidate. Its version is kept but not released."""
 
 
 @healings.command()
-@click.option("--reason", default="a person's word", show_default=True)
-@done_by("healing_actions:pause")
+@click.option("--reason", default="manual", show_default=True, help="Recorded with the action.")
+@implemented_by("healing_actions:pause")
 def pause() -> None:
-    """Put healing on hold. Releases are watched on, and taken back where they do harm."""
+    """Pause healing. Canary and watch continue, including automatic rollback."""
 
 
 @healings.command()
-@click.option("--reason", default="a person's word", show_default=True)
-@done_by("healing_actions:resume")
+@click.option("--reason", default="manual", show_default=True, help="Recorded with the action.")
+@implemented_by("healing_actions:resume")
 def resume() -> None:
-    """Let healing go on."""
+    """Resume healing."""

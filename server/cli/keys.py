@@ -1,21 +1,21 @@
-"""`selfheal keys …`: who may call the service."""
+"""`selfheal keys …`: API keys of the service."""
 
 import re
 from typing import Final
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json
 
-# As selfheal.db.api_keys has them, which cannot be imported here: a test compares them.
+# A copy of those in selfheal.db.api_keys, which is too slow to import here: a test compares them.
 SCOPES: Final = ("runs:read", "runs:write", "prompts:write", "admin")
 _MOST_DAYS: Final = 36_500
 
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the keys that callers of the service need."""
+    """Create, list and revoke the API keys of the service."""
 
 
 def _tenant(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -25,12 +25,12 @@ def _tenant(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 
 
 @keys.command()
-@click.option("--name", default="", help="What it is for, for your own record.")
+@click.option("--name", default="", help="A description for your own records.")
 @click.option(
     "--tenant",
     callback=_tenant,
-    help="Whose runs and threads it sees; `local` has those from before there were keys."
-    "  [default: a tenant of its own]",
+    help="The tenant whose runs and threads it can access; `local` owns those from before the"
+    " first key.  [default: a new tenant]",
 )
 @click.option(
     "--scope",
@@ -39,24 +39,24 @@ def _tenant(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     type=click.Choice(SCOPES),
     default=("runs:read", "runs:write"),
     show_default=True,
-    help="What it may do; may be given several times.",
+    help="What the key permits; can be repeated.",
 )
-@click.option("--days", type=click.IntRange(1, _MOST_DAYS), help="How long it is valid.")
+@click.option("--days", type=click.IntRange(1, _MOST_DAYS), help="Days until it expires.")
 @as_json
-@done_by("keys:create")
+@implemented_by("keys:create")
 def create() -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Create a key and print it once; only its hash is stored."""
 
 
 @keys.command("list")
 @as_json
-@done_by("keys:list_")
+@implemented_by("keys:list_")
 def list_() -> None:
-    """List the keys, oldest first, without their secrets."""
+    """List keys, oldest first, without their secrets."""
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-@done_by("keys:revoke")
+@implemented_by("keys:revoke")
 def revoke() -> None:
-    """Make a key invalid, at once and in every process."""
+    """Revoke a key, effective immediately in every process."""

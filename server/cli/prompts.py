@@ -1,8 +1,8 @@
-"""`selfheal prompts …`: the operator's hand on prompts."""
+"""`selfheal prompts …`: prompt versions and releases."""
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import AGENTS, agent, as_json, note
 
 _VERSION = click.IntRange(1, 2**31 - 1)
@@ -10,13 +10,13 @@ _VERSION = click.IntRange(1, 2**31 - 1)
 
 @click.group()
 def prompts() -> None:
-    """See prompt versions, add one, and change what is live."""
+    """List, add, release and roll back prompt versions."""
 
 
 @prompts.command("list")
 @click.argument("agent", type=click.Choice(AGENTS), required=False)
 @as_json
-@done_by("prompts:list_")
+@implemented_by("prompts:list_")
 def list_() -> None:
     """List the versions of one agent, or of all."""
 
@@ -25,46 +25,47 @@ def list_() -> None:
 @agent
 @click.argument("version", type=_VERSION, required=False)
 @as_json
-@done_by("prompts:show")
+@implemented_by("prompts:show")
 def show() -> None:
-    """Show a version's text; the live one's if no version is named."""
+    """Show the text of a version, by default of the live one."""
 
 
 @prompts.command()
 @agent
 @click.argument("older", type=_VERSION)
 @click.argument("newer", type=_VERSION)
-@done_by("prompts:diff")
+@implemented_by("prompts:diff")
 def diff() -> None:
-    """Show what changed between two versions."""
+    """Show the differences between two versions."""
 
 
 @prompts.command()
 @agent
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--parent", type=_VERSION, help="The version that it descends from.")
+@click.option("--parent", type=_VERSION, help="The version that it was derived from.")
 @note
-@done_by("prompts:add")
+@implemented_by("prompts:add")
 def add() -> None:
-    """Store FILE (- for standard input) as a new version. It is not live until activated."""
+    """Store FILE (`-`: standard input) as a new version, without releasing it."""
 
 
 @prompts.command()
 @agent
 @click.argument("version", type=_VERSION)
-@click.option("--pin", is_flag=True, help="Never take it back by itself; only say so.")
+@click.option("--pin", is_flag=True, help="Never roll it back automatically; only log it.")
 @note
-@done_by("prompts:activate")
+@implemented_by("prompts:activate")
 def activate() -> None:
-    """Make a version live. The next run uses it; nothing is restarted.
+    """Release a version to all threads. The next run uses it, without a restart.
 
-    It is watched, and taken back if it does worse than the one before, unless it is pinned.
+    It is watched, and rolled back automatically if it performs worse than the one before, unless
+    it is pinned.
     """
 
 
 @prompts.command()
 @agent
 @note
-@done_by("prompts:rollback")
+@implemented_by("prompts:rollback")
 def rollback() -> None:
-    """Make the version live that was live before the present one."""
+    """Release the version that was live before the current one."""

@@ -4,10 +4,10 @@ from typing import Final
 
 import click
 
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import as_json, limit
 
-# As selfheal.db.runs has them, which cannot be imported here: a test compares them.
+# A copy of those in selfheal.db.runs, which is too slow to import here: a test compares them.
 OUTCOMES: Final = (
     *("ok", "failed", "output", "infrastructure"),
     *("model", "evaluation", "request"),
@@ -16,14 +16,14 @@ OUTCOMES: Final = (
 
 @click.group()
 def runs() -> None:
-    """Read the run log."""
+    """Inspect the run log."""
 
 
 @runs.command("list")
 @limit
 @click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs with this outcome.")
 @as_json
-@done_by("runs:list_")
+@implemented_by("runs:list_")
 def list_() -> None:
     """List the newest runs."""
 
@@ -31,6 +31,6 @@ def list_() -> None:
 @runs.command()
 @click.argument("run_id", type=click.UUID)
 @as_json
-@done_by("runs:show")
+@implemented_by("runs:show")
 def show() -> None:
-    """Show one run: what was asked and written, why it got its verdict, and feedback on it."""
+    """Show one run: request, code, verdict with its reasons, and feedback."""

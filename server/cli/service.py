@@ -1,24 +1,36 @@
-"""The commands that are not of a family: the service, a pass of the optimizer, the demo, upkeep."""
+"""The top-level commands: demo, service, optimizer, migration, diagnosis, pruning."""
 
 import click
 
 from selfheal.server.binding import PORTS
-from selfheal.server.cli.deferred import done_by
+from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import AGENTS, as_json
 
 
 @click.command()
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write figures here.")
 @click.option(
-    "--report", default="demo-report", show_default=True, type=click.Path(file_okay=False)
+    "--json", "json_file", type=click.Path(dir_okay=False), help="Write the figures to this file."
 )
-@click.option("--cycles", default=2, show_default=True, type=click.IntRange(1, 20))
-@click.option("--seed", default=0, show_default=True, help="For the simulated model.")
-@done_by("demo:demo")
+@click.option(
+    "--report",
+    default="demo-report",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="The folder of the report.",
+)
+@click.option(
+    "--cycles",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 20),
+    help="How often the requests are sent, before and after.",
+)
+@click.option("--seed", default=0, show_default=True, help="The seed of the simulated model.")
+@implemented_by("demo:demo")
 def demo() -> None:
-    """Break a prompt, heal it and show the proof, in a database of its own.
+    """Break a prompt, heal it and show the evidence, in a temporary database.
 
-    With GOOGLE_API_KEY set it uses Gemini; without it, a SIMULATED one.
+    Uses Gemini if GOOGLE_API_KEY is set, otherwise a SIMULATED one.
     """
 
 
@@ -28,62 +40,65 @@ def demo() -> None:
     type=click.Choice(tuple(PORTS)),
     default="all",
     show_default=True,
-    help="Everything, or one role of it. The manager does everything but heal on a schedule.",
+    help="The role of this process. `all` is every role; `manager` lacks the optimizer's schedule.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="The port. [default: 8000; worker 8001, evaluator 8002, runner 8003]",
+    help="The port.  [default: 8000; worker 8001, evaluator 8002, runner 8003]",
 )
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
-    help="The port of /metrics.  [default: 1000 above the other]",
+    help="The port of /metrics.  [default: 1000 above --port]",
 )
-@done_by("serve:serve")
+@implemented_by("serve:serve")
 def serve() -> None:
-    """Serve the agent over HTTP, with the optimizer's scheduler, or one role of it."""
+    """Serve the agent over HTTP, with the optimizer's schedule, or a single role."""
 
 
 @click.command()
 @click.option(
     "--agent",
     type=click.Choice(AGENTS),
-    help="Whose prompt to look at.  [default: whichever is to blame]",
+    help="The agent whose prompt to heal.  [default: the one that caused the failures]",
 )
-@click.option("--force", is_flag=True, help="Heal even if failures are too few, or it is too soon.")
+@click.option(
+    "--force", is_flag=True, help="Heal even with too few failures, or during the cool-down."
+)
 @click.option(
     "--diet",
     is_flag=True,
-    help="Leave sentences out that nobody misses, of the worker's or the --agent manager's prompt."
-    " Asks for no failures, so it goes not with --force; once for a version.",
+    help="Shorten the prompt (the worker's, or the manager's with --agent): remove sentences whose"
+    " removal does not reduce scores. Needs no failures, so it cannot be combined with --force."
+    " Each version can be shortened once.",
 )
-@done_by("optimize:optimize")
+@implemented_by("optimize:optimize")
 def optimize() -> None:
-    """Make one pass and print one JSON line of how it ended."""
+    """Make one optimizer pass and print its outcome as one line of JSON."""
 
 
 @click.command()
-@done_by("migrate:migrate")
+@implemented_by("migrate:migrate")
 def migrate() -> None:
-    """Bring the database's schema up to this version. Safe to run again, and side by side."""
+    """Migrate the database's schema to this version. Safe to repeat and to run concurrently."""
 
 
 @click.command()
 @as_json
-@done_by("doctor:doctor")
+@implemented_by("doctor:doctor")
 def doctor() -> None:
-    """Look at everything that a run needs, and say how to mend what is missing."""
+    """Check everything that a run needs, and say how to fix what is missing."""
 
 
 @click.command()
 @as_json
-@done_by("prune:prune")
+@implemented_by("prune:prune")
 def prune() -> None:
-    """Forget old runs, and earlier states of quiet threads and closed healings.
+    """Delete old runs, and earlier checkpoints of idle threads and closed healings.
 
-    The service does so every hour. SELFHEAL_RETENTION_DAYS (90) is for runs,
-    SELFHEAL_STATE_RETENTION_DAYS (7) for states, streamed events and webhooks; 0 keeps for ever.
-    Prompts, releases, receipts, and runs that people marked stay.
+    The service does so every hour. SELFHEAL_RETENTION_DAYS (90) applies to runs,
+    SELFHEAL_STATE_RETENTION_DAYS (7) to checkpoints, streamed events and webhooks; 0 keeps them
+    for ever. Prompts, releases, receipts and runs with feedback are kept.
     """

@@ -1,1 +1,1 @@
-"""What the commands do, a family a file; `server/cli/` declares them with their options."""
+"""The implementations of the commands; `server/cli/` declares them with their options."""

@@ -1,4 +1,4 @@
-"""How a command says that it cannot do its work: one line, and an exit code."""
+"""The error of a command: one line on standard error, and an exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +12,13 @@ from selfheal.graph.sandbox.protocol import SandboxUnavailable
 from selfheal.server.binding import CannotListenError
 
 
-class Refused(click.ClickException):
-    """A command ends here, with words for the person at the terminal."""
+class CommandError(click.ClickException):
+    """Ends a command with a message for the terminal.
+
+    Args:
+        message: one line that says what is wrong and what to do.
+        code: the exit code.
+    """
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)
@@ -21,15 +26,15 @@ class Refused(click.ClickException):
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn every error that a person can mend into one line.
+def as_command_errors() -> Iterator[None]:
+    """Turn every error that an operator can fix into one line.
 
     Raises:
-        Refused: what is wrong and what to do.
+        CommandError: what is wrong and what to do.
     """
     try:
         yield
-    except SandboxUnavailable as error:  # of a command: one that was chosen by name
-        raise Refused(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
+    except SandboxUnavailable as error:  # only raised for a sandbox that was chosen by name
+        raise CommandError(f"SELFHEAL_SANDBOX: {' '.join(str(error).split())}") from error
     except (CannotListenError, DatabaseError, EmbeddedPostgresError, SettingsError) as error:
-        raise Refused(" ".join(str(error).split())) from error
+        raise CommandError(" ".join(str(error).split())) from error

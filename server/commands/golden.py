@@ -1,4 +1,4 @@
-"""`selfheal golden …`: the work and the verdicts that prompts and judges are measured by."""
+"""`selfheal golden list|check`: golden requests and verdicts, and the judge's agreement."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     traced_check,
 )
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -34,7 +34,7 @@ from selfheal.server.observability.langsmith import tracing
 
 @run_async
 async def list_(as_json: bool) -> None:
-    """List the golden requests and verdicts: your own, and those that selfheal comes with."""
+    """List golden requests and verdicts: the operator's own and the built-in ones."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         own = await store.list_all(connection)
     rows: list[tuple[str, str, object, str]] = [
@@ -58,7 +58,11 @@ async def list_(as_json: bool) -> None:
 
 @run_async
 async def check(as_json: bool) -> None:
-    """Ask the judge for its opinion of every golden verdict, and report how far it agrees."""
+    """Have the judge score all golden verdicts, record and report its agreement.
+
+    Raises:
+        CommandError: exit code 1 if the judge answered none.
+    """
     settings = read_settings_beside_service()
     require_judge(settings)
     opening = open_migrated(settings, first_prompts(), create=False)
@@ -67,7 +71,7 @@ async def check(as_json: bool) -> None:
             prompt = await prompts.released(connection, "evaluator")
         with (
             Progress(transient=True, disable=as_json) as progress,
-            traced_check(settings.judge_model_name, prompt.version) as told,
+            traced_check(settings.judge_model_name, prompt.version) as outputs,
         ):
             task = progress.add_task("asking the judge", total=len(golden_verdicts()))
             opinions = await ask_judge(
@@ -78,12 +82,12 @@ async def check(as_json: bool) -> None:
                 lambda _: progress.advance(task),
             )
             whole = agreement(opinions)
-            told.update(asdict(whole))
+            outputs.update(asdict(whole))
         if whole.asked:
             await judge_drift.record(database, settings.judge_model_name, prompt.version, whole)
     report = _report(settings.judge_model_name, prompt.version, opinions)
     if not report["asked"]:
-        raise Refused(f"the judge answered nothing: {report['first_error']}", code=1)
+        raise CommandError(f"the judge gave no usable answer: {report['first_error']}", code=1)
     if as_json:
         print_json(report)
     else:
@@ -127,13 +131,13 @@ def _show(report: dict[str, Any]) -> None:
     answered_by = ", ".join(report["answered_by"])
     click.echo(
         plain(
-            f"{report['judge']}, answered by {answered_by}, under the evaluator's prompt"
-            f" {report['prompt_version']}:"
+            f"{report['judge']}, answered by {answered_by}, with version"
+            f" {report['prompt_version']} of the evaluator's prompt:"
         )
     )
     rows = [*report["kinds"].items(), ("all", report)]
     print_table(
-        ("kind", "asked", "agreed", "agreement", "95 % interval", "too kind by"),
+        ("kind", "asked", "agreed", "agreement", "95 % interval", "bias"),
         [
             (
                 kind,
@@ -147,4 +151,4 @@ def _show(report: dict[str, Any]) -> None:
         ],
     )
     if report["unanswered"]:
-        click.echo(plain(f"{report['unanswered']} were not answered: {report['first_error']}"))
+        click.echo(plain(f"{report['unanswered']} had no answer: {report['first_error']}"))

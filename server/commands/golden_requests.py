@@ -1,4 +1,4 @@
-"""`selfheal golden add|remove`: golden requests of the operator's own."""
+"""`selfheal golden add|remove`: the operator's golden requests."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from selfheal.optimizer.dataset.cases import case_from_golden_request, golden_re
 from selfheal.optimizer.dataset.split import similar_requests
 from selfheal.optimizer.state import Case
 from selfheal.server.api.schemas.requests import ExampleBody, RequestBody
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async
 
 
@@ -27,35 +27,39 @@ class OwnRequest(RequestBody):
 
 @run_async
 async def add(file: IO[str]) -> None:
-    """Add golden requests of your own from a JSON Lines file (`-`: standard input), all or none."""
-    given = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
+    """Add golden requests from a JSON Lines file, all or none.
 
-    async def keep(connection: Connection) -> None:
+    Raises:
+        CommandError: a line is invalid, or its request is a duplicate.
+    """
+    requests = [_read(number, line) for number, line in enumerate(file, 1) if line.strip()]
+
+    async def store_all(connection: Connection) -> None:
         known = [
             *golden_requests(),
             *map(case_from_golden_request, await store.list_all(connection)),
         ]
-        for each in given:
-            known.append(await _keep(connection, each, known))
+        for request in requests:
+            known.append(await _store(connection, request, known))
 
     async with opened_database() as database:
-        await database.run(keep)
-    click.echo(f"{len(given)} golden requests were added")
+        await database.run(store_all)
+    click.echo(f"{len(requests)} golden requests were added")
 
 
 @run_async
 async def remove(name: str) -> None:
-    """Remove a golden request of your own."""
+    """Remove one of the operator's golden requests."""
     async with opened_database() as database, database.connection() as connection:
         await store.remove(connection, name)
-    click.echo(f"golden request {name} is removed")
+    click.echo(f"golden request {name} was removed")
 
 
 def _read(number: int, line: str) -> OwnRequest:
-    """Return a line's request.
+    """Parse one line.
 
     Raises:
-        Refused: the line is none.
+        CommandError: the line is not a valid golden request; the message has its number.
     """
     try:
         value: Any = json.loads(line)
@@ -63,22 +67,26 @@ def _read(number: int, line: str) -> OwnRequest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(each) for each in first["loc"]) or "the line"
-        raise Refused(f"line {number}: {where}: {first['msg']}") from error
+        raise CommandError(f"line {number}: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise Refused(f"line {number}: not JSON: {error}") from error
+        raise CommandError(f"line {number}: not JSON: {error}") from error
 
 
-async def _keep(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
+async def _store(connection: Connection, own: OwnRequest, known: Sequence[Case]) -> Case:
     """Store one and return its case.
 
     Raises:
-        Refused: its id is taken, or it is too much like another to be evidence of its own.
+        CommandError: its id is taken, or it is a near-duplicate of a known case.
     """
-    given: Request = own.input()
-    kept = store.GoldenRequest(own.id, given["request"], [dict(each) for each in given["examples"]])  # type: ignore[arg-type]
-    case = case_from_golden_request(kept)
-    if twin := next((each["id"] for each in known if similar_requests(case, each)), None):
-        raise Refused(f"{own.id} is too much like {twin}: it would be the same evidence twice")
-    if not await store.add(connection, kept.id, request=kept.request, examples=kept.examples):
-        raise Refused(f"there is a golden request {own.id} already")
+    request: Request = own.input()
+    row = store.GoldenRequest(
+        own.id,
+        request["request"],
+        [dict(example) for example in request["examples"]],  # type: ignore[arg-type]
+    )
+    case = case_from_golden_request(row)
+    if twin := next((other["id"] for other in known if similar_requests(case, other)), None):
+        raise CommandError(f"{own.id} is a near-duplicate of {twin}: it would count twice")
+    if not await store.add(connection, row.id, request=row.request, examples=row.examples):
+        raise CommandError(f"golden request {own.id} already exists")
     return case

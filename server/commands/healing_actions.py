@@ -1,4 +1,4 @@
-"""`selfheal healings approve|reject|pause|resume`: a person's word."""
+"""`selfheal healings approve|reject|pause|resume`: manual decisions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,23 @@ import click
 from selfheal.db import pauses
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.settings import read_settings
 
 
 @run_async
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
-    """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
+    """Release a staged candidate, as a canary if SELFHEAL_ROLLOUT is `canary`.
+
+    Args:
+        healing_id: the healing that staged it.
+        at_once: to all threads, without a canary.
+        note: recorded with the release.
+
+    Raises:
+        CommandError: no candidate of this healing awaits approval.
+    """
     percent = approval.share(read_settings(), at_once=at_once)
     decide = partial(
         approval.approve, healing_id=healing_id, percent=percent, actor="cli", note=note
@@ -25,44 +34,48 @@ async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     async with opened_database() as database:
         with _decided():
             row = await database.run(decide)
-    click.echo(f"{row.agent}: version {row.version} goes to {row.percent} % of the threads")
+    click.echo(f"{row.agent}: version {row.version} released to {row.percent} % of the threads")
 
 
 @run_async
 async def reject(healing_id: UUID) -> None:
-    """Refuse a staged candidate. Its version stays in the list and is not live."""
+    """Reject a staged candidate. Its version is kept but not released.
+
+    Raises:
+        CommandError: no candidate of this healing awaits approval.
+    """
     async with opened_database() as database:
         with _decided():
             healing = await database.run(
-                lambda each: approval.reject(each, healing_id, actor="cli")
+                lambda connection: approval.reject(connection, healing_id, actor="cli")
             )
-    click.echo(f"{healing.agent}: version {healing.to_version} is refused")
+    click.echo(f"{healing.agent}: version {healing.to_version} rejected")
 
 
 @run_async
 async def pause(reason: str) -> None:
-    """Put healing on hold. Releases are watched on, and taken back where they do harm."""
+    """Pause healing. Canary and watch continue, including automatic rollback."""
     async with opened_database() as database, database.connection() as connection:
         await pauses.switch(connection, paused=True, reason=reason, actor="cli")
-    click.echo("healing is on hold; `selfheal healings resume` lets it go on")
+    click.echo("healing is paused; `selfheal healings resume` resumes it")
 
 
 @run_async
 async def resume(reason: str) -> None:
-    """Let healing go on."""
+    """Resume healing."""
     async with opened_database() as database, database.connection() as connection:
         await pauses.switch(connection, paused=False, reason=reason, actor="cli")
-    click.echo("healing goes on")
+    click.echo("healing is resumed")
 
 
 @contextmanager
 def _decided() -> Iterator[None]:
-    """Turn what cannot be decided into one line.
+    """Turn a decision that is not possible into one line.
 
     Raises:
-        Refused: there is nothing to decide.
+        CommandError: no candidate awaits approval.
     """
     try:
         yield
     except NothingToDecideError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error

@@ -10,7 +10,7 @@ from selfheal.db.healings import Healing
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import Recomputed, recompute
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
@@ -51,7 +51,7 @@ async def list_(limit: int, as_json: bool) -> None:
 async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) -> None:
     """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
     if markdown and (as_json or replay):
-        raise Refused("--markdown goes neither with --json nor with --replay")
+        raise CommandError("--markdown goes neither with --json nor with --replay")
     async with opened_database(reading=True) as database, database.connection() as connection:
         stored = await read(connection, healing_id)
     row = stored.healing
@@ -69,12 +69,14 @@ def _whole(row: Healing) -> dict[str, object]:
     """Return a receipt that can be replayed.
 
     Raises:
-        Refused: there is none, or it is older than that.
+        CommandError: there is none, or it is older than that.
     """
     if row.receipt is None:
-        raise Refused(f"healing {row.id} is under way: {row.state}")
+        raise CommandError(f"healing {row.id} is under way: {row.state}")
     if "selfheal" not in row.receipt:
-        raise Refused(f"the receipt of healing {row.id} is older than replays; read it without")
+        raise CommandError(
+            f"the receipt of healing {row.id} is older than replays; read it without"
+        )
     return row.receipt
 
 
@@ -82,7 +84,7 @@ def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
     """Print what the decisions come to.
 
     Raises:
-        Refused: some disagree, with exit code 1.
+        CommandError: some disagree, with exit code 1.
     """
     wrong = [each for each in found if not each.agrees]
     if as_json:
@@ -95,6 +97,6 @@ def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
                 click.echo(plain(f"           now:       {each.now}"))
     if wrong:
         names = ", ".join(each.what for each in wrong)
-        raise Refused(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)
+        raise CommandError(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)
     if not as_json:
         click.echo(f"All {len(found)} decisions of healing {row.id} agree.")

@@ -1,4 +1,4 @@
-"""`selfheal keys …`: who may call the service."""
+"""`selfheal keys …`: API keys of the service."""
 
 from datetime import UTC, datetime
 
@@ -14,25 +14,33 @@ from selfheal.server.commands.runtime import opened_database, run_async, say_if_
 async def create(
     name: str, tenant: str | None, scopes: tuple[Scope, ...], days: int | None, as_json: bool
 ) -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Create a key and print it once; only its hash is stored.
+
+    Args:
+        name: a description for the operator's records.
+        tenant: whose runs and threads it can access; a new tenant if None.
+        scopes: what it permits.
+        days: until it expires; never if None.
+        as_json: print the key's row with its secret as JSON.
+    """
     async with opened_database(create=True) as database, database.connection() as connection:
         key, secret = await store.create(
             connection, name=name, tenant=tenant, scopes=set(scopes), days=days
         )
-        everyone = await store.everyone(connection)
+        keys = await store.everyone(connection)
     if as_json:
         print_json({**_shown(key), "secret": secret})
     else:
         click.echo(secret)
-        _say(f"key {key.id} of tenant {key.tenant}: {' '.join(key.scopes)}")
-        _say("keep it now: it cannot be shown again")
-    if not any(_state(each) == "valid" and "admin" in each.scopes for each in everyone):
-        _say("no key has the scope admin: make one with `selfheal keys create --scope admin`")
+        _note(f"key {key.id} of tenant {key.tenant}: {' '.join(key.scopes)}")
+        _note("store it now: it cannot be shown again")
+    if not any(_state(row) == "valid" and "admin" in row.scopes for row in keys):
+        _note("no key has the scope admin: create one with `selfheal keys create --scope admin`")
 
 
 @run_async
 async def list_(as_json: bool) -> None:
-    """List the keys, oldest first, without their secrets."""
+    """List keys, oldest first, without their secrets."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         rows = await store.everyone(connection)
         await say_if_empty(rows, database)
@@ -58,10 +66,10 @@ async def list_(as_json: bool) -> None:
 
 @run_async
 async def revoke(key_id: str) -> None:
-    """Make a key invalid, at once and in every process."""
+    """Revoke a key, effective immediately in every process."""
     async with opened_database() as database, database.connection() as connection:
         await store.revoke(connection, key_id)
-    click.echo(f"key {plain(key_id)} is revoked")
+    click.echo(f"key {plain(key_id)} was revoked")
 
 
 def _shown(key: Key) -> dict[str, object]:
@@ -74,6 +82,6 @@ def _state(key: Key) -> str:
     return "expired" if key.expires_at and key.expires_at <= datetime.now(UTC) else "valid"
 
 
-def _say(words: str) -> None:
-    """Tell a person; what a program reads is the secret alone."""
-    click.echo(f"selfheal: {words}", err=True)
+def _note(message: str) -> None:
+    """Print a note on standard error: standard output has the secret alone, for programs."""
+    click.echo(f"selfheal: {message}", err=True)

@@ -1,4 +1,4 @@
-"""`selfheal migrate`: the schema."""
+"""`selfheal migrate`: migrates the database's schema."""
 
 from contextlib import AsyncExitStack
 
@@ -13,9 +13,9 @@ from selfheal.server.settings import read_settings
 
 @run_async
 async def migrate() -> None:
-    """Bring the database's schema up to this version. Safe to run again, and side by side."""
+    """Migrate the database's schema to this version. Safe to repeat and to run concurrently."""
     settings = read_settings()
-    direct = settings.direct_database_url  # the schema's lock belongs to a session
+    direct = settings.direct_database_url  # the migration lock belongs to a session
     async with AsyncExitStack() as stack:
         url = (
             direct.get_secret_value()

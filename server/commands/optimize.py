@@ -1,4 +1,4 @@
-"""`selfheal optimize`: one pass of the optimizer, for a CronJob."""
+"""`selfheal optimize`: one optimizer pass, for instance from a CronJob."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.context import open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import DIET, Trigger
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
@@ -24,14 +24,23 @@ from selfheal.server.observability.logs import log_to_stderr
 
 @run_async
 async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
-    """Make one pass and print one JSON line of how it ended."""
+    """Make one optimizer pass and print its outcome as one line of JSON.
+
+    Args:
+        agent: whose prompt to heal; by default the one that caused the failures.
+        force: heal even with too few failures, or during the cool-down.
+        diet: shorten the prompt instead.
+
+    Raises:
+        CommandError: the options cannot be combined.
+    """
     trigger = _trigger(agent, force=force, diet=diet)
     settings = read_settings_beside_service()
     log_to_stderr(settings)
     require_model(settings)
     console = Console(stderr=True)
 
-    def watch(state: str, _: dict[str, Any]) -> None:
+    def show_progress(state: str, _: dict[str, Any]) -> None:
         if sys.stderr.isatty():
             console.print(f"[dim]{state} done[/dim]")
 
@@ -41,21 +50,23 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
         open_parts(settings, database) as context,
         open_doctor(settings, database, context) as doctor,
     ):
-        result = await Optimizer(doctor, watch).run(trigger)
-    shown = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
-    click.echo(json.dumps(shown))
+        result = await Optimizer(doctor, show_progress).run(trigger)
+    row = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
+    click.echo(json.dumps(row))
 
 
 def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
-    """Return what the pass is asked to look at.
+    """Return the trigger of the pass.
 
     Raises:
-        Refused: there is no such pass.
+        CommandError: the options cannot be combined.
     """
     if diet and force:
-        raise Refused("--diet goes not with --force: a diet waits for no failures")
+        raise CommandError("--diet cannot be combined with --force: it needs no failures")
     if diet and agent == "evaluator":
-        raise Refused("the evaluator goes on no diet, since scores of two judges do not compare")
+        raise CommandError(
+            "the evaluator's prompt cannot be shortened: scores of two judges are not comparable"
+        )
     if diet:
         return Trigger(trigger=DIET, agent=agent or "worker")
     trigger = Trigger(trigger="command", forced=force)

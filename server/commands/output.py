@@ -1,4 +1,4 @@
-"""How data commands show rows: a table for people, JSON for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -13,15 +13,19 @@ _WIDEST: Final = 100_000
 
 
 def print_json(value: object) -> None:
-    """Print rows, or one, as JSON."""
-    plain = TypeAdapter(Any).dump_python(value, mode="json")
-    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    """Print a row, or a list of rows, as JSON."""
+    jsonable = TypeAdapter(Any).dump_python(value, mode="json")
+    click.echo(json.dumps(jsonable, indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as a table, one a line; texts are shown as they are, never read as markup.
+    """Print rows as a table, one line per row; no text is interpreted as markup.
 
-    Lines are as long as they need: a cell squeezed to three letters is of no use, nor to `grep`.
+    Lines are not wrapped or cut to the terminal's width, so that they can be searched with `grep`.
+
+    Args:
+        columns: the headings.
+        rows: one value per column; None is shown as `-`.
     """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
@@ -39,7 +43,7 @@ def _cell(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a stranger's text without what a terminal would obey: escapes and other controls."""
+    """Return untrusted text with control characters, such as terminal escapes, replaced."""
     return "".join(
         c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text
     )

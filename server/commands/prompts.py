@@ -1,4 +1,4 @@
-"""`selfheal prompts …`: the operator's hand on prompts."""
+"""`selfheal prompts …`: prompt versions and releases."""
 
 import sys
 from pathlib import Path
@@ -45,7 +45,7 @@ async def list_(agent: Agent | None, as_json: bool) -> None:
 
 @run_async
 async def show(agent: Agent, version: int | None, as_json: bool) -> None:
-    """Show a version's text; the live one's if no version is named."""
+    """Show the text of a version, by default of the live one."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         if version is None:
             row = await store.released(connection, agent)
@@ -59,33 +59,33 @@ async def show(agent: Agent, version: int | None, as_json: bool) -> None:
 
 @run_async
 async def diff(agent: Agent, older: int, newer: int) -> None:
-    """Show what changed between two versions."""
+    """Show the differences between two versions."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         left = await store.get(connection, agent, older)
         right = await store.get(connection, agent, newer)
-    found = unified_diff(left.text, right.text, f"{agent} {older}", f"{agent} {newer}")
-    click.echo(plain(found) or "the texts are the same")
+    differences = unified_diff(left.text, right.text, f"{agent} {older}", f"{agent} {newer}")
+    click.echo(plain(differences) or "the texts are identical")
 
 
 @run_async
 async def add(agent: Agent, file: str, parent: int | None, note: str) -> None:
-    """Store FILE (- for standard input) as a new version. It is not live until activated."""
+    """Store a file (`-`: standard input) as a new version, without releasing it."""
     text = _text(file)
     async with opened_database() as database, database.connection() as connection:
         row = await store.add(connection, agent, text, author="cli", parent=parent, note=note)
-    click.echo(f"{agent} version {row.version} is stored; `selfheal prompts activate` releases it")
+    click.echo(f"{agent}: version {row.version} stored; `selfheal prompts activate` releases it")
 
 
 def _text(file: str) -> str:
-    """Read a prompt.
+    """Read a prompt from a file, or from standard input for `-`.
 
     Raises:
-        click.BadParameter: it is empty or no UTF-8.
+        click.BadParameter: it is empty or not UTF-8.
     """
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise click.BadParameter("the file is no UTF-8 text", param_hint="FILE") from error
+        raise click.BadParameter("the file is not UTF-8 text", param_hint="FILE") from error
     if not text.strip():
         raise click.BadParameter("the prompt is empty", param_hint="FILE")
     return text.strip()
@@ -93,7 +93,7 @@ def _text(file: str) -> str:
 
 @run_async
 async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
-    """Make a version live. The next run uses it; nothing is restarted."""
+    """Release a version to all threads. The next run uses it, without a restart."""
     async with opened_database() as database, database.connection() as connection:
         head = await store.head(connection, agent)
         row = await store.release(
@@ -107,14 +107,14 @@ async def activate(agent: Agent, version: int, pin: bool, note: str) -> None:
             terms=store.Terms(pinned=pin),
         )
     if row.id == head.id:
-        click.echo(f"{agent}: version {version} is live already; nothing was changed")
+        click.echo(f"{agent}: version {version} is already live; nothing was changed")
     else:
-        click.echo(f"{agent}: version {version} is live (before: {head.incumbent})")
+        click.echo(f"{agent}: version {version} is live (previously {head.incumbent})")
 
 
 @run_async
 async def rollback(agent: Agent, note: str) -> None:
-    """Make the version live that the present one replaced."""
+    """Release the version that the current one replaced."""
     async with opened_database() as database, database.connection() as connection:
         row = await store.rollback(connection, agent, actor="cli", note=note)
     click.echo(f"{agent}: version {row.version} is live again")

@@ -1,4 +1,4 @@
-"""`selfheal prune`: forget what is older than the settings say."""
+"""`selfheal prune`: deletes what is older than the retention settings."""
 
 from selfheal.db import retention
 from selfheal.server.commands.output import print_json, print_table
@@ -8,15 +8,15 @@ from selfheal.server.settings import read_settings
 
 @run_async
 async def prune(as_json: bool) -> None:
-    """Forget old runs, and earlier states of quiet threads and closed healings."""
+    """Delete old runs, and earlier checkpoints of idle threads and closed healings."""
     settings = read_settings()
     async with opened_database() as database:
-        found = await retention.prune(
+        deleted = await retention.prune(
             database,
             runs_days=settings.retention_days,
             states_days=settings.state_retention_days,
         )
     if as_json:
-        print_json(found)
+        print_json(deleted)
     else:
-        print_table(("forgotten", "count"), list(found.items()))
+        print_table(("deleted", "count"), list(deleted.items()))

@@ -40,7 +40,7 @@ async def list_(limit: int, outcome: Outcome | None, as_json: bool) -> None:
 
 @run_async
 async def show(run_id: UUID, as_json: bool) -> None:
-    """Show one run: what was asked and written, why it got its verdict, and feedback on it."""
+    """Show one run: request, code, verdict with its reasons, and feedback."""
     async with opened_database(reading=True) as database, database.connection() as connection:
         row = await log.get(connection, run_id)
         feedback = await log.feedback(connection, run_id)
@@ -66,12 +66,12 @@ def _show_evaluation(evaluation: dict[str, object]) -> None:
         f"  judge {evaluation['llm_score']}  passed {evaluation['passed']}"
     )
     checks = evaluation["checks"]
-    assert isinstance(checks, list)  # noqa: S101 - the log's own form
+    assert isinstance(checks, list)  # noqa: S101 - as the run log stores it
     print_table(
         ("check", "score", "weight", "detail"),
         [(each["name"], each["score"], each["weight"], each["detail"]) for each in checks],
     )
     reasons = evaluation["reasons"]
-    assert isinstance(reasons, list)  # noqa: S101 - the log's own form
+    assert isinstance(reasons, list)  # noqa: S101 - as the run log stores it
     for reason in reasons:
         click.echo(plain(f"- {reason}"))

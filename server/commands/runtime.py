@@ -1,4 +1,4 @@
-"""What most commands begin with: settings, an event loop, a database."""
+"""What most commands need: settings, an event loop, a database."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ from selfheal.db.bootstrap import location, open_for_reading, open_migrated
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.graph.prompts import first_prompts
-from selfheal.server.commands.errors import Refused, explained
+from selfheal.server.commands.errors import CommandError, as_command_errors
 from selfheal.server.observability.masking import mask_stderr, masking
 from selfheal.server.settings import read_settings
 
@@ -25,32 +25,35 @@ Value = TypeVar("Value")
 def run_async(
     command: Callable[Parameters, Coroutine[Any, Any, Value]],
 ) -> Callable[Parameters, Value]:
-    """Let click call a coroutine function, and say in one line what the operator can put right."""
+    """Let click call a coroutine function.
+
+    Errors that an operator can fix become one line, with secrets masked.
+    """
 
     @wraps(command)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
         mask_stderr()
         try:
-            with explained():
-                return asyncio.run(_until_told(command(*args, **kwargs)))
-        except Refused as refused:
-            raise Refused(masking()(refused.message), refused.exit_code) from refused
+            with as_command_errors():
+                return asyncio.run(_until_signalled(command(*args, **kwargs)))
+        except CommandError as error:
+            raise CommandError(masking()(error.message), error.exit_code) from error
 
     return call
 
 
-async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
-    """Do the work; on a signal that ends us cancel it, so that whatever it has opened is closed.
+async def _until_signalled(work: Coroutine[Any, Any, Value]) -> Value:
+    """Await the work; cancel it on a terminating signal, so that its contexts are closed.
 
     Raises:
-        Refused: it was told to stop.
+        CommandError: a signal ended it; the exit code is 128 plus the signal's number.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - we are in a coroutine
     received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
-        # A closed terminal can be signalled twice, and a second cancellation would cut closing.
+        # A closed terminal can send SIGHUP twice; a second cancellation would interrupt closing.
         if number != signal.SIGHUP or number not in received:
             task.cancel()
         received.append(number)
@@ -61,7 +64,7 @@ async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
         return await work
     except asyncio.CancelledError:
         if received:
-            raise Refused(f"stopped by {received[0].name}", 128 + received[0]) from None
+            raise CommandError(f"stopped by {received[0].name}", 128 + received[0]) from None
         raise
 
 
@@ -69,14 +72,14 @@ async def _until_told(work: Coroutine[Any, Any, Value]) -> Value:
 async def opened_database(
     *, reading: bool = False, create: bool = False
 ) -> AsyncIterator[Database]:
-    """Open the configured database. By default it must exist, and its schema is put in place.
+    """Open the configured database. By default it must exist, and its schema is migrated.
 
     Args:
-        reading: change nothing: the schema must be in place already.
-        create: make the embedded database where there is none.
+        reading: change nothing: the schema must be up to date already.
+        create: create the embedded database if there is none.
 
     Raises:
-        Refused: the body looked for what is not there; it is said in which database.
+        CommandError: the body did not find a row; the message names the database.
     """
     settings = read_settings()
     opening = (
@@ -88,10 +91,10 @@ async def opened_database(
         try:
             yield database
         except NotFoundError as error:
-            raise Refused(f"{error} in {await location(settings, database)}") from error
+            raise CommandError(f"{error} in {await location(settings, database)}") from error
 
 
 async def say_if_empty(rows: Sequence[object], database: Database) -> None:
-    """Say on standard error which database it was in which nothing was found."""
+    """Name the database on standard error if a list from it is empty."""
     if not rows:
         click.echo(f"selfheal: none in {await location(read_settings(), database)}", err=True)

@@ -1,1 +1,1 @@
-"""The demo: a prompt is broken, healed, and the proof is shown."""
+"""The demo: a prompt is broken and healed, and the evidence is shown."""

@@ -6,8 +6,8 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from selfheal.server.commands.output import plain
-from selfheal.server.demo.measure import Answered
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.measure import DemoRun
+from selfheal.server.demo.play import DemoResult
 
 _WIDTH, _HEIGHT = 900, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 884, 48, 340  # of the plot itself
@@ -17,9 +17,9 @@ _INK, _FAINT, _GREEN = "#333333", "#d8d8d8", "#00704a"
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """How a phase's runs look: colours of Okabe and Ito, and a shape for whoever sees none.
+    """The mark of a phase's runs: a colour of Okabe and Ito, and a shape, so that both differ.
 
-    `path` is drawn around the run's place, in units of the mark's size.
+    `path` is drawn around the run's position, in units of the mark's size.
     """
 
     colour: str
@@ -33,11 +33,11 @@ _MARKS: Final = {
 }
 
 
-def chart(story: Story, threshold: float) -> str:
+def chart(result: DemoResult, threshold: float) -> str:
     """Return the chart as an SVG document.
 
     Args:
-        story: what the demo has seen.
+        result: of the demo.
         threshold: the score, 0 to 1, from which a run passes.
     """
     svg = ET.Element(
@@ -52,29 +52,31 @@ def chart(story: Story, threshold: float) -> str:
             "fill": _INK,
         },
     )
-    title = _title(story)
+    title = _title(result)
     _text(svg, title, tag="title", id="title")
-    _text(svg, _description(story, threshold), tag="desc", id="desc")
+    _text(svg, _description(result, threshold), tag="desc", id="desc")
     ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "fill": "#ffffff"})
     _text(svg, title, x=_LEFT, y=26, font_size=16, font_weight=600)
     _draw_axes(svg, threshold)
-    _draw_runs(svg, story)
-    _draw_legend(svg, [name for name, _ in story.phases])
+    _draw_runs(svg, result)
+    _draw_legend(svg, [name for name, _ in result.phases])
     ET.indent(svg, " ")
     return ET.tostring(svg, encoding="unicode") + "\n"
 
 
-def _title(story: Story) -> str:
-    name = story.model if len(story.model) <= _LONGEST_MODEL else story.model[:_LONGEST_MODEL] + "…"
-    notice = "SIMULATED: " if story.simulated else ""
+def _title(result: DemoResult) -> str:
+    name = (
+        result.model if len(result.model) <= _LONGEST_MODEL else result.model[:_LONGEST_MODEL] + "…"
+    )
+    notice = "SIMULATED: " if result.simulated else ""
     return f"{notice}every run of the demo, {name}"
 
 
-def _description(story: Story, threshold: float) -> str:
+def _description(result: DemoResult, threshold: float) -> str:
     counted = [
         f"{name}: {measured.passed} of {len(measured.runs)} runs passed,"
         f" average score {measured.average_score:.2f}"
-        for name, measured in story.phases
+        for name, measured in result.phases
     ]
     return f"Scores from 0 to 1; a run passes from {threshold:g}. " + "; ".join(counted) + "."
 
@@ -89,11 +91,11 @@ def _draw_axes(svg: ET.Element, threshold: float) -> None:
     _text(svg, "run", x=_RIGHT, y=_BOTTOM + 40, text_anchor="end")
 
 
-def _draw_runs(svg: ET.Element, story: Story) -> None:
-    total = sum(len(measured.runs) for _, measured in story.phases)
+def _draw_runs(svg: ET.Element, result: DemoResult) -> None:
+    total = sum(len(measured.runs) for _, measured in result.phases)
     step = (_RIGHT - _LEFT) / max(total, 1)
     start = 0
-    for name, measured in story.phases:
+    for name, measured in result.phases:
         x = _LEFT + start * step
         if name == "after":
             _line(svg, x, _TOP, x, _BOTTOM, stroke=_GREEN, stroke_width=2)
@@ -105,7 +107,7 @@ def _draw_runs(svg: ET.Element, story: Story) -> None:
 
 
 def _draw_phase(
-    svg: ET.Element, name: str, runs: Sequence[Answered], left: float, step: float
+    svg: ET.Element, name: str, runs: Sequence[DemoRun], left: float, step: float
 ) -> None:
     group = ET.SubElement(svg, "g", _look(name))
     size = min(5.0, max(1.5, step * 0.4))
@@ -145,7 +147,7 @@ def _line(svg: ET.Element, x1: float, y1: float, x2: float, y2: float, **look: s
 
 
 def _text(parent: ET.Element, text: str, tag: str = "text", **look: str | float) -> None:
-    """Add a text; what XML has no place for, control characters, is replaced."""
+    """Add a text; control characters, which XML does not allow, are replaced."""
     ET.SubElement(parent, tag, _attributes(look)).text = plain(text)
 
 

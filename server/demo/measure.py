@@ -1,4 +1,4 @@
-"""Asking the service over HTTP, and what came of it."""
+"""Sends the demo's requests to the service over HTTP, and measures the results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ _LONGEST = 500  # characters of a message, a provider's reason included
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class DemoRun:
     """One run as its caller saw it; a run without a verdict scores 0.
 
     Attributes:
-        request: what was asked for.
-        outcome: `ok`, `failed`, the error class of a run without a verdict, or `unanswered` where
-            the service itself did not answer.
+        request: the text of the request.
+        outcome: `ok`, `failed`, the outcome of a run without a verdict, or `unanswered` if the
+            service did not answer.
         score: from 0 to 1.
         message: why it failed, or the judge's first reason.
-        worker_version: the worker's prompt; null without a verdict.
+        worker_version: of the worker's prompt; None without a verdict.
     """
 
     request: str
@@ -37,23 +37,23 @@ class Answered:
 
     @property
     def passed(self) -> bool:
-        """Whether the verdict is good."""
+        """Whether the run passed."""
         return self.outcome == "ok"
 
     def as_json(self) -> dict[str, str]:
-        """Return what the demo reports of a failing run."""
+        """Return the demo's report of a failing run."""
         return {"outcome": self.outcome, "message": self.message, "request": self.request}
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a phase of the demo came to."""
+class PhaseResult:
+    """The runs of one phase of the demo."""
 
-    runs: tuple[Answered, ...]
+    runs: tuple[DemoRun, ...]
 
     @property
     def passed(self) -> int:
-        """How many runs passed."""
+        """The number of runs that passed."""
         return sum(run.passed for run in self.runs)
 
     @property
@@ -67,7 +67,7 @@ class Measured:
         return sum(run.score for run in self.runs) / len(self.runs)
 
     @property
-    def failing(self) -> Answered | None:
+    def failing(self) -> DemoRun | None:
         """A run that did not pass, one without a verdict first; None if all passed."""
         failed = [run for run in self.runs if not run.passed]
         return min(failed, key=lambda run: run.outcome == "failed", default=None)
@@ -86,7 +86,11 @@ class Measured:
 
 @cache
 def requests(part: str) -> tuple[dict[str, Any], ...]:
-    """Return the demo's requests: `known` ones, and `unseen` ones that only come at the end."""
+    """Return the demo's requests.
+
+    Args:
+        part: `known`, or `unseen` for those that are only sent at the end.
+    """
     text = (files("selfheal.server.demo") / "requests.jsonl").read_text(encoding="utf-8")
     rows = map(json.loads, text.splitlines())
     return tuple(
@@ -97,52 +101,61 @@ def requests(part: str) -> tuple[dict[str, Any], ...]:
 
 
 def broken_prompt() -> str:
-    """Return the demo's only worker prompt: deliberately broken, with nothing to go back to."""
+    """Return the demo's only worker prompt: deliberately broken, without a predecessor."""
     return (files("selfheal.server.demo") / "worker.md").read_text(encoding="utf-8").strip()
 
 
 async def measure(
     client: httpx.AsyncClient,
     asked: Sequence[dict[str, Any]],
-    told: Callable[[Answered], None],
-) -> Measured:
-    """Send requests, a few at once; return what came of them, in their order."""
+    on_run: Callable[[DemoRun], None],
+) -> PhaseResult:
+    """Send requests, a few at once.
 
-    async def one(body: dict[str, Any]) -> Answered:
-        answered = await _ask(client, body)
-        told(answered)
-        return answered
+    Args:
+        client: of the service.
+        asked: the inputs of the runs.
+        on_run: called after each run.
 
-    return Measured(tuple(await gather_bounded(_AT_ONCE, one, asked)))
+    Returns:
+        The runs in the order of the requests.
+    """
+
+    async def one(body: dict[str, Any]) -> DemoRun:
+        run = await _send(client, body)
+        on_run(run)
+        return run
+
+    return PhaseResult(tuple(await gather_bounded(_AT_ONCE, one, asked)))
 
 
-async def _ask(client: httpx.AsyncClient, body: dict[str, Any]) -> Answered:
-    """Return what came of a request, a refusal or no answer included."""
+async def _send(client: httpx.AsyncClient, body: dict[str, Any]) -> DemoRun:
+    """Send one request; a refusal and no answer are results as well."""
     request = str(body["request"])
     try:
         answer = await client.post("/runs/wait", json={"assistant_id": "agent", "input": body})
         result = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        return Answered(request, "unanswered", 0.0, f"no answer: {type(error).__name__}")
+        return DemoRun(request, "unanswered", 0.0, f"no answer: {type(error).__name__}")
     if answer.is_error:
-        refused = f"HTTP {answer.status_code}: {result.get('detail')}"
-        return Answered(request, "unanswered", 0.0, _line(refused))
-    return _answered(request, result)
+        detail = f"HTTP {answer.status_code}: {result.get('detail')}"
+        return DemoRun(request, "unanswered", 0.0, _line(detail))
+    return _parsed(request, result)
 
 
-def _answered(request: str, result: dict[str, Any]) -> Answered:
+def _parsed(request: str, result: dict[str, Any]) -> DemoRun:
     if failure := result.get("__error__"):
-        return Answered(request, failure["error"], 0.0, _line(failure["message"]))
+        return DemoRun(request, failure["error"], 0.0, _line(failure["message"]))
     evaluation = result.get("evaluation")
     if not evaluation:
-        return Answered(request, "unanswered", 0.0, "the run was stopped before its verdict")
+        return DemoRun(request, "unanswered", 0.0, "the run was stopped before its verdict")
     outcome = "ok" if evaluation["passed"] else "failed"
     message = _line(evaluation["reasons"][0]) if evaluation["reasons"] else ""
     version = result["prompt_versions"]["worker"]
-    return Answered(request, outcome, evaluation["score"], message, version)
+    return DemoRun(request, outcome, evaluation["score"], message, version)
 
 
 def _line(text: str) -> str:
-    """Return a text as one printable line, cut to a length that a report has room for."""
+    """Return a text as one printable line of at most `_LONGEST` characters."""
     line = plain(" ".join(text.split()))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -1,4 +1,4 @@
-"""The demo's course: break, measure, heal, measure again."""
+"""The phases of the demo: break a prompt, measure, heal, measure again."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ from selfheal.optimizer.context import Doctor, open_doctor
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Result, Trigger
 from selfheal.server.app import create_app
-from selfheal.server.demo.measure import Answered, Measured, broken_prompt, measure, requests
+from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
 from selfheal.server.http_server import serving
 from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.service import executing, serving_from
@@ -29,59 +29,69 @@ _TIMEOUT = httpx.Timeout(600.0)
 
 
 class NoSandboxError(Exception):
-    """No sandbox works here, and a verdict without execution proves nothing."""
+    """No sandbox works here, and a verdict without execution is no evidence."""
 
 
-class Teller(Protocol):
-    """Who shows the course while it lasts."""
+class DemoObserver(Protocol):
+    """Shows the progress of the demo."""
 
-    def phase(self, title: str, total: int) -> Callable[[Answered], None]:
-        """Begin a phase of so many runs; return what is told of each."""
+    def phase(self, title: str, total: int) -> Callable[[DemoRun], None]:
+        """Begin a phase of `total` runs; return what to call after each run."""
         ...
 
-    def state(self, name: str, found: dict[str, Any]) -> None:
-        """Take notice of a state of the healing that has ended."""
+    def state(self, name: str, updates: dict[str, Any]) -> None:
+        """Show a state of the healing that has ended, with its updates of the graph's state."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """All that the demo has seen. `receipt` is null where no healing was opened."""
+class DemoResult:
+    """The result of the demo.
+
+    Attributes:
+        model: the model's name, as it answered.
+        before: the runs under the broken prompt.
+        healing: the outcome of the optimizer pass.
+        receipt: of the healing; None if none was opened.
+        after: the same requests under the healed prompt; None if none was released.
+        unseen: new requests under the healed prompt; None if none was released.
+        prompt: the worker's live prompt at the end.
+    """
 
     model: str
-    before: Measured
+    before: PhaseResult
     healing: Result
     receipt: dict[str, Any] | None
-    after: Measured | None
-    unseen: Measured | None
+    after: PhaseResult | None
+    unseen: PhaseResult | None
     prompt: str
 
     @property
     def simulated(self) -> bool:
-        """Whether the model says of itself that it is a stand-in."""
+        """Whether the model's name says that it is simulated."""
         return SIMULATED in self.model
 
     @property
     def healed(self) -> bool:
-        """Whether a better prompt went live, and did better."""
+        """Whether a prompt was released and scores higher on average."""
         return self.after is not None and self.after.average_score > self.before.average_score
 
     @property
-    def phases(self) -> list[tuple[str, Measured]]:
-        """What was measured, by the phase's name, in order."""
-        measured = {"before": self.before, "after": self.after, "unseen": self.unseen}
-        return [(name, each) for name, each in measured.items() if each is not None]
+    def phases(self) -> list[tuple[str, PhaseResult]]:
+        """The measured phases with their names, in order."""
+        phases = {"before": self.before, "after": self.after, "unseen": self.unseen}
+        return [(name, phase) for name, phase in phases.items() if phase is not None]
 
     @property
     def improvement_percent(self) -> float | None:
-        """By how much the average score rose; null where there was none to rise from."""
+        """The relative rise of the average score in percent; None if it was 0 or not measured."""
         if self.after is None or not self.before.average_score:
             return None
         rise = self.after.average_score - self.before.average_score
         return round(100 * rise / self.before.average_score, 1)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures, as other programs read them."""
+        """Return the figures for `--json` and report.json."""
         record = self.receipt or {}
         findings = record.get("findings") or {}
         return {
@@ -104,8 +114,13 @@ class Story:
         }
 
 
-async def play(settings: ServerSettings, cycles: int, teller: Teller) -> Story:
-    """Play the demo in a database of its own, which is dropped at the end.
+async def run_demo(settings: ServerSettings, cycles: int, observer: DemoObserver) -> DemoResult:
+    """Run the demo in a temporary database, which is dropped at the end.
+
+    Args:
+        settings: of this process.
+        cycles: how often the known requests are sent, before and after.
+        observer: shows the progress.
 
     Raises:
         DatabaseUnavailableError: Postgres cannot be reached; the message names the setting.
@@ -121,11 +136,13 @@ async def play(settings: ServerSettings, cycles: int, teller: Teller) -> Story:
             open_parts(settings, database) as context,
             open_doctor(settings, database, context) as doctor,
         ):
-            return await _course(settings, doctor, cycles, teller)
+            return await _run_phases(settings, doctor, cycles, observer)
 
 
-async def _course(settings: ServerSettings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
-    _need_sandbox(doctor.agent)
+async def _run_phases(
+    settings: ServerSettings, doctor: Doctor, cycles: int, observer: DemoObserver
+) -> DemoResult:
+    _require_sandbox(doctor.agent)
     known = requests("known") * cycles
     async with (
         serving_from(settings, doctor.database, doctor.agent) as service,
@@ -133,29 +150,29 @@ async def _course(settings: ServerSettings, doctor: Doctor, cycles: int, teller:
         serving(create_app(service, Scheduler(doctor, every=0))) as url,
         httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client,
     ):
-        before = await measure(client, known, teller.phase("before", len(known)))
+        before = await measure(client, known, observer.phase("before", len(known)))
         trigger = Trigger(agent="worker", trigger="demo")
-        result = await Optimizer(doctor, teller.state).run(trigger)
+        result = await Optimizer(doctor, observer.state).run(trigger)
         after = unseen = None
         if result["outcome"] == "promoted":
-            after = await measure(client, known, teller.phase("after", len(known)))
+            after = await measure(client, known, observer.phase("after", len(known)))
             new = requests("unseen")
-            unseen = await measure(client, new, teller.phase("unseen", len(new)))
+            unseen = await measure(client, new, observer.phase("unseen", len(new)))
     record, model, live = await _read(doctor.database, result)
-    return Story(model, before, result, record, after, unseen, live)
+    return DemoResult(model, before, result, record, after, unseen, live)
 
 
-def _need_sandbox(context: Context) -> None:
+def _require_sandbox(context: Context) -> None:
     if context.evaluator.sandbox_name == "static":
         raise NoSandboxError
 
 
 async def _read(database: Database, result: Result) -> tuple[dict[str, Any] | None, str, str]:
-    """Return the receipt, the model by its own word, and the worker's live prompt."""
+    """Return the receipt, the name under which the model answered, and the live prompt."""
     async with database.connection() as connection:
-        named = [run.model for run in await runs.recent(connection) if run.model]
+        models = [run.model for run in await runs.recent(connection) if run.model]
         live = await prompts.released(connection, "worker")
         record = None
         if "healing_id" in result:
             record = (await healings.get(connection, UUID(result["healing_id"]))).receipt
-    return record, named[0] if named else "no model answered", live.text
+    return record, models[0] if models else "no model answered", live.text

@@ -1,4 +1,4 @@
-"""The demo on a terminal: progress while it lasts, the story at the end."""
+"""The demo on a terminal: progress while it runs, the result at the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,30 +9,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from selfheal.server.commands.output import plain
-from selfheal.server.demo.measure import Answered, Measured
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.measure import DemoRun, PhaseResult
+from selfheal.server.demo.play import DemoResult
 
 _PHASES = {
     "before": "before: the broken prompt",
     "after": "after: the same requests again",
-    "unseen": "unseen: requests that nobody has seen before",
+    "unseen": "unseen: new requests",
 }
 _STATES = {
-    "detect": "looked at the failed runs",
-    "triage": "counted out what is not the prompt's",
-    "sample": "divided the cases: train, hold-out, regression",
+    "detect": "detected failed runs",
+    "triage": "excluded failures that no prompt caused",
+    "sample": "split the cases (training, held-out, regression)",
     "diagnose": "diagnosed",
-    "propose": "wrote candidates",
-    "lint": "checked their form",
-    "screen": "tried them on train cases",
-    "gate": "proved the survivor on unseen work",
+    "propose": "proposed candidates",
+    "lint": "applied the guardrails",
+    "screen": "screened them on training cases",
+    "gate": "tested the best one on held-out cases",
     "release": "released",
     "conclude": "wrote the receipt",
 }
 
 
-class Screen:
-    """Tells on a console: bars on a terminal, plain lines elsewhere."""
+class ConsoleProgress:
+    """Shows progress on a console: bars on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -44,71 +44,71 @@ class Screen:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "ConsoleProgress":
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def phase(self, title: str, total: int) -> Callable[[Answered], None]:
-        """Begin a phase of so many runs; return what is told of each."""
-        words = _PHASES[title]
-        task = self._progress.add_task(words, total=total)
+    def phase(self, title: str, total: int) -> Callable[[DemoRun], None]:
+        """Begin a phase of `total` runs; return what to call after each run."""
+        description = _PHASES[title]
+        task = self._progress.add_task(description, total=total)
         if not self._console.is_terminal:
-            self._console.print(f"{words} ({total} runs)")
+            self._console.print(f"{description} ({total} runs)")
         return lambda _: self._progress.advance(task)
 
-    def state(self, name: str, found: dict[str, Any]) -> None:
-        """Take notice of a state of the healing that has ended."""
-        detail = _detail(name, found)
+    def state(self, name: str, updates: dict[str, Any]) -> None:
+        """Print a state of the healing that has ended."""
+        detail = _detail(name, updates)
         self._console.print(
             f"  healing: {_STATES.get(name, name)}{detail}", markup=False, emoji=False
         )
 
 
-def _detail(name: str, found: dict[str, Any]) -> str:
-    if found.get("outcome"):
-        return f": {found['outcome']} ({found['reason']})"
+def _detail(name: str, updates: dict[str, Any]) -> str:
+    if updates.get("outcome"):
+        return f": {updates['outcome']} ({updates['reason']})"
     if name == "sample":
-        split = found["split"]
+        split = updates["split"]
         return ": " + " + ".join(str(len(split[s])) for s in ("train", "hold_out", "regression"))
     if name == "gate":
-        return f": {found['gates'][-1]['reason']}"
+        return f": {updates['gates'][-1]['reason']}"
     return ""
 
 
-def show(console: Console, story: Story) -> None:
-    """Print what was seen: before, action, after."""
-    if story.simulated:
+def show(console: Console, result: DemoResult) -> None:
+    """Print the result: figures before, the healing, figures after."""
+    if result.simulated:
         console.print(
-            "\n[bold yellow]SIMULATED:[/] a stand-in played the model. The figures show that the"
-            " loop works; they are no claim about Gemini."
+            "\n[bold yellow]SIMULATED:[/] these figures come from a simulated model. They show that"
+            " the loop works and say nothing about Gemini."
         )
-    console.print(f"\n[bold]model[/]  {escape(story.model)}")
-    _show_action(console, story)
-    console.print(_figures(story))
-    for line in failing_runs(story):
+    console.print(f"\n[bold]model[/]  {escape(result.model)}")
+    _show_action(console, result)
+    console.print(_figures(result))
+    for line in failing_runs(result):
         console.print(line, markup=False, highlight=False, emoji=False)
-    if story.improvement_percent is not None:
-        console.print(f"\naverage score: [bold]+{story.improvement_percent:g} %[/]")
+    if result.improvement_percent is not None:
+        console.print(f"\naverage score: [bold]+{result.improvement_percent:g} %[/]")
 
 
-def failing_runs(story: Story) -> list[str]:
-    """Say of each phase why one of its failing runs failed."""
+def failing_runs(result: DemoResult) -> list[str]:
+    """Return, for each phase with one, why a failing run failed."""
     return [
         f"{name}: a failing run ended with {run.outcome}: {run.message or 'no reason given'}"
-        for name, measured in story.phases
+        for name, measured in result.phases
         if (run := measured.failing)
     ]
 
 
-def _show_action(console: Console, story: Story) -> None:
-    record = story.receipt
-    console.print(f"[bold]action[/] {story.healing['outcome']}: {escape(_reason(story))}")
+def _show_action(console: Console, result: DemoResult) -> None:
+    record = result.receipt
+    console.print(f"[bold]action[/] {result.healing['outcome']}: {escape(_reason(result))}")
     if record is None:
         return
-    console.print(f"\n{len(record['failed_run_ids'])} failed runs set it off. Root causes:")
+    console.print(f"\n{len(record['failed_run_ids'])} failed runs triggered it. Root causes:")
     for cause in (record["findings"] or {}).get("root_causes", []):
         console.print(plain(f"  - {cause}"), markup=False, highlight=False, emoji=False)
     for each in record["candidates"]:
@@ -123,21 +123,21 @@ def _show_action(console: Console, story: Story) -> None:
                     emoji=False,
                 )
     for gate in record["gates"]:
-        console.print(f"\nEvidence, on work that neither prompt was made for: {_evidence(gate)}")
+        console.print(f"\nEvidence on held-out cases: {_evidence(gate)}")
     console.print(
         f"\n{record['model_calls']} model calls, {record['seconds']} s,"
         f" version {record['from_version']} → {record['to_version'] or 'unchanged'}\n"
     )
 
 
-def _reason(story: Story) -> str:
-    return story.healing.get("reason", "")
+def _reason(result: DemoResult) -> str:
+    return result.healing.get("reason", "")
 
 
 def _evidence(gate: dict[str, Any]) -> str:
     return (
         f"{gate['gains']} cases gained, {gate['losses']} lost, e-value {gate['e_value']:g}"
-        f" (100 accepts); over {gate['pairs']} pairs the old prompt passed"
+        f" (accepted from 100); of {gate['pairs']} pairs the old prompt passed"
         f" {gate['incumbent_rate']:.0%}, the new one {gate['candidate_rate']:.0%}"
     )
 
@@ -146,14 +146,14 @@ def _colour(line: str) -> str:
     return {"+": "green", "-": "red"}.get(line[:1], "dim")
 
 
-def _figures(story: Story) -> Table:
+def _figures(result: DemoResult) -> Table:
     columns = ("", "runs", "passed", "pass rate", "average score")
     table = Table(*columns, box=None, header_style="bold")
-    for name, measured in story.phases:
+    for name, measured in result.phases:
         table.add_row(name, *_cells(measured))
     return table
 
 
-def _cells(measured: Measured) -> tuple[str, ...]:
+def _cells(measured: PhaseResult) -> tuple[str, ...]:
     rate, score = f"{measured.pass_rate:.0%}", f"{measured.average_score:.3f}"
     return str(len(measured.runs)), str(measured.passed), rate, score

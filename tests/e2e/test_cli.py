@@ -89,7 +89,7 @@ async def test_the_doctor_blames_the_setting_that_names_an_impossible_model(
     assert (code, len(err.strip().splitlines())) == (1, 1), err
     [broken] = [each for each in json.loads(out) if each["needed"] and not each["ok"]]
     assert broken["detail"].startswith(f"{setting}: {name} cannot be used: {words}")
-    assert broken["mend"] == f"check {setting} and its key"
+    assert broken["remedy"] == f"check {setting} and its key"
 
 
 async def test_the_doctor_asks_every_model_and_gives_the_providers_reason(

@@ -69,7 +69,7 @@ async def test_a_command_in_another_home_makes_no_cluster_and_says_so(tmp_path: 
     }
     assert wrong == {}
     _, out, _ = await run(("doctor",), env | {"GOOGLE_API_KEY": ""})
-    assert f"absent   embedded Postgres: none yet in {folder} → `make serve` makes it" in out
+    assert f"absent   embedded Postgres: none yet in {folder} → `make serve` creates it" in out
     assert not folder.parent.exists()
 
 

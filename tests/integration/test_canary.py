@@ -192,7 +192,7 @@ async def test_a_person_approves_or_refuses_and_pauses(
 
     assert (await said("approve", str(uuid4())))[0] == 2
     code, told = await said("approve", healing)
-    assert (code, f"version {version} goes to 50 %" in told) == (0, True)
+    assert (code, f"version {version} released to 50 %" in told) == (0, True)
     assert await live(database) == (int(version), 50, "canary")
     async with database.connection() as connection:
         assert (await healings.get(connection, UUID(healing))).outcome == "canary"

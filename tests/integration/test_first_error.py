@@ -96,7 +96,7 @@ async def test_a_judge_that_never_answers_says_why(
             ),
         )
     assert (code, out.strip()) == (1, "")
-    assert err.startswith("selfheal: the judge answered nothing: the judge could not answer: ")
+    assert err.startswith("selfheal: the judge gave no usable answer: the judge could not answer: ")
     assert LEAKED in err
     assert len(err.strip().splitlines()) == 1
 

@@ -55,8 +55,11 @@ async def test_own_requests_prove_candidates_until_they_are_removed(
     ("wrong", "words"),
     [
         ({"id": "no/slash"}, "line 2: id"),
-        ({"id": "twin"}, "too much like golden:own:vat"),
-        ({"id": "known", "request": golden_requests()[0]["request"]}, "too much like golden:"),
+        ({"id": "twin"}, "a near-duplicate of golden:own:vat"),
+        (
+            {"id": "known", "request": golden_requests()[0]["request"]},
+            "a near-duplicate of golden:",
+        ),
     ],
 )
 async def test_a_wrong_line_keeps_all_of_them_out(

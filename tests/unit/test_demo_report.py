@@ -11,23 +11,23 @@ import pytest
 from rich.console import Console
 
 from selfheal.server.demo.chart import chart
-from selfheal.server.demo.measure import Answered, Measured, measure
-from selfheal.server.demo.play import Story
+from selfheal.server.demo.measure import DemoRun, PhaseResult, measure
+from selfheal.server.demo.play import DemoResult
 from selfheal.server.demo.report import write
 from selfheal.server.demo.show import show
 
-GOOD = Answered("slugify", "ok", 0.97, "well done", 2)
-BAD = Answered("slugify", "failed", 0.18, "says hello world", 1)
-GONE = Answered("slugify", "infrastructure", 0.0, "google_genai:x: rate limit")
+GOOD = DemoRun("slugify", "ok", 0.97, "well done", 2)
+BAD = DemoRun("slugify", "failed", 0.18, "says hello world", 1)
+GONE = DemoRun("slugify", "infrastructure", 0.0, "google_genai:x: rate limit")
 
 
-def story(before: list[Answered], after: list[Answered] | None = None, **more: Any) -> Story:
-    found = Story(
+def result(before: list[DemoRun], after: list[DemoRun] | None = None, **more: Any) -> DemoResult:
+    found = DemoResult(
         model="SIMULATED-x",
-        before=Measured(tuple(before)),
+        before=PhaseResult(tuple(before)),
         healing={"agent": None, "outcome": "healthy", "reason": "all is well"},
         receipt=None,
-        after=Measured(tuple(after)) if after is not None else None,
+        after=PhaseResult(tuple(after)) if after is not None else None,
         unseen=None,
         prompt="p",
     )
@@ -35,22 +35,22 @@ def story(before: list[Answered], after: list[Answered] | None = None, **more: A
 
 
 def test_a_run_without_a_verdict_is_shown_before_a_bad_one() -> None:
-    assert Measured((GOOD, BAD, GONE)).failing == GONE
-    assert Measured((GOOD, BAD)).failing == BAD
-    assert Measured((GOOD,)).failing is None
+    assert PhaseResult((GOOD, BAD, GONE)).failing == GONE
+    assert PhaseResult((GOOD, BAD)).failing == BAD
+    assert PhaseResult((GOOD,)).failing is None
 
 
 @pytest.mark.parametrize(
     "told",
     [
-        story([BAD, GONE]),
-        story([BAD, BAD], [GOOD, GONE]),
-        story([BAD], [GOOD], unseen=Measured((GONE, GOOD))),
+        result([BAD, GONE]),
+        result([BAD, BAD], [GOOD, GONE]),
+        result([BAD], [GOOD], unseen=PhaseResult((GONE, GOOD))),
     ],
     ids=["before", "after", "unseen"],
 )
 def test_whichever_phase_fails_each_form_of_the_report_says_why(
-    told: Story, tmp_path: Path
+    told: DemoResult, tmp_path: Path
 ) -> None:
     console = Console(record=True, width=300)
     show(console, told)
@@ -93,12 +93,12 @@ async def test_whatever_comes_of_a_request_it_is_an_answer(
     assert words in run.message
 
 
-def drawn(told: Story) -> ET.Element:
+def drawn(told: DemoResult) -> ET.Element:
     return ET.fromstring(chart(told, 0.6))
 
 
 def test_the_chart_can_be_read_without_seeing_it() -> None:
-    told = drawn(story([BAD] * 3, [GOOD] * 2))
+    told = drawn(result([BAD] * 3, [GOOD] * 2))
     assert told.get("role") == "img"
     title, description = told.find("{*}title"), told.find("{*}desc")
     assert title is not None
@@ -112,14 +112,16 @@ def test_the_chart_can_be_read_without_seeing_it() -> None:
 
 
 def test_phases_differ_in_colour_and_in_shape() -> None:
-    groups = drawn(story([BAD], [GOOD], unseen=Measured((GOOD,)))).findall("{*}g")
+    groups = drawn(result([BAD], [GOOD], unseen=PhaseResult((GOOD,)))).findall("{*}g")
     looks = {(group.get("fill"), path.get("d")) for group in groups for path in group}
     colours, shapes = {look[0] for look in looks}, {look[1] for look in looks}
     assert (len(looks), len(colours), len(shapes)) == (3, 3, 3)
 
 
 def test_a_better_score_is_drawn_higher_and_nothing_outside() -> None:
-    told = drawn(story([replace(BAD, score=score) for score in (0.0, 0.5, 1.0)] * 70, [GOOD] * 210))
+    told = drawn(
+        result([replace(BAD, score=score) for score in (0.0, 0.5, 1.0)] * 70, [GOOD] * 210)
+    )
     places = [
         tuple(map(float, str(each.get("transform"))[10:].partition(")")[0].split()))
         for each in told.findall(".//{*}path")
@@ -130,7 +132,7 @@ def test_a_better_score_is_drawn_higher_and_nothing_outside() -> None:
 
 def test_no_model_name_breaks_the_chart() -> None:
     name = '<script>&"\x00\x1b\ud800' + "x" * 500
-    told = drawn(story([BAD], model=name))
+    told = drawn(result([BAD], model=name))
     assert told.findall(".//{*}script") == []
     title = told.find("{*}title")
     assert title is not None
@@ -138,6 +140,6 @@ def test_no_model_name_breaks_the_chart() -> None:
 
 
 def test_the_chart_asks_for_nothing_from_elsewhere() -> None:
-    text = chart(story([BAD], [GOOD]), 0.6)
+    text = chart(result([BAD], [GOOD]), 0.6)
     assert text.count("http") == text.count('xmlns="http://www.w3.org/2000/svg"') == 1
     assert len(text.encode()) < 4000

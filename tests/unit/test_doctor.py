@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from selfheal.server.cli.service import doctor
-from selfheal.server.commands.errors import Refused
+from selfheal.server.commands.errors import CommandError
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_check_that_breaks_is_a_finding_and_ends_no_other(
     for function in broken:
         monkeypatch.setattr(f"selfheal.server.commands.doctor.{function}", breaks)
     result = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
-    assert isinstance(result.exception, Refused)
+    assert isinstance(result.exception, CommandError)
     assert "password" not in result.output
     found = {each["name"]: each["detail"] for each in json.loads(result.stdout)}
     failed = {name for name, detail in found.items() if detail == "the check failed: RuntimeError"}
