@@ -22,13 +22,13 @@ from uuid import uuid4
 import httpx
 
 from bench.experiment.world import control, simulated_gemini
+from bench.harness.processes import clean_environment, selfheal, started
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.graph.build import build_graph
 from selfheal.graph.context import ReleasedPrompts, open_parts
 from selfheal.graph.database import open_data
 from selfheal.graph.settings import read_settings
-from tests.support.processes import clean_environment, selfheal, started
 
 REQUEST = {"request": "Write is_leap_year(year): is a year a leap year?"}
 SAYS = r"serving on (http://\S+)"

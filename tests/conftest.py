@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bench.harness.processes import clean_environment, started
 from selfheal.db import prompts
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.db.migrate import migrate
@@ -19,7 +20,6 @@ from selfheal.db.pool import Database, open_database
 from selfheal.graph.prompts import first_prompts
 from tests.support import databases
 from tests.support.databases import Kind
-from tests.support.processes import clean_environment, started
 
 pytest_plugins = ("tests.support.chance",)
 
@@ -140,7 +140,7 @@ async def empty_database(empty_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def _simulator() -> AsyncIterator[str]:
-    command = (sys.executable, "-m", "simulator", "--port", "0")
+    command = (sys.executable, "-m", "selfheal.simulator", "--port", "0")
     async with started(*command, env=clean_environment(), says=r"listening on (http://\S+)") as (
         _,
         url,

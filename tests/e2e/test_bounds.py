@@ -12,12 +12,12 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
+from bench.harness.processes import Process, selfheal, started
 from selfheal.db import api_keys
 from selfheal.db.paging import MOST_BYTES
 from selfheal.db.pool import Database, open_database
 from selfheal.server.run_request import STREAM_MODES
-from tests.support.operations import Operation, operations
-from tests.support.processes import Process, selfheal, started
+from tests.support.openapi_operations import Operation, operations
 
 SAYS: Final = r"serving on (http://\S+)"
 ASK: Final[dict[str, Any]] = {

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.harness.processes import Process, clean_environment, finished, selfheal, started
 from tests.conftest import control
-from tests.support.processes import Process, clean_environment, finished, selfheal, started
 
 SAYS = r"serving on (http://\S+) \(role evaluator"
 GOOD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'

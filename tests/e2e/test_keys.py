@@ -12,13 +12,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from bench.harness.processes import finished, selfheal, started
 from selfheal.db import api_keys
 from selfheal.db.api_keys import SCOPES, Scope
 from selfheal.db.pool import Database, open_database
 from selfheal.graph.settings import read_settings
 from selfheal.server.app import create_app
-from tests.support.operations import Operation, operations
-from tests.support.processes import finished, selfheal, started
+from tests.support.openapi_operations import Operation, operations
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"assistant_id": "agent", "input": {"request": "Write add(a, b) that returns the sum."}}

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.support.from_schema import arbitrary, values
-from tests.support.operations import Operation, operations
-from tests.support.processes import selfheal, started
-from tests.support.receiver import SECRET
+from bench.harness.processes import selfheal, started
+from tests.support.json_schema import arbitrary, values
+from tests.support.openapi_operations import Operation, operations
+from tests.support.webhook_receiver import SECRET
 
 SAYS = r"serving on (http://\S+)"
 REQUEST = {"request": "Write add(a, b) that returns the sum."}
@@ -83,7 +83,7 @@ BAD_TEXTS = [
 
 
 @dataclass(frozen=True)
-class Served:
+class InProcessService:
     """A service without keys, with a thread and a run that were made by hand."""
 
     url: str
@@ -92,7 +92,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
+async def served(module_env: dict[str, str]) -> AsyncIterator[InProcessService]:
     """Serve, slowly and on little: it is what is refused that matters here."""
     env = {
         **module_env,
@@ -107,7 +107,7 @@ async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
         run = (await client.post("/runs/wait", json={**ASK, "after_seconds": 0})).json()
         thread = (await client.post("/threads", json={})).json()["thread_id"]
         await client.post(f"/threads/{thread}/state", json={"values": REQUEST})
-        yield Served(url, document, {"thread_id": thread, "run_id": run["run_id"]})
+        yield InProcessService(url, document, {"thread_id": thread, "run_id": run["run_id"]})
         # Nothing of all this has harmed it.
         await client.post("/runs/cancel", json={"status": "all"})
         for agent in ("manager", "worker", "evaluator"):  # arbitrary bodies may have changed them
@@ -129,7 +129,7 @@ def shown(wrong: dict[str, Any]) -> str:
     return "\n".join(f"{value}: {key[:250]}" for key, value in wrong.items())
 
 
-async def test_generated_requests_are_answered_as_described(served: Served) -> None:
+async def test_generated_requests_are_answered_as_described(served: InProcessService) -> None:
     wrong: dict[str, str] = {}
     seen: Counter[int] = Counter()
     await asyncio.to_thread(_try_all, served, wrong, seen)
@@ -137,7 +137,7 @@ async def test_generated_requests_are_answered_as_described(served: Served) -> N
     assert {200, 201, 202, 204, 404, 422, 501} <= seen.keys()
 
 
-def _try_all(served: Served, wrong: dict[str, str], seen: Counter[int]) -> None:
+def _try_all(served: InProcessService, wrong: dict[str, str], seen: Counter[int]) -> None:
     with httpx.Client(base_url=served.url, timeout=30, headers=LOCAL) as client:
         for one in operations(served.document):
             _try_out(one, served, client, wrong, seen)
@@ -145,7 +145,7 @@ def _try_all(served: Served, wrong: dict[str, str], seen: Counter[int]) -> None:
 
 def _try_out(
     one: Operation,
-    served: Served,
+    served: InProcessService,
     client: httpx.Client,
     wrong: dict[str, str],
     seen: Counter[int],
@@ -168,7 +168,7 @@ def _try_out(
     ask()
 
 
-def _requests(one: Operation, served: Served) -> st.SearchStrategy[dict[str, Any]]:
+def _requests(one: Operation, served: InProcessService) -> st.SearchStrategy[dict[str, Any]]:
     """Return requests: to the thread and run that there are, or to any."""
     parts: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}}
     for each in one.described.get("parameters", []):
@@ -194,7 +194,7 @@ def _header(value: Any) -> bytes:
     return quote(str(value), safe=" ", errors="replace").strip().encode()
 
 
-async def test_values_that_nobody_can_store_are_refused_or_mended(served: Served) -> None:
+async def test_values_that_nobody_can_store_are_refused_or_mended(served: InProcessService) -> None:
     wrong: dict[str, int] = {}
     tried = {""}
     async with httpx.AsyncClient(base_url=served.url, timeout=60, headers=LOCAL) as client:
@@ -231,7 +231,9 @@ def _bodies(one: Operation, document: dict[str, Any]) -> Iterator[bytes]:
                 yield f'{{"{field}": {{"{inner}": {value}}}{comma}{rest}'.encode()
 
 
-async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(served: Served) -> None:
+async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(
+    served: InProcessService,
+) -> None:
     wrong: dict[str, int] = {}
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for one in operations(served.document):
@@ -243,7 +245,7 @@ async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(served: 
     assert not wrong, shown(wrong)
 
 
-async def test_query_parameters_that_no_route_takes_are_refused(served: Served) -> None:
+async def test_query_parameters_that_no_route_takes_are_refused(served: InProcessService) -> None:
     wrong: dict[str, int] = {}
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for one in operations(served.document):
@@ -269,7 +271,7 @@ def _addresses(one: Operation, ids: dict[str, str]) -> Iterator[tuple[str, dict[
                 yield one.url(**ids), {name: text}
 
 
-async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> None:
+async def test_an_empty_idempotency_key_is_refused_each_time(served: InProcessService) -> None:
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for _ in range(2):
             answer = await client.post("/runs", json=ASK, headers={"idempotency-key": ""})
@@ -277,7 +279,9 @@ async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> 
 
 
 @pytest.mark.parametrize("sent", [b"", b"-", b"--1", b"\xb2", b"1_0", b"9" * 30])
-async def test_a_last_event_id_that_is_no_number_is_ignored(served: Served, sent: bytes) -> None:
+async def test_a_last_event_id_that_is_no_number_is_ignored(
+    served: InProcessService, sent: bytes
+) -> None:
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         run = (await client.get(f"/runs/{served.ids['run_id']}")).json()
         path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
@@ -303,7 +307,9 @@ HEADERS: dict[str, tuple[bytes, ...]] = {
 
 @pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.chaos)])
 @pytest.mark.timeout(1_200)
-async def test_arbitrary_bodies_and_headers_break_nothing(served: Served, many: int) -> None:
+async def test_arbitrary_bodies_and_headers_break_nothing(
+    served: InProcessService, many: int
+) -> None:
     wrong: dict[str, int] = {}
     every = [each for each in operations(served.document) if each.method != "DELETE"]
     takers = [each for each in every if each.takes_body]

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.harness.processes import finished, selfheal, started
 from tests.conftest import control
-from tests.support.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 KEY = "a role key that nobody guesses"

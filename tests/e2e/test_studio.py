@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from langgraph_sdk import get_client
 
+from bench.harness.processes import started
 from selfheal.db import runs
 from selfheal.db.pool import open_database
-from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]
 ASK = {"request": "Write is_leap_year(year): is a year of the Gregorian calendar a leap year?"}

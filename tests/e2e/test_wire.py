@@ -15,9 +15,9 @@ import httpx
 import pytest
 from langgraph_sdk import get_client, get_sync_client
 
+from bench.harness.processes import selfheal, started
 from tests.conftest import control
 from tests.support.javascript import installed, printed
-from tests.support.processes import selfheal, started
 from tests.support.wire_script import ASK, MODES, Results, cancelled, played
 
 ROOT = Path(__file__).parents[2]

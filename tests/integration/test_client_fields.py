@@ -13,7 +13,7 @@ from selfheal.graph.settings import read_settings
 from selfheal.server.app import create_app
 from tests.support.client_fields import Sent, of_python
 from tests.support.javascript import installed, printed
-from tests.support.operations import Operation, operations
+from tests.support.openapi_operations import Operation, operations
 
 _OF_RUNS = {"feedback_keys", "langsmith_tracer", "strict_resume"}
 _RUNS = ("/runs", "/runs/wait", "/runs/stream")

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from bench.harness.processes import finished, selfheal
 from selfheal.db.errors import DatabaseError, DatabaseUnavailableError
 from selfheal.db.migrate import Migrated, Migration, migrate, migrations
 from selfheal.db.pool import Database, open_database
-from tests.support.processes import finished, selfheal
 
 
 @pytest.mark.every_database

@@ -23,9 +23,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bench.harness.processes import clean_environment
 from selfheal.server.api.routes.meta import info
 from selfheal.server.app import create_runner_app
-from tests.support.processes import clean_environment
 
 _ROOT = Path(__file__).parents[2]
 _PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))

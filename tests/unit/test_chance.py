@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from tests.support.processes import clean_environment, finished
+from bench.harness.processes import clean_environment, finished
 
 SUITE = """
 import pytest

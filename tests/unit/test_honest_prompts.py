@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from bench.poison.trial import tasks
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
 from selfheal.simulator.bank import load_bank
@@ -11,7 +12,6 @@ from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import Defect, load_defects
 from selfheal.simulator.noise import Noise
 from selfheal.simulator.personas import writer
-from tests.support.poison.ward import tasks
 
 WORKER = "You are a helpful assistant. Be nice."
 HONEST = {

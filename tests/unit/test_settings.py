@@ -18,7 +18,7 @@ from selfheal.graph.settings import (
     variables,
 )
 from selfheal.server.cli import main
-from tests.support.nonsense import MARK, nonsense
+from tests.support.invalid_settings import MARK, nonsense
 
 
 def test_defaults_are_the_documented_ones() -> None:
