@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -157,12 +158,12 @@ async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return _simulator
 
 
-async def control(url: str, **wanted: object) -> dict[str, object]:
+async def control(url: str, **wanted: object) -> dict[str, Any]:
     """Set the simulated Gemini; return what it says of itself."""
     async with httpx.AsyncClient() as client:
         answer = await client.post(f"{url}/control", json=wanted)
         assert answer.status_code == 200, answer.text
-        shown: dict[str, object] = answer.json()
+        shown: dict[str, Any] = answer.json()
         return shown
 
 

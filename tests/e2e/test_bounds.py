@@ -182,7 +182,7 @@ async def test_every_list_is_cut_by_bytes_and_says_where_the_rest_begins(server:
         page: dict[str, Any] = {"limit": limit}
         while True:
             before = server.memory()
-            way = {"params": page} if name.startswith("GET") else {"json": page}
+            way: dict[str, Any] = {"params": page} if name.startswith("GET") else {"json": page}
             one = listing[name]
             answer = await server.client.request(one.method, one.url(thread_id=thread), **way)
             rows = answer.json()

@@ -42,8 +42,9 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
     service_env: dict[str, str], database: Database
 ) -> None:
     await canary(database)
+    scopes: tuple[api_keys.Scope, ...] = ("admin",)
     async with database.connection() as connection:
-        made = await api_keys.create(connection, tenant="a-tenant-s-name", scopes=("admin",))
+        made = await api_keys.create(connection, tenant="a-tenant-s-name", scopes=scopes)
     async with langsmith() as told:
         public = {"SELFHEAL_PUBLIC_URL": "https://heal.example"}
         env = {**service_env, **told.env, **public}

@@ -93,8 +93,8 @@ async def only_roles_are_let_in(roles: Roles) -> None:
             assert answer.status_code == 200, answer.text
             assert int(answer.headers["x-model-calls"]) >= 1
     async with httpx.AsyncClient(base_url=roles.urls["worker"], timeout=60) as client:
-        body = {"request": "add", "prompt_version": 77}
-        answer = await client.post("/execute", json=body, headers={"x-api-key": KEY})
+        unknown = {"request": "add", "prompt_version": 77}
+        answer = await client.post("/execute", json=unknown, headers={"x-api-key": KEY})
         assert answer.status_code == 404
 
 

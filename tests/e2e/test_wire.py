@@ -208,7 +208,8 @@ async def test_the_same_comes_back_from_langgraphs_own_server(
 def _sync(url: str) -> None:
     with get_sync_client(url=url) as client:
         thread = client.threads.create()["thread_id"]
-        assert client.runs.wait(thread, "agent", input=ASK)["evaluation"]["passed"]  # type: ignore[call-overload, index]
+        result: Any = client.runs.wait(thread, "agent", input=ASK)
+        assert result["evaluation"]["passed"]
         names = [part.event for part in client.runs.stream(thread, "agent", input=ASK)]
         assert names[0] == "metadata"
 

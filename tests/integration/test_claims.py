@@ -131,7 +131,7 @@ async def test_every_write_of_one_who_was_taken_over_is_refused(
     await lapse(database, run_id)
     new = await claimed(database, run_id)
     saver = FencedSaver(database.pool, old)
-    graph = service.service.runner._performers["agent"]._graph  # type: ignore[attr-defined]
+    graph = service.service.runner._performers["agent"]._graph
     before = await tables(database)
     with pytest.raises(ClaimLostError):
         await graph.copy(update={"checkpointer": saver}).ainvoke(
@@ -354,7 +354,7 @@ async def test_a_run_under_way_is_cancelled_at_once(
 @pytest.mark.every_database
 async def test_the_same_key_is_the_same_run(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
-    asked = {"idempotency_key": "k", "body_sha256": "a"}
+    asked: dict[str, Any] = {"idempotency_key": "k", "body_sha256": "a"}
     first, again = await asyncio.gather(accepted(service, **asked), accepted(service, **asked))
     assert first == again
     assert await accepted(service, tenant="another", **asked) != first

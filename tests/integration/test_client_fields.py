@@ -101,10 +101,8 @@ def _declared(one: Operation, document: dict[str, Any]) -> set[str]:
         return names
     schema = one.described["requestBody"]["content"]["application/json"]["schema"]
     schema = schema.get("items", schema)
-    return (
-        names
-        | document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"].keys()
-    )
+    body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return {*names, *body["properties"]}
 
 
 # A checkpoint is sent back as it was answered: all of its fields but the id follow from the thread.

@@ -49,8 +49,11 @@ _INPUTS = [{**REQUEST, "examples": each} for each in _EXAMPLES.values()]
 _PLANS = [
     {"examples": [{**row, "origin": "inferred"} for row in each]} for each in _EXAMPLES.values()
 ]
-_RUNS: Final = {"input": _INPUTS, "webhook": ["https://" + "a." * 950 + "example"]}
-_CRONS: Final = {
+_RUNS: Final[dict[str, list[Any]]] = {
+    "input": _INPUTS,
+    "webhook": ["https://" + "a." * 950 + "example"],
+}
+_CRONS: Final[dict[str, list[Any]]] = {
     **_RUNS,
     "schedule": list(parser_worst_cases.schedules().values()),
     "timezone": ["../" * 30, "Europe"],

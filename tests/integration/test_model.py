@@ -125,12 +125,13 @@ async def test_the_timeout_holds_for_the_call_as_a_whole(monkeypatch: pytest.Mon
 async def test_a_call_that_runs_out_of_time_says_what_failed_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    failed, done = [], asyncio.Event()
+    failed: list[Asked] = []
+    done = asyncio.Event()
 
-    async def reply(_: Asked) -> Any:
+    async def reply(asked: Asked) -> Any:
         if failed:
             await done.wait()
-        failed.append(1)
+        failed.append(asked)
         return broken(503, "UNAVAILABLE", "The model is overloaded.")
 
     async with serve_scripted_model(reply) as server:

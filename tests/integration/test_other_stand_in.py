@@ -160,7 +160,7 @@ def filled(schema: dict[str, Any], known: dict[str, Any], text: str) -> Any:
     kind = schema.get("type")
     if kind == "object":
         return {name: filled(part, known, text) for name, part in schema["properties"].items()}
-    return {"string": text, "array": [], "number": 0.9, "integer": 1, "boolean": True}[kind]
+    return {"string": text, "array": [], "number": 0.9, "integer": 1, "boolean": True}[str(kind)]
 
 
 def asks(tasks: dict[str, Any]) -> list[Request]:

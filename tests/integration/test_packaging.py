@@ -17,6 +17,7 @@ from importlib.metadata import (
 )
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
+from typing import cast
 from zipfile import ZipFile
 
 import pytest
@@ -26,6 +27,7 @@ from packaging.utils import canonicalize_name
 from bench.harness.processes import clean_environment
 from selfheal.server.api.routes.meta import info
 from selfheal.server.app import create_runner_app
+from selfheal.server.service import Service
 
 _ROOT = Path(__file__).parents[2]
 _PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -207,7 +209,7 @@ def test_no_file_repeats_the_version() -> None:
 
 
 async def test_the_service_says_which_version_it_is() -> None:
-    app = create_runner_app(SimpleNamespace(check=None))
+    app = create_runner_app(cast("Service", SimpleNamespace(check=None)))
     assert (await info())["version"] == app.version == version("selfheal")
 
 

@@ -1,6 +1,6 @@
 """A sandbox near the limit of file descriptors: `python -m tests.support.descriptor_limit BACKEND`.
 
-Prints what became of the same good program, and how many descriptors were lost, each time.
+Prints, for each limit, the status of the same sound program and the number of leaked descriptors.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ async def main(backend: str) -> None:
     for spare in range(1, 25):
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, hard))
         try:
-            told = (await sandbox.run(GOOD)).status
+            status: str = (await sandbox.run(GOOD)).status
         except SandboxUnavailable:
-            told = "unavailable"
+            status = "unavailable"
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        print(json.dumps([told, _open() - used]))
+        print(json.dumps([status, _open() - used]))
 
 
 if __name__ == "__main__":

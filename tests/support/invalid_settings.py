@@ -1,7 +1,7 @@
 """Values that no setting of a kind may have; the tests fail for a kind that is not here."""
 
 from base64 import b64encode
-from typing import Literal, get_origin
+from typing import Any, Final, Literal, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
@@ -52,7 +52,7 @@ _HTTP = (
 )
 _MODELS = (MARK, f":{MARK}", f"{MARK}:", f"{MARK}: a", f"a:{MARK}\x07")
 _KEYS = (f"{MARK}{MARK}{MARK}\n", f" {MARK}{MARK}{MARK}", f"{MARK}{MARK}{MARK}é", f"{MARK}\x07" * 4)
-_BY_TYPE = {
+_BY_TYPE: Final[dict[Any, tuple[str, ...]]] = {
     forms.Key: _KEYS,
     forms.PostgresAddress: ADDRESSES,
     forms.SigningSecrets: (MARK, f"whsec_{MARK}", f"whsec_{MARK}é", "whsec_"),
@@ -65,7 +65,7 @@ _BY_TYPE = {
     forms.Name: (f"{MARK}\n", f"{MARK}\x1b[0m", MARK * 100),
     forms.Folder: ("/dev/null", f"/{MARK * 1000}"),
 }
-_SECRETS = {
+_SECRETS: Final[dict[Any, str]] = {
     forms.Key: MARK * 3,
     forms.PostgresAddress: f"postgresql://app:{MARK}@127.0.0.1:1/x",
     forms.SigningSecrets: f"whsec_{b64encode(MARK.encode() * 2).decode()}",
@@ -94,10 +94,9 @@ def nonsense(field: FieldInfo) -> tuple[str, ...]:
     return tuple(filter(None, (*_NUMBERS, *_beyond(found), NOT_UTF8)))
 
 
-def _beyond(found: list[object]) -> tuple[str, ...]:
+def _beyond(found: list[Any]) -> tuple[str, ...]:
     """Return a number below the lowest, and one above the highest; both bounds must be there."""
-    [low] = [each.ge - 1 for each in found if isinstance(each, Ge)] or [
-        each.gt for each in found if isinstance(each, Gt)
-    ]
-    [high] = [each.le + 1 for each in found if isinstance(each, Le)]
+    bounds: dict[type, Any] = {type(each): each for each in found}
+    low = bounds[Ge].ge - 1 if Ge in bounds else bounds[Gt].gt
+    high = bounds[Le].le + 1
     return str(low), str(high)

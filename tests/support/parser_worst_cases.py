@@ -2,8 +2,8 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from selfheal.server.api.limits import BODY
 
@@ -54,7 +54,7 @@ def any_at_all() -> dict[str, str]:
 
 
 # Python that is slow to parse, of a given length; literals as well as not.
-_PYTHON = {
+_PYTHON: Final[dict[str, Callable[[int], str]]] = {
     "f-string": lambda n: "f'''" + "{x}" * ((n - 7) // 3) + "'''",
     "many f-strings": lambda n: "f'{x}'" * (n // 6),
     "list": lambda n: "[" + "1," * ((n - 2) // 2) + "]",

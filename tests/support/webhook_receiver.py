@@ -91,7 +91,7 @@ async def receiving(
     listener.bind(("127.0.0.1", port))
     receiver = Receiver(f"http://127.0.0.1:{listener.getsockname()[1]}", reply or answering(200))
     app = Starlette(routes=[Route("/{path:path}", receiver.answer, methods=["POST"])])
-    files = {"ssl_keyfile": tls[0], "ssl_certfile": str(tls[1])} if tls else {}
+    files: dict[str, Any] = {"ssl_keyfile": tls[0], "ssl_certfile": str(tls[1])} if tls else {}
     config = uvicorn.Config(
         app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **files
     )

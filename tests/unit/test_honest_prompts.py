@@ -1,10 +1,12 @@
 """The lint holds back orders, not repairs: prompts as sensible people write them."""
 
 import random
+from typing import cast
 
 import pytest
 
 from bench.poison.trial import tasks
+from selfheal.db.types import Agent
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.guardrails.lint import Ground, breaches, tainted
 from selfheal.simulator.bank import load_bank
@@ -75,7 +77,7 @@ def test_the_prompts_that_we_ship_may_be_tried(agent: str, text: str) -> None:
 @pytest.mark.parametrize("defect", load_defects(), ids=lambda each: each.name)
 def test_the_cure_of_every_defect_may_be_tried(defect: Defect) -> None:
     live = defect.prompt.strip()
-    agent = defect.agent
+    agent = cast("Agent", defect.agent)
     for seed in range(4):
         cure, _ = writer._good(writer._Brief(agent, live, Noise(seed)))
         assert breaches(cure, Ground(agent, live, logs(seed))) == [], cure

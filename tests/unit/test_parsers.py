@@ -108,7 +108,10 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
         lambda each: next_date(each, None, NOW),
         parser_worst_cases.schedules().values(),
     ),
-    "a diff": (lambda each: unified_diff(*each, "a", "b"), [parser_worst_cases.prompt_pair()]),
+    "a diff": (
+        lambda each: unified_diff(each[0], each[1], "a", "b"),
+        [parser_worst_cases.prompt_pair()],
+    ),
     "a signature": (static_runner.asked_name, repeated(2_000)),
     "a plan's signature": (contradicts, repeated(300)),
     "the sentences of a prompt": (lambda each: sentences.pieces(each, 20), repeated(40_000)),
