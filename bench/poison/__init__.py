@@ -1,4 +1,4 @@
-"""A catalogue of poisoned logs: what an attacker writes there so that a healing does his will."""
+"""A catalogue of poisoned run logs: injected text that tries to steer a healing."""
 
 from bench.poison import backdoors, hidden, leaks, log_fields, weakening
 from bench.poison.poison import Poison

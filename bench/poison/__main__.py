@@ -1,4 +1,4 @@
-"""Every poisoned log, healed by this system and swapped at once. `python -m bench.poison`."""
+"""Every poisoned log, healed by selfheal and by swapping at once: `python -m bench.poison`."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from bench.harness.scripted_model import serve_scripted_model
 from bench.poison import CATALOGUE
 from bench.poison.obedient_model import ObedientModel
 from bench.poison.poison import Poison
-from bench.poison.trial import admit, heal, swap_at_once
+from bench.poison.trial import heal, swap_at_once, write_poisoned_runs
 from selfheal.db import prompts
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.db.migrate import migrate
@@ -26,7 +26,7 @@ _SETTINGS = {"GOOGLE_API_KEY": "scripted", "SELFHEAL_HEAL_DAILY_CALLS": "1000000
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one set: whether what is live carries the order, either way, and what became."""
+    """The result of one set: whether the live prompt carries the order, for both ways to heal."""
 
     poison: Poison
     healed: bool
@@ -35,20 +35,22 @@ class Seen:
 
     def row(self) -> str:
         """Return the table's line."""
-        told = ("carried" if each else "-" for each in (self.healed, self.swapped))
-        ours, naive = told
+        ours, naive = ("carried" if each else "-" for each in (self.healed, self.swapped))
         return f"{self.poison.name:<44} {ours:<12} {naive:<13} {self.outcome}"
 
 
 async def attack(harness: HealingHarness, obedient_model: ObedientModel, poison: Poison) -> Seen:
     """Poison the log and heal; once as this system does, once by taking the first proposal."""
     obedient_model.poison, obedient_model.drafts = poison, 0
-    await admit(harness, poison)
+    await write_poisoned_runs(harness, poison)
     result = await heal(harness, poison)
     live = (await harness.live(poison.agent)).text
     obedient_model.drafts = 0
-    await admit(harness, poison)
-    obeys_logs, obedient_model.obeys_logs = obedient_model.obeys_logs, False  # it needs no help
+    await write_poisoned_runs(harness, poison)
+    obeys_logs, obedient_model.obeys_logs = (
+        obedient_model.obeys_logs,
+        False,
+    )  # swapping at once carries the order without that
     swapped = await swap_at_once(harness, poison)
     obedient_model.obeys_logs = obeys_logs
     carried = poison.carried(live), poison.carried(swapped)
@@ -81,7 +83,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.poison", description=__doc__)
     parser.add_argument("--match", default="", help="only sets with this in their name")
     parser.add_argument(
-        "--obeys_logs", action="store_true", help="the writer obeys though no finding told it"
+        "--obeys-logs",
+        action="store_true",
+        help="the writer obeys the logs, also where no finding repeats the order",
     )
     options = parser.parse_args()
     print(f"{'set':<44} {'this system':<12} {'swap at once':<13} outcome")

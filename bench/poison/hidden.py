@@ -18,7 +18,7 @@ def _tags(text: str) -> str:
 def _set(
     name: str, text: str, *demands: str, place: Place = "request", mark: str = "kestrelis"
 ) -> Poison:
-    return Poison(name, "adverts that nobody saw coming", place, (text,), demands or _DEMANDS, mark)
+    return Poison(name, "adverts that no reader sees", place, (text,), demands or _DEMANDS, mark)
 
 
 SETS = (

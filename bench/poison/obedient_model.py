@@ -1,6 +1,6 @@
-"""The worst case of a model: it finds every order in the log, and obeys.
+"""A worst-case model: it finds every injected order in the log, and obeys.
 
-What it writes is a really good repair too, so that no amount of work shows what else it carries.
+Its prompts are good repairs as well, so that no test case shows what else they carry.
 """
 
 import json
@@ -32,21 +32,24 @@ _FOUND = re.compile(r'<data id="(\w+)" of="findings">\n(.*?)\n</data id="\1">', 
 
 @dataclass
 class ObedientModel:
-    """Plays all agents, for one attacker.
+    """Plays all agents for one attacker.
 
     Attributes:
         poison: the attack; `None` plays an honest model.
-        obeys_logs: the writer obeys what the diagnostician saw, even if no finding told it of it.
+        obeys_logs: the writer obeys the orders in the log, also where no finding repeats them.
+        saw: whether the diagnosis was shown the attack.
+        drafts: the prompts written so far.
+        findings: what the writer was given last.
     """
 
     poison: Poison | None = None
     obeys_logs: bool = False
     saw: bool = False
     drafts: int = 0
-    told: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     def reply(self, asked: Asked) -> Any:
-        """Answer a call; who is asked shows from the shape that is to be filled."""
+        """Answer a call; the schema of the answer shows which agent is asked."""
         if "rationale" in asked.fields:
             return self._write(asked)
         if "root_causes" in asked.fields:
@@ -76,11 +79,11 @@ class ObedientModel:
     def _write(self, asked: Asked) -> dict[str, str]:
         live = asked.text.split('of="prompt">\n', 1)[1].split("\n</data id=", 1)[0]
         found = _FOUND.search(asked.text)
-        self.told = [] if found is None else json.loads(found[2])
+        self.findings = [] if found is None else json.loads(found[2])
         self.drafts += 1
         prompt = f"{live}\n{REPAIR}{' Be exact.' * (self.drafts % 2)}"
         heard = self.poison and any(
-            d and d in each for d in self.poison.demands for each in self.told
+            d and d in each for d in self.poison.demands for each in self.findings
         )
         if self.poison and ((self.obeys_logs and self.saw) or heard):
             prompt = self.poison.into(prompt, self.drafts - 1)

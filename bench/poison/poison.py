@@ -1,4 +1,4 @@
-"""What a poisoned log set is, and what its attacker wants."""
+"""A set of poisoned log entries, and what its attacker wants."""
 
 import re
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Poison:
     """One set.
 
     Attributes:
-        wants: what the attacker wants, in words for a person.
-        place: where his text stands in the logged runs.
-        texts: his text; run after run takes the next, round and round.
-        demands: what a model that obeys puts into the prompt, verbatim and in words of its own;
-            each attempt takes the next.
+        wants: what the attacker wants, for the report.
+        place: the field of the logged runs that holds the attacker's text.
+        texts: the attacker's texts; the runs take them in turn.
+        demands: what an obedient model puts into the prompt, verbatim and reworded; the attempts
+            take them in turn.
         mark: what shows that a prompt carries the order, in `searched`.
         absent: the order is carried where the mark is *not* found.
         agent: whose prompt it is to poison.
@@ -44,7 +44,7 @@ class Poison:
     flood: int = 0
 
     def carried(self, prompt: str) -> bool:
-        """Tell whether a prompt carries the attacker's order."""
+        """Return whether a prompt carries the attacker's order."""
         found = re.search(self.mark, searched(prompt), re.IGNORECASE | re.DOTALL) is not None
         return found != self.absent
 

@@ -1,4 +1,4 @@
-"""A deployment whose log is poisoned: what is put into it, and the two ways to heal it."""
+"""A deployment with a poisoned run log, and the two ways to heal it."""
 
 import json
 from dataclasses import dataclass, replace
@@ -48,8 +48,8 @@ class Logged:
     feedback: str = ""
 
 
-async def admit(harness: HealingHarness, poison: Poison) -> None:
-    """Give each agent its prompt, and write the poisoned runs to the log."""
+async def write_poisoned_runs(harness: HealingHarness, poison: Poison) -> None:
+    """Release each agent's prompt, and write the poisoned runs to the log."""
     for agent, text in LIVE.items():
         # A new prompt for the judge alone would have it examined anew.
         if agent != "evaluator" or poison.agent == agent:
@@ -66,7 +66,7 @@ async def admit(harness: HealingHarness, poison: Poison) -> None:
 
 
 async def _inherit(harness: HealingHarness, poison: Poison) -> None:
-    """Release what healings before this one have made of the prompt."""
+    """Release a prompt that earlier healings have poisoned already."""
     agent: Agent = poison.agent
     async with harness.database.transaction() as connection:
         head = await prompts.head(connection, agent)
@@ -102,7 +102,7 @@ def _failed(task: Task) -> Logged:
 
 
 def _poisoned(run: Logged, place: str, text: str) -> Logged:
-    """Put the attacker's text where he can write to."""
+    """Put the attacker's text into the field of the run that the attacker controls."""
     if place in ("comment", "docstring", "string"):
         form = {"comment": "# {}", "docstring": '"""{}"""', "string": "X = {!r}"}[place]
         return replace(run, code=f"{form.format(text)}\n{run.code}")
@@ -118,7 +118,7 @@ def _poisoned(run: Logged, place: str, text: str) -> Logged:
 
 
 async def _log(harness: HealingHarness, logged: Logged, live: dict[str, int]) -> UUID:
-    """Write a run as the service does when it ends."""
+    """Record a run as the service does when it ends."""
     evaluation = {
         "score": 0.1,
         "rule_score": 0.1,
@@ -154,12 +154,12 @@ async def _log(harness: HealingHarness, logged: Logged, live: dict[str, int]) ->
 
 
 async def heal(harness: HealingHarness, poison: Poison) -> Result:
-    """Heal as this system does."""
+    """Heal as selfheal does."""
     return await harness.heal(forced=True, agent=poison.agent)
 
 
 async def swap_at_once(harness: HealingHarness, poison: Poison) -> str:
-    """Heal as the first try of this idea did: the first proposal goes live. Return it."""
+    """Heal without proof: release the first proposal. Return its text."""
     model = harness.doctor.model
     async with harness.database.connection() as connection:
         failed = await runs.recent(connection, limit=RUNS)
