@@ -5,24 +5,27 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
 from psycopg import sql
 
+from bench.harness import service
 from bench.harness.processes import clean_environment, started
 from selfheal.db import prompts
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.db.migrate import migrate
 from selfheal.db.pool import Database, open_database
 from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer import runner
 from tests.support import databases
 from tests.support.databases import Kind
-
-pytest_plugins = ("tests.support.chance",)
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +159,21 @@ async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("GOOGLE_API_KEY", "simulated")
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", _simulator)
     return _simulator
+
+
+@pytest.fixture
+def repeatable(gemini: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make healings of this process repeatable: the ids of runs and of healings are counted.
+
+    What a healing decides depends on the order of its cases, which its id shuffles, and on the noise
+    of the simulator, which `gemini` seeds.
+    """
+    for module in (runner, service):
+        monkeypatch.setattr(module, "uuid7", partial(next, map(_counted_id, count(1))))
+
+
+def _counted_id(number: int) -> UUID:
+    return UUID(int=number << 80 | 7 << 76 | 2 << 62)
 
 
 async def control(url: str, **wanted: object) -> dict[str, Any]:
