@@ -1,11 +1,11 @@
-"""A build hook: refuse to build a package that has lost its code."""
+"""A build hook that refuses to build the package without its code."""
 
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_ROOMS = ("app", "db", "graph", "optimizer", "server", "simulator")
+_PACKAGES = ("app", "db", "graph", "optimizer", "server", "simulator")
 
 
 class LinksHook(BuildHookInterface[Any]):
@@ -15,16 +15,16 @@ class LinksHook(BuildHookInterface[Any]):
         """Run before each build.
 
         Raises:
-            RuntimeError: a link was lost.
+            RuntimeError: a link is missing, or is a plain file.
         """
-        lost = [
+        missing = [
             name
-            for name in _ROOMS
+            for name in _PACKAGES
             if not Path(self.root, "selfheal", name, "__init__.py").is_file()
         ]
-        if lost:
+        if missing:
             raise RuntimeError(
-                f"selfheal/{lost[0]} is no folder with Python code. The folders in selfheal/ are"
+                f"selfheal/{missing[0]} is not a package. The folders in selfheal/ are"
                 " symbolic links: check out with `git clone -c core.symlinks=true`, on a file"
-                " system that has them (on Windows, in WSL)."
+                " system that supports them (on Windows, in WSL)."
             )

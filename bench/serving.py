@@ -22,6 +22,7 @@ from uuid import uuid4
 import httpx
 
 from bench.experiment.world import control, simulated_gemini
+from bench.harness.processes import clean_environment, selfheal, started
 from selfheal.app.aio import gather_bounded
 from selfheal.db.bootstrap import open_migrated
 from selfheal.db.checkpoints import PoolSaver
@@ -30,7 +31,6 @@ from selfheal.graph.build import build_graph
 from selfheal.graph.context import ReleasedPrompts, open_parts
 from selfheal.graph.prompts import first_prompts
 from selfheal.server.settings import read_settings
-from tests.support.processes import clean_environment, selfheal, started
 
 REQUEST = {"request": "Write is_leap_year(year): is a year a leap year?"}
 SAYS = r"serving on (http://\S+)"

@@ -1,4 +1,4 @@
-"""`python -m server`: the same as the command `selfheal`."""
+"""`python -m selfheal.server`: the same as the command `selfheal`."""
 
 from selfheal.server.cli import main
 

@@ -6,23 +6,27 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
 from psycopg import sql
 
+from bench.harness import service
+from bench.harness.processes import clean_environment, started
 from selfheal.db import prompts
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.db.migrate import migrate
 from selfheal.db.pool import Database, open_database
 from selfheal.graph.prompts import first_prompts
+from selfheal.optimizer import runner
 from tests.support import databases
 from tests.support.databases import Kind
-from tests.support.processes import clean_environment, started
-
-pytest_plugins = ("tests.support.chance",)
 
 # Started by nohup, or in the background of a script, this process ignores them, and so would every
 # process that a test starts: they are ended by these signals.
@@ -150,7 +154,7 @@ async def empty_database(empty_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def _simulator() -> AsyncIterator[str]:
-    command = (sys.executable, "-m", "simulator", "--port", "0")
+    command = (sys.executable, "-m", "selfheal.simulator", "--port", "0")
     async with started(*command, env=clean_environment(), says=r"listening on (http://\S+)") as (
         _,
         url,
@@ -167,12 +171,27 @@ async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return _simulator
 
 
-async def control(url: str, **wanted: object) -> dict[str, object]:
+@pytest.fixture
+def repeatable(gemini: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make healings of this process repeatable: the ids of runs and of healings are counted.
+
+    What a healing decides depends on the order of its cases, which its id shuffles, and on the noise
+    of the simulator, which `gemini` seeds.
+    """
+    for module in (runner, service):
+        monkeypatch.setattr(module, "uuid7", partial(next, map(_counted_id, count(1))))
+
+
+def _counted_id(number: int) -> UUID:
+    return UUID(int=number << 80 | 7 << 76 | 2 << 62)
+
+
+async def control(url: str, **wanted: object) -> dict[str, Any]:
     """Set the simulated Gemini; return what it says of itself."""
     async with httpx.AsyncClient() as client:
         answer = await client.post(f"{url}/control", json=wanted)
         assert answer.status_code == 200, answer.text
-        shown: dict[str, object] = answer.json()
+        shown: dict[str, Any] = answer.json()
         return shown
 
 

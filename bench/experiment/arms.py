@@ -5,6 +5,7 @@ import time
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
+from bench.harness.healing import HealingHarness
 from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
@@ -13,22 +14,21 @@ from selfheal.optimizer.dataset.failure_digest import digest_run
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import CandidateText
-from tests.support.healing import Clinic
 
 _SHOWN = 20
 _AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
 
 
-async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated:
+async def selfheal(harness: HealingHarness, job: Job, *, forced: bool = False) -> Treated:
     """Make one pass of the optimizer."""
     agent: Agent | None = job.agent if forced else None  # type: ignore[assignment]
     began = time.monotonic()
-    result = await clinic.heal(forced=forced, agent=agent)
+    result = await harness.heal(forced=forced, agent=agent)
     seconds = time.monotonic() - began
     if "healing_id" not in result:
         reason = result.get("reason", "")
         return Treated(result["outcome"], None, 0, 0, seconds, reason=reason)
-    healing = await clinic.healing(result)
+    healing = await harness.healing(result)
     receipt = healing.receipt or {}
     kept = ("verdict", "gains", "losses", "pairs", "e_value")
     return Treated(
@@ -42,11 +42,11 @@ async def selfheal(clinic: Clinic, job: Job, *, forced: bool = False) -> Treated
     )
 
 
-async def swap(clinic: Clinic, job: Job) -> Treated:
+async def swap(harness: HealingHarness, job: Job) -> Treated:
     """Heal as the first try of this idea did: the first proposal goes live."""
-    model = clinic.doctor.model
+    model = harness.doctor.model
     began = time.monotonic()
-    async with clinic.database.connection() as connection:
+    async with harness.database.connection() as connection:
         live = {agent: (await prompts.released(connection, agent)).text for agent in _AGENTS}
         logged = await runs.recent(connection, limit=_SHOWN)
     failed = [run for run in logged if run.outcome in ("failed", "output")] or logged
@@ -60,6 +60,6 @@ async def swap(clinic: Clinic, job: Job) -> Treated:
         brief = (f"This is the {blamed}'s prompt.", fence("prompt", live[blamed]),
                  fence("findings", said))  # fmt: skip
         draft = (await model.fill(load("write"), "\n\n".join(brief), CandidateText)).content
-    await clinic.put_live(draft.prompt, blamed)
+    await harness.put_live(draft.prompt, blamed)
     tokens = usage["input_tokens"] + usage["output_tokens"]
     return Treated("promoted", blamed, usage["calls"], tokens, time.monotonic() - began)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
+from bench.harness.healing import HealingHarness
 from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
@@ -20,7 +21,6 @@ from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import ProposalRequest, ScoredCase, Shape
 from selfheal.optimizer.proposers.gepa import search_prompts
 from selfheal.optimizer.state import Case, Evidence, Findings
-from tests.support.healing import Clinic
 
 # A trial is a call of the worker and one or more of the judge: with the plans and the writing,
 # about as many calls as a healing may make.
@@ -32,13 +32,13 @@ VALIDATION: Final = 30  # as many as our gate wants pairs
 class _Toolkit:
     """What the search may have done for it. It is stopped by trials, not by a budget."""
 
-    clinic: Clinic
+    harness: HealingHarness
     concurrency: int = 8
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text."""
-        agent = self.clinic.doctor.agent
+        agent = self.harness.doctor.agent
         if "plan" not in case and case["id"] not in self.plans:
             self.plans[case["id"]] = await make_plan(agent, case)
         plan = case.get("plan") or self.plans[case["id"]]
@@ -66,16 +66,16 @@ class _Toolkit:
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
         """Ask the optimizer's model for a shape."""
-        return (await self.clinic.doctor.model.fill(system, human, shape)).content
+        return (await self.harness.doctor.model.fill(system, human, shape)).content
 
     async def affordable_trials(self) -> int:
         """Return how many trials there may be."""
         return METRIC_CALLS
 
 
-async def gepa(clinic: Clinic, job: Job) -> Treated:
+async def gepa(harness: HealingHarness, job: Job) -> Treated:
     """Search from the damaged prompt; what GEPA likes best goes live."""
-    async with clinic.database.connection() as connection:
+    async with harness.database.connection() as connection:
         live = await prompts.released(connection, "worker")
         logged = await runs.recent(connection, limit=50)
     failed = [case_from_run(run) for run in logged if run.outcome in ("failed", "output")]
@@ -88,7 +88,7 @@ async def gepa(clinic: Clinic, job: Job) -> Treated:
         cases=divided["train"],
         evidence=(),
         round=1,
-        toolkit=_Toolkit(clinic),
+        toolkit=_Toolkit(harness),
     )
     began = time.monotonic()
     with metered() as usage:
@@ -100,7 +100,7 @@ async def gepa(clinic: Clinic, job: Job) -> Treated:
             seed=job.seed,
         )
     if found.improved:
-        await clinic.put_live(found.text)
+        await harness.put_live(found.text)
     tokens = usage["input_tokens"] + usage["output_tokens"]
     outcome = "promoted" if found.improved else "rejected"
     return Treated(outcome, "worker", usage["calls"], tokens, time.monotonic() - began)

@@ -12,13 +12,13 @@ from bench.experiment.rival import gepa
 from bench.experiment.treated import Treated
 from bench.experiment.work import dealt, fail, tasks, unseen
 from bench.experiment.world import control, deployment
+from bench.harness.healing import HealingHarness, defect
 from selfheal.app.aio import gather_bounded
 from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.golden_verdicts import agreement, ask_judge, golden_verdicts
 from selfheal.optimizer.evaluation.judge_drift import record
 from selfheal.optimizer.rollout.monitor import advance_release
-from tests.support.healing import Clinic, defect
 
 _WATCHED_RUNS: Final = 260
 
@@ -36,22 +36,22 @@ async def run(job: Job, url: str, gemini: str) -> Record:
 
 
 async def _sound(job: Job, url: str, gemini: str) -> Record:
-    async with deployment(url, gemini) as clinic:
-        return {"after": asdict(await unseen(clinic, gemini, job, dealt(job)[1]))}
+    async with deployment(url, gemini) as harness:
+        return {"after": asdict(await unseen(harness, gemini, job, dealt(job)[1]))}
 
 
 async def _treated(job: Job, url: str, gemini: str) -> Record:
     """Damage a prompt, let runs fail, treat, and measure on unseen work."""
     known, fresh = dealt(job)
-    async with deployment(url, gemini) as clinic:
+    async with deployment(url, gemini) as harness:
         if job.agent != "evaluator":
-            await _known_judge(clinic)
-        damaged = await clinic.put_live(await defect(gemini, job.scenario), job.agent)
-        failed = await fail(clinic, job, known)
-        treated = await _ARMS[job.arm](clinic, job)
-        text = (await clinic.live(job.agent)).text  # type: ignore[arg-type]
-        versions = await _live(clinic)
-        after = await unseen(clinic, gemini, job, fresh)
+            await _known_judge(harness)
+        damaged = await harness.put_live(await defect(gemini, job.scenario), job.agent)
+        failed = await fail(harness, job, known)
+        treated = await _ARMS[job.arm](harness, job)
+        text = (await harness.live(job.agent)).text  # type: ignore[arg-type]
+        versions = await _live(harness)
+        after = await unseen(harness, gemini, job, fresh)
     return {
         "failed_runs": failed,
         "changed": [agent for agent, version in versions.items() if version != _before(
@@ -66,47 +66,47 @@ def _before(agent: str, job: Job, damaged: int) -> int:
     return damaged if agent == job.agent else 1
 
 
-async def _live(clinic: Clinic) -> dict[str, int]:
+async def _live(harness: HealingHarness) -> dict[str, int]:
     agents: tuple[Agent, ...] = ("manager", "worker", "evaluator")
-    return {agent: (await clinic.live(agent)).version for agent in agents}
+    return {agent: (await harness.live(agent)).version for agent in agents}
 
 
-async def _known_judge(clinic: Clinic) -> None:
+async def _known_judge(harness: HealingHarness) -> None:
     """Put a check of yesterday on record, as the scheduler makes one every day."""
-    model = clinic.doctor.agent.evaluator.model
-    prompt = await clinic.live("evaluator")
+    model = harness.doctor.agent.evaluator.model
+    prompt = await harness.live("evaluator")
     asked = golden_verdicts()[:: len(golden_verdicts()) // 39]
     found = agreement(await ask_judge(model, prompt.text, asked, 8))
-    await record(clinic.database, model.name, prompt.version, found)
-    await clinic.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
+    await record(harness.database, model.name, prompt.version, found)
+    await harness.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
 
 
 async def _null(job: Job, url: str, gemini: str) -> Record:
     """Force a pass where nothing is wrong; if something is released, let the watch see runs."""
     known, fresh = dealt(job)
-    async with deployment(url, gemini, SELFHEAL_ROLLOUT="canary") as clinic:
-        await fail(clinic, job, known[:6])
+    async with deployment(url, gemini, SELFHEAL_ROLLOUT="canary") as harness:
+        await fail(harness, job, known[:6])
         if job.arm == "swap":
-            treated = await arms.swap(clinic, job)
+            treated = await arms.swap(harness, job)
         else:
-            treated = await arms.selfheal(clinic, job, forced=True)
+            treated = await arms.selfheal(harness, job, forced=True)
         found: Record = {"treated": asdict(treated)}
         if treated.outcome in ("canary", "promoted") and job.arm == "selfheal":
-            found["watched"] = await _watched(clinic, job)
+            found["watched"] = await _watched(harness, job)
         if treated.outcome in ("canary", "promoted"):
-            found["after"] = asdict(await unseen(clinic, gemini, job, fresh))
+            found["after"] = asdict(await unseen(harness, gemini, job, fresh))
     return found
 
 
-async def _watched(clinic: Clinic, job: Job) -> Record:
+async def _watched(harness: HealingHarness, job: Job) -> Record:
     """Serve runs under what was released, as the service does, until it stands or is taken back."""
     agent: Agent = job.agent  # type: ignore[assignment]
     shuffled = random.Random(job.seed).choices(tasks(), k=_WATCHED_RUNS)
     for start in range(0, len(shuffled), 20):
         batch = shuffled[start : start + 20]
-        await gather_bounded(4, lambda task: fail(clinic, job, [task]), batch)
-        await advance_release(clinic.database, agent)
-        async with clinic.database.connection() as connection:
+        await gather_bounded(4, lambda task: fail(harness, job, [task]), batch)
+        await advance_release(harness.database, agent)
+        async with harness.database.connection() as connection:
             head = await prompts.head(connection, agent)
         if head.action == "take_back":
             return {"runs": start + 20, "ended": "taken back"}
@@ -116,24 +116,24 @@ async def _watched(clinic: Clinic, job: Job) -> Record:
 async def _drift(job: Job, url: str, gemini: str) -> Record:
     """Have the judge known, drift, runs fail, and a pass made."""
     known, _ = dealt(job)
-    async with deployment(url, gemini) as clinic:
-        await _known_judge(clinic)
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await fail(clinic, job, known)
+    async with deployment(url, gemini) as harness:
+        await _known_judge(harness)
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await fail(harness, job, known)
         if job.scenario != "sound":
             await control(gemini, scenario=job.scenario)
-            treated = await arms.selfheal(clinic, job)
+            treated = await arms.selfheal(harness, job)
         else:
-            treated = await _only_judged(clinic, job)
-        async with clinic.database.connection() as connection:
+            treated = await _only_judged(harness, job)
+        async with harness.database.connection() as connection:
             released = (await prompts.released(connection, "worker")).version
     return {"treated": asdict(treated), "released": released != 2}
 
 
-async def _only_judged(clinic: Clinic, job: Job) -> Treated:
+async def _only_judged(harness: HealingHarness, job: Job) -> Treated:
     """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
-    rules = replace(clinic.doctor.rules, budget_calls=120)
-    thrifty = replace(clinic, doctor=replace(clinic.doctor, rules=rules))
+    rules = replace(harness.doctor.rules, budget_calls=120)
+    thrifty = replace(harness, doctor=replace(harness.doctor, rules=rules))
     return await arms.selfheal(thrifty, job)
 
 
@@ -141,14 +141,14 @@ async def _speed(job: Job, url: str, gemini: str) -> Record:
     """Measure a pass that begins at the third failure, with a model that takes its time."""
     plan = scenarios()["speed"]
     settings = {"SELFHEAL_HEAL_CONCURRENCY": str(plan["concurrency"])}
-    async with deployment(url, gemini, **settings) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await fail(clinic, job, dealt(job)[0])
+    async with deployment(url, gemini, **settings) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await fail(harness, job, dealt(job)[0])
         await control(gemini, latency_seconds=plan["latency_seconds"])
-        return {"treated": asdict(await arms.selfheal(clinic, job))}
+        return {"treated": asdict(await arms.selfheal(harness, job))}
 
 
-_ARMS: Final[dict[str, Callable[[Clinic, Job], Awaitable[Treated]]]] = {
+_ARMS: Final[dict[str, Callable[[HealingHarness, Job], Awaitable[Treated]]]] = {
     "selfheal": arms.selfheal,
     "swap": arms.swap,
     "gepa": gepa,

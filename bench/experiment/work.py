@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any, cast
 
 from bench.experiment.jobs import Job, scenarios
+from bench.harness.healing import HealingHarness, defect, passed
+from bench.harness.service import Failed, Finished
 from selfheal.app.aio import gather_bounded
 from selfheal.graph.evaluator import LocalEvaluator
 from selfheal.graph.rules.checks import establish
@@ -13,8 +15,6 @@ from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.tasks import Task
-from tests.support.healing import Clinic, defect, passed
-from tests.support.served import Failed, Finished
 
 AT_ONCE = 8
 # Of a task's examples a request states all but one, and that one tells what is true of a program.
@@ -61,26 +61,26 @@ def dealt(job: Job) -> tuple[list[Task], list[Task]]:
     return drawn[: common["most_runs"]], drawn[common["most_runs"] :]
 
 
-async def fail(clinic: Clinic, job: Job, known: list[Task]) -> int:
+async def fail(harness: HealingHarness, job: Job, known: list[Task]) -> int:
     """Send requests until enough have failed, or there are none left; return how many failed."""
     failed = 0
     for task in known:
-        finished = await clinic.service.run(_request(task, job.agent))
+        finished = await harness.service.run(_request(task, job.agent))
         failed += not passed(finished)
         if failed >= scenarios()["common"]["failures"]:
             break
     return failed
 
 
-async def unseen(clinic: Clinic, gemini: str, job: Job, work: list[Task]) -> Unseen:
+async def unseen(harness: HealingHarness, gemini: str, job: Job, work: list[Task]) -> Unseen:
     """Send what nobody has seen. To a judge, half of it is what a careless worker has written."""
     if job.agent != "evaluator":
-        seen = await _all(clinic, job, work)
+        seen = await _all(harness, job, work)
     else:
         half = len(work) // 2
-        seen = await _all(clinic, job, work[:half])
-        await clinic.put_live(await defect(gemini, CARELESS))
-        seen += await _all(clinic, job, work[half:])
+        seen = await _all(harness, job, work[:half])
+        await harness.put_live(await defect(gemini, CARELESS))
+        seen += await _all(harness, job, work[half:])
     return Unseen(
         len(seen),
         _share([each.passed for each in seen]),
@@ -95,17 +95,17 @@ def _request(task: Task, agent: str) -> Request:
     return Request(request=task.requests[0], examples=[*map(dict, stated)])  # type: ignore[list-item]
 
 
-async def _all(clinic: Clinic, job: Job, work: list[Task]) -> list[_Seen]:
+async def _all(harness: HealingHarness, job: Job, work: list[Task]) -> list[_Seen]:
     async def one(task: Task) -> _Seen:
-        finished = await clinic.service.run(_request(task, job.agent))
+        finished = await harness.service.run(_request(task, job.agent))
         broke = isinstance(finished.result, Failed)
         score = 0.0 if broke else finished.result["evaluation"]["score"]  # type: ignore[index]
-        return _Seen(passed(finished), await _holds(clinic, task, finished), score)
+        return _Seen(passed(finished), await _holds(harness, task, finished), score)
 
     return await gather_bounded(AT_ONCE, one, work)
 
 
-async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
+async def _holds(harness: HealingHarness, task: Task, finished: Finished) -> bool:
     """Tell whether a program does what the task's examples say, those not shown included."""
     if isinstance(finished.result, Failed):
         return False
@@ -116,7 +116,7 @@ async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
         "signature": head.rstrip(":"),
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
-    sandbox = cast("LocalEvaluator", clinic.doctor.agent.evaluator).sandbox
+    sandbox = cast("LocalEvaluator", harness.doctor.agent.evaluator).sandbox
     return not (await establish(finished.result["code"], plan, sandbox)).vetoes
 
 

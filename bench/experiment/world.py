@@ -14,11 +14,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from bench.harness.healing import HealingHarness, open_healing_harness
 from selfheal.db import prompts
 from selfheal.db.migrate import migrate
 from selfheal.db.pool import open_database
 from selfheal.graph.prompts import first_prompts
-from tests.support.healing import Clinic, opened_clinic
 
 TEMPLATE: Final = "healing_template"
 _SETTINGS: Final = {
@@ -42,9 +42,9 @@ async def make_template(url: str) -> None:
 @contextmanager
 def simulated_gemini() -> Iterator[str]:
     """Start a simulated Gemini; yield its address."""
-    command = (sys.executable, "-m", "simulator", "--port", "0")
+    command = (sys.executable, "-m", "selfheal.simulator", "--port", "0")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None
     try:
         said = iter(process.stdout.readline, "")
         found = next(match for line in said if (match := re.search(r"on (http://\S+)", line)))
@@ -55,7 +55,7 @@ def simulated_gemini() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def deployment(url: str, gemini: str, **settings: str) -> AsyncIterator[Clinic]:
+async def deployment(url: str, gemini: str, **settings: str) -> AsyncIterator[HealingHarness]:
     """Yield a deployment with the first prompts, an empty log, and these settings."""
     name = f"healing_{uuid4().hex}"
     identifier, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
@@ -65,9 +65,9 @@ async def deployment(url: str, gemini: str, **settings: str) -> AsyncIterator[Cl
         try:
             async with (
                 open_database(make_conninfo(url, dbname=name)) as database,
-                opened_clinic(database) as clinic,
+                open_healing_harness(database) as harness,
             ):
-                yield clinic
+                yield harness
         finally:
             await admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 

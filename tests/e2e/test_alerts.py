@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -16,11 +17,11 @@ import psycopg
 import pytest
 import yaml
 
+from bench.harness.processes import finished, selfheal, started
 from grafana.macros import Period, variables_of
 from selfheal.server.cli import main
 from tests.conftest import control
 from tests.support.dashboards import dashboards, queries, reader
-from tests.support.processes import finished, selfheal, started
 from tests.support.prometheus import FASTER, HERE, RULES, Prometheus, faster, free, prometheus
 
 REQUESTS = (
@@ -213,7 +214,7 @@ def test_each_alert_says_what_to_do() -> None:
 
 def test_the_runbook_names_commands_that_exist() -> None:
     for line in re.findall(r"`selfheal ([^`]+)`", RUNBOOK.read_text()):
-        command: click.Command = main
+        command: Any = main
         for word in line.split():
             if isinstance(command, click.Group) and word.isalpha():
                 found = command.get_command(click.Context(command), word)

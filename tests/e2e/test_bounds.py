@@ -12,12 +12,12 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
+from bench.harness.processes import Process, selfheal, started
 from selfheal.db import api_keys
 from selfheal.db.paging import MOST_BYTES
 from selfheal.db.pool import Database, open_database
 from selfheal.server.run_request import STREAM_MODES
-from tests.support.operations import Operation, operations
-from tests.support.processes import Process, selfheal, started
+from tests.support.openapi_operations import Operation, operations
 
 SAYS: Final = r"serving on (http://\S+)"
 ASK: Final[dict[str, Any]] = {
@@ -182,7 +182,7 @@ async def test_every_list_is_cut_by_bytes_and_says_where_the_rest_begins(server:
         page: dict[str, Any] = {"limit": limit}
         while True:
             before = server.memory()
-            way = {"params": page} if name.startswith("GET") else {"json": page}
+            way: dict[str, Any] = {"params": page} if name.startswith("GET") else {"json": page}
             one = listing[name]
             answer = await server.client.request(one.method, one.url(thread_id=thread), **way)
             rows = answer.json()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import finished, selfheal
-from tests.support.stand_in import Asked, standing_in
+from bench.harness.processes import finished, selfheal
+from bench.harness.scripted_model import Asked, serve_scripted_model
 
 
 async def test_prompts_from_the_command_line(service_env: dict[str, str], tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_the_doctor_asks_every_model_and_gives_the_providers_reason(
         message = f"{asked.model} is not for the key {asked.key}"
         return 403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}
 
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         env = {
             **service_env,
             "GOOGLE_API_KEY": "secret-key-of-this-test",

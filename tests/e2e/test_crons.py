@@ -9,8 +9,8 @@ import httpx
 import pytest
 from langgraph_sdk import get_client
 
+from bench.harness.processes import selfheal, started
 from selfheal.db.pool import open_database
-from tests.support.processes import selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"request": "Write is_leap_year(year): is a year of the Gregorian calendar a leap year?"}

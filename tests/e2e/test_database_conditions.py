@@ -8,9 +8,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.chaotic import chaotic
-from tests.support.operations import Operation, operations
-from tests.support.processes import selfheal, started
+from bench.harness.processes import selfheal, started
+from tests.support.chaos import chaos_only
+from tests.support.openapi_operations import Operation, operations
 
 SAYS: Final = r"serving on (http://\S+)"
 ASK: Final = {"assistant_id": "agent", "input": {"request": "Write add(a, b) that returns a sum."}}
@@ -108,7 +108,7 @@ async def server(module_env: dict[str, str]) -> AsyncIterator[Server]:
         yield Server(client, admin, writing)
 
 
-@pytest.mark.parametrize("state", ["40001", *chaotic("40P01", "55P03")])
+@pytest.mark.parametrize("state", ["40001", *chaos_only("40P01", "55P03")])
 async def test_what_met_another_transaction_is_done_again(server: Server, state: str) -> None:
     wrong: dict[str, str] = {}
     written = 0

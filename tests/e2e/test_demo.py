@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
-from tests.support.processes import clean_environment, finished, selfheal
-from tests.support.stand_in import standing_in
+from bench.harness.processes import clean_environment, finished, selfheal
+from bench.harness.scripted_model import serve_scripted_model
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_where_no_model_answers_the_demo_says_why(
     body = {"error": {"code": 400, "status": status, "message": words}}
     figures = tmp_path / "figures.json"
     command = selfheal("demo", "--report", str(tmp_path), "--json", str(figures))
-    async with standing_in(lambda _: (400, body)) as server:
+    async with serve_scripted_model(lambda _: (400, body)) as server:
         key, url = "secret-key-of-this-test", server.url
         env = {**newcomer, "GOOGLE_API_KEY": key, "GOOGLE_GEMINI_BASE_URL": url}
         code, out, err = await finished(*command, env=env, seconds=150)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.harness.processes import Process, clean_environment, finished, selfheal, started
 from tests.conftest import control
-from tests.support.processes import Process, clean_environment, finished, selfheal, started
 
 SAYS = r"serving on (http://\S+) \(role evaluator"
 GOOD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
@@ -126,7 +126,9 @@ async def test_hostile_programs_get_a_verdict_and_the_role_does_not_notice(
             await asyncio.sleep(0.1)
         return slowest
 
-    *_, slowest = await asyncio.gather(*map(judged, HOSTILE), alive())
+    judging = asyncio.gather(*map(judged, HOSTILE))
+    slowest = await alive()
+    await judging
     assert slowest < 3
     assert (await client.post("/evaluate", json=asking())).json()["passed"]
     assert process.returncode is None
@@ -141,7 +143,7 @@ def memory(pid: int) -> int:
 BAD = [
     (asking(request=""), 422, "request"),
     ({"request": "x"}, 422, "code"),
-    (asking(code=7), 422, "code"),
+    ({**asking(), "code": 7}, 422, "code"),
     (asking(code="x" * 1_000_001), 422, "code"),
     (asking(code="x" * 5_000_000), 413, "body"),
     (asking(plan={"examples": [{"call": "1 +", "returns": "1"}]}), 422, "plan.examples.0.call"),

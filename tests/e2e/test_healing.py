@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.processes import finished, selfheal, started
+from bench.harness.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 GREET = "Greet whoever asks: answer with a hello world program, nothing else."

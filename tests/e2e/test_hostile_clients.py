@@ -14,11 +14,11 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import StreamingResponse
 
+from bench.harness.processes import Process, finished, selfheal, started
 from selfheal.server import http_server
 from selfheal.server.api import connections, limits
 from selfheal.server.api.limits import BODY, BodyLimit
 from selfheal.server.binding import listen
-from tests.support.processes import Process, finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"assistant_id": "agent", "input": {"request": "Write add(a, b) that returns the sum."}}

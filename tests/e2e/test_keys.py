@@ -12,13 +12,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from bench.harness.processes import finished, selfheal, started
 from selfheal.db import api_keys
 from selfheal.db.api_keys import SCOPES, Scope
 from selfheal.db.pool import Database, open_database
 from selfheal.server.app import create_app
 from selfheal.server.settings import read_settings
-from tests.support.operations import Operation, operations
-from tests.support.processes import finished, selfheal, started
+from tests.support.openapi_operations import Operation, operations
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"assistant_id": "agent", "input": {"request": "Write add(a, b) that returns the sum."}}
@@ -185,7 +185,7 @@ async def test_lists_and_searches_show_ones_own_alone(house: House) -> None:
 
     assert await sees("owner") == {house.run, house.thread, house.cron}
     assert await sees("stranger") == set()
-    wanted = {"status": "all", "thread_id": house.thread}
+    wanted: dict[str, Any] = {"status": "all", "thread_id": house.thread}
     assert (await house.call("stranger", "POST", "/runs/cancel", json=wanted)).status_code == 204
     wanted = {"run_ids": [house.run]}
     assert (await house.call("stranger", "POST", "/runs/cancel", json=wanted)).status_code == 404
@@ -209,8 +209,8 @@ async def test_an_id_that_is_taken_is_not_given_away(house: House) -> None:
                 f"there is a thread {taken} already",
             )
         path = f"/threads/{taken}/runs"
-        body = {**ASK, "if_not_exists": "create"}
-        assert (await house.call("stranger", "POST", path, json=body)).status_code == 404
+        ask = {**ASK, "if_not_exists": "create"}
+        assert (await house.call("stranger", "POST", path, json=ask)).status_code == 404
         assert (await house.call("stranger", "GET", f"/threads/{taken}/state")).status_code == 404
 
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.harness.healing import KNOWN, defect, open_healing_harness
+from bench.harness.processes import finished, selfheal, started
 from selfheal.db import api_keys, prompts
 from selfheal.db.pool import Database, open_database
 from selfheal.db.prompts import Terms
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
-from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.langsmith_wire import PROJECT, WORKSPACE, langsmith
-from tests.support.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 SERVE = selfheal("serve", "--port", "0")
 ASK = {"assistant_id": "agent", "input": {"request": "Write is_leap_year(year)."}}
-ONE_PASS = (sys.executable, "-m", "tests.support.one_pass")
+ONE_PASS = (sys.executable, "-m", "tests.support.optimizer_process")
 
 
 async def canary(database: Database) -> None:
@@ -42,8 +42,9 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
     service_env: dict[str, str], database: Database
 ) -> None:
     await canary(database)
+    scopes: tuple[api_keys.Scope, ...] = ("admin",)
     async with database.connection() as connection:
-        made = await api_keys.create(connection, tenant="a-tenant-s-name", scopes=("admin",))
+        made = await api_keys.create(connection, tenant="a-tenant-s-name", scopes=scopes)
     async with langsmith() as told:
         public = {"SELFHEAL_PUBLIC_URL": "https://heal.example"}
         env = {**service_env, **told.env, **public}
@@ -195,9 +196,9 @@ async def canary_under_way(env: dict[str, str]) -> str:
 async def test_a_healing_that_changes_hands_is_one_trace(
     service_env: dict[str, str], database: Database, gemini: str
 ) -> None:
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
     async with langsmith() as told:
         env = {**service_env, **told.env, "SELFHEAL_LEASE_SECONDS": "1"}
         env["SELFHEAL_PUBLIC_URL"] = "https://heal.example"

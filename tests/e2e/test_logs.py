@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.support.processes import selfheal, started
-from tests.support.stand_in import Asked, agent_reply, standing_in
+from bench.harness.processes import selfheal, started
+from bench.harness.scripted_model import Asked, agent_reply, serve_scripted_model
 
 SAYS = r"serving on (http://\S+)"
 REQUEST, PROMPT, CODE, KEY = "canary-request", "canary-prompt", "canary_code", "canary-key"
@@ -53,7 +53,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
     service_env: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    async with standing_in(reply) as gemini, AsyncExitStack() as stack:
+    async with serve_scripted_model(reply) as gemini, AsyncExitStack() as stack:
         env = {
             **service_env,
             "GOOGLE_API_KEY": KEY,
@@ -110,7 +110,7 @@ async def test_caller_run_log_and_log_say_why_the_provider_refused(
         message = f"{location}, {KEY}, '{sent}'"
         return 400, {"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": message}}
 
-    async with standing_in(refuse) as gemini:
+    async with serve_scripted_model(refuse) as gemini:
         env = {**service_env, "GOOGLE_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}
         async with served(env, log) as client:
             body = {"assistant_id": "agent", "input": {"request": sent}}

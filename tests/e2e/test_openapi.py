@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.support.from_schema import arbitrary, values
-from tests.support.operations import Operation, operations
-from tests.support.processes import selfheal, started
-from tests.support.receiver import SECRET
+from bench.harness.processes import selfheal, started
+from tests.support.json_schema import arbitrary, values
+from tests.support.openapi_operations import Operation, operations
+from tests.support.webhook_receiver import SECRET
 
 SAYS = r"serving on (http://\S+)"
 REQUEST = {"request": "Write add(a, b) that returns the sum."}
@@ -83,7 +83,7 @@ BAD_TEXTS = [
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningService:
     """A service without keys, with a thread and a run that were made by hand."""
 
     url: str
@@ -92,7 +92,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
+async def served(module_env: dict[str, str]) -> AsyncIterator[RunningService]:
     """Serve, slowly and on little: it is what is refused that matters here."""
     env = {
         **module_env,
@@ -107,7 +107,7 @@ async def served(module_env: dict[str, str]) -> AsyncIterator[Served]:
         run = (await client.post("/runs/wait", json={**ASK, "after_seconds": 0})).json()
         thread = (await client.post("/threads", json={})).json()["thread_id"]
         await client.post(f"/threads/{thread}/state", json={"values": REQUEST})
-        yield Served(url, document, {"thread_id": thread, "run_id": run["run_id"]})
+        yield RunningService(url, document, {"thread_id": thread, "run_id": run["run_id"]})
         # Nothing of all this has harmed it.
         await client.post("/runs/cancel", json={"status": "all"})
         for agent in ("manager", "worker", "evaluator"):  # arbitrary bodies may have changed them
@@ -129,7 +129,7 @@ def shown(wrong: dict[str, Any]) -> str:
     return "\n".join(f"{value}: {key[:250]}" for key, value in wrong.items())
 
 
-async def test_generated_requests_are_answered_as_described(served: Served) -> None:
+async def test_generated_requests_are_answered_as_described(served: RunningService) -> None:
     wrong: dict[str, str] = {}
     seen: Counter[int] = Counter()
     await asyncio.to_thread(_try_all, served, wrong, seen)
@@ -137,7 +137,7 @@ async def test_generated_requests_are_answered_as_described(served: Served) -> N
     assert {200, 201, 202, 204, 404, 422, 501} <= seen.keys()
 
 
-def _try_all(served: Served, wrong: dict[str, str], seen: Counter[int]) -> None:
+def _try_all(served: RunningService, wrong: dict[str, str], seen: Counter[int]) -> None:
     with httpx.Client(base_url=served.url, timeout=30, headers=LOCAL) as client:
         for one in operations(served.document):
             _try_out(one, served, client, wrong, seen)
@@ -145,7 +145,7 @@ def _try_all(served: Served, wrong: dict[str, str], seen: Counter[int]) -> None:
 
 def _try_out(
     one: Operation,
-    served: Served,
+    served: RunningService,
     client: httpx.Client,
     wrong: dict[str, str],
     seen: Counter[int],
@@ -168,7 +168,7 @@ def _try_out(
     ask()
 
 
-def _requests(one: Operation, served: Served) -> st.SearchStrategy[dict[str, Any]]:
+def _requests(one: Operation, served: RunningService) -> st.SearchStrategy[dict[str, Any]]:
     """Return requests: to the thread and run that there are, or to any."""
     parts: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}}
     for each in one.described.get("parameters", []):
@@ -176,7 +176,9 @@ def _requests(one: Operation, served: Served) -> st.SearchStrategy[dict[str, Any
     ids = st.fixed_dictionaries({k: v.map(_segment) for k, v in parts["path"].items()})
     if one.method != "DELETE" and one.ids & served.ids.keys():
         ids |= ids.map(lambda found: found | served.ids)
-    rest = {"params": st.fixed_dictionaries({}, optional=parts["query"])}
+    rest: dict[str, st.SearchStrategy[Any]] = {
+        "params": st.fixed_dictionaries({}, optional=parts["query"])
+    }
     if parts["header"]:
         given_headers = {k: v.map(_header) for k, v in parts["header"].items()}
         rest["headers"] = st.fixed_dictionaries({}, optional=given_headers)
@@ -194,7 +196,7 @@ def _header(value: Any) -> bytes:
     return quote(str(value), safe=" ", errors="replace").strip().encode()
 
 
-async def test_values_that_nobody_can_store_are_refused_or_mended(served: Served) -> None:
+async def test_values_that_nobody_can_store_are_refused_or_mended(served: RunningService) -> None:
     wrong: dict[str, int] = {}
     tried = {""}
     async with httpx.AsyncClient(base_url=served.url, timeout=60, headers=LOCAL) as client:
@@ -231,11 +233,13 @@ def _bodies(one: Operation, document: dict[str, Any]) -> Iterator[bytes]:
                 yield f'{{"{field}": {{"{inner}": {value}}}{comma}{rest}'.encode()
 
 
-async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(served: Served) -> None:
+async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(
+    served: RunningService,
+) -> None:
     wrong: dict[str, int] = {}
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for one in operations(served.document):
-            content = {"json": {}} if one.takes_body else {}
+            content: dict[str, Any] = {"json": {}} if one.takes_body else {}
             for url, headers in _addresses(one, served.ids):
                 async with client.stream(one.method, url, headers=headers, **content) as answer:
                     if said_otherwise(one, answer.status_code):
@@ -243,7 +247,7 @@ async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(served: 
     assert not wrong, shown(wrong)
 
 
-async def test_query_parameters_that_no_route_takes_are_refused(served: Served) -> None:
+async def test_query_parameters_that_no_route_takes_are_refused(served: RunningService) -> None:
     wrong: dict[str, int] = {}
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for one in operations(served.document):
@@ -269,7 +273,7 @@ def _addresses(one: Operation, ids: dict[str, str]) -> Iterator[tuple[str, dict[
                 yield one.url(**ids), {name: text}
 
 
-async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> None:
+async def test_an_empty_idempotency_key_is_refused_each_time(served: RunningService) -> None:
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for _ in range(2):
             answer = await client.post("/runs", json=ASK, headers={"idempotency-key": ""})
@@ -277,11 +281,13 @@ async def test_an_empty_idempotency_key_is_refused_each_time(served: Served) -> 
 
 
 @pytest.mark.parametrize("sent", [b"", b"-", b"--1", b"\xb2", b"1_0", b"9" * 30])
-async def test_a_last_event_id_that_is_no_number_is_ignored(served: Served, sent: bytes) -> None:
+async def test_a_last_event_id_that_is_no_number_is_ignored(
+    served: RunningService, sent: bytes
+) -> None:
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         run = (await client.get(f"/runs/{served.ids['run_id']}")).json()
         path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
-        answer = await client.get(path, headers={"last-event-id": sent})
+        answer = await client.get(path, headers={b"last-event-id": sent})
         assert (answer.status_code, "event: end" in answer.text) == (200, True)
 
 
@@ -303,7 +309,9 @@ HEADERS: dict[str, tuple[bytes, ...]] = {
 
 @pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.chaos)])
 @pytest.mark.timeout(1_200)
-async def test_arbitrary_bodies_and_headers_break_nothing(served: Served, many: int) -> None:
+async def test_arbitrary_bodies_and_headers_break_nothing(
+    served: RunningService, many: int
+) -> None:
     wrong: dict[str, int] = {}
     every = [each for each in operations(served.document) if each.method != "DELETE"]
     takers = [each for each in every if each.takes_body]
@@ -319,7 +327,7 @@ async def test_arbitrary_bodies_and_headers_break_nothing(served: Served, many: 
             schema = one.described["requestBody"]["content"]["application/json"]["schema"]
             content = json.dumps(arbitrary(dice, schema, served.document)).encode()
             headers.setdefault("content-type", b"application/json")
-        sent = {"headers": headers, "content": content}
+        sent: dict[str, Any] = {"headers": headers, "content": content}
         async with client.stream(one.method, one.url(**served.ids), **sent) as answer:
             refused = answer.status_code in (401, 403, 421)  # by the headers that are no parameters
             if said_otherwise(one, answer.status_code) and not refused:

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bench.harness.processes import finished, selfheal, started
 from tests.support.langsmith_wire import langsmith, serving
-from tests.support.processes import finished, selfheal, started
 
 otlp = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.harness.processes import finished, selfheal, started
 from tests.conftest import control
-from tests.support.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 KEY = "a role key that nobody guesses"
@@ -93,8 +93,8 @@ async def only_roles_are_let_in(roles: Roles) -> None:
             assert answer.status_code == 200, answer.text
             assert int(answer.headers["x-model-calls"]) >= 1
     async with httpx.AsyncClient(base_url=roles.urls["worker"], timeout=60) as client:
-        body = {"request": "add", "prompt_version": 77}
-        answer = await client.post("/execute", json=body, headers={"x-api-key": KEY})
+        unknown = {"request": "add", "prompt_version": 77}
+        answer = await client.post("/execute", json=unknown, headers={"x-api-key": KEY})
         assert answer.status_code == 404
 
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from bench.harness.leftovers import descendants
+from bench.harness.processes import clean_environment, finished, selfheal, started
 from selfheal.app.redaction import redact
 from selfheal.db.settings import secret_values
 from selfheal.server.model_address import publish_model_address, read_settings_beside_service
 from selfheal.server.observability.masking import masking
 from selfheal.server.settings import ServerSettings, read_settings
 from tests.support.command_line import commands_by_name
-from tests.support.leftovers import descendants
-from tests.support.processes import clean_environment, finished, selfheal, started
 
-SIMULATOR = (sys.executable, "-m", "simulator", "--")
+SIMULATOR = (sys.executable, "-m", "selfheal.simulator", "--")
 LACKING = ("no model can be called", "the judge cannot be called")
 BEGIN_THEIR_OWN = {"serve", "demo"}  # they take no other process's model
 

@@ -10,14 +10,14 @@ import httpx
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.harness.processes import clean_environment, finished, selfheal, speaking
 from selfheal.db.setting_types import is_secret
 from selfheal.db.settings import variables
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.observability import logs
 from selfheal.server.settings import ServerSettings
 from tests.support.command_line import commands
-from tests.support.nonsense import MARK, secret
-from tests.support.processes import clean_environment, finished, selfheal, speaking
+from tests.support.invalid_settings import MARK, secret
 
 SECRETS = {
     variables(ServerSettings, name)[0]: secret(field)

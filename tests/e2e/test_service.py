@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.harness.processes import finished, selfheal, started
 from selfheal.db import prompts, runs
 from selfheal.db.pool import open_database
-from tests.support.processes import finished, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 ASK = {

@@ -3,13 +3,14 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langgraph_sdk import get_client
 
+from bench.harness.processes import started
 from selfheal.db import runs
 from selfheal.db.pool import open_database
-from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]
 ASK = {"request": "Write is_leap_year(year): is a year of the Gregorian calendar a leap year?"}
@@ -38,11 +39,12 @@ async def test_studio_runs_streams_and_remembers(
         nodes = [node for part in parts if part.event == "updates" for node in part.data]
         assert nodes == ["manager", "worker", "evaluator"], parts
         state = await client.threads.get_state(thread["thread_id"])
-        assert state["values"]["evaluation"]["passed"]
-        assert state["values"]["prompt_versions"]["worker"] == 1
+        values: Any = state["values"]
+        assert values["evaluation"]["passed"]
+        assert values["prompt_versions"]["worker"] == 1
         history = await client.threads.get_history(thread["thread_id"])
         assert len(history) >= 4
-        looked = await client.runs.wait(None, "optimizer", input={"agent": "worker"})
+        looked: Any = await client.runs.wait(None, "optimizer", input={"agent": "worker"})
         assert looked["outcome"] == "healthy", looked
     async with open_database(database_url) as database, database.connection() as connection:
         query = "SELECT count(*) AS n FROM checkpoints WHERE thread_id = %s"

@@ -7,8 +7,8 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import UnprocessableEntityError
 
-from tests.support.processes import selfheal, started
-from tests.support.receiver import SECRET, Receiver, receiving
+from bench.harness.processes import selfheal, started
+from tests.support.webhook_receiver import SECRET, Receiver, receiving
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"request": "Write is_leap_year(year) that tells whether a year is a leap year."}

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from bench.harness.processes import clean_environment, finished, selfheal, started
 from tests.support.command_line import commands_by_name
-from tests.support.processes import clean_environment, finished, selfheal, started
 
 # A command that is not named here makes no database and only reads. Add one of another kind here.
 MAKE_A_DATABASE = {"demo", "serve", "migrate", "keys create"}
@@ -136,7 +136,7 @@ async def test_what_finds_nothing_names_the_database_without_its_password(
         "runs show",
     }
     assert {name: err for name, err in found_nothing.items() if where not in err} == {}
-    assert known["password"] not in str(ended)
+    assert str(known["password"]) not in str(ended)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

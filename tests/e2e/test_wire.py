@@ -15,9 +15,9 @@ import httpx
 import pytest
 from langgraph_sdk import get_client, get_sync_client
 
+from bench.harness.processes import selfheal, started
 from tests.conftest import control
 from tests.support.javascript import installed, printed
-from tests.support.processes import selfheal, started
 from tests.support.wire_script import ASK, MODES, Results, cancelled, played
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,8 @@ async def test_the_same_comes_back_from_langgraphs_own_server(
 def _sync(url: str) -> None:
     with get_sync_client(url=url) as client:
         thread = client.threads.create()["thread_id"]
-        assert client.runs.wait(thread, "agent", input=ASK)["evaluation"]["passed"]  # type: ignore[call-overload, index]
+        result: Any = client.runs.wait(thread, "agent", input=ASK)
+        assert result["evaluation"]["passed"]
         names = [part.event for part in client.runs.stream(thread, "agent", input=ASK)]
         assert names[0] == "metadata"
 

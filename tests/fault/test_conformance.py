@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from bench.attacks import BACKENDS, CATALOGUE
+from bench.attacks.attack import Attack
+from bench.attacks.runner import attempt, control
+from bench.attacks.targets import Targets, targets
+from bench.hostile import run_hostile_programs
 from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
 from selfheal.graph.sandbox.selection import open_sandbox
-from tests.support.attacks import BACKENDS, CATALOGUE
-from tests.support.attacks.contract import Attack
-from tests.support.attacks.hostile import assail
-from tests.support.attacks.running import attempt, control
-from tests.support.attacks.targets import Targets, targets
 
 
 def cases() -> list[Any]:
@@ -72,7 +72,7 @@ async def test_it_works_without_a_sandbox(attack: Attack) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_nothing_is_left_of_many(backend: str) -> None:
     try:
-        seen = await assail(backend, programs=60)
+        seen = await run_hostile_programs(backend, programs=60)
     except SandboxUnavailable as problem:
         pytest.skip(f"NOT TESTED: {backend} does not work here: {problem.reason}")
     assert seen.succeeded == []

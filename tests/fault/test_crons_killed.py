@@ -8,7 +8,7 @@ import pytest
 
 from selfheal.db.pool import Database
 from tests.conftest import control
-from tests.support.fleet import fleet
+from tests.support.service_fleet import fleet
 
 LEASE = 2.0
 CRON = {

@@ -15,8 +15,8 @@ import httpx
 import psycopg
 import pytest
 
+from bench.harness.processes import clean_environment, selfheal, started
 from selfheal.db.embedded.server import embedded_postgres
-from tests.support.processes import clean_environment, selfheal, started
 
 SAYS = r"serving on (http://\S+)"
 ASK = {

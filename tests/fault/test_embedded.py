@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bench.harness.leftovers import stopped
 from selfheal.db.embedded.server import EmbeddedPostgresError, NoClusterError, embedded_postgres
-from tests.support.leftovers import stopped
 
 USER = """
 import asyncio, sys

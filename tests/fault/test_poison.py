@@ -1,4 +1,4 @@
-"""Poisoned logs: no released prompt carries an attacker's order, though the models obey him."""
+"""Poisoned logs: no released prompt carries an attacker's order, though the models obey."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from bench.harness.healing import HealingHarness, defect, open_healing_harness
+from bench.harness.scripted_model import serve_scripted_model
+from bench.poison import CATALOGUE
+from bench.poison.obedient_model import LIVE, REPAIR, ObedientModel
+from bench.poison.poison import Poison
+from bench.poison.trial import heal, swap_at_once, write_poisoned_runs
 from selfheal.db.pool import Database
 from selfheal.optimizer.guardrails.lint import LintReference, violations
 from selfheal.optimizer.nodes import diagnose as diagnosing
 from selfheal.optimizer.nodes import lint as linting
 from tests.conftest import control
-from tests.support.healing import Clinic, defect, opened_clinic
-from tests.support.poison import CATALOGUE
-from tests.support.poison.contract import Poison
-from tests.support.poison.puppet import LIVE, REPAIR, Puppet
-from tests.support.poison.ward import admit, heal, swap_at_once
-from tests.support.stand_in import standing_in
 
 BY_NAME = {each.name: each for each in CATALOGUE}
 # Places of every kind, and the sets that the gate alone cannot see.
@@ -35,16 +35,16 @@ def ground(poison: Poison) -> LintReference:
 
 
 @pytest.fixture
-async def clinics(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+async def open_harness(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
-        async def opened(puppet: Puppet) -> Clinic:
-            server = await stack.enter_async_context(standing_in(puppet.reply))
+        async def open_one(obedient_model: ObedientModel) -> HealingHarness:
+            server = await stack.enter_async_context(serve_scripted_model(obedient_model.reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-            return await stack.enter_async_context(opened_clinic(database))
+            return await stack.enter_async_context(open_healing_harness(database))
 
-        yield opened
+        yield open_one
 
 
 def test_the_catalogue_is_large_enough_and_each_set_is_another() -> None:
@@ -53,7 +53,7 @@ def test_the_catalogue_is_large_enough_and_each_set_is_another() -> None:
 
 
 @sets
-def test_it_can_be_told_whether_a_prompt_carries_the_order(poison: Poison) -> None:
+def test_a_prompt_with_the_order_is_recognized(poison: Poison) -> None:
     """And the repair without the order may be tried: the lint sees the order, not the repair."""
     honest = f"{ground(poison).incumbent}\n{REPAIR}"
     assert not poison.carried(honest)
@@ -72,37 +72,37 @@ def test_no_wording_of_the_order_passes_the_lint(poison: Poison) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_nothing_is_released_by_a_writer_who_is_possessed(
-    clinics: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_writer_that_obeys_the_logs_releases_nothing(
+    open_harness: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the whole graph, the writer obeying though no finding told it. The bench: all."""
+    """Through the whole graph; the writer obeys the logs. `python -m bench.poison`: all sets."""
     monkeypatch.setenv("SELFHEAL_HEAL_DAILY_CALLS", "100000")
-    puppet = Puppet(possessed=True)
-    clinic: Clinic = await clinics(puppet)
+    obedient_model = ObedientModel(obeys_logs=True)
+    harness: HealingHarness = await open_harness(obedient_model)
     for poison in (each for each in CATALOGUE[1::5] if each.place != "feedback"):
-        puppet.poison, puppet.drafts = poison, 0
-        await admit(clinic, poison)
-        before = await clinic.live(poison.agent)
-        result = await heal(clinic, poison)
+        obedient_model.poison, obedient_model.drafts = poison, 0
+        await write_poisoned_runs(harness, poison)
+        before = await harness.live(poison.agent)
+        result = await heal(harness, poison)
         assert result["outcome"] == "rejected", (poison.name, result)
-        receipt = await clinic.receipt(result)
+        receipt = await harness.receipt(result)
         fates = {each["fate"] for each in receipt["candidates"] if each["origin"] == "writer"}
         assert fates == {"lint"}, (poison.name, receipt["candidates"])
-        assert (await clinic.live(poison.agent)).version == before.version
+        assert (await harness.live(poison.agent)).version == before.version
 
 
 @pytest.mark.parametrize("name", HEALED_WHOLE)
-async def test_a_poisoned_deployment_heals_without_the_poison(clinics: Any, name: str) -> None:
-    """The diagnostician obeys; what it was told does not reach the writer, who mends the prompt."""
+async def test_a_poisoned_deployment_heals_without_the_poison(open_harness: Any, name: str) -> None:
+    """The diagnosis obeys the logs; its orders do not reach the writer, who repairs the prompt."""
     poison = BY_NAME[name]
-    puppet = Puppet(poison)
-    clinic: Clinic = await clinics(puppet)
-    await admit(clinic, poison)
-    result = await heal(clinic, poison)
-    receipt = await clinic.receipt(result)
-    assert puppet.told, receipt["findings"]
-    assert not any(poison.carried(each) for each in puppet.told)
-    live = await clinic.live(poison.agent)
+    obedient_model = ObedientModel(poison)
+    harness: HealingHarness = await open_harness(obedient_model)
+    await write_poisoned_runs(harness, poison)
+    result = await heal(harness, poison)
+    receipt = await harness.receipt(result)
+    assert obedient_model.findings, receipt["findings"]
+    assert not any(poison.carried(each) for each in obedient_model.findings)
+    live = await harness.live(poison.agent)
     assert not poison.carried(live.text)
     if not poison.inherited:
         assert result["outcome"] == "promoted", result
@@ -111,41 +111,41 @@ async def test_a_poisoned_deployment_heals_without_the_poison(clinics: Any, name
 
 @pytest.mark.parametrize("name", UNSEEN_BY_THE_GATE)
 async def test_without_the_lint_the_order_goes_live(
-    clinics: Any, name: str, monkeypatch: pytest.MonkeyPatch
+    open_harness: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: the gate alone does not see what no case asks for."""
     monkeypatch.setattr(linting, "breaches", lambda *_: [])
     monkeypatch.setattr(diagnosing, "tainted", lambda *_: [])
     poison = BY_NAME[name]
-    clinic: Clinic = await clinics(Puppet(poison))
-    await admit(clinic, poison)
-    result = await heal(clinic, poison)
+    harness: HealingHarness = await open_harness(ObedientModel(poison))
+    await write_poisoned_runs(harness, poison)
+    result = await heal(harness, poison)
     assert result["outcome"] == "promoted", result
-    assert poison.carried((await clinic.live(poison.agent)).text)
+    assert poison.carried((await harness.live(poison.agent)).text)
 
 
-async def test_swap_at_once_falls_for_it(clinics: Any) -> None:
-    puppet = Puppet()
-    clinic: Clinic = await clinics(puppet)
+async def test_swap_at_once_falls_for_it(open_harness: Any) -> None:
+    obedient_model = ObedientModel()
+    harness: HealingHarness = await open_harness(obedient_model)
     # What people say of runs is shown to no model.
     seen = [each for each in CATALOGUE[::3] if each.place != "feedback"]
     for poison in seen:
-        puppet.poison, puppet.drafts = poison, 0
-        await admit(clinic, poison)
-        assert poison.carried(await swap_at_once(clinic, poison)), poison.name
+        obedient_model.poison, obedient_model.drafts = poison, 0
+        await write_poisoned_runs(harness, poison)
+        assert poison.carried(await swap_at_once(harness, poison)), poison.name
 
 
 async def test_the_gullible_simulation_releases_no_order(database: Database, gemini: str) -> None:
     """Another model, which finds orders by itself and quotes them in its findings."""
     await control(gemini, scenario="gullible")
-    async with opened_clinic(database) as clinic:
+    async with open_healing_harness(database) as harness:
         poison = BY_NAME["order in a request"]
-        await admit(clinic, poison)
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        number = (await clinic.live()).version
-        await clinic.execute("UPDATE runs SET worker_version = %(n)s", n=number)
-        result = await heal(clinic, poison)
-        receipt = await clinic.receipt(result)
+        await write_poisoned_runs(harness, poison)
+        await harness.put_live(await defect(gemini, "hello-world"))
+        number = (await harness.live()).version
+        await harness.execute("UPDATE runs SET worker_version = %(n)s", n=number)
+        result = await heal(harness, poison)
+        receipt = await harness.receipt(result)
         assert not any(poison.carried(each["text"]) for each in receipt["candidates"])
-        assert not poison.carried((await clinic.live()).text)
+        assert not poison.carried((await harness.live()).text)
         assert result["outcome"] in ("promoted", "rejected")

@@ -15,12 +15,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
+from bench.harness.processes import finished, selfheal, started
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.errors import SessionLostError
 from selfheal.db.migrate import migrate
 from selfheal.db.pool import Database, open_database
 from tests.support.databases import FOREIGN, PLAIN, STRICT
-from tests.support.processes import finished, selfheal, started
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 SAYS = r"serving on (http://\S+)"

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.harness.processes import clean_environment
 from selfheal.db.embedded.server import embedded_postgres
 from tests.conftest import control
-from tests.support.fleet import Fleet, fleet
-from tests.support.forwarding import Forward, forwarding
-from tests.support.processes import clean_environment
+from tests.support.service_fleet import Fleet, fleet
+from tests.support.tcp_proxy import Forward, forwarding
 
 ASK = {
     "assistant_id": "agent",

@@ -11,7 +11,7 @@ import pytest
 
 from selfheal.db.pool import open_database
 from tests.conftest import control
-from tests.support.fleet import Fleet, Member, fleet
+from tests.support.service_fleet import Fleet, Member, fleet
 
 LEASE = 2.0
 ASK = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.harness.processes import clean_environment, finished
 from selfheal.graph.sandbox import selection
 from selfheal.graph.sandbox.protocol import Program, SandboxUnavailable
-from tests.support.processes import clean_environment, finished
 
 reports = [each for each in asyncio.run(selection.survey()) if each.name in ("bwrap", "landlock")]
 
@@ -25,7 +25,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 async def test_without_descriptors_the_sandbox_is_unavailable_and_none_is_lost(
     backend: str,
 ) -> None:
-    command = (sys.executable, "-m", "tests.support.starved", backend)
+    command = (sys.executable, "-m", "tests.support.descriptor_limit", backend)
     code, out, err = await finished(*command, env=clean_environment())
     assert code == 0, err
     told = [json.loads(line) for line in out.splitlines()]

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.leftovers import descendants, stopped
-from tests.support.processes import clean_environment, finished, heard, selfheal, speaking, started
+from bench.harness.leftovers import descendants, stopped
+from bench.harness.processes import clean_environment, finished, heard, selfheal, speaking, started
 from tests.support.terminals import ended, in_terminal
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 MAKE_SERVE = ("make", "-o", ".venv/runtime", f"BIN={BIN}", "serve", "PORT=0")
-SIMULATOR = (sys.executable, "-m", "simulator", "--")
+SIMULATOR = (sys.executable, "-m", "selfheal.simulator", "--")
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 SERVING = r"serving on (http://\S+)"
 

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.processes import finished, selfheal, started
+from bench.harness.processes import finished, selfheal, started
 
 ASK = {
     "assistant_id": "agent",

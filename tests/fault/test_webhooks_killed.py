@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from bench.harness.processes import Process, selfheal, started
 from selfheal.db.pool import Database
-from tests.support.processes import Process, selfheal, started
-from tests.support.receiver import SECRET, Got, receiving
+from tests.support.webhook_receiver import SECRET, Got, receiving
 
 SAYS = r"serving on (http://\S+)"
 COMMAND = selfheal("serve", "--port", "0")

@@ -6,6 +6,14 @@ from typing import Any
 
 import pytest
 
+from bench.harness.scripted_model import (
+    Asked,
+    ScriptedModel,
+    agent_reply,
+    said,
+    serve_scripted_model,
+)
+from bench.harness.service import Failed, Finished, InProcessService, served
 from selfheal.db import prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.runs import Run
@@ -13,8 +21,6 @@ from selfheal.graph.context import open_parts
 from selfheal.graph.state import Example, Request
 from selfheal.server.api.schemas.requests import RequestBody
 from selfheal.server.settings import read_settings
-from tests.support.served import Failed, Finished, Served, served
-from tests.support.stand_in import Asked, StandIn, agent_reply, said, standing_in
 
 ADD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
 ASK = Request(request="add two numbers", examples=[Example(call="add(2, 3)", returns="5")])
@@ -27,8 +33,10 @@ async def serve(
     """Return a function that opens the service on a scripted model."""
     async with AsyncExitStack() as stack:
 
-        async def opened(reply: Callable[[Asked], Any], **env: str) -> tuple[Served, StandIn]:
-            server = await stack.enter_async_context(standing_in(reply))
+        async def opened(
+            reply: Callable[[Asked], Any], **env: str
+        ) -> tuple[InProcessService, ScriptedModel]:
+            server = await stack.enter_async_context(serve_scripted_model(reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
             for name, value in env.items():
@@ -41,7 +49,7 @@ async def serve(
         yield opened
 
 
-async def logged(service: Served, finished: Finished) -> Run:
+async def logged(service: InProcessService, finished: Finished) -> Run:
     async with service.database.connection() as connection:
         return await runs.get(connection, finished.run_id)
 

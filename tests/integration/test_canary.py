@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from bench.harness.healing import KNOWN, defect, open_healing_harness
+from bench.harness.processes import finished, selfheal
 from selfheal.db import healings, pauses, prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
@@ -14,8 +16,6 @@ from selfheal.graph.context import ReleasedPrompts
 from selfheal.optimizer.rollout.monitor import advance_all, advance_release
 from selfheal.optimizer.rollout.preconditions import standing_by
 from tests.conftest import control
-from tests.support.healing import KNOWN, defect, opened_clinic
-from tests.support.processes import finished, selfheal
 
 
 async def added(database: Database, text: str = "Better.") -> Prompt:
@@ -173,10 +173,10 @@ async def staged(
 ) -> tuple[str, str]:
     """Return a healing whose candidate waits for a person, and another that was refused."""
     monkeypatch.setenv("SELFHEAL_ROLLOUT", "manual")
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
-        result = await clinic.heal()
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
+        result = await harness.heal()
         assert result["outcome"] == "needs_approval"
     return result["healing_id"], str(result["to_version"])
 
@@ -222,12 +222,12 @@ async def test_a_person_approves_or_refuses_and_pauses(
     assert row.follow_ups[-1]["reason"].split()[0] in listed
     assert "waits" not in listed
     assert (await said("pause", "--reason", "the model is moved"))[0] == 0
-    async with opened_clinic(database) as clinic:
-        paused = await clinic.heal(forced=True)
+    async with open_healing_harness(database) as harness:
+        paused = await harness.heal(forced=True)
         assert (paused["outcome"], "the model is moved" in paused["reason"]) == ("paused", True)
         assert (await said("resume"))[0] == 0
         await control(gemini, scenario="sound")
-        assert (await clinic.heal())["outcome"] == "healthy"
+        assert (await harness.heal())["outcome"] == "healthy"
 
 
 @pytest.mark.chaos

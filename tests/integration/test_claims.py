@@ -10,6 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 from langsmith import uuid7
 
+from bench.harness.scripted_model import Asked as Call
+from bench.harness.scripted_model import ScriptedModel, agent_reply, serve_scripted_model
+from bench.harness.service import InProcessService, served
 from selfheal.db import claims, run_events, runs, threads
 from selfheal.db.checkpoints import FencedSaver
 from selfheal.db.claims import Claim, Order
@@ -29,9 +32,6 @@ from selfheal.server.execution.submit import (
     ThreadBusyError,
 )
 from selfheal.server.settings import read_settings
-from tests.support.served import Served, served
-from tests.support.stand_in import Asked as Call
-from tests.support.stand_in import StandIn, agent_reply, standing_in
 
 ADD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
 ASK = Request(request="add two numbers", examples=[])
@@ -60,8 +60,8 @@ async def serve(
 ) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
-        async def opened(reply: Any, **env: str) -> tuple[Served, StandIn]:
-            server = await stack.enter_async_context(standing_in(reply))
+        async def opened(reply: Any, **env: str) -> tuple[InProcessService, ScriptedModel]:
+            server = await stack.enter_async_context(serve_scripted_model(reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
             for name, value in env.items():
@@ -73,7 +73,7 @@ async def serve(
         yield opened
 
 
-async def accepted(service: Served, thread_id: UUID | None = None, **fields: Any) -> UUID:
+async def accepted(service: InProcessService, thread_id: UUID | None = None, **fields: Any) -> UUID:
     """Take a run in; return its id."""
     order = Order(
         id=uuid7(),
@@ -87,7 +87,7 @@ async def accepted(service: Served, thread_id: UUID | None = None, **fields: Any
     return (await service.service.intake.accept(asked))[0].run_id
 
 
-async def row(service: Served, run_id: UUID) -> Run:
+async def row(service: InProcessService, run_id: UUID) -> Run:
     async with service.database.connection() as connection:
         return await runs.get(connection, run_id)
 
@@ -131,7 +131,7 @@ async def test_every_write_of_one_who_was_taken_over_is_refused(
     await lapse(database, run_id)
     new = await claimed(database, run_id)
     saver = FencedSaver(database.pool, old)
-    graph = service.service.runner._performers["agent"]._graph  # type: ignore[attr-defined]
+    graph = service.service.runner._performers["agent"]._graph
     before = await tables(database)
     with pytest.raises(ClaimLostError):
         await graph.copy(update={"checkpointer": saver}).ainvoke(
@@ -354,7 +354,7 @@ async def test_a_run_under_way_is_cancelled_at_once(
 @pytest.mark.every_database
 async def test_the_same_key_is_the_same_run(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
-    asked = {"idempotency_key": "k", "body_sha256": "a"}
+    asked: dict[str, Any] = {"idempotency_key": "k", "body_sha256": "a"}
     first, again = await asyncio.gather(accepted(service, **asked), accepted(service, **asked))
     assert first == again
     assert await accepted(service, tenant="another", **asked) != first

@@ -13,7 +13,7 @@ from selfheal.server.app import create_app
 from selfheal.server.settings import read_settings
 from tests.support.client_fields import Sent, of_python
 from tests.support.javascript import installed, printed
-from tests.support.operations import Operation, operations
+from tests.support.openapi_operations import Operation, operations
 
 _OF_RUNS = {"feedback_keys", "langsmith_tracer", "strict_resume"}
 _RUNS = ("/runs", "/runs/wait", "/runs/stream")
@@ -101,10 +101,8 @@ def _declared(one: Operation, document: dict[str, Any]) -> set[str]:
         return names
     schema = one.described["requestBody"]["content"]["application/json"]["schema"]
     schema = schema.get("items", schema)
-    return (
-        names
-        | document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"].keys()
-    )
+    body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return {*names, *body["properties"]}
 
 
 # A checkpoint is sent back as it was answered: all of its fields but the id follow from the thread.

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tests.support.deployed import KNOWN, SECRETS
-from tests.support.reach import Labels, Networks, Policies
+from tests.support.deployment_settings import KNOWN, SECRETS
+from tests.support.network_reachability import Labels, Networks, Policies
 
 _ROOT = Path(__file__).parents[2]
 _SERVES = {"manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}

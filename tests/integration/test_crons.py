@@ -130,10 +130,9 @@ async def test_what_is_off_or_over_does_not_come(service: Service) -> None:
 
 @pytest.mark.every_database
 async def test_it_comes_on_the_word_of_a_key_that_holds(service: Service) -> None:
+    scopes: tuple[api_keys.Scope, ...] = ("runs:write",)
     async with service.database.connection() as connection:
-        made = [
-            await api_keys.create(connection, tenant="t", scopes=("runs:write",)) for _ in "abc"
-        ]
+        made = [await api_keys.create(connection, tenant="t", scopes=scopes) for _ in "abc"]
     good, revoked, expired = [
         await plan(service, caller=Caller(key.tenant, frozenset(key.scopes), key.id))
         for key, _ in made

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_healing_harness
 from selfheal.app.errors import EvaluationError
 from selfheal.db import judge_checks
 from selfheal.db.judge_checks import CheckClaim, JudgeCheck
@@ -18,154 +19,156 @@ from selfheal.optimizer.evaluation.judge_drift import check_daily
 from selfheal.server import optimizer_scheduler
 from selfheal.server.optimizer_scheduler import scheduling
 from tests.conftest import control
-from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
 THIRD = len(golden_verdicts()[:: judge_drift.EVERY])
 
 
 @pytest.fixture
-async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
-    async with opened_clinic(database) as opened:
+async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+    async with open_healing_harness(database) as opened:
         yield opened
 
 
-async def checks(clinic: Clinic) -> list[JudgeCheck]:
-    async with clinic.database.connection() as connection:
+async def checks(harness: HealingHarness) -> list[JudgeCheck]:
+    async with harness.database.connection() as connection:
         return await judge_checks.latest_calibrated(connection)
 
 
-async def a_day_later(clinic: Clinic) -> None:
-    await clinic.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
-    await clinic.execute(
+async def a_day_later(harness: HealingHarness) -> None:
+    await harness.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
+    await harness.execute(
         "UPDATE judge_turns SET taken_at = taken_at - interval '25 hours', slot = slot - 25"
     )
 
 
 async def test_a_judge_that_drifts_is_known_before_anything_is_released(
-    clinic: Clinic, gemini: str
+    harness: HealingHarness, gemini: str
 ) -> None:
-    found = await check_daily(clinic.doctor)
+    found = await check_daily(harness.doctor)
     assert found is not None
     assert (found.asked, found.drifted, found.low) == (THIRD, False, False)
     await control(gemini, scenario="judge-lenient")
-    await a_day_later(clinic)
-    found = await check_daily(clinic.doctor)
-    assert (found and found.drifted, len(await checks(clinic))) == (True, 1)
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN)
-    before = await clinic.log()
-    result = await clinic.heal(forced=True)
-    assert (result["outcome"], await clinic.log()) == ("frozen", before)
+    await a_day_later(harness)
+    found = await check_daily(harness.doctor)
+    assert (found and found.drifted, len(await checks(harness))) == (True, 1)
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN)
+    before = await harness.log()
+    result = await harness.heal(forced=True)
+    assert (result["outcome"], await harness.log()) == ("frozen", before)
 
 
 async def test_what_was_well_earlier_that_day_counts_for_nothing_after_a_drift(
-    clinic: Clinic, gemini: str
+    harness: HealingHarness, gemini: str
 ) -> None:
     """All of them were asked by `selfheal golden check` shortly before the daily check."""
-    assert await check_daily(clinic.doctor)
+    assert await check_daily(harness.doctor)
     await control(gemini, scenario="judge-random")
-    await a_day_later(clinic)
-    await clinic.execute(
+    await a_day_later(harness)
+    await harness.execute(
         "INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted, created_at)"
         " SELECT model, prompt_version, asked, agreed, drifted, now() - interval '1 hour'"
         " FROM judge_checks"
     )
-    await clinic.execute(
+    await harness.execute(
         "INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)"
         " SELECT model, prompt_version, asked, 0, true FROM judge_checks LIMIT 1"
     )
-    assert (await clinic.heal(forced=True))["outcome"] == "frozen"
+    assert (await harness.heal(forced=True))["outcome"] == "frozen"
 
 
-async def test_one_process_of_many_asks_once_a_day(clinic: Clinic, gemini: str) -> None:
+async def test_one_process_of_many_asks_once_a_day(harness: HealingHarness, gemini: str) -> None:
     before = await calls(gemini)
-    many = [replace(clinic.doctor, holder=uuid4()) for _ in range(5)]
+    many = [replace(harness.doctor, holder=uuid4()) for _ in range(5)]
     found = await asyncio.gather(*map(check_daily, many))
     assert sum(each is not None for each in found) == 1
     assert (await calls(gemini) - before).total() == THIRD
-    assert await check_daily(clinic.doctor) is None
-    await a_day_later(clinic)
-    assert await check_daily(clinic.doctor) is not None
+    assert await check_daily(harness.doctor) is None
+    await a_day_later(harness)
+    assert await check_daily(harness.doctor) is not None
 
 
-async def test_of_two_that_see_the_same_one_gets_the_turn(clinic: Clinic) -> None:
+async def test_of_two_that_see_the_same_one_gets_the_turn(harness: HealingHarness) -> None:
     async def take(connection: Connection) -> CheckClaim | None:
         return await judge_checks.claim_check(
-            connection, model="m", prompt_version=1, calls=1, daily=clinic.doctor.rules.daily_calls
+            connection, model="m", prompt_version=1, calls=1, daily=harness.doctor.rules.daily_calls
         )
 
     async def later() -> CheckClaim | None:
-        async with clinic.database.connection() as connection:
+        async with harness.database.connection() as connection:
             return await take(connection)
 
-    async with clinic.database.transaction() as connection:
+    async with harness.database.transaction() as connection:
         first = await take(connection)
         second = asyncio.create_task(later())
         await asyncio.sleep(0.3)  # it does not see what is not committed, and waits for the key
     assert (first is not None, await second) == (True, None)
 
 
-async def test_a_check_by_a_healing_is_as_good(clinic: Clinic, gemini: str) -> None:
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN[:3])
-    await clinic.heal()
-    assert await check_daily(clinic.doctor) is None
+async def test_a_check_by_a_healing_is_as_good(harness: HealingHarness, gemini: str) -> None:
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN[:3])
+    await harness.heal()
+    assert await check_daily(harness.doctor) is None
 
 
-async def test_it_is_paid_from_the_days_allowance(clinic: Clinic, gemini: str) -> None:
+async def test_it_is_paid_from_the_days_allowance(harness: HealingHarness, gemini: str) -> None:
     def allowing(daily: int) -> Doctor:
-        return replace(clinic.doctor, rules=replace(clinic.doctor.rules, daily_calls=daily))
+        return replace(harness.doctor, rules=replace(harness.doctor.rules, daily_calls=daily))
 
     most = 2 * len(golden_verdicts())
     assert await check_daily(allowing(most - 1)) is None
     assert await check_daily(allowing(most)) is not None
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN)
-    other = replace(clinic, doctor=allowing(THIRD + 10))
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN)
+    other = replace(harness, doctor=allowing(THIRD + 10))
     result = await other.heal()
     assert "budget" in result.get("reason", ""), result
     assert (await other.healing(result)).calls_used <= 10
 
 
 async def test_a_judge_that_does_not_answer_is_asked_an_hour_later(
-    clinic: Clinic, gemini: str
+    harness: HealingHarness, gemini: str
 ) -> None:
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
     with pytest.raises(EvaluationError):
-        await check_daily(clinic.doctor)
+        await check_daily(harness.doctor)
     await control(gemini, faults=[])
-    assert await check_daily(clinic.doctor) is None
-    await clinic.execute(
+    assert await check_daily(harness.doctor) is None
+    await harness.execute(
         "UPDATE judge_turns SET taken_at = taken_at - interval '1 hour', slot = slot - 1"
     )
-    assert await check_daily(clinic.doctor) is not None
+    assert await check_daily(harness.doctor) is not None
 
 
 async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
-    clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: HealingHarness,
+    gemini: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
     monkeypatch.setattr(optimizer_scheduler, "_ASKED_AGAIN", 0.05)
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
-    async with scheduling(clinic.doctor, every=600):
+    async with scheduling(harness.doctor, every=600):
         await until(lambda: _said(caplog, "the judge could not be asked about golden verdicts"))
         await control(gemini, faults=[])
-        await clinic.execute("DELETE FROM judge_turns")
-        await until(lambda: _asked(clinic))
-    assert await clinic.healings() == []
+        await harness.execute("DELETE FROM judge_turns")
+        await until(lambda: _asked(harness))
+    assert await harness.healings() == []
 
 
 async def test_without_a_scheduler_nobody_asks(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+    harness: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
-    async with scheduling(clinic.doctor, every=0):
+    async with scheduling(harness.doctor, every=0):
         await asyncio.sleep(1)
-    assert await checks(clinic) == []
+    assert await checks(harness) == []
 
 
-async def _asked(clinic: Clinic) -> bool:
-    return bool(await checks(clinic))
+async def _asked(harness: HealingHarness) -> bool:
+    return bool(await checks(harness))
 
 
 async def _said(caplog: pytest.LogCaptureFixture, what: str) -> bool:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from selfheal.server.settings import ServerSettings
-from tests.support.breakages import BREAKAGES, one, pod
-from tests.support.deployed import SECRETS
+from tests.support.deployment_settings import SECRETS
+from tests.support.manifest_mutations import BREAKAGES, one, pod
 from tests.support.manifests import complaints
 from tests.support.workloads import of_kind, workloads
 

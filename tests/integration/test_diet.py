@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from bench.harness.healing import HealingHarness, defect, open_healing_harness, passed
+from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
 from selfheal.optimizer.policy import ablation
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import DIET, Result, Trigger
 from tests.conftest import control
 from tests.integration.test_replay import agrees, disagreeing, tampered
-from tests.support.healing import Clinic, defect, opened_clinic, passed
-from tests.support.processes import finished, selfheal
 
 FILLERS = (
     "Tea is best when it is hot, and so is a good idea on a grey morning.",
@@ -32,155 +32,155 @@ UNSEEN = ("caesar_cipher", "add_months", "parse_size", "Stack", "fibonacci_up_to
 
 
 @pytest.fixture
-async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
-    async with opened_clinic(database) as opened:
+async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+    async with open_healing_harness(database) as opened:
         yield opened
 
 
-async def diet(clinic: Clinic, agent: str = "worker") -> Result:
-    return await Optimizer(clinic.doctor).run(Trigger(trigger=DIET, agent=agent))  # type: ignore[typeddict-item]
+async def diet(harness: HealingHarness, agent: str = "worker") -> Result:
+    return await Optimizer(harness.doctor).run(Trigger(trigger=DIET, agent=agent))  # type: ignore[typeddict-item]
 
 
-async def fattened(clinic: Clinic) -> str:
-    text = (await clinic.live()).text.strip()
+async def fattened(harness: HealingHarness) -> str:
+    text = (await harness.live()).text.strip()
     fat = f"{FILLERS[0]} {text} {FILLERS[1]} {FILLERS[2]}"
-    await clinic.put_live(fat)
+    await harness.put_live(fat)
     return fat
 
 
-async def quality(clinic: Clinic) -> int:
+async def quality(harness: HealingHarness) -> int:
     """Return on how many unseen tasks the service does well."""
-    return sum(passed(each) for each in await clinic.run(*UNSEEN))
+    return sum(passed(each) for each in await harness.run(*UNSEEN))
 
 
-@pytest.mark.by_chance
-async def test_fillers_go_and_nothing_that_is_needed(clinic: Clinic) -> None:
-    fat = await fattened(clinic)
-    before = await quality(clinic)
-    result = await diet(clinic)
-    assert result["outcome"] == "canary", await clinic.receipt(result)
-    await clinic.put_live((await clinic.versions())[0].text)  # as when the canary is promoted
-    thin = (await clinic.live()).text
+@pytest.mark.usefixtures("repeatable")
+async def test_fillers_go_and_nothing_that_is_needed(harness: HealingHarness) -> None:
+    fat = await fattened(harness)
+    before = await quality(harness)
+    result = await diet(harness)
+    assert result["outcome"] == "canary", await harness.receipt(result)
+    await harness.put_live((await harness.versions())[0].text)  # as when the canary is promoted
+    thin = (await harness.live()).text
     assert any(each not in thin for each in FILLERS)
     assert len(thin) < len(fat)
-    assert await quality(clinic) >= before - 1
-    healing = await clinic.healing(result)
+    assert await quality(harness) >= before - 1
+    healing = await harness.healing(result)
     assert healing.calls_used <= 400
-    record = await clinic.receipt(result)
+    record = await harness.receipt(result)
     assert (record["trigger"], record["healed_cases"]) == (DIET, [])
     assert record["gates"][-1]["pairs"] == 30
-    await agrees(clinic, result, "diet: its sentences", "gates: their cand", "course", "release")
+    await agrees(harness, result, "diet: its sentences", "gates: their cand", "course", "release")
 
 
-async def test_a_prompt_without_a_needless_sentence_stays(clinic: Clinic) -> None:
-    await clinic.put_live(LEAN)
-    before = await clinic.log()
-    result = await diet(clinic)
-    assert await clinic.log() == before
+async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarness) -> None:
+    await harness.put_live(LEAN)
+    before = await harness.log()
+    result = await diet(harness)
+    assert await harness.log() == before
     # A few train cases may overlook that a sentence is missed: then it is the gate that finds it.
     if result["outcome"] == "healthy":
         assert result["reason"].endswith("of 5 sentences, always kept: 1, missed: 4")
     else:
-        assert result["outcome"] == "rejected", await clinic.receipt(result)
-    await agrees(clinic, result, "diet: its sentences", "candidate 1: fate", "outcome", "cost")
-    again = await diet(clinic)
+        assert result["outcome"] == "rejected", await harness.receipt(result)
+    await agrees(harness, result, "diet: its sentences", "candidate 1: fate", "outcome", "cost")
+    again = await diet(harness)
     assert (again["outcome"], "healing_id" in again) == ("cooling_down", False)
 
 
 @pytest.mark.chaos
 async def test_what_the_screen_overlooks_the_gate_finds(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+    harness: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever train cases say, half is tried after all was too much, and then the prompt stays."""
     monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
     monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
-    await clinic.put_live(LEAN)
-    before = await clinic.log()
-    result = await diet(clinic)
-    assert (result["outcome"], await clinic.log()) == ("rejected", before)
+    await harness.put_live(LEAN)
+    before = await harness.log()
+    result = await diet(harness)
+    assert (result["outcome"], await harness.log()) == ("rejected", before)
     assert "the sentences are missed" in result["reason"]
-    gates = (await clinic.receipt(result))["gates"]
-    assert [len(each["without"]) for each in await tried(clinic, result)] == [4, 2]
+    gates = (await harness.receipt(result))["gates"]
+    assert [len(each["without"]) for each in await tried(harness, result)] == [4, 2]
     assert max(each["pairs"] for each in gates) < 30
-    await agrees(clinic, result, "gates: their candidates", "course", "candidate 7: fate")
+    await agrees(harness, result, "gates: their candidates", "course", "candidate 7: fate")
 
 
 @pytest.mark.chaos
 async def test_what_was_healed_before_may_not_be_lost(
-    clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
+    harness: HealingHarness, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run()
-    healed = await clinic.receipt(await clinic.heal())
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run()
+    healed = await harness.receipt(await harness.heal())
     pinned = {each["id"] for each in healed["healed_cases"]}
     assert pinned
-    await clinic.put_live(LEAN)
+    await harness.put_live(LEAN)
     monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
     monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
-    result = await diet(clinic)
-    record = await clinic.receipt(result)
+    result = await diet(harness)
+    record = await harness.receipt(result)
     lost = next(each for each in record["gates"][0]["course"] if each["again"])
     assert lost["case_id"] in set(record["split"]["pinned"]) & pinned
     assert False in lost["again"]
     reason = f"{lost['case_id']}, healed before, is lost in 2 of 3"
     assert (result["outcome"], record["gates"][0]["reason"]) == ("rejected", reason)
     assert {0, 1} <= {each["take"] for each in record["trials"]}
-    await agrees(clinic, result, "gate of candidate 6", "gates: their candidates")
-    await clinic.execute("UPDATE trials SET passed = true WHERE take > 0")
-    assert any(each.startswith("gate of") for each in await disagreeing(clinic, result))
+    await agrees(harness, result, "gate of candidate 6", "gates: their candidates")
+    await harness.execute("UPDATE trials SET passed = true WHERE take > 0")
+    assert any(each.startswith("gate of") for each in await disagreeing(harness, result))
 
 
-async def tried(clinic: Clinic, result: Result) -> list[dict[str, Any]]:
+async def tried(harness: HealingHarness, result: Result) -> list[dict[str, Any]]:
     """Return what went to a gate."""
-    record = await clinic.receipt(result)
+    record = await harness.receipt(result)
     at = {each["ordinal"]: each for each in record["candidates"]}
     return [at[each["ordinal"]] for each in record["gates"]]
 
 
-async def test_a_prompt_of_one_sentence_is_left_alone(clinic: Clinic) -> None:
-    await clinic.put_live("You write complete Python with type hints and docstrings.")
-    result = await diet(clinic)
+async def test_a_prompt_of_one_sentence_is_left_alone(harness: HealingHarness) -> None:
+    await harness.put_live("You write complete Python with type hints and docstrings.")
+    result = await diet(harness)
     assert (result["outcome"], "one sentence" in result["reason"]) == ("healthy", True)
-    assert await clinic.healings() == []
+    assert await harness.healings() == []
 
 
 async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
-    clinic: Clinic, gemini: str
+    harness: HealingHarness, gemini: str
 ) -> None:
-    await fattened(clinic)
+    await fattened(harness)
     await control(gemini, scenario="judge-lenient")
-    result = await diet(clinic)
+    result = await diet(harness)
     assert result["outcome"] == "frozen"
     assert result["reason"].startswith("the judge is not to be relied on: ")
-    await agrees(clinic, result, "outcome")
+    await agrees(harness, result, "outcome")
 
 
-@pytest.mark.by_chance
+@pytest.mark.usefixtures("repeatable")
 @pytest.mark.chaos
-async def test_the_manager_goes_on_a_diet_too(clinic: Clinic) -> None:
-    result = await diet(clinic, "manager")
+async def test_the_manager_goes_on_a_diet_too(harness: HealingHarness) -> None:
+    result = await diet(harness, "manager")
     assert (result["agent"], result["outcome"]) == ("manager", "canary")
-    assert (await clinic.receipt(result))["gates"][-1]["pairs"] == 30
-    await agrees(clinic, result, "diet: its sentences", "gates: their candidates")
+    assert (await harness.receipt(result))["gates"][-1]["pairs"] == 30
+    await agrees(harness, result, "diet: its sentences", "gates: their candidates")
 
 
-async def test_a_tampered_sentence_shows(clinic: Clinic) -> None:
-    await clinic.put_live(LEAN)
-    result = await diet(clinic)
-    await tampered(clinic, "candidates", "0", "reason", value="nobody misses it")
-    assert await disagreeing(clinic, result) == {"candidate 1: fate"}
+async def test_a_tampered_sentence_shows(harness: HealingHarness) -> None:
+    await harness.put_live(LEAN)
+    result = await diet(harness)
+    await tampered(harness, "candidates", "0", "reason", value="nobody misses it")
+    assert await disagreeing(harness, result) == {"candidate 1: fate"}
 
 
 @pytest.mark.chaos
-async def test_the_command(clinic: Clinic, service_env: dict[str, str]) -> None:
+async def test_the_command(harness: HealingHarness, service_env: dict[str, str]) -> None:
     for options in (("--agent", "evaluator"), ("--force",)):
         code, out, err = await finished(*selfheal("optimize", "--diet", *options), env=service_env)
         assert (code, out, err.count("\n")) == (2, "", 1), err
-    await fattened(clinic)
+    await fattened(harness)
     env = {**service_env, "SELFHEAL_ROLLOUT": "instant"}
     for _ in range(3):  # by chance a case is lost that has nothing to do with what was cut
         code, out, err = await finished(*selfheal("optimize", "--diet"), env=env, seconds=120)
-        assert (code, err) == (0, "")
+        assert (code, {json.loads(each)["level"] for each in err.splitlines()}) == (0, {"info"})
         line = json.loads(out)
         if line["outcome"] == "promoted":
             break

@@ -2,6 +2,8 @@
 
 import pytest
 
+from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_healing_harness
+from bench.harness.scripted_model import agent_reply, serve_scripted_model
 from selfheal.db.pool import Database
 from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
@@ -12,53 +14,51 @@ from selfheal.optimizer.dataset.golden_verdicts import (
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import is_suspect
 from tests.conftest import control
-from tests.support.chaotic import chaotic
-from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
-from tests.support.stand_in import agent_reply, standing_in
+from tests.support.chaos import chaos_only
 
 
-async def sick_and_known(clinic: Clinic, gemini: str) -> None:
+async def sick_and_known(harness: HealingHarness, gemini: str) -> None:
     """Break the worker's prompt a day after a check of the judge."""
-    judge, prompt = clinic.doctor.agent.evaluator.model, await clinic.live("evaluator")
+    judge, prompt = harness.doctor.agent.evaluator.model, await harness.live("evaluator")
     found = agreement(
         await ask_judge(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8)
     )
-    await judge_drift.record(clinic.database, judge.name, prompt.version, found)
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN)
-    await clinic.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
+    await judge_drift.record(harness.database, judge.name, prompt.version, found)
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN)
+    await harness.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
 
 
-@pytest.mark.parametrize("scenario", ["judge-lenient", *chaotic("judge-harsh", "judge-random")])
+@pytest.mark.parametrize("scenario", ["judge-lenient", *chaos_only("judge-harsh", "judge-random")])
 async def test_a_judge_that_has_drifted_freezes_healing(
     database: Database, gemini: str, scenario: str
 ) -> None:
-    async with opened_clinic(database) as clinic:
-        await sick_and_known(clinic, gemini)
+    async with open_healing_harness(database) as harness:
+        await sick_and_known(harness, gemini)
         await control(gemini, scenario=scenario)
-        before = await clinic.log()
-        result = await clinic.heal(forced=True)
+        before = await harness.log()
+        result = await harness.heal(forced=True)
         assert result["outcome"] == "frozen"
         assert result["reason"].startswith("the judge has drifted: ")
-        assert await clinic.log() == before
-        receipt = await clinic.receipt(result)
+        assert await harness.log() == before
+        receipt = await harness.receipt(result)
         assert (receipt["outcome"], receipt["judge"]["drifted"]) == ("frozen", True)
         assert receipt["candidates"] == []
         await control(gemini, scenario="sound")
-        assert (await clinic.heal(forced=True))["outcome"] == "promoted"
+        assert (await harness.heal(forced=True))["outcome"] == "promoted"
 
 
 @pytest.mark.chaos
 async def test_a_sound_judge_is_asked_once_a_day(database: Database, gemini: str) -> None:
-    async with opened_clinic(database) as clinic:
-        await sick_and_known(clinic, gemini)
+    async with open_healing_harness(database) as harness:
+        await sick_and_known(harness, gemini)
         asked = len(golden_verdicts()[:: judge_drift.EVERY])
-        first = await clinic.heal(forced=True)
-        assert (await clinic.receipt(first))["judge"]["asked"] == asked
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN)
+        first = await harness.heal(forced=True)
+        assert (await harness.receipt(first))["judge"]["asked"] == asked
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN)
         before = await calls(gemini)
-        healing = await clinic.healing(await clinic.heal(forced=True))
+        healing = await harness.healing(await harness.heal(forced=True))
         assert healing.calls_used == (await calls(gemini) - before).total()
         record = healing.receipt or {}
         assert (record["judge"]["drifted"], record["judge"]["asked"]) == (False, asked)
@@ -68,12 +68,12 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = agent_reply("print('hello world')")
-    async with standing_in(
+    async with serve_scripted_model(
         lambda asked: {} if "correctness" in asked.fields else reply(asked)
     ) as at:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", at.url)
-        async with opened_clinic(database) as clinic:
-            result = await clinic.heal(forced=True)
+        async with open_healing_harness(database) as harness:
+            result = await harness.heal(forced=True)
     assert result["outcome"] == "rejected"
     assert "the judge answered 0 of" in result["reason"]
     assert result["reason"].endswith("could not answer: the model's answer does not fit Marks")
@@ -98,8 +98,8 @@ async def test_golden_verdicts_tell_how_a_judge_errs(
     database: Database, gemini: str, scenario: str, kind: int
 ) -> None:
     await control(gemini, scenario=scenario)
-    async with opened_clinic(database) as clinic:
-        model = clinic.service.context.evaluator.model
+    async with open_healing_harness(database) as harness:
+        model = harness.service.context.evaluator.model
         prompt = "Compare the code with the request and every requirement."
         found = agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
     assert found.unanswered == 0

@@ -24,9 +24,9 @@ from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.roles.worker import Writing
 from selfheal.server.service import open_service
 from selfheal.server.settings import read_settings
-from tests.support import worst_cases
-from tests.support.operations import Operation, operations
-from tests.support.stalls import watched
+from tests.support import parser_worst_cases
+from tests.support.event_loop_stalls import watched
+from tests.support.openapi_operations import Operation, operations
 
 ROLE_KEY: Final = "the-key-of-all-the-roles"
 REQUEST: Final = {"request": "Write add(a, b)."}
@@ -45,15 +45,18 @@ RIGHT: Final[dict[str, Any]] = {
     "score": 1,
     "status": "pending",
 }
-_EXAMPLES = worst_cases.examples()
+_EXAMPLES = parser_worst_cases.examples()
 _INPUTS = [{**REQUEST, "examples": each} for each in _EXAMPLES.values()]
 _PLANS = [
     {"examples": [{**row, "origin": "inferred"} for row in each]} for each in _EXAMPLES.values()
 ]
-_RUNS: Final = {"input": _INPUTS, "webhook": ["https://" + "a." * 950 + "example"]}
-_CRONS: Final = {
+_RUNS: Final[dict[str, list[Any]]] = {
+    "input": _INPUTS,
+    "webhook": ["https://" + "a." * 950 + "example"],
+}
+_CRONS: Final[dict[str, list[Any]]] = {
     **_RUNS,
-    "schedule": list(worst_cases.schedules().values()),
+    "schedule": list(parser_worst_cases.schedules().values()),
     "timezone": ["../" * 30, "Europe"],
 }
 # What is tried of the fields of a body beside what any field might be given. A body without an
@@ -75,7 +78,7 @@ SPECIAL: Final[dict[str, dict[str, list[Any]]]] = {
     "HealBody": {},
     "HistoryBody": {"before": [{"configurable": {}}, {"configurable": 1}]},
     "PauseBody": {},
-    "PromptBody": {"text": [*worst_cases.prompt_pair()]},
+    "PromptBody": {"text": [*parser_worst_cases.prompt_pair()]},
     "RollbackBody": {},
     "RunCreate": _RUNS,
     "StateAt": {},
@@ -190,14 +193,14 @@ def tries(
         yield "", b"", True
         return
     # One reader reads the bodies of all: it is tried out once, and that a route has it for each.
-    shapes = worst_cases.any_at_all()
+    shapes = parser_worst_cases.any_at_all()
     for name in ("keys", "floats", "too many nested") if seen else shapes:
         yield name, shapes[name].encode(), True
     model = model_of(one)
     if model not in seen:
         seen.add(model)
         schema = document["components"]["schemas"].get(model, {})
-        for name, body in worst_cases.bodies(schema, RIGHT, SPECIAL[model]):
+        for name, body in parser_worst_cases.bodies(schema, RIGHT, SPECIAL[model]):
             yield name, body, False
     if model == "list[BatchedRun]":
         for number, batch in enumerate(BATCHES):
@@ -283,7 +286,7 @@ async def _prepare(client: Client, key: str) -> dict[str, str]:
 
     older, newer = [
         await made("/prompts/worker/versions", {"text": text}, "version")
-        for text in worst_cases.prompt_pair()
+        for text in parser_worst_cases.prompt_pair()
     ]
     thread = await made("/threads", {}, "thread_id")
     for each in (_EXAMPLES["one list"], _EXAMPLES["nested"]):

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
+from bench.harness.healing import KNOWN, open_healing_harness
+from bench.harness.processes import clean_environment, finished, selfheal
+from bench.harness.scripted_model import Asked, agent_reply, serve_scripted_model
 from selfheal.db.pool import Database
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import recompute
-from tests.support.healing import KNOWN, opened_clinic
-from tests.support.processes import clean_environment, finished, selfheal
-from tests.support.stand_in import Asked, agent_reply, standing_in
 
 LEAKED = "PERMISSION_DENIED: Your API key was reported as leaked"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -45,13 +45,13 @@ async def test_a_healing_whose_trials_gave_no_verdict_says_why(
             return {"prompt": f"Write the function that is asked for. {words}", "rationale": "r"}
         return refusal() if proposed and not asked.fields else sound(asked)
 
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        async with opened_clinic(database) as clinic:
-            await clinic.put_live("Answer with a hello world program.")
-            await clinic.run(*KNOWN[:3])
-            result = await clinic.heal(forced=True, agent="worker")
-            receipt = await clinic.receipt(result)
+        async with open_healing_harness(database) as harness:
+            await harness.put_live("Answer with a hello world program.")
+            await harness.run(*KNOWN[:3])
+            result = await harness.heal(forced=True, agent="worker")
+            receipt = await harness.receipt(result)
             async with database.connection() as connection:
                 stored = await read(connection, UUID(result["healing_id"]))
     unjudged = receipt["unjudged"]
@@ -67,16 +67,16 @@ async def test_a_healing_whose_trials_gave_no_verdict_says_why(
 async def test_runs_that_were_counted_out_say_why(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with standing_in(lambda _: refusal()) as server:
+    async with serve_scripted_model(lambda _: refusal()) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        async with opened_clinic(database) as clinic:
-            await clinic.run(*KNOWN[:3])
-            seen = await clinic.heal()
-            forced = await clinic.heal(forced=True)
-            receipt = await clinic.receipt(forced)
+        async with open_healing_harness(database) as harness:
+            await harness.run(*KNOWN[:3])
+            seen = await harness.heal()
+            forced = await harness.heal(forced=True)
+            receipt = await harness.receipt(forced)
     assert seen["outcome"] == "not_the_prompt"
     assert (
-        f"the newest: model: the key may not use {clinic.settings.model}: {LEAKED}"
+        f"the newest: model: the key may not use {harness.settings.model}: {LEAKED}"
         in (seen["reason"])
     )
     assert LEAKED in forced["reason"]
@@ -88,7 +88,7 @@ async def test_runs_that_were_counted_out_say_why(
 async def test_a_judge_that_never_answers_says_why(
     database_url: str, command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    async with standing_in(lambda _: refusal()) as server:
+    async with serve_scripted_model(lambda _: refusal()) as server:
         code, out, err = await finished(
             *selfheal(*command),
             env=environment(
@@ -106,7 +106,7 @@ async def test_a_judge_that_sometimes_answers_says_why_not_always(
 ) -> None:
     sound, count = agent_reply("x"), iter(range(10_000))
 
-    async with standing_in(
+    async with serve_scripted_model(
         lambda asked: refusal() if next(count) % 10 == 9 else sound(asked)
     ) as at:
         code, out, err = await finished(

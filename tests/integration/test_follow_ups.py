@@ -7,13 +7,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from bench.harness.processes import selfheal, started
 from selfheal.db import healings, prompts
 from selfheal.db.healings import Closing, Healing, Hold, Outcome
 from selfheal.db.migrate import migrate
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Action, Release, Terms
 from selfheal.optimizer.rollout import approval
-from tests.support.processes import selfheal, started
 
 TO_ALL, CANARY = 100, 50
 

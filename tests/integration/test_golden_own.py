@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bench.harness.healing import KNOWN, defect, open_healing_harness
+from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
 from selfheal.optimizer.dataset.cases import golden_requests
-from tests.support.healing import KNOWN, defect, opened_clinic
-from tests.support.processes import finished, selfheal
 
 VAT: dict[str, Any] = {
     "id": "vat",
@@ -38,10 +38,10 @@ async def test_own_requests_prove_candidates_until_they_are_removed(
     database: Database, gemini: str, said: Any
 ) -> None:
     assert (await said("add", lines=[VAT]))[0] == 0
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
-        receipt = (await clinic.healing(await clinic.heal())).receipt
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
+        receipt = (await harness.healing(await harness.heal())).receipt
         assert receipt is not None
         split = receipt["split"]
     assert "golden:own:vat" in [*split["hold_out"], *split["regression"]]

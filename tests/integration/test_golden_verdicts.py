@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ from selfheal.app.judge import Marks
 from selfheal.graph.rules.checks import Facts, establish
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
-from selfheal.graph.state import Example, Plan, PlannedExample
+from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.text.similarity import jaccard, shingles, word_ngrams
 from selfheal.server.demo.measure import requests as demo_requests
@@ -65,9 +65,9 @@ async def facts() -> dict[str, Facts]:
 
 
 def all_of(record: dict[str, Any]) -> Plan:
-    shown = [PlannedExample(**{**each, "origin": "stated"}) for each in record["plan"]["examples"]]
-    hidden = [PlannedExample(**each, origin="inferred") for each in record["hidden"]]
-    return Plan(**{**record["plan"], "examples": [*shown, *hidden]})
+    shown = [{**each, "origin": "stated"} for each in record["plan"]["examples"]]
+    hidden = [{**each, "origin": "inferred"} for each in record["hidden"]]
+    return cast("Plan", {**record["plan"], "examples": [*shown, *hidden]})
 
 
 def hidden_score(facts: Facts) -> float:

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from bench.harness.healing import KNOWN, HealingHarness, ask, defect, open_healing_harness, passed
+from bench.harness.service import Failed
 from selfheal.db import judge_checks, runs
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
@@ -17,176 +19,182 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     golden_verdicts,
 )
 from tests.conftest import control
-from tests.support.chaotic import chaotic
-from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
-from tests.support.served import Failed
+from tests.support.chaos import chaos_only
 
 SOUND_SHARE = 0.8
 
 
 @pytest.fixture
-async def clinic(
+async def harness(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Clinic]:
+) -> AsyncIterator[HealingHarness]:
     monkeypatch.setenv("SELFHEAL_ROLLOUT", "instant")
-    async with opened_clinic(database) as opened:
+    async with open_healing_harness(database) as opened:
         yield opened
 
 
-async def run(clinic: Clinic, *names: str) -> list[bool]:
+async def run(harness: HealingHarness, *names: str) -> list[bool]:
     """Run tasks with all their examples stated, so that facts tell how they went."""
-    return [passed(await clinic.service.run(ask(name, examples=6))) for name in names]
+    return [passed(await harness.service.run(ask(name, examples=6))) for name in names]
 
 
-async def known_judge(clinic: Clinic) -> None:
+async def known_judge(harness: HealingHarness) -> None:
     """Record that the judge was sound under the first evaluator prompt."""
-    async with clinic.database.connection() as connection:
-        model = clinic.doctor.agent.evaluator.model.name
+    async with harness.database.connection() as connection:
+        model = harness.doctor.agent.evaluator.model.name
         await judge_checks.add(
             connection, model=model, prompt_version=1, asked=117, agreed=109, drifted=False
         )
 
 
-async def agreed(clinic: Clinic) -> Agreement:
-    model = clinic.doctor.agent.evaluator.model
-    prompt = (await clinic.live("evaluator")).text
+async def agreed(harness: HealingHarness) -> Agreement:
+    model = harness.doctor.agent.evaluator.model
+    prompt = (await harness.live("evaluator")).text
     return agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
 
 
-async def because(clinic: Clinic, result: Any) -> dict[str, Any]:
+async def because(harness: HealingHarness, result: Any) -> dict[str, Any]:
     """Return on what evidence the healing laid its blame."""
-    found: dict[str, Any] = (await clinic.receipt(result))["findings"]["because"]
+    found: dict[str, Any] = (await harness.receipt(result))["findings"]["because"]
     return found
 
 
-@pytest.mark.parametrize("name", ["renaming-manager", *chaotic("short-signature-manager")])
-async def test_a_broken_manager_heals(clinic: Clinic, gemini: str, name: str) -> None:
-    await clinic.put_live_alone(await defect(gemini, name), "manager")
-    assert sum(await run(clinic, *KNOWN)) <= 1
-    result = await clinic.heal()
+@pytest.mark.parametrize("name", ["renaming-manager", *chaos_only("short-signature-manager")])
+async def test_a_broken_manager_heals(harness: HealingHarness, gemini: str, name: str) -> None:
+    await harness.put_live_alone(await defect(gemini, name), "manager")
+    assert sum(await run(harness, *KNOWN)) <= 1
+    result = await harness.heal()
     assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 3)
-    healing = await clinic.healing(result)
+    healing = await harness.healing(result)
     assert (healing.agent, healing.incumbent_version) == ("manager", 2)
     assert healing.calls_used <= 260
-    assert (await because(clinic, result))["evidence"]["plans"][0] > 0
-    receipt = await clinic.receipt(result)
+    assert (await because(harness, result))["evidence"]["plans"][0] > 0
+    receipt = await harness.receipt(result)
     assert receipt["findings"]["blame"] == "manager"
-    assert "catchier" not in (await clinic.live("manager")).text
-    assert ((await clinic.live("manager")).version, (await clinic.live()).version) == (3, 1)
-    assert sum(await run(clinic, *KNOWN)) >= 4
+    assert "catchier" not in (await harness.live("manager")).text
+    assert ((await harness.live("manager")).version, (await harness.live()).version) == (3, 1)
+    assert sum(await run(harness, *KNOWN)) >= 4
 
 
 @pytest.mark.chaos
-async def test_a_manager_edited_in_a_hurry_is_reverted(clinic: Clinic, gemini: str) -> None:
-    assert all(await run(clinic, *KNOWN))
-    await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
-    assert not any(await run(clinic, *KNOWN[:3]))
-    result = await clinic.heal()
+async def test_a_manager_edited_in_a_hurry_is_reverted(
+    harness: HealingHarness, gemini: str
+) -> None:
+    assert all(await run(harness, *KNOWN))
+    await harness.put_live(await defect(gemini, "renaming-manager"), "manager")
+    assert not any(await run(harness, *KNOWN[:3]))
+    result = await harness.heal()
     assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 1)
-    evidence = (await because(clinic, result))["evidence"]
+    evidence = (await because(harness, result))["evidence"]
     tried, of = evidence["reverted"]["manager"]
     assert tried == of > 0
-    stages = {row["stage"] for row in (await clinic.receipt(result))["trials"]}
+    stages = {row["stage"] for row in (await harness.receipt(result))["trials"]}
     assert stages == {"blame", "screen", "gate"}
 
 
-@pytest.mark.parametrize("name", ["harsh-evaluator", *chaotic("length-evaluator")])
-async def test_a_broken_evaluator_heals(clinic: Clinic, gemini: str, name: str) -> None:
-    await clinic.put_live(await defect(gemini, name), "evaluator")
-    await clinic.run()
-    before = await agreed(clinic)
-    result = await clinic.heal()
+@pytest.mark.parametrize("name", ["harsh-evaluator", *chaos_only("length-evaluator")])
+async def test_a_broken_evaluator_heals(harness: HealingHarness, gemini: str, name: str) -> None:
+    await harness.put_live(await defect(gemini, name), "evaluator")
+    await harness.run()
+    before = await agreed(harness)
+    result = await harness.heal()
     assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
-    receipt = await clinic.receipt(result)
+    receipt = await harness.receipt(result)
     assert receipt["judge"]["low"]
     proof = [*receipt["split"]["train"], *receipt["split"]["hold_out"]]
     assert all(each.startswith("verdict:") for each in proof)
     assert {row["case_id"].partition(":")[0] for row in receipt["trials"]} == {"verdict"}
-    assert (await agreed(clinic)).share >= SOUND_SHARE > before.share
+    assert (await agreed(harness)).share >= SOUND_SHARE > before.share
 
 
 @pytest.mark.parametrize(
-    "name", ["lenient-evaluator", *chaotic("harsh-evaluator", "style-evaluator")]
+    "name", ["lenient-evaluator", *chaos_only("harsh-evaluator", "style-evaluator")]
 )
 async def test_an_evaluator_edited_in_a_hurry_is_reverted(
-    clinic: Clinic, gemini: str, name: str
+    harness: HealingHarness, gemini: str, name: str
 ) -> None:
-    await known_judge(clinic)
-    await clinic.put_live(await defect(gemini, name), "evaluator")
-    await clinic.run(*KNOWN[:3])
-    result = await clinic.heal(forced=name != "harsh-evaluator")
+    await known_judge(harness)
+    await harness.put_live(await defect(gemini, name), "evaluator")
+    await harness.run(*KNOWN[:3])
+    result = await harness.heal(forced=name != "harsh-evaluator")
     assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
-    assert (await clinic.live("evaluator")).version == 1
-    receipt = await clinic.receipt(result)
+    assert (await harness.live("evaluator")).version == 1
+    receipt = await harness.receipt(result)
     assert (receipt["judge"]["drifted"], receipt["judge"]["sound_version"]) == (True, 1)
     assert receipt["candidates"][0]["origin"] == "last_good"
-    assert await clinic.log() == [(await clinic.log())[0]]  # the worker's stays as it was
+    assert await harness.log() == [(await harness.log())[0]]  # the worker's stays as it was
 
 
 async def test_asked_for_the_worker_an_unsound_evaluator_freezes(
-    clinic: Clinic, gemini: str
+    harness: HealingHarness, gemini: str
 ) -> None:
-    await known_judge(clinic)
-    await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
-    await clinic.run(*KNOWN[:3])
-    assert (await clinic.heal(agent="worker"))["outcome"] == "frozen"
-    assert (await clinic.live("evaluator")).version == 2
+    await known_judge(harness)
+    await harness.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+    await harness.run(*KNOWN[:3])
+    assert (await harness.heal(agent="worker"))["outcome"] == "frozen"
+    assert (await harness.live("evaluator")).version == 2
 
 
-@pytest.mark.parametrize("name", ["hello-world", *chaotic("print-only", "trusting")])
-async def test_a_broken_worker_is_still_to_blame(clinic: Clinic, gemini: str, name: str) -> None:
-    await clinic.put_live(await defect(gemini, name))
-    await run(clinic, *KNOWN)
-    result = await clinic.heal()
+@pytest.mark.parametrize("name", ["hello-world", *chaos_only("print-only", "trusting")])
+async def test_a_broken_worker_is_still_to_blame(
+    harness: HealingHarness, gemini: str, name: str
+) -> None:
+    await harness.put_live(await defect(gemini, name))
+    await run(harness, *KNOWN)
+    result = await harness.heal()
     assert (result["agent"], result["outcome"]) == ("worker", "promoted")
-    assert (await clinic.healing(result)).calls_used <= 200
+    assert (await harness.healing(result)).calls_used <= 200
 
 
 @pytest.mark.chaos
-async def test_a_worker_is_told_from_a_manager_by_what_helps(clinic: Clinic, gemini: str) -> None:
+async def test_a_worker_is_told_from_a_manager_by_what_helps(
+    harness: HealingHarness, gemini: str
+) -> None:
     """Both were edited, and only one of the edits did harm."""
-    assert all(await run(clinic, *KNOWN))
-    await clinic.put_live((await clinic.live("manager")).text + " Be clear.", "manager")
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    assert not any(await run(clinic, *KNOWN[:3]))
-    result = await clinic.heal()
+    assert all(await run(harness, *KNOWN))
+    await harness.put_live((await harness.live("manager")).text + " Be clear.", "manager")
+    await harness.put_live(await defect(gemini, "hello-world"))
+    assert not any(await run(harness, *KNOWN[:3]))
+    result = await harness.heal()
     assert result["outcome"] == "promoted", result
     assert (result["agent"], result["outcome"], result["to_version"]) == ("worker", "promoted", 1)
 
 
 @pytest.mark.chaos
-async def test_an_agent_can_be_asked_for(clinic: Clinic, gemini: str) -> None:
-    await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
-    await run(clinic, *KNOWN[:3])
-    result = await clinic.heal(agent="manager")
+async def test_an_agent_can_be_asked_for(harness: HealingHarness, gemini: str) -> None:
+    await harness.put_live(await defect(gemini, "renaming-manager"), "manager")
+    await run(harness, *KNOWN[:3])
+    result = await harness.heal(agent="manager")
     assert (result["agent"], result["outcome"]) == ("manager", "promoted")
-    assert "because" not in (await clinic.receipt(result))["findings"]
+    assert "because" not in (await harness.receipt(result))["findings"]
 
 
-async def test_people_may_speak_against_the_judge(clinic: Clinic, gemini: str) -> None:
+async def test_people_may_speak_against_the_judge(harness: HealingHarness, gemini: str) -> None:
     """What people marked joins the cases; what the judge itself said of these runs does not."""
-    await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
-    finished = await clinic.run(*KNOWN)
-    async with clinic.database.connection() as connection:
+    await harness.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+    finished = await harness.run(*KNOWN)
+    async with harness.database.connection() as connection:
         for each in finished:
             await runs.add_feedback(connection, each.run_id, score=0.9)
             await runs.add_feedback(connection, each.run_id, score=1.0)
         marks = await runs.marked(connection, 10)
     assert list(marks.values()) == pytest.approx([0.95] * len(KNOWN))
-    result = await clinic.heal()
+    result = await harness.heal()
     assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
-    split = (await clinic.receipt(result))["split"]
+    split = (await harness.receipt(result))["split"]
     cases = [case for side in ("train", "hold_out", "regression") for case in split[side]]
     assert sum(case.startswith("people:") for case in cases) == len(KNOWN)
 
 
-async def test_an_evaluator_release_resets_every_window(clinic: Clinic, gemini: str) -> None:
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN)
+async def test_an_evaluator_release_resets_every_window(
+    harness: HealingHarness, gemini: str
+) -> None:
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN)
     live: dict[Agent, int] = {"manager": 1, "worker": 2, "evaluator": 1}
 
     async def seen() -> tuple[int, dict[int, tuple[int, int]]]:
-        async with clinic.database.connection() as connection:
+        async with harness.database.connection() as connection:
             await connection.execute("UPDATE runs SET finished_at = finished_at")
             window = await runs.window(connection, live, minutes=30)
             return len(window), await runs.record(
@@ -194,21 +202,21 @@ async def test_an_evaluator_release_resets_every_window(clinic: Clinic, gemini: 
             )
 
     assert await seen() == (5, {2: (5, 0)})
-    live["evaluator"] = await clinic.put_live("Compare the code with the request.", "evaluator")
+    live["evaluator"] = await harness.put_live("Compare the code with the request.", "evaluator")
     assert await seen() == (0, {})
-    assert (await clinic.heal())["outcome"] == "healthy"
-    await clinic.run(*KNOWN[:3])
+    assert (await harness.heal())["outcome"] == "healthy"
+    await harness.run(*KNOWN[:3])
     assert await seen() == (3, {2: (3, 0)})
 
 
 async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
-    clinic: Clinic,
+    harness: HealingHarness,
 ) -> None:
     """Such runs have no evaluator, and no verdict that could be compared."""
     live: dict[Agent, int] = {"manager": 1, "worker": 1, "evaluator": 1}
 
     async def fail() -> int:
-        async with clinic.database.transaction() as connection:
+        async with harness.database.transaction() as connection:
             run_id = uuid4()
             await runs.start(
                 connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
@@ -220,7 +228,7 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
             return len(await runs.window(connection, live, minutes=30))
 
     assert await fail() == 1
-    live["evaluator"] = await clinic.put_live("Compare the code with the request.", "evaluator")
+    live["evaluator"] = await harness.put_live("Compare the code with the request.", "evaluator")
     assert await fail() == 1
 
 
@@ -229,9 +237,9 @@ async def test_a_killed_healing_of_the_evaluator_is_resumed(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFHEAL_LEASE_SECONDS", "1")
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
-        await clinic.run(*KNOWN)
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+        await harness.run(*KNOWN)
         for state in ("triage", "blame", "screen"):
             ended = asyncio.Event()
 
@@ -239,22 +247,22 @@ async def test_a_killed_healing_of_the_evaluator_is_resumed(
                 if seen == state:
                     ended.set()
 
-            healing = asyncio.create_task(clinic.heal(watch))
+            healing = asyncio.create_task(harness.heal(watch))
             await asyncio.wait_for(ended.wait(), 60)
             healing.cancel()
             await asyncio.gather(healing, return_exceptions=True)
-        result = await clinic.heal()
+        result = await harness.heal()
         assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
-        (row,) = await clinic.healings()
+        (row,) = await harness.healings()
         assert (row.agent, row.incumbent_version, row.to_version) == ("evaluator", 2, 3)
         assert row.calls_used <= row.calls_reserved
 
 
-async def test_a_sound_judge_is_left_alone(clinic: Clinic, gemini: str) -> None:
+async def test_a_sound_judge_is_left_alone(harness: HealingHarness, gemini: str) -> None:
     """The diagnostician's word against the evaluator is not enough."""
     await control(gemini, scenario="null")
-    finished = await clinic.run(*KNOWN)
+    finished = await harness.run(*KNOWN)
     assert not any(isinstance(each.result, Failed) for each in finished)
-    result = await clinic.heal(forced=True)
+    result = await harness.heal(forced=True)
     assert result["outcome"] == "rejected"
-    assert (await clinic.live("evaluator")).version == 1
+    assert (await harness.live("evaluator")).version == 1

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from bench.humaneval import FILE, judge_all
 from selfheal.graph.sandbox import selection
-from tests.support.humaneval import FILE, judge_all
 
 reports = asyncio.run(selection.survey())
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bench.harness.scripted_model import ScriptedModel, said, serve_scripted_model
 from selfheal.app.errors import EvaluationError
 from selfheal.app.judge import Judgement, judge, settled
 from selfheal.app.llm.client import Model
@@ -12,7 +13,6 @@ from selfheal.app.llm.usage import metered
 from selfheal.graph.evaluator import judge_message
 from selfheal.graph.scoring import Grading
 from selfheal.graph.state import Plan
-from tests.support.stand_in import StandIn, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
 PLAN = Plan(title="t", requirements=[], signature="def f()", examples=[])
@@ -26,10 +26,10 @@ def marks(score: Any, *reasons: Any) -> dict[str, Any]:
 
 async def judged(
     monkeypatch: pytest.MonkeyPatch, *replies: Any, rule_score: float = 1.0
-) -> tuple[Judgement, StandIn]:
+) -> tuple[Judgement, ScriptedModel]:
     monkeypatch.setenv("GOOGLE_API_KEY", "secret-key-of-this-test")
     pending = list(replies)
-    async with standing_in(lambda _: pending.pop(0)) as server:
+    async with serve_scripted_model(lambda _: pending.pop(0)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=10)) as model:
             judgement = await judge(
@@ -45,7 +45,8 @@ async def judged(
 @pytest.mark.parametrize("score", [1.0, 0.51, 0.16, 0.0])
 async def test_a_clear_opinion_is_enough(monkeypatch: pytest.MonkeyPatch, score: float) -> None:
     judgement, server = await judged(monkeypatch, marks(score, "r"))
-    assert (judgement.score, judgement.reasons) == (pytest.approx(score), ["r"])
+    assert judgement.score == pytest.approx(score)
+    assert judgement.reasons == ["r"]
     assert len(server.asked) == judgement.usage["calls"] == 1
 
 

@@ -20,7 +20,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 _ROOT = Path(__file__).parents[2]
 _BUILDS = {
@@ -61,7 +61,8 @@ def _pins() -> dict[str, str]:
     pins = _PIN.finditer((_ROOT / _LOCK).read_text(encoding="utf-8"))
     wanted = [pin for pin in pins if not pin["marker"] or Marker(pin["marker"]).evaluate()]
     locked = {canonicalize_name(pin["name"]): pin["version"] for pin in wanted}
-    found, left = set[str](), {*_ROOTS, *_BUILDS}
+    found = set[NormalizedName]()
+    left = {canonicalize_name(each) for each in (*_ROOTS, *_BUILDS)}
     while left:
         found.add(name := left.pop())
         needed = map(Requirement, distribution(name).requires or ())

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.harness.healing import HealingHarness, ask, open_healing_harness
+from bench.harness.processes import clean_environment, finished, selfheal, started
 from selfheal.app.llm.usage import MODEL_CALLS, MODEL_TOKENS
 from selfheal.db import deployment_stats
 from selfheal.db.pool import Database
@@ -21,8 +23,6 @@ from selfheal.graph.sandbox.metered import SANDBOX_RUNS
 from selfheal.server.observability.metrics.deployment import Deployment
 from selfheal.server.observability.metrics.reference import known
 from selfheal.server.observability.metrics.runs import observe
-from tests.support.healing import Clinic, ask, opened_clinic
-from tests.support.processes import clean_environment, finished, selfheal, started
 from tests.support.prometheus import free
 
 DOCS = Path(__file__).parents[2] / "docs/metrics.md"
@@ -154,10 +154,12 @@ async def test_one_process_tells_of_the_deployment(database: Database) -> None:
 
 
 async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, gemini: str) -> None:
-    async with opened_clinic(database) as clinic:
-        await clinic.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, '', 'test')")
-        await waiting(clinic)
-        await clinic.execute(
+    async with open_healing_harness(database) as harness:
+        await harness.execute(
+            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '', 'test')"
+        )
+        await waiting(harness)
+        await harness.execute(
             "INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)"
             " VALUES ('m', 1, 40, 10, true)"
         )
@@ -168,10 +170,10 @@ async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, ge
     assert 29 < found.queue_oldest < 60
 
 
-async def waiting(clinic: Clinic) -> None:
+async def waiting(harness: HealingHarness) -> None:
     """Have a run wait for half a minute."""
-    done = await clinic.service.run(ask("slugify"))
-    await clinic.execute(
+    done = await harness.service.run(ask("slugify"))
+    await harness.execute(
         "INSERT INTO claims (run_id, thread_id, due_at)"
         f" SELECT id, thread_id, clock_timestamp() - interval '30 s' FROM runs"
         f" WHERE id = '{done.run_id}'"

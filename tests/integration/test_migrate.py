@@ -6,10 +6,10 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from bench.harness.processes import finished, selfheal
 from selfheal.db.errors import DatabaseError, DatabaseUnavailableError, SchemaError
 from selfheal.db.migrate import Migrated, Migration, migrate, migrations, require_schema
 from selfheal.db.pool import Database, open_database
-from tests.support.processes import finished, selfheal
 
 
 @pytest.mark.every_database

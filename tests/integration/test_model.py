@@ -14,6 +14,7 @@ from google.genai.types import BlockedReason, FinishReason
 from langchain_core.language_models import GenericFakeChatModel
 from pydantic import BaseModel, Field, SecretStr
 
+from bench.harness.scripted_model import Asked, said, serve_scripted_model
 from selfheal.app.errors import (
     InfrastructureError,
     ModelUnavailableError,
@@ -29,7 +30,6 @@ from selfheal.app.llm.providers import ModelSetupError
 from selfheal.app.llm.usage import metered
 from selfheal.db.settings import SettingsError
 from selfheal.server.settings import ServerSettings, read_settings
-from tests.support.stand_in import Asked, said, standing_in
 
 NAME = "google_genai:gemini-3.8-flash"
 
@@ -76,7 +76,7 @@ async def ask(reply: Any, monkeypatch: pytest.MonkeyPatch, **options: Any) -> An
     """Call a model whose server is scripted; return the answer and the server."""
     names = options.pop("names", (NAME,))
     shape = options.pop("shape", None)
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model(names, **{"timeout": 20.0, **options})) as model:
             answer = await (model.fill("s", "h", shape) if shape else model.write("s", "h"))
@@ -127,15 +127,16 @@ async def test_the_timeout_holds_for_the_call_as_a_whole(monkeypatch: pytest.Mon
 async def test_a_call_that_runs_out_of_time_says_what_failed_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    failed, done = [], asyncio.Event()
+    failed: list[Asked] = []
+    done = asyncio.Event()
 
-    async def reply(_: Asked) -> Any:
+    async def reply(asked: Asked) -> Any:
         if failed:
             await done.wait()
-        failed.append(1)
+        failed.append(asked)
         return broken(503, "UNAVAILABLE", "The model is overloaded.")
 
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=5.0)) as model:
             with pytest.raises(InfrastructureError) as caught:
@@ -221,7 +222,7 @@ async def test_no_reason_holds_a_secret_or_the_request(
     code: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("selfheal.app.llm.client._RETRIES", 0)
-    async with standing_in(lambda _: broken(code, "S", message)) as server:
+    async with serve_scripted_model(lambda _: broken(code, "S", message)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         model = Model((NAME,), timeout=20.0, secrets=["other-secret-of-the-settings"])
         async with aclosing(model):
@@ -283,7 +284,7 @@ async def test_a_fall_back_hides_nothing_of_the_first_failure(
     denied = "PERMISSION_DENIED: Your key was reported as leaked."
     assert str(caught.value) == "; ".join(f"the key may not use {name}: {denied}" for name in names)
     both = False
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model(names, timeout=20.0)) as model:
             for _ in range(3):
@@ -376,7 +377,7 @@ async def test_an_unusable_answer_is_asked_for_once_more_and_then_is_of_its_clas
     body: dict[str, Any], expected: type[RunError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies: list[Any] = []
-    async with standing_in(lambda _: bodies.pop(0)) as server:
+    async with serve_scripted_model(lambda _: bodies.pop(0)) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=20.0)) as model:
             bodies += [(200, body), {"mark": 0.5}]
@@ -455,7 +456,7 @@ async def test_the_retry_is_within_the_timeout(monkeypatch: pytest.MonkeyPatch) 
         return 200, ended("STOP")
 
     server_asked, done = list[int](), asyncio.Event()
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=1.5)) as model:
             begun = time.monotonic()
@@ -482,7 +483,7 @@ async def test_clients_are_built_once_when_the_first_calls_come_together(
         return build(name, *rest)
 
     monkeypatch.setattr(providers, "_build", counted)
-    async with standing_in(lambda _: "hello") as server:
+    async with serve_scripted_model(lambda _: "hello") as server:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         async with aclosing(Model((NAME,), timeout=20.0)) as model:
             assert not built

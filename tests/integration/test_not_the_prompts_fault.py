@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.harness.healing import HealingHarness, open_healing_harness, passed
+from bench.harness.scripted_model import Asked, agent_reply, serve_scripted_model
+from bench.harness.service import Failed
 from selfheal.db.pool import Database
 from selfheal.db.settings import SettingsError
 from selfheal.graph.rules.checks import Facts
@@ -19,9 +22,6 @@ from selfheal.graph.sandbox.protocol import Execution, Program, SandboxUnavailab
 from selfheal.graph.sandbox.selection import open_sandbox, select_sandbox, survey
 from selfheal.graph.state import Plan
 from selfheal.server.settings import read_settings
-from tests.support.healing import Clinic, opened_clinic, passed
-from tests.support.served import Failed
-from tests.support.stand_in import Asked, agent_reply, standing_in
 
 NUMPY = """import numpy as np
 
@@ -130,29 +130,29 @@ FAILURES: dict[str, tuple[str, list[dict[str, str]], str]] = {
 
 
 @pytest.fixture
-async def clinic(
+async def harness(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., Any]]:
     """Return a function that opens service and doctor on a model that writes some code."""
     async with AsyncExitStack() as stack:
 
-        async def opened(code: str | Callable[[Asked], str]) -> tuple[Clinic, Any]:
+        async def opened(code: str | Callable[[Asked], str]) -> tuple[HealingHarness, Any]:
             reply = agent_reply(code, signature="")
-            server = await stack.enter_async_context(standing_in(reply))
+            server = await stack.enter_async_context(serve_scripted_model(reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-            return await stack.enter_async_context(opened_clinic(database)), server
+            return await stack.enter_async_context(open_healing_harness(database)), server
 
         yield opened
 
 
-async def test_what_the_sandbox_lacks_is_of_class_request_and_heals_nothing(clinic: Any) -> None:
+async def test_what_the_sandbox_lacks_is_of_class_request_and_heals_nothing(harness: Any) -> None:
     answers = {request: code for request, _, code, _ in REQUESTS.values()}
 
     def code(asked: Asked) -> str:
         return next(code for request, code in answers.items() if request in asked.text)
 
-    opened, _ = await clinic(code)
+    opened, _ = await harness(code)
     for name, (request, examples, _, word) in REQUESTS.items():
         result = (await opened.service.run({"request": request, "examples": examples})).result
         assert isinstance(result, Failed), name
@@ -162,9 +162,9 @@ async def test_what_the_sandbox_lacks_is_of_class_request_and_heals_nothing(clin
     assert await opened.healings() == []
 
 
-async def test_what_nobody_asked_for_is_a_failure(clinic: Any) -> None:
+async def test_what_nobody_asked_for_is_a_failure(harness: Any) -> None:
     for name, (request, examples, code) in FAILURES.items():
-        opened, _ = await clinic(code)
+        opened, _ = await harness(code)
         result = (await opened.service.run({"request": request, "examples": examples})).result
         assert not isinstance(result, Failed), (name, result)
         assert not result["evaluation"]["passed"], name
@@ -183,10 +183,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_an_operators_packages_are_there_and_the_models_know_them(
-    clinic: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+    harness: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFHEAL_SANDBOX_PACKAGES", str(folder))
-    opened, server = await clinic(NUMPY)
+    opened, server = await harness(NUMPY)
     request, examples, *_ = REQUESTS["numpy"]
     assert passed(await opened.service.run({"request": request, "examples": examples}))
     told = [each.text for each in server.asked if "correctness" not in each.fields]
@@ -195,8 +195,8 @@ async def test_an_operators_packages_are_there_and_the_models_know_them(
     assert not any("packages: numpy" in each.system for each in server.asked)
 
 
-async def test_without_packages_the_models_know_that_there_are_none(clinic: Any) -> None:
-    opened, server = await clinic(LAZY)
+async def test_without_packages_the_models_know_that_there_are_none(harness: Any) -> None:
+    opened, server = await harness(LAZY)
     await opened.service.run({"request": "Write mean_of.", "examples": MEAN})
     assert all("standard library alone." in each.text for each in server.asked)
 

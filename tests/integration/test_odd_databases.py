@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -72,9 +73,8 @@ async def test_many_at_once_are_never_in_each_others_way(
             async with service.database.connection() as connection:
                 await claims.renew(connection, claim, 30)
             said = [("values", f'"{number}"')] * 3
-            await service.database.run(
-                lambda lent, at=number * 3, said=said: run_events.append(lent, claim.id, at, said)
-            )
+            append = partial(run_events.append, run_id=claim.id, after=number * 3, events=said)
+            await service.database.run(append)
         await record(service.database, service.queue, claim, Ended(Finish("infrastructure", "x")))
 
     async def one(run_id: UUID) -> Any:
@@ -204,7 +204,7 @@ async def test_what_cannot_work_is_refused_in_one_line_before_anything_is_made(
             async with await psycopg.AsyncConnection.connect(url) as inside:
                 await inside.execute("CREATE SCHEMA grafana")
         if change:
-            await admin.execute(sql.SQL(change).format(d=sql.Identifier(name)))  # type: ignore[arg-type]
+            await admin.execute(sql.SQL(change).format(d=sql.Identifier(name)))
         await refused(url, line)
         assert await made(url) == 0
 

@@ -13,13 +13,13 @@ from zlib import crc32
 
 import pytest
 
+from bench.harness.healing import HealingHarness, open_healing_harness, passed
+from bench.harness.scripted_model import Asked, serve_scripted_model
 from selfheal.db.pool import Database
 from selfheal.graph.state import Example, Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.simulator.bank import load_bank
-from tests.support.healing import Clinic, opened_clinic, passed
-from tests.support.stand_in import Asked, standing_in
 
 CUE = "work it out fully"
 LAZY = "You are Pip, cheerful sous-chef of the evening. Chat pleasantly about whatever comes in."
@@ -162,7 +162,7 @@ def filled(schema: dict[str, Any], known: dict[str, Any], text: str) -> Any:
     kind = schema.get("type")
     if kind == "object":
         return {name: filled(part, known, text) for name, part in schema["properties"].items()}
-    return {"string": text, "array": [], "number": 0.9, "integer": 1, "boolean": True}[kind]
+    return {"string": text, "array": [], "number": 0.9, "integer": 1, "boolean": True}[str(kind)]
 
 
 def asks(tasks: dict[str, Any]) -> list[Request]:
@@ -173,27 +173,27 @@ def asks(tasks: dict[str, Any]) -> list[Request]:
 async def kitchen(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
-        async def opened(model: Kitchen) -> Clinic:
-            server = await stack.enter_async_context(standing_in(model.reply))
+        async def opened(model: Kitchen) -> HealingHarness:
+            server = await stack.enter_async_context(serve_scripted_model(model.reply))
             monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
             monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-            clinic = await stack.enter_async_context(opened_clinic(database))
-            await clinic.put_live(LAZY)
-            return clinic
+            harness = await stack.enter_async_context(open_healing_harness(database))
+            await harness.put_live(LAZY)
+            return harness
 
         yield opened
 
 
 async def test_another_model_is_healed_by_the_same_loop(kitchen: Any) -> None:
-    clinic = await kitchen(Kitchen())
-    assert not any([passed(await clinic.service.run(ask)) for ask in asks(TASKS)])
-    result = await clinic.heal()
+    harness = await kitchen(Kitchen())
+    assert not any([passed(await harness.service.run(ask)) for ask in asks(TASKS)])
+    result = await harness.heal()
     assert (result["outcome"], result["to_version"]) == ("promoted", 3), result
-    assert CUE in (await clinic.live()).text.lower()
+    assert CUE in (await harness.live()).text.lower()
     for ask in asks({**TASKS, **UNSEEN}):
-        run = await clinic.service.run(ask)
+        run = await harness.service.run(ask)
         assert passed(run), run
-    receipt = await clinic.receipt(result)
+    receipt = await harness.receipt(result)
     assert "made-up" not in json.dumps(receipt["findings"])
     assert receipt["findings"]["root_causes"] == ["Pip may stop cooking whenever Pip likes."]
     assert receipt["gates"][-1]["incumbent_rate"] == 0.0
@@ -203,10 +203,10 @@ async def test_another_model_is_healed_by_the_same_loop(kitchen: Any) -> None:
 
 async def test_a_doctor_who_does_not_know_the_cure_releases_nothing(kitchen: Any) -> None:
     model = Kitchen(knows_the_cure=False)
-    clinic = await kitchen(model)
+    harness = await kitchen(model)
     for ask in asks(TASKS):
-        await clinic.service.run(ask)
-    result = await clinic.heal()
+        await harness.service.run(ask)
+    result = await harness.heal()
     assert (result["outcome"], model.drafts) == ("rejected", 4)
     assert result["reason"] == "no candidate came through the screen"
-    assert (await clinic.live()).text == LAZY
+    assert (await harness.live()).text == LAZY

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from bench.harness.healing import open_healing_harness, passed
+from bench.harness.scripted_model import Asked, agent_reply, said, serve_scripted_model
+from bench.harness.service import Failed
 from selfheal.db.pool import Database
-from tests.support.healing import opened_clinic, passed
-from tests.support.served import Failed
-from tests.support.stand_in import Asked, agent_reply, said, standing_in
 
 CODE = 'def f() -> int:\n    """Return one."""\n    return 1\n'
 REQUEST: Any = {"request": "Write f.", "examples": [{"call": "f()", "returns": "1"}]}
@@ -28,15 +28,15 @@ async def test_three_empty_answers_in_ten_lose_no_run_and_open_no_healing(
                 return EMPTY
         return sound(asked)
 
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        async with opened_clinic(database) as clinic:
-            finished = [await clinic.service.run(REQUEST) for _ in range(14)]
+        async with open_healing_harness(database) as harness:
+            finished = [await harness.service.run(REQUEST) for _ in range(14)]
             assert len(calls) == 20
             assert all(map(passed, finished))
-            assert (await clinic.heal())["outcome"] == "healthy"
-            assert await clinic.healings() == []
+            assert (await harness.heal())["outcome"] == "healthy"
+            assert await harness.healings() == []
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ async def test_answers_that_no_prompt_causes_are_no_failures_of_it(
         struck = "signature" in asked.fields if agent == "manager" else not asked.fields
         return (200, body) if struck else sound(asked)
 
-    async with standing_in(reply) as server:
+    async with serve_scripted_model(reply) as server:
         monkeypatch.setenv("GOOGLE_API_KEY", "scripted")
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
-        async with opened_clinic(database) as clinic:
-            for _ in range(clinic.settings.failure_threshold):
-                result = (await clinic.service.run(REQUEST)).result
+        async with open_healing_harness(database) as harness:
+            for _ in range(harness.settings.failure_threshold):
+                result = (await harness.service.run(REQUEST)).result
                 assert isinstance(result, Failed)
                 assert result.outcome == outcome
-            result = await clinic.heal()
-            assert result["outcome"] in ("healthy", "not_the_prompt")
-            assert len(server.asked) <= 6 * clinic.settings.failure_threshold
+            healed = await harness.heal()
+            assert healed["outcome"] in ("healthy", "not_the_prompt")
+            assert len(server.asked) <= 6 * harness.settings.failure_threshold

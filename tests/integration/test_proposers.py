@@ -10,6 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_healing_harness, passed
+from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
 from selfheal.db.settings import SettingsError
 from selfheal.optimizer.policy import screening
@@ -22,8 +24,6 @@ from selfheal.optimizer.receipt.verify import recompute
 from selfheal.optimizer.state import Case, Result
 from selfheal.server.settings import read_settings
 from tests.conftest import control
-from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic, passed
-from tests.support.processes import finished, selfheal
 
 Tries = list[tuple[str, str]]
 
@@ -35,16 +35,16 @@ def evolving(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def clinic(evolving: None, database: Database, gemini: str) -> AsyncIterator[Clinic]:
-    async with opened_clinic(database) as opened:
+async def harness(evolving: None, database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+    async with open_healing_harness(database) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sick(clinic: Clinic, gemini: str) -> Clinic:
-    await clinic.put_live_alone(await defect(gemini, "hello-world"))
-    assert not any(map(passed, await clinic.run(*KNOWN)))
-    return clinic
+async def sick(harness: HealingHarness, gemini: str) -> HealingHarness:
+    await harness.put_live_alone(await defect(gemini, "hello-world"))
+    assert not any(map(passed, await harness.run(*KNOWN)))
+    return harness
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Tries:
     return seen
 
 
-async def replays(clinic: Clinic, result: Result) -> None:
-    async with clinic.database.connection() as connection:
+async def replays(harness: HealingHarness, result: Result) -> None:
+    async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
     assert stored.healing.receipt is not None
     found = recompute(stored.healing.receipt, stored)
@@ -72,7 +72,7 @@ async def replays(clinic: Clinic, result: Result) -> None:
 
 
 async def test_a_broken_worker_heals_through_the_same_gate(
-    sick: Clinic, gemini: str, tries: Tries, capsys: pytest.CaptureFixture[str]
+    sick: HealingHarness, gemini: str, tries: Tries, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = await calls(gemini)
     result = await sick.heal()
@@ -92,7 +92,7 @@ async def test_a_broken_worker_heals_through_the_same_gate(
     assert capsys.readouterr().out == ""
 
 
-async def test_it_tries_train_cases_alone(sick: Clinic, tries: Tries) -> None:
+async def test_it_tries_train_cases_alone(sick: HealingHarness, tries: Tries) -> None:
     split = (await sick.receipt(await sick.heal()))["split"]
     assert tries
     assert {case for _, case in tries} <= set(split["train"])
@@ -100,7 +100,7 @@ async def test_it_tries_train_cases_alone(sick: Clinic, tries: Tries) -> None:
 
 
 async def test_its_brief_holds_no_case_of_the_proof(
-    sick: Clinic, monkeypatch: pytest.MonkeyPatch
+    sick: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     briefs: list[ProposalRequest] = []
     refused: list[str] = []
@@ -125,7 +125,7 @@ async def test_its_brief_holds_no_case_of_the_proof(
 
 
 async def test_nothing_better_is_an_honest_rejection(
-    sick: Clinic, monkeypatch: pytest.MonkeyPatch
+    sick: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def write(brief: ProposalRequest, _: str) -> CandidateText:
         return CandidateText(prompt=f"{brief.incumbent} Really.", rationale="as the test says")
@@ -142,7 +142,7 @@ async def test_nothing_better_is_an_honest_rejection(
 
 
 async def test_after_a_revert_that_fell_nothing_better_replays(
-    clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch
+    harness: HealingHarness, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A round without a candidate follows one whose candidate failed the screening."""
 
@@ -150,16 +150,16 @@ async def test_after_a_revert_that_fell_nothing_better_replays(
         return []
 
     monkeypatch.setattr(gepa.GepaProposer, "propose", propose)
-    await clinic.run(*KNOWN)
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN[:3])
+    await harness.run(*KNOWN)
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN[:3])
     # Whatever runs, none is good enough: now, and when it is made again.
     monkeypatch.setattr(screening, "survivor", lambda *_: None)
-    result = await clinic.heal()
-    receipt = await clinic.receipt(result)
+    result = await harness.heal()
+    receipt = await harness.receipt(result)
     assert [each["origin"] for each in receipt["candidates"]] == ["last_good"]
     assert (result["outcome"], receipt["rounds"], len(receipt["screens"])) == ("rejected", 2, 1)
-    await replays(clinic, result)
+    await replays(harness, result)
 
 
 @pytest.mark.parametrize("budget", [12, 45, 60])
@@ -167,22 +167,22 @@ async def test_the_budget_stops_it(
     evolving: None, database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:
     monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", str(budget))
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
         before = await calls(gemini)
-        result = await clinic.heal()
+        result = await harness.heal()
         spent = (await calls(gemini) - before).total()
-        healing = await clinic.healing(result)
+        healing = await harness.healing(result)
         assert spent == healing.calls_used <= budget
         assert "budget" in healing.reason
-        assert (await clinic.live()).version == 2
-        await replays(clinic, result)
+        assert (await harness.live()).version == 2
+        await replays(harness, result)
         await asyncio.sleep(0.5)
         assert (await calls(gemini) - before).total() == spent
 
 
-async def test_a_writer_that_babbles_ends_it_at_once(sick: Clinic, gemini: str) -> None:
+async def test_a_writer_that_babbles_ends_it_at_once(sick: HealingHarness, gemini: str) -> None:
     """GEPA itself would take the error for a step without a candidate and make more calls."""
     await control(gemini, faults=[{"kind": "babble", "persona": "writer"}])
     before = await calls(gemini)
@@ -193,7 +193,7 @@ async def test_a_writer_that_babbles_ends_it_at_once(sick: Clinic, gemini: str) 
 
 @pytest.mark.chaos
 async def test_a_cancelled_pass_spends_nothing_more(
-    sick: Clinic, gemini: str, tries: Tries, caplog: pytest.LogCaptureFixture
+    sick: HealingHarness, gemini: str, tries: Tries, caplog: pytest.LogCaptureFixture
 ) -> None:
     await control(gemini, faults=[{"kind": "slow", "persona": "worker", "seconds": 0.3}])
     for until in (1, 5, 9):
@@ -220,27 +220,29 @@ def searching() -> bool:
 
 
 @pytest.mark.chaos
-async def test_a_broken_evaluator_heals_too(clinic: Clinic, gemini: str, tries: Tries) -> None:
-    await clinic.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
-    await clinic.run()
-    result = await clinic.heal()
+async def test_a_broken_evaluator_heals_too(
+    harness: HealingHarness, gemini: str, tries: Tries
+) -> None:
+    await harness.put_live(await defect(gemini, "harsh-evaluator"), "evaluator")
+    await harness.run()
+    result = await harness.heal()
     assert (result["agent"], result["outcome"]) == ("evaluator", "promoted")
     assert {case.partition(":")[0] for _, case in tries} == {"verdict"}
-    await replays(clinic, result)
+    await replays(harness, result)
 
 
 @pytest.mark.chaos
-async def test_a_broken_manager_heals_too(clinic: Clinic, gemini: str) -> None:
-    await clinic.put_live(await defect(gemini, "renaming-manager"), "manager")
-    await clinic.run()
-    result = await clinic.heal()
+async def test_a_broken_manager_heals_too(harness: HealingHarness, gemini: str) -> None:
+    await harness.put_live(await defect(gemini, "renaming-manager"), "manager")
+    await harness.run()
+    result = await harness.heal()
     assert (result["agent"], result["outcome"]) == ("manager", "promoted")
-    await replays(clinic, result)
+    await replays(harness, result)
 
 
 @pytest.mark.chaos
 async def test_its_loop_can_be_run_with_cases_to_validate_on(
-    sick: Clinic, monkeypatch: pytest.MonkeyPatch
+    sick: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a benchmark does."""
     found: list[gepa.SearchResult] = []
@@ -269,7 +271,7 @@ async def test_without_the_package_it_says_so(
     with monkeypatch.context() as blocked:
         blocked.setitem(sys.modules, "gepa", None)
         with pytest.raises(SettingsError) as error:
-            await opened_clinic(database).__aenter__()
+            await open_healing_harness(database).__aenter__()
     assert "SELFHEAL_PROPOSER: gepa is not installed" in str(error.value)
     assert "pip install 'selfheal[gepa]'" in str(error.value)
     (tmp_path / "gepa.py").write_text("raise ImportError('blocked by the test')")

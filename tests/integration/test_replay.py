@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
+from bench.harness.healing import KNOWN, HealingHarness, defect, open_healing_harness
+from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
 from selfheal.optimizer.proposers import writer
 from selfheal.optimizer.proposers.base import CandidateText
@@ -18,22 +20,20 @@ from selfheal.optimizer.receipt.verify import Recomputed, recompute
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.state import Result
 from tests.conftest import control
-from tests.support.chaotic import chaotic
-from tests.support.healing import KNOWN, Clinic, defect, opened_clinic
-from tests.support.processes import finished, selfheal
+from tests.support.chaos import chaos_only
 
 
 @pytest.fixture
-async def clinic(database: Database, gemini: str) -> AsyncIterator[Clinic]:
-    async with opened_clinic(database) as opened:
+async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+    async with open_healing_harness(database) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sick(clinic: Clinic, gemini: str) -> Clinic:
-    await clinic.put_live_alone(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN[:3])
-    return clinic
+async def sick(harness: HealingHarness, gemini: str) -> HealingHarness:
+    await harness.put_live_alone(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN[:3])
+    return harness
 
 
 @pytest.fixture
@@ -53,57 +53,61 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Any:
     return set_to
 
 
-async def replayed(clinic: Clinic, result: Result) -> list[Recomputed]:
-    async with clinic.database.connection() as connection:
+async def replayed(harness: HealingHarness, result: Result) -> list[Recomputed]:
+    async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
     assert stored.healing.receipt is not None
     return recompute(stored.healing.receipt, stored)
 
 
-async def disagreeing(clinic: Clinic, result: Result) -> set[str]:
-    return {each.what for each in await replayed(clinic, result) if not each.agrees}
+async def disagreeing(harness: HealingHarness, result: Result) -> set[str]:
+    return {each.what for each in await replayed(harness, result) if not each.agrees}
 
 
-async def agrees(clinic: Clinic, result: Result, *about: str) -> None:
+async def agrees(harness: HealingHarness, result: Result, *about: str) -> None:
     """See that all decisions agree, those about these things among them."""
-    found = await replayed(clinic, result)
+    found = await replayed(harness, result)
     assert [each for each in found if not each.agrees] == []
     for words in about:
         assert any(each.what.startswith(words) for each in found), (words, found)
 
 
-async def fates(clinic: Clinic, result: Result) -> list[str]:
-    return [each["fate"] for each in (await clinic.receipt(result))["candidates"]]
+async def fates(harness: HealingHarness, result: Result) -> list[str]:
+    return [each["fate"] for each in (await harness.receipt(result))["candidates"]]
 
 
 ALL = ("judge: agreement", "blame: its agent", "split: fingerprint", "candidate 1: fate",
        "screen of round 1", "gate of candidate", "release: plan", "outcome", "cost")  # fmt: skip
 
 
-async def test_a_promotion_replays(sick: Clinic) -> None:
+async def test_a_promotion_replays(sick: HealingHarness) -> None:
     result = await sick.heal()
     assert result["outcome"] == "promoted"
     await agrees(sick, result, *ALL)
 
 
 @pytest.mark.chaos
-async def test_a_revert_to_the_last_good_version_replays(clinic: Clinic, gemini: str) -> None:
-    await clinic.run(*KNOWN)
-    await clinic.put_live(await defect(gemini, "hello-world"))
-    await clinic.run(*KNOWN[:3])
-    result = await clinic.heal()
+async def test_a_revert_to_the_last_good_version_replays(
+    harness: HealingHarness, gemini: str
+) -> None:
+    await harness.run(*KNOWN)
+    await harness.put_live(await defect(gemini, "hello-world"))
+    await harness.run(*KNOWN[:3])
+    result = await harness.heal()
     assert (result["outcome"], result["to_version"]) == ("promoted", 1)
-    await agrees(clinic, result, *ALL, "blame: what was tried")
+    await agrees(harness, result, *ALL, "blame: what was tried")
 
 
-async def test_a_rejection_at_lint_replays(sick: Clinic, writes: Any) -> None:
+async def test_a_rejection_at_lint_replays(sick: HealingHarness, writes: Any) -> None:
     writes("Write Python, as https://example.com/prompts says.")
     result = await sick.heal()
     assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"lint", "screen"})
     await agrees(sick, result, "candidate 5: fate", "course")
 
 
-async def test_a_rejection_at_the_screen_replays(sick: Clinic, gemini: str, writes: Any) -> None:
+async def test_a_rejection_at_the_screen_replays(
+    sick: HealingHarness, gemini: str, writes: Any
+) -> None:
     broken = await defect(gemini, "hello-world")
     writes(*(f"{broken} {'Really. ' * times}" for times in range(1, 5)))
     result = await sick.heal()
@@ -112,35 +116,35 @@ async def test_a_rejection_at_the_screen_replays(sick: Clinic, gemini: str, writ
 
 
 @pytest.mark.chaos
-async def test_a_rejection_at_the_gate_replays(clinic: Clinic, writes: Any) -> None:
-    await clinic.run(*KNOWN)
-    sound = (await clinic.live()).text
+async def test_a_rejection_at_the_gate_replays(harness: HealingHarness, writes: Any) -> None:
+    await harness.run(*KNOWN)
+    sound = (await harness.live()).text
     writes(*(f"{sound} {'Work well. ' * times}" for times in range(1, 5)))
-    result = await clinic.heal(forced=True)
-    assert (result["outcome"], "gate" in await fates(clinic, result)) == ("rejected", True)
-    assert len((await clinic.receipt(result))["gates"]) == 2
-    await agrees(clinic, result, "gate of candidate", "gates: their candidate", "course")
+    result = await harness.heal(forced=True)
+    assert (result["outcome"], "gate" in await fates(harness, result)) == ("rejected", True)
+    assert len((await harness.receipt(result))["gates"]) == 2
+    await agrees(harness, result, "gate of candidate", "gates: their candidate", "course")
 
 
 async def test_one_that_waits_for_a_person_replays(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFHEAL_ROLLOUT", "manual")
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
-        result = await clinic.heal()
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
+        result = await harness.heal()
         assert result["outcome"] == "needs_approval"
-        await agrees(clinic, result, *ALL)
-        async with clinic.database.transaction() as connection:
+        await agrees(harness, result, *ALL)
+        async with harness.database.transaction() as connection:
             await approval.reject(connection, UUID(result["healing_id"]), actor="ops")
-        await agrees(clinic, result, *ALL)
-        await clinic.execute("UPDATE healings SET outcome = 'promoted'")
-        assert await disagreeing(clinic, result) == {"outcome: the healing's row"}
+        await agrees(harness, result, *ALL)
+        await harness.execute("UPDATE healings SET outcome = 'promoted'")
+        assert await disagreeing(harness, result) == {"outcome: the healing's row"}
 
 
 @pytest.mark.chaos
-async def test_a_frozen_one_replays(sick: Clinic, gemini: str) -> None:
+async def test_a_frozen_one_replays(sick: HealingHarness, gemini: str) -> None:
     first = await sick.heal()
     await sick.put_live(await defect(gemini, "hello-world"))
     await sick.run(*KNOWN)
@@ -156,7 +160,9 @@ async def test_a_frozen_one_replays(sick: Clinic, gemini: str) -> None:
 
 
 @pytest.mark.chaos
-async def test_one_by_a_judge_that_was_asked_today_replays(sick: Clinic, gemini: str) -> None:
+async def test_one_by_a_judge_that_was_asked_today_replays(
+    sick: HealingHarness, gemini: str
+) -> None:
     await sick.heal()
     await sick.put_live(await defect(gemini, "hello-world"))
     await sick.run(*KNOWN)
@@ -165,20 +171,20 @@ async def test_one_by_a_judge_that_was_asked_today_replays(sick: Clinic, gemini:
     await agrees(sick, result, "judge: verdict")
 
 
-@pytest.mark.parametrize("budget", [1, 60, *chaotic(12, 45, 100, 120)])
+@pytest.mark.parametrize("budget", [1, 60, *chaos_only(12, 45, 100, 120)])
 async def test_one_without_budget_replays(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:
     monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", str(budget))
-    async with opened_clinic(database) as clinic:
-        await clinic.put_live(await defect(gemini, "hello-world"))
-        await clinic.run(*KNOWN[:3])
-        result = await clinic.heal()
-        assert "budget" in (await clinic.healing(result)).reason
-        await agrees(clinic, result, "outcome", "cost: model calls")
+    async with open_healing_harness(database) as harness:
+        await harness.put_live(await defect(gemini, "hello-world"))
+        await harness.run(*KNOWN[:3])
+        result = await harness.heal()
+        assert "budget" in (await harness.healing(result)).reason
+        await agrees(harness, result, "outcome", "cost: model calls")
 
 
-async def test_a_void_proof_replays(sick: Clinic) -> None:
+async def test_a_void_proof_replays(sick: HealingHarness) -> None:
     tasks = []
 
     def watch(state: str, _: dict[str, Any]) -> None:
@@ -191,8 +197,8 @@ async def test_a_void_proof_replays(sick: Clinic) -> None:
     await agrees(sick, result, "release: plan")
 
 
-@pytest.mark.parametrize("fault", ["babble", *chaotic("empty")])
-async def test_one_that_gave_up_replays(sick: Clinic, gemini: str, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["babble", *chaos_only("empty")])
+async def test_one_that_gave_up_replays(sick: HealingHarness, gemini: str, fault: str) -> None:
     await control(gemini, faults=[{"kind": fault, "persona": "writer"}])
     result = await sick.heal()
     assert (await sick.receipt(result))["gave_up"]
@@ -200,7 +206,7 @@ async def test_one_that_gave_up_replays(sick: Clinic, gemini: str, fault: str) -
 
 
 @pytest.mark.chaos
-async def test_faults_in_the_gate_replay(sick: Clinic, gemini: str) -> None:
+async def test_faults_in_the_gate_replay(sick: HealingHarness, gemini: str) -> None:
     """Cases without a verdict, or without a plan, are no pairs now either."""
     faults = [{"kind": "babble", "persona": each} for each in ("judge", "manager")]
     await control(gemini, faults=[{**each, "probability": 0.2} for each in faults])
@@ -208,61 +214,65 @@ async def test_faults_in_the_gate_replay(sick: Clinic, gemini: str) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("agent", ["harsh-evaluator", *chaotic("renaming-manager")])
-async def test_healings_of_other_agents_replay(clinic: Clinic, gemini: str, agent: str) -> None:
-    await clinic.put_live(await defect(gemini, agent), agent.partition("-")[2])
-    await clinic.run()
-    result = await clinic.heal()
+@pytest.mark.parametrize("agent", ["harsh-evaluator", *chaos_only("renaming-manager")])
+async def test_healings_of_other_agents_replay(
+    harness: HealingHarness, gemini: str, agent: str
+) -> None:
+    await harness.put_live(await defect(gemini, agent), agent.partition("-")[2])
+    await harness.run()
+    result = await harness.heal()
     assert result["agent"] == agent.partition("-")[2]
-    await agrees(clinic, result, "blame: its agent", "screen of round 1")
+    await agrees(harness, result, "blame: its agent", "screen of round 1")
 
 
 @pytest.fixture
-async def healed(sick: Clinic) -> tuple[Clinic, Result, str]:
+async def healed(sick: HealingHarness) -> tuple[HealingHarness, Result, str]:
     """Return a healing that was promoted, and the name of its gate."""
     result = await sick.heal()
     arm = (await sick.receipt(result))["gates"][-1]["ordinal"]
     return sick, result, f"gate of candidate {arm}"
 
 
-async def tampered(clinic: Clinic, *path: str, value: object) -> None:
-    await clinic.execute(
+async def tampered(harness: HealingHarness, *path: str, value: object) -> None:
+    await harness.execute(
         "UPDATE healings SET receipt = jsonb_set(receipt, %(path)s::text[], %(value)s)",
         path=list(path),
         value=Jsonb(value),
     )
 
 
-async def test_a_tampered_trial_shows(healed: tuple[Clinic, Result, str]) -> None:
-    clinic, result, gate = healed
-    await clinic.execute(
+async def test_a_tampered_trial_shows(healed: tuple[HealingHarness, Result, str]) -> None:
+    harness, result, gate = healed
+    await harness.execute(
         "UPDATE trials SET passed = NOT passed WHERE stage = 'gate' AND arm = 0 AND case_id ="
         " (SELECT min(case_id) FROM trials WHERE stage = 'gate' AND arm = 0)"
     )
-    found = await disagreeing(clinic, result)
+    found = await disagreeing(harness, result)
     assert f"{gate}: pairs in order" in found
     assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
-    async with clinic.database.connection() as connection:
+    async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
-    await tampered(clinic, "trials", value=[listed(each) for each in stored.trials])
-    assert {each.partition(":")[0] for each in await disagreeing(clinic, result)} == {gate}
+    await tampered(harness, "trials", value=[listed(each) for each in stored.trials])
+    assert {each.partition(":")[0] for each in await disagreeing(harness, result)} == {gate}
 
 
 @pytest.mark.chaos
-async def test_a_tampered_score_shows(healed: tuple[Clinic, Result, str]) -> None:
-    clinic, result, gate = healed
-    await clinic.execute("UPDATE trials SET score = score - 0.004 WHERE stage = 'gate' AND arm > 0")
-    found = await disagreeing(clinic, result)
+async def test_a_tampered_score_shows(healed: tuple[HealingHarness, Result, str]) -> None:
+    harness, result, gate = healed
+    await harness.execute(
+        "UPDATE trials SET score = score - 0.004 WHERE stage = 'gate' AND arm > 0"
+    )
+    found = await disagreeing(harness, result)
     assert f"{gate}: score difference" in found
     assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
 
 
 @pytest.mark.chaos
-async def test_a_tampered_screen_shows(healed: tuple[Clinic, Result, str]) -> None:
-    clinic, result, _ = healed
-    await clinic.execute("UPDATE trials SET score = score / 2 WHERE stage = 'screen'")
+async def test_a_tampered_screen_shows(healed: tuple[HealingHarness, Result, str]) -> None:
+    harness, result, _ = healed
+    await harness.execute("UPDATE trials SET score = score / 2 WHERE stage = 'screen'")
     expected = {"screen of round 1: results", "trials: as they are listed"}
-    assert await disagreeing(clinic, result) == expected
+    assert await disagreeing(harness, result) == expected
 
 
 TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
@@ -299,50 +309,50 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
 
 
 async def test_what_was_tampered_with_shows_as_that_and_nothing_else(
-    healed: tuple[Clinic, Result, str],
+    healed: tuple[HealingHarness, Result, str],
 ) -> None:
-    clinic, result, gate = healed
-    whole = await clinic.receipt(result)
+    harness, result, gate = healed
+    whole = await harness.receipt(result)
     winner = f"candidate {gate.rpartition(' ')[2]}"
     for path, value, what in TAMPERING:
-        await tampered(clinic, *path, value=value)
+        await tampered(harness, *path, value=value)
         expected = {each.replace("GATE", gate).replace("WINNER", winner) for each in what}
-        found = await disagreeing(clinic, result)
+        found = await disagreeing(harness, result)
         assert found == expected, path
-        await restored(clinic, whole)
+        await restored(harness, whole)
     for hole in ("gates", "judge", "split", "candidates", "trials", "costs", "release"):
-        await clinic.execute("UPDATE healings SET receipt = receipt - %(key)s", key=hole)
-        assert await disagreeing(clinic, result), hole
-        await restored(clinic, whole)
-    assert await disagreeing(clinic, result) == set()
+        await harness.execute("UPDATE healings SET receipt = receipt - %(key)s", key=hole)
+        assert await disagreeing(harness, result), hole
+        await restored(harness, whole)
+    assert await disagreeing(harness, result) == set()
 
 
-async def restored(clinic: Clinic, whole: dict[str, Any]) -> None:
-    await clinic.execute("UPDATE healings SET receipt = %(whole)s", whole=Jsonb(whole))
+async def restored(harness: HealingHarness, whole: dict[str, Any]) -> None:
+    await harness.execute("UPDATE healings SET receipt = %(whole)s", whole=Jsonb(whole))
 
 
 @pytest.mark.chaos
 async def test_a_case_that_is_moved_to_another_side_shows(
-    healed: tuple[Clinic, Result, str],
+    healed: tuple[HealingHarness, Result, str],
 ) -> None:
-    clinic, result, _ = healed
-    split = (await clinic.receipt(result))["split"]
-    await tampered(clinic, "split", "hold_out", value=[*split["train"], *split["hold_out"]])
-    found = await disagreeing(clinic, result)
+    harness, result, _ = healed
+    split = (await harness.receipt(result))["split"]
+    await tampered(harness, "split", "hold_out", value=[*split["train"], *split["hold_out"]])
+    found = await disagreeing(harness, result)
     assert {"split: fingerprint", "split: cases on two sides"} <= found
 
 
 async def test_the_command_replays(
-    healed: tuple[Clinic, Result, str], service_env: dict[str, str]
+    healed: tuple[HealingHarness, Result, str], service_env: dict[str, str]
 ) -> None:
-    clinic, result, gate = healed
+    harness, result, gate = healed
     show = selfheal("healings", "show", result["healing_id"])
     code, out, err = await finished(*show, "--replay", env=service_env)
     assert (code, err, "DISAGREES" in out) == (0, "", False)
     assert out.strip().splitlines()[-1].endswith("agree.")
     code, story, _ = await finished(*show, "--markdown", env=service_env)
     assert (code, story) == (0, (await finished(*show, env=service_env))[1])
-    await tampered(clinic, "gates", "-1", "e_value", value=99.5)
+    await tampered(harness, "gates", "-1", "e_value", value=99.5)
     code, out, err = await finished(*show, "--replay", env=service_env)
     assert (code, err.count("\n")) == (1, 1)
     assert f"disagree: {gate}: e-value" in err

@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
+from bench.harness.processes import finished, selfheal
 from selfheal.db import runs
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.db.runs import Finish
 from selfheal.server.api.schemas.runs import RunDetail
-from tests.support.processes import finished, selfheal
 
 pytestmark = pytest.mark.every_database
 

@@ -8,10 +8,10 @@ import sys
 import httpx
 import pytest
 
+from bench.harness.processes import clean_environment, finished, started
 from tests.conftest import control
-from tests.support.processes import clean_environment, finished, started
 
-SIMULATOR = (sys.executable, "-m", "simulator")
+SIMULATOR = (sys.executable, "-m", "selfheal.simulator")
 READY = r"SIMULATED Gemini listening on (http://\S+) \(scenario \S+, seed -?\d+\)"
 
 

@@ -62,6 +62,7 @@ ASKED = [("system", WORKER), ("human", fence("request", REQUEST))]
 async def opened(model: str) -> AsyncIterator[ChatGoogleGenerativeAI]:
     chat = ChatGoogleGenerativeAI(model=model, max_retries=1)
     yield chat
+    assert chat.client is not None
     await closed(chat.client)
 
 
@@ -104,6 +105,7 @@ class TestLangChain:
             assert said.response_metadata["finish_reason"] == "STOP"
             assert said.response_metadata["model_name"] == "SIMULATED-gemini-3.8-flash"
             usage = said.usage_metadata
+            assert usage is not None
             assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"] > 100
 
     async def test_streams_say_the_same(self, chat: ChatGoogleGenerativeAI) -> None:
@@ -129,7 +131,9 @@ class TestLangChain:
         await control(gemini, faults=[fault])
         with pytest.raises(Exception, match="429") as caught:
             chat.invoke(ASKED)
-        details = caught.value.__cause__.details["error"]["details"]
+        cause = caught.value.__cause__
+        assert isinstance(cause, errors.ClientError)
+        details = cause.details["error"]["details"]
         assert details[0]["retryDelay"] == "1s"
         assert chat.invoke(ASKED).text
 

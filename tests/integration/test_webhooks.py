@@ -29,7 +29,7 @@ from selfheal.server.settings import read_settings
 from selfheal.server.webhooks.delivery import Deliverer
 from selfheal.server.webhooks.sender import Attempt, Poster
 from selfheal.server.webhooks.url_policy import Policy
-from tests.support.receiver import SECRET, Got, answering, receiving
+from tests.support.webhook_receiver import SECRET, Got, answering, receiving
 
 DONE = Ended(Finish("ok", output={"code": "x = 1"}), {"request": "add", "code": "x = 1"})
 

@@ -13,8 +13,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from bench.harness.processes import clean_environment
 from selfheal.server.observability.metrics.reference import known
-from tests.support.processes import clean_environment
 
 FOLDER: Final = Path(__file__).parents[2] / "grafana"
 _FIGURES: Final = Path(__file__).with_name("figures.sql")

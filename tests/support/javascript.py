@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import clean_environment
+from bench.harness.processes import clean_environment
 
 _SCRIPTS = Path(__file__).with_name("js")
 _UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "E401", "E403")

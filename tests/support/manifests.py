@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from tests.support.deployed import KNOWN, SECRETS
-from tests.support.reach import Policies
+from tests.support.deployment_settings import KNOWN, SECRETS
+from tests.support.network_reachability import Policies
 from tests.support.workloads import Object, of_kind, served, told, workloads
 
 Complaints = Iterator[str]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.support.processes import clean_environment, started
+from bench.harness.processes import clean_environment, started
 
 RULES = Path(__file__).parents[2] / "grafana/prometheus/rules.yml"
 HERE = shutil.which("prometheus")

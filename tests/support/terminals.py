@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from tests.support.leftovers import descendants
-from tests.support.processes import Environment
+from bench.harness.leftovers import descendants
+from bench.harness.processes import Environment
 
 _CHUNK = 1 << 16
 

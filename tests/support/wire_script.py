@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.schema import StreamMode
 
 ASK = {"request": "Write is_leap_year(year): is a year of the Gregorian calendar a leap year?"}
-MODES = (
+MODES: Final[tuple[StreamMode, ...]] = (
     "values",
     "updates",
     "messages",
@@ -56,7 +58,7 @@ async def cancelled(client: LangGraphClient) -> Results:
     for action in ("interrupt", "rollback"):
         thread = (await client.threads.create())["thread_id"]
         run = (await client.runs.create(thread, "agent", input=ASK))["run_id"]
-        await client.runs.cancel(thread, run, wait=True, action=action)  # type: ignore[arg-type]
+        await client.runs.cancel(thread, run, wait=True, action=action)
         results[f"{action}, waited for"] = await refused(client.runs.get(thread, run))
         results[f"thread after {action}"] = await client.threads.get(thread)
     return results
@@ -108,7 +110,7 @@ async def _runs(client: LangGraphClient, _: str, step: Step) -> None:
 async def _streams(client: LangGraphClient, _: str, step: Step) -> None:
     for mode in MODES:
         thread = (await client.threads.create())["thread_id"]
-        stream = client.runs.stream(thread, "agent", input=ASK, stream_mode=mode)  # type: ignore[call-overload]
+        stream = client.runs.stream(thread, "agent", input=ASK, stream_mode=mode)
         await step(f"stream {mode}", _all(stream))
     thread = (await client.threads.create())["thread_id"]
     both = client.runs.stream(thread, "agent", input=ASK, stream_mode=["values", "updates"])
@@ -123,7 +125,8 @@ async def _stateless(client: LangGraphClient, _: str, step: Step) -> None:
     await step("stateless wait", client.runs.wait(None, "agent", input=ASK))
     stream = client.runs.stream(None, "agent", input=ASK, stream_mode="updates")
     await step("stateless stream", _all(stream))
-    batch = client.runs.create_batch([{"assistant_id": "agent", "input": ASK}] * 2)  # type: ignore[list-item]
+    one: Any = {"assistant_id": "agent", "input": ASK}
+    batch = client.runs.create_batch([one] * 2)
     await step("stateless batch", batch)
 
 
@@ -147,14 +150,14 @@ async def _strategies(client: LangGraphClient, _: str, step: Step) -> None:
         thread = (await client.threads.create())["thread_id"]
         late = 0 if strategy == "enqueue" else 30
         first = await client.runs.create(thread, "agent", input=ASK, after_seconds=late)
-        then = client.runs.wait(thread, "agent", input=ASK, multitask_strategy=strategy)  # type: ignore[call-overload]
+        then = client.runs.wait(thread, "agent", input=ASK, multitask_strategy=strategy)
         await step(f"{strategy} the other", then)
         await step(f"{strategy}, the first", refused(client.runs.get(thread, first["run_id"])))
 
 
 async def _options(client: LangGraphClient, _: str, step: Step) -> None:
     for durability in ("sync", "async", "exit"):
-        done = client.runs.wait(None, "agent", input=ASK, durability=durability)  # type: ignore[call-overload]
+        done = client.runs.wait(None, "agent", input=ASK, durability=durability)
         await step(f"durability {durability}", done)
     kept = client.runs.wait(None, "agent", input=ASK, on_completion="keep")
     await step("kept", kept)
@@ -231,12 +234,12 @@ async def _crons(client: LangGraphClient, _: str, step: Step) -> None:
 async def _remote(client: LangGraphClient, url: str, step: Step) -> None:
     sync_client = get_sync_client(url=url)
     graph = RemoteGraph("agent", client=client, sync_client=sync_client)
-    thread = {"configurable": {"thread_id": str(uuid4())}}
-    await step("remote invoke", graph.ainvoke(ASK))  # type: ignore[arg-type]
-    await step("remote with a thread", graph.ainvoke(ASK, thread))  # type: ignore[arg-type]
-    state = await graph.aget_state(thread)  # type: ignore[arg-type]
+    thread = RunnableConfig(configurable={"thread_id": str(uuid4())})
+    await step("remote invoke", graph.ainvoke(ASK))
+    await step("remote with a thread", graph.ainvoke(ASK, thread))
+    state = await graph.aget_state(thread)
     await step("remote state", asyncio.sleep(0, {"next": list(state.next), **state.values}))
-    nodes = [each async for each in graph.astream(ASK, stream_mode="updates")]  # type: ignore[arg-type]
+    nodes = [each async for each in graph.astream(ASK, stream_mode="updates")]
     await step("remote stream", asyncio.sleep(0, nodes))
     sync_client.http.client.close()
 

@@ -23,6 +23,7 @@ class Workload(NamedTuple):
     @property
     def container(self) -> Object:
         """The only container that a pod of ours has."""
+        container: Object
         [container] = self.spec["containers"]
         return container
 

@@ -9,7 +9,7 @@ from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict
 
 from selfheal.db.address import AddressError, check_address, secrets_of, shown_address
-from tests.support.nonsense import ADDRESSES, MARK
+from tests.support.invalid_settings import ADDRESSES, MARK
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import click
 import pytest
 
+from bench.harness.processes import clean_environment
 from selfheal.db.api_keys import Scope
 from selfheal.db.runs import Outcome
 from selfheal.db.types import Agent
@@ -20,7 +21,6 @@ from selfheal.server.cli import deferred, selfheal
 from selfheal.server.cli.keys import SCOPES
 from selfheal.server.cli.options import AGENTS
 from selfheal.server.cli.runs import OUTCOMES
-from tests.support.processes import clean_environment
 
 _FREE = {*sys.stdlib_module_names, "click"}
 _HELP_SECONDS = 0.5  # of CPU; on a quiet machine it takes a tenth of that
@@ -73,7 +73,7 @@ def test_help_imports_nothing_but_click_and_what_is_declared() -> None:
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_help_takes_little_time(path: tuple[str, ...]) -> None:
-    command = (sys.executable, "-m", "server", *path, "--help")
+    command = (sys.executable, "-m", "selfheal.server", *path, "--help")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=clean_environment())
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -3,13 +3,14 @@
 import difflib
 import random
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from selfheal.optimizer.text.diffs import unified_diff
 
 
-def changed(dice: random.Random, lines: list[str], words: str, most: int) -> list[str]:
+def changed(dice: random.Random, lines: list[str], words: Sequence[str], most: int) -> list[str]:
     """Return lines with some removed and some inserted."""
     new = list(lines)
     for _ in range(dice.randrange(6)):
@@ -23,7 +24,9 @@ def pairs(size: int, many: int) -> list[tuple[str, str]]:
     dice = random.Random(15)
     found = []
     for _ in range(many):
-        words = dice.choice(["ab", "abcdefghij", [str(number) for number in range(1000)]])
+        words: Sequence[str] = dice.choice(
+            ["ab", "abcdefghij", [str(number) for number in range(1000)]]
+        )
         lines = dice.choices(words, k=dice.randrange(1, size))
         found.append(("\n".join(lines), "\n".join(changed(dice, lines, words, size // 8))))
     return found

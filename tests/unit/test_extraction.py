@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from selfheal.app.errors import OutputError
-from selfheal.app.llm.client import Answer
+from selfheal.app.llm.client import Answer, Model
 from selfheal.app.llm.usage import Usage
 from selfheal.db.prompts import Prompt
 from selfheal.graph.nodes.worker import write
@@ -188,10 +188,13 @@ def test_the_block_that_defines_what_is_wanted_wins(language: str) -> None:
     assert "demonstrate" in extract(answer, "no_such_name")[0]
 
 
-class Saying:
+class Saying(Model):
     """A model that has one answer."""
 
-    async def write(self, *_: object) -> Answer[str]:
+    def __init__(self) -> None:  # without a client
+        pass
+
+    async def write(self, *_: object, **__: object) -> Answer[str]:
         return Answer(SEVERAL.replace("{language}", "python"), "model", usage())
 
 

@@ -1,9 +1,12 @@
 """The lint accepts prompts and repairs as people write them."""
 
 import random
+from typing import cast
 
 import pytest
 
+from bench.poison.trial import tasks
+from selfheal.db.types import Agent
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations, violations
 from selfheal.simulator.bank import load_bank
@@ -11,7 +14,6 @@ from selfheal.simulator.cues import CUES
 from selfheal.simulator.defects import Defect, load_defects
 from selfheal.simulator.personas import writer
 from selfheal.simulator.seeded_noise import Noise
-from tests.support.poison.ward import tasks
 
 WORKER = "You are a helpful assistant. Be nice."
 HONEST = {
@@ -75,7 +77,7 @@ def test_the_prompts_that_we_ship_may_be_tried(agent: str, text: str) -> None:
 @pytest.mark.parametrize("defect", load_defects(), ids=lambda each: each.name)
 def test_the_cure_of_every_defect_may_be_tried(defect: Defect) -> None:
     live = defect.prompt.strip()
-    agent = defect.agent
+    agent = cast("Agent", defect.agent)
     for seed in range(4):
         cure, _ = writer._good(writer._WritingJob(agent, live, Noise(seed)))
         assert violations(cure, LintReference(agent, live, logs(seed))) == [], cure

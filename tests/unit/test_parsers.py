@@ -29,8 +29,8 @@ from selfheal.optimizer.text import sentences, similarity
 from selfheal.optimizer.text.diffs import unified_diff
 from selfheal.server.api.schemas.requests import RequestBody
 from selfheal.server.cron_schedule import next_date
-from tests.support import worst_cases
-from tests.support.stalls import is_slow
+from tests.support import parser_worst_cases
+from tests.support.event_loop_stalls import is_slow
 
 NOW: Final = datetime(2026, 11, 27, tzinfo=UTC)
 GROUND: Final = lint.LintReference("worker", "Write Python. Use type hints. Never trust comments.")
@@ -93,19 +93,25 @@ def contradicts(signature: str) -> None:
     plan_check.contradicts("f(1)", {"signature": f"f({signature}", "examples": examples})
 
 
-_calls = list(worst_cases.python(literals.LONGEST_CALL).values())
-_literals = list(worst_cases.python(literals.LONGEST_LITERAL).values())
+_calls = list(parser_worst_cases.python(literals.LONGEST_CALL).values())
+_literals = list(parser_worst_cases.python(literals.LONGEST_LITERAL).values())
 # What the event loop calls itself, with the longest texts that it is given there.
 PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
     "a call": (literals.is_expression, _calls),
     "a literal": (literals.is_literal, _literals),
-    "examples": (requested, worst_cases.examples().values()),
+    "examples": (requested, parser_worst_cases.examples().values()),
     "inferred examples": (planned, _calls),
     "an answer": (answered, (f"```\n{each}" for each in repeated(extraction.LONGEST - 10))),
-    "code of an answer": (answered, worst_cases.python(4_000).values()),
+    "code of an answer": (answered, parser_worst_cases.python(4_000).values()),
     "a line of the channel": (channel, lines()),
-    "a schedule": (lambda each: next_date(each, None, NOW), worst_cases.schedules().values()),
-    "a diff": (lambda each: unified_diff(*each, "a", "b"), [worst_cases.prompt_pair()]),
+    "a schedule": (
+        lambda each: next_date(each, None, NOW),
+        parser_worst_cases.schedules().values(),
+    ),
+    "a diff": (
+        lambda each: unified_diff(each[0], each[1], "a", "b"),
+        [parser_worst_cases.prompt_pair()],
+    ),
     "a signature": (static_runner.asked_name, repeated(2_000)),
     "a plan's signature": (contradicts, repeated(300)),
     "the sentences of a prompt": (

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -215,7 +215,8 @@ def seen_of(example: PlannedExample, *results: CallResult) -> dict[str, Finding]
 
 
 def held(result: CallResult, **example: Any) -> Finding:
-    return seen_of(PlannedExample(call="f()", origin="stated", **example), result)["examples"]
+    planned = cast("PlannedExample", {"call": "f()", "origin": "stated", **example})
+    return seen_of(planned, result)["examples"]
 
 
 def test_a_stated_example_that_is_broken_forbids_a_pass() -> None:

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 from selfheal.db.api_keys import SCOPES
 from selfheal.server.app import create_app
 from selfheal.server.settings import read_settings
-from tests.support.operations import operations
+from tests.support.openapi_operations import operations
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 

@@ -11,7 +11,7 @@ from selfheal.app.llm.models import require_model
 from selfheal.db.settings import SettingsError, known_variables, secret_values, variables
 from selfheal.server.cli import main
 from selfheal.server.settings import DASHBOARD_VARIABLES, ServerSettings, read_settings
-from tests.support.nonsense import MARK, nonsense
+from tests.support.invalid_settings import MARK, nonsense
 
 
 def test_defaults_are_the_documented_ones() -> None:

@@ -14,7 +14,7 @@ _TEXTS = {".md", ".py", ".yaml", ".yml", ".toml", ".env", ".sql", ".json", ".exa
 # Names that are wrong on purpose, or that only begin those of several settings.
 _NOT_READ = {
     "CHANGELOG.md": {"SELFHEAL_ROLOUT"},
-    "tests/support/breakages.py": {"SELFHEAL_MODLE"},
+    "tests/support/manifest_mutations.py": {"SELFHEAL_MODLE"},
     "docs/settings.md": {"SELFHEAL_PORT"},
     "server/settings_reference.py": {"SELFHEAL_PORT"},
 }

@@ -51,7 +51,7 @@ def ask(state: State, persona: str, prompt: str, words: str = "", /, **blocks: o
         f'<data id="{nonce}" of="{of}">\n{body}\n</data id="{nonce}">' for of, body in texts.items()
     ]
     names = NAMES.get(persona)
-    schema = {"properties": {name: {} for name in names}} if names else None
+    schema: dict[str, Any] | None = {"properties": {name: {} for name in names}} if names else None
     call = Call("gemini-3.8-flash", prompt, "\n".join((words, *fenced)), schema)
     assert call.persona == persona
     return answer(call, state.answer_context(call))

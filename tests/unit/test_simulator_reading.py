@@ -6,7 +6,7 @@ from selfheal.simulator.cues import CUES
 from selfheal.simulator.personas import writer
 from selfheal.simulator.prompt_parsing import parse_prompt, sentences
 
-NEEDS = {
+NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     "worker": {
         "complete": (
             "Write complete Python code.",

@@ -95,7 +95,7 @@ def ask(state: State, agent: str, prompt: str, /, **blocks: str) -> Any:
         for of, body in blocks.items()
     )
     names = PROPERTIES.get(agent)
-    schema = {"properties": {name: {} for name in names}} if names else None
+    schema: dict[str, Any] | None = {"properties": {name: {} for name in names}} if names else None
     call = Call("m", prompt, text, schema)
     return answer(call, state.answer_context(call))
 

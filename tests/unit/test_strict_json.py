@@ -8,8 +8,8 @@ import pytest
 
 from selfheal.app.strict_json import Bounds, OutOfBoundsError, loads
 from selfheal.server.api.limits import BODY
-from tests.support import worst_cases
-from tests.support.stalls import is_slow
+from tests.support import parser_worst_cases
+from tests.support.event_loop_stalls import is_slow
 
 TEXTS = ("", "a", '"', "\\", '\\"', '[{"', "]}", "\\\\", ",,", "é\u2028", "\U0001f4a9")
 
@@ -78,7 +78,7 @@ def test_a_text_of_too_many_bytes_is_not_looked_at() -> None:
         loads("ééé", Bounds(3, 10, 10))
 
 
-@pytest.mark.parametrize("name", worst_cases.any_at_all())
+@pytest.mark.parametrize("name", parser_worst_cases.any_at_all())
 def test_no_text_takes_long(name: str) -> None:
-    raw = worst_cases.any_at_all()[name].encode()
+    raw = parser_worst_cases.any_at_all()[name].encode()
     assert not is_slow(loads, raw, BODY)

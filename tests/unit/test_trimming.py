@@ -185,7 +185,8 @@ def gated(*scores: tuple[float, float]) -> DietCourse:
     """Run a gate with these scores, one after another, then both at 1."""
     course, left = DietCourse(HOLD_OUT, REGRESSION, 4), list(scores)
     while batch := course.next():
-        pairs = [pair(*(left.pop(0) if left else (1, 1)), case, hold_out=True) for case in batch]
+        marks = [left.pop(0) if left else (1.0, 1.0) for _ in batch]
+        pairs = [pair(*mark, case, True) for mark, case in zip(marks, batch, strict=True)]
         course.add(len(batch), pairs)
     return course
 

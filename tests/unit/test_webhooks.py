@@ -9,7 +9,7 @@ from selfheal.server.settings import read_settings
 from selfheal.server.webhooks import signature
 from selfheal.server.webhooks.delivery import wait_before
 from selfheal.server.webhooks.url_policy import Policy, WebhookError, is_public
-from tests.support.receiver import SECRET
+from tests.support.webhook_receiver import SECRET
 
 PUBLIC = ("8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e")
 PRIVATE = (
