@@ -1,6 +1,6 @@
 """The inputs of one answer: the bank, the noise of the call, the behaviour of the scenario."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from selfheal.simulator.bank import Bank
 from selfheal.simulator.seeded_noise import Noise
@@ -24,14 +24,6 @@ class ModelBehaviour:
     judge: str = "fair"
     slips: float = 0.03
     judge_sigma: float = 0.03
-
-    def with_slips(self, slips: float) -> "ModelBehaviour":
-        """Return a copy with another rate of slips."""
-        return replace(self, slips=slips)
-
-    def with_judge_sigma(self, sigma: float) -> "ModelBehaviour":
-        """Return a copy with another standard deviation of the judge's marks."""
-        return replace(self, judge_sigma=sigma)
 
 
 @dataclass(frozen=True)

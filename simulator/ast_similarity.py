@@ -13,21 +13,8 @@ _SYNONYMS = (
     *(("Lt", "GtE"), ("LtE", "Gt"), ("Eq", "NotEq", "startswith", "endswith"), ("Is", "IsNot")),
     *(("In", "NotIn"), ("Mult", "Pow"), ("sorted", "sort"), ("range", "enumerate")),
     *(("fullmatch", "match"), ("isdigit", "isdecimal")),
-    (
-        "",
-        "append",
-        "extend",
-        "add",
-        "update",
-        "list",
-        "deque",
-        "len",
-        "str",
-        "map",
-        "Not",
-        "USub",
-        "UAdd",
-    ),
+    ("", "append", "extend", "add", "update", "list", "deque", "len", "str", "map"),
+    ("", "Not", "USub", "UAdd"),
 )
 _CANONICAL = {name: same[0] for same in _SYNONYMS for name in same}
 

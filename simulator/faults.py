@@ -92,7 +92,9 @@ def parse_fault(row: object) -> Fault:
     if unknown:
         raise FaultError(f"A fault has no `{unknown[0]}`; it has: {', '.join(known)}.")
     if row.get("kind") not in list(KINDS):
-        raise FaultError(f"There is no fault of kind {row.get('kind')!r}; kinds: {_list(KINDS)}.")
+        raise FaultError(
+            f"There is no fault of kind {row.get('kind')!r}; kinds: {', '.join(KINDS)}."
+        )
     if row.get("persona") not in [None, *PERSONAS]:
         raise FaultError(f"No persona {row['persona']!r}; personas: {', '.join(PERSONAS)}.")
     for name in ("probability", "times", "first", "of", "seconds", "retry_delay"):
@@ -108,7 +110,3 @@ def _check_number(name: str, row: dict[str, Any]) -> None:
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not good or value < (1 if name == "of" else 0):
         raise FaultError(f"`{name}` must be a {'whole ' * whole}number that is not negative.")
-
-
-def _list(names: dict[str, str]) -> str:
-    return ", ".join(names)

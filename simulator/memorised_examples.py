@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from selfheal.simulator.plan import Plan
 from selfheal.simulator.source import docstring_of
 
-_LITERALS = (ast.Constant, ast.Tuple, ast.List, ast.Dict)
-
 
 def memorises_examples(tree: ast.Module, plan: Plan) -> bool:
     """Tell whether code contains both an argument and the result of one of the plan's calls."""
@@ -16,7 +14,7 @@ def memorises_examples(tree: ast.Module, plan: Plan) -> bool:
         _is_distinctive(result)
         and _folded(result) in known
         and any(a in known for a in _arguments(call))
-        for call, result in zip(plan.calls, map(_value, plan.results), strict=True)
+        for call, result in zip(plan.calls, map(_literal, plan.results), strict=True)
     )
 
 
@@ -49,17 +47,11 @@ def _arguments(call: str) -> Iterator[str]:
         yield from (_folded(value) for value in values if _is_distinctive(value))
 
 
-def _value(text: str) -> object:
+def _literal(expression: ast.expr | str) -> object:
+    """Return the value of a literal; None for any other expression."""
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(expression)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _literal(node: ast.expr) -> object:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, MemoryError, RecursionError):
         return None
 
 

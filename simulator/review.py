@@ -92,7 +92,7 @@ def _verdict(
     if task is not None and entry is not None:
         if same_but_for_names(tree, entry, task):
             return "sound"
-        if _is_derived(code, entry, task):
+        if is_derived(normalized(code, entry.name), sound_code(task)):
             return "plausible" if _unasked_guard(tree, entry, task, request, plan, first) else first
     known = task if task is not None and task.name == name else None
     if memorises_examples(tree, plan):
@@ -116,10 +116,6 @@ def _unasked_guard(
     return required_exceptions(None, request, plan) <= possible_exceptions(tree)
 
 
-def _is_derived(code: str, entry: Entry, task: Task) -> bool:
-    return is_derived(normalized(code, entry.name), sound_code(task))
-
-
 def _entry(tree: ast.Module, name: str | None) -> Entry | None:
     try:
         return find_entry(tree, name or "")
@@ -139,7 +135,8 @@ def _idle(entry: Entry) -> bool:
     """Tell whether a parameter of a function is used in guards and discarded calls only."""
     if not isinstance(entry, ast.FunctionDef):
         return False
-    used = {node.id for part in _working(entry.body) for node in _reads(part)}
+    nodes = (node for part in _working(entry.body) for node in ast.walk(part))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
     return any(arg.arg not in used for arg in parameters_of(entry))
 
 
@@ -161,7 +158,3 @@ def _is_output(node: ast.expr) -> bool:
         return False
     func = node.func
     return (func.attr if isinstance(func, ast.Attribute) else ast.unparse(func)) in _OUTPUT_CALLS
-
-
-def _reads(node: ast.AST) -> Iterator[ast.Name]:
-    return (child for child in ast.walk(node) if isinstance(child, ast.Name))

@@ -17,12 +17,8 @@ class Noise:
     def draw(self, *purpose: object) -> float:
         """Return a number in [0, 1) that is fixed for the purpose."""
         text = "\x1f".join((self._key, *map(str, purpose)))
-        return (
-            int.from_bytes(
-                blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest(), "big"
-            )
-            / 2**48
-        )
+        digest = blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest()
+        return int.from_bytes(digest, "big") / 2**48
 
     def chance(self, probability: float, *purpose: object) -> bool:
         """Return True with the given probability."""

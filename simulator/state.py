@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from selfheal.simulator.answer_context import AnswerContext, ModelBehaviour
@@ -49,9 +50,9 @@ class State:
     def behaviour(self) -> ModelBehaviour:
         """The behaviour of the model: the scenario's, with the settings that were changed."""
         given = self.scenario_definition.behaviour
-        if self.slips is not None:
-            given = given.with_slips(self.slips)
-        return given if self.judge_sigma is None else given.with_judge_sigma(self.judge_sigma)
+        slips = given.slips if self.slips is None else self.slips
+        sigma = given.judge_sigma if self.judge_sigma is None else self.judge_sigma
+        return replace(given, slips=slips, judge_sigma=sigma)
 
     def answer_context(self, call: Call) -> AnswerContext:
         """Return the inputs of the answer to a call; each repetition has its own noise."""

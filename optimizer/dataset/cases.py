@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
@@ -13,12 +14,15 @@ from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
 
 
+def golden_rows(file: str) -> list[dict[str, Any]]:
+    """Return the rows of a shipped JSONL file of golden cases."""
+    text = (files("selfheal.optimizer.dataset") / "golden" / file).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 @cache
 def golden_requests() -> tuple[Case, ...]:
     """Return the shipped golden requests as cases, with executable examples; never train cases."""
-    lines = (files("selfheal.optimizer.dataset") / "golden" / "requests.jsonl").read_text(
-        encoding="utf-8"
-    )
     return tuple(
         Case(
             id=f"golden:{row['id']}",
@@ -26,7 +30,7 @@ def golden_requests() -> tuple[Case, ...]:
             request=row["request"],
             examples=row["examples"],
         )
-        for row in map(json.loads, lines.splitlines())
+        for row in golden_rows("requests.jsonl")
     )
 
 

@@ -1,11 +1,9 @@
 """Golden verdicts: programs with a reference score, and the agreement of a judge with them."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from selfheal.app.aio import gather_bounded
@@ -14,6 +12,7 @@ from selfheal.app.judge import Marks, opinion
 from selfheal.app.llm.client import Model
 from selfheal.app.tracing import traced
 from selfheal.graph.evaluator import Work, judge_message
+from selfheal.optimizer.dataset.cases import golden_rows
 from selfheal.optimizer.statistics import share_interval
 
 TOLERANCE: Final = 0.2  # of the score, from 0 to 1
@@ -81,9 +80,6 @@ class Agreement:
 @cache
 def golden_verdicts() -> tuple[GoldenVerdict, ...]:
     """Return the shipped golden verdicts."""
-    lines = (files("selfheal.optimizer.dataset") / "golden" / "verdicts.jsonl").read_text(
-        encoding="utf-8"
-    )
     return tuple(
         GoldenVerdict(
             id=row["id"],
@@ -91,7 +87,7 @@ def golden_verdicts() -> tuple[GoldenVerdict, ...]:
             work=Work(row["request"], row["plan"], row["code"]),
             mark=Marks(**row["marks"], reasons=[]).score,
         )
-        for row in map(json.loads, lines.splitlines())
+        for row in golden_rows("verdicts.jsonl")
     )
 
 

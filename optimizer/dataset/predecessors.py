@@ -42,11 +42,10 @@ async def earlier_versions(
         ("predecessor", await _predecessor(connection, agent)),
     ]
     versions: list[EarlierVersion] = []
+    seen = {live}
     for origin, version in known:
-        if version is not None and version not in (
-            live,
-            *(earlier["version"] for earlier in versions),
-        ):
+        if version is not None and version not in seen:
+            seen.add(version)
             text = (await prompts.get(connection, agent, version)).text
             versions.append(EarlierVersion(version=version, text=text, origin=origin))
     return versions

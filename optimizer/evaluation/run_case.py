@@ -93,7 +93,7 @@ async def run_case(
             an evaluator contains one.
 
     Returns:
-        The result. A failed run is a result as well: nothing is raised for it.
+        The result. RunError and a timeout are results as well; they are not raised.
     """
     overridden = replace(context, prompts=OverriddenPrompts(context.prompts, agent, text))
     try:

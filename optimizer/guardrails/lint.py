@@ -120,10 +120,8 @@ def finding_violations(finding: str, reference: LintReference) -> list[str]:
 
 
 def _length(candidate: str, known: str) -> Iterator[str]:
-    size, limit = (
-        len(words(candidate)),
-        max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(known)))),
-    )
+    size = len(words(candidate))
+    limit = max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(known))))
     if size == 0:
         yield "it is empty"
     if size > limit:

@@ -5,14 +5,13 @@ that occur only there are violations.
 """
 
 import builtins
-import json
 import keyword
 from collections import Counter
 from functools import cache
 from importlib.resources import files
 
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.cases import golden_requests, golden_rows
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.text.similarity import stem, stems
 
@@ -36,11 +35,8 @@ NAMES = frozenset(
 @cache
 def general_vocabulary() -> frozenset[str]:
     """Return the stems that a condition may contain: of plain words and of frequent subjects."""
-    listed = (
-        (files("selfheal.optimizer.guardrails") / "vocabulary.txt")
-        .read_text(encoding="utf-8")
-        .split()
-    )
+    file = files("selfheal.optimizer.guardrails") / "vocabulary.txt"
+    listed = file.read_text(encoding="utf-8").split()
     ours = (*first_prompts().values(), load("diagnose"), load("write"))
     seen = Counter(word for case in golden_requests() for word in stems(case["request"]))
     often = {word for word, count in seen.items() if count >= _OFTEN}
@@ -51,12 +47,7 @@ def general_vocabulary() -> frozenset[str]:
 @cache
 def common_vocabulary() -> frozenset[str]:
     """Return the stems that are no evidence of copying, although untrusted text contains them."""
-    lines = (files("selfheal.optimizer.dataset") / "golden" / "verdicts.jsonl").read_text(
-        encoding="utf-8"
-    )
-    rows = (json.loads(line) for line in lines.splitlines())
-    texts = [
-        *(case["request"] for case in golden_requests()),
-        *(text for row in rows for text in (row["request"], *row["plan"]["requirements"])),
-    ]
+    texts = [case["request"] for case in golden_requests()]
+    for row in golden_rows("verdicts.jsonl"):
+        texts += [row["request"], *row["plan"]["requirements"]]
     return general_vocabulary().union(*map(stems, texts))

@@ -7,8 +7,5 @@ from importlib.resources import files
 @cache
 def load(name: str) -> str:
     """Return `<name>.md` of this folder."""
-    return (
-        (files("selfheal.optimizer.instructions") / f"{name}.md")
-        .read_text(encoding="utf-8")
-        .strip()
-    )
+    file = files("selfheal.optimizer.instructions") / f"{name}.md"
+    return file.read_text(encoding="utf-8").strip()

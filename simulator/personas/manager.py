@@ -55,12 +55,8 @@ def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
 def _plan(
     title: str, requirements: list[str], signature: str, examples: list[dict[str, str]]
 ) -> dict[str, Any]:
-    return {
-        "title": title,
-        "requirements": requirements,
-        "signature": signature,
-        "examples": examples,
-    }
+    plan = {"title": title, "requirements": requirements, "signature": signature}
+    return {**plan, "examples": examples}
 
 
 def _unknown(call: Call) -> Mapping[str, Any]:
