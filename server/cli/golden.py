@@ -8,7 +8,7 @@ from selfheal.server.cli.options import as_json
 
 @click.group()
 def golden() -> None:
-    """Manage golden requests and verdicts, and check the judge against them."""
+    """Manage golden requests, and check the judge."""
 
 
 @golden.command("list")
@@ -22,10 +22,10 @@ def list_() -> None:
 @as_json
 @implemented_by("golden:check")
 def check() -> None:
-    """Have the judge score all golden verdicts, and report its agreement.
+    """Measure the judge's agreement.
 
-    Makes one model call per verdict, with the evaluator's live prompt. The judge agrees if its
-    score is within 0.2 of the mark.
+    It scores all golden verdicts, with one model call each and the evaluator's live prompt, and
+    agrees if its score is within 0.2 of the mark.
     """
 
 
@@ -33,11 +33,12 @@ def check() -> None:
 @click.argument("file", type=click.File(encoding="utf-8"))
 @implemented_by("golden_requests:add")
 def add() -> None:
-    """Add golden requests from a JSON Lines file (`-`: standard input), all or none.
+    """Add golden requests from a file, all or none.
 
-    A line: {"id": "vat", "request": "Write vat(net) …", "examples": [{"call": "vat(100)",
-    "returns": "19.0"}, {"call": "vat(-1)", "raises": "ValueError"}]}. Candidates are tested on
-    them; models that diagnose failures or write prompts never see them.
+    The file (`-`: standard input) is JSON Lines. A line: {"id": "vat", "request": "Write vat(net)
+    …", "examples": [{"call": "vat(100)", "returns": "19.0"}, {"call": "vat(-1)", "raises":
+    "ValueError"}]}. Candidates are tested on them; models that diagnose failures or write prompts
+    never see them.
     """
 
 

@@ -8,7 +8,7 @@ from selfheal.server.cli.options import as_json, healing_id, limit, note
 
 @click.group()
 def healings() -> None:
-    """Inspect healings; approve or reject candidates; pause and resume healing."""
+    """Inspect, approve, reject, pause and resume healings."""
 
 
 @healings.command("list")
@@ -39,7 +39,10 @@ def show() -> None:
 @note
 @implemented_by("healing_actions:approve")
 def approve() -> None:
-    """Release a staged candidate, as a canary if SELFHEAL_ROLLOUT is `canary`."""
+    """Release a staged candidate.
+
+    It is released as a canary if SELFHEAL_ROLLOUT is `canary`, otherwise to all threads.
+    """
 
 
 @healings.command()

@@ -28,9 +28,9 @@ from selfheal.server.cli.options import AGENTS, as_json
 @click.option("--seed", default=0, show_default=True, help="The seed of the simulated model.")
 @implemented_by("demo:demo")
 def demo() -> None:
-    """Break a prompt, heal it and show the evidence, in a temporary database.
+    """Break a prompt, heal it and show the evidence.
 
-    Uses Gemini if GOOGLE_API_KEY is set, otherwise a SIMULATED one.
+    Runs in a temporary database. Uses Gemini if GOOGLE_API_KEY is set, otherwise a SIMULATED one.
     """
 
 
@@ -55,7 +55,10 @@ def demo() -> None:
 )
 @implemented_by("serve:serve")
 def serve() -> None:
-    """Serve the agent over HTTP, with the optimizer's schedule, or a single role."""
+    """Serve the agent over HTTP, or one of its roles.
+
+    With the role `all`, failed runs are healed as well: after a failure, and on a schedule.
+    """
 
 
 @click.command()
@@ -76,7 +79,10 @@ def serve() -> None:
 )
 @implemented_by("optimize:optimize")
 def optimize() -> None:
-    """Make one optimizer pass and print its outcome as one line of JSON."""
+    """Make one optimizer pass.
+
+    Prints its outcome as one line of JSON.
+    """
 
 
 @click.command()
@@ -89,16 +95,21 @@ def migrate() -> None:
 @as_json
 @implemented_by("doctor:doctor")
 def doctor() -> None:
-    """Check everything that a run needs, and say how to fix what is missing."""
+    """Check what a run needs.
+
+    Shows the settings in effect, what works and what is missing, with remedies. Exit code 1 if
+    something that a run needs is missing.
+    """
 
 
 @click.command()
 @as_json
 @implemented_by("prune:prune")
 def prune() -> None:
-    """Delete old runs, and earlier checkpoints of idle threads and closed healings.
+    """Delete old runs and checkpoints.
 
     The service does so every hour. SELFHEAL_RETENTION_DAYS (90) applies to runs,
-    SELFHEAL_STATE_RETENTION_DAYS (7) to checkpoints, streamed events and webhooks; 0 keeps them
-    for ever. Prompts, releases, receipts and runs with feedback are kept.
+    SELFHEAL_STATE_RETENTION_DAYS (7) to earlier checkpoints of idle threads and closed healings,
+    streamed events and webhooks; 0 keeps them for ever. Prompts, releases, receipts and runs with
+    feedback are kept.
     """

@@ -60,7 +60,7 @@ FOREIGN: Final = Kind(
 )
 OWNED: Final = Kind(
     "owned",
-    options="ENCODING 'UTF8' LOCALE 'C.utf8' LOCALE_PROVIDER libc TEMPLATE template0",
+    options="ENCODING 'UTF8' LOCALE 'C.utf8' {provider} TEMPLATE template0",
     own_schema=True,
 )
 KINDS: Final = (PLAIN, STRICT, FOREIGN, OWNED)
@@ -70,9 +70,11 @@ _ROLE: Final = "test_owner"
 
 async def create(admin: Connection, name: str, kind: Kind, *, empty: bool) -> str:
     """Make a database of a kind, empty or a copy of the kind's template; return its address."""
-    options = sql.SQL(kind.options if empty else "TEMPLATE {}").format(
-        *(() if empty else (sql.Identifier(kind.template),))
-    )
+    if empty:  # 14 has one provider and no option for it
+        provider = "LOCALE_PROVIDER libc" if admin.info.server_version >= 150000 else ""
+        options: sql.Composable = sql.SQL(kind.options.format(provider=provider))
+    else:
+        options = sql.SQL("TEMPLATE {}").format(sql.Identifier(kind.template))
     database = sql.Identifier(name)
     if kind.own_schema:
         await _make_role(admin)
