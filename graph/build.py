@@ -1,6 +1,6 @@
 """The agent graph: manager, worker, evaluator.
 
-Defines no class: Studio loads this file under a name of its own.
+Defines no class, since Studio loads this file under another module name.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ AgentGraph = CompiledStateGraph[State, Given, Request, Result]
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
-    """Return the compiled agent; give it `context={"context": …}` with each invocation."""
+    """Return the compiled graph, which is invoked with `context={"context": Context(…)}`."""
     graph = StateGraph(State, context_schema=Given, input_schema=Request, output_schema=Result)
     graph.add_node("manager", timed("manager", manager))
     graph.add_node("worker", timed("worker", worker))

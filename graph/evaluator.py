@@ -14,7 +14,7 @@ from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.app.llm.usage import Usage
 from selfheal.graph.rules.checks import Facts, establish
 from selfheal.graph.rules.unavailable import lacking
-from selfheal.graph.sandbox.metered import Counted
+from selfheal.graph.sandbox.metered import MeteredSandbox
 from selfheal.graph.sandbox.packages import Packages, configured_packages
 from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
 from selfheal.graph.sandbox.selection import open_sandbox
@@ -127,7 +127,7 @@ async def open_evaluator(settings: AgentSettings) -> AsyncIterator[LocalEvaluato
         open_model(settings, models_for(settings, "judge")) as model,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
-        yield LocalEvaluator(Counted(sandbox), model, grading, packages)
+        yield LocalEvaluator(MeteredSandbox(sandbox), model, grading, packages)
 
 
 def judge_message(request: str, plan: Plan, code: str) -> str:

@@ -1,4 +1,4 @@
-"""How facts and the judge's opinion make one verdict."""
+"""Combining the checks and the judge's score into a verdict."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,30 @@ from selfheal.graph.rules.checks import Facts
 from selfheal.graph.state import Evaluation, ExecutionReport
 
 _JUST_BELOW = 0.01
-_DOUBT = 0.5  # of what lies between the threshold and 1, where all inferred examples are broken
+_DOUBT = 0.5  # share of the range from threshold to 1, if all inferred examples are broken
 
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """The rules' share of the score, the judge having the rest, and the score that passes."""
+    """How a score is computed.
+
+    Attributes:
+        rule_weight: the weight of the rules, 0 to 1; the judge has the rest.
+        pass_threshold: the score that passes, 0 to 1.
+    """
 
     rule_weight: float = 0.4
     pass_threshold: float = 0.6
 
     def total(self, rule_score: float, llm_score: float) -> float:
-        """Return the score of both, from 0 to 1."""
+        """Return the weighted score, 0 to 1."""
         return round(self.rule_weight * rule_score + (1 - self.rule_weight) * llm_score, 4)
 
     def required_mark(self, facts: Facts) -> float:
-        """Return the judge's score that a pass takes, whatever the rules give.
+        """Return the least judge's score for a pass, 0 to 1.
 
-        It is the threshold, and higher where inferred examples are broken: then either they or
-        the program is wrong, and the judge has to be the more certain. Zero where the judge has
-        no weight.
+        It is the threshold, and higher if inferred examples are broken: then either they or the
+        program is wrong, and the judge must be more certain. It is 0 if the judge has no weight.
         """
         if self.rule_weight == 1:
             return 0.0
@@ -34,14 +38,20 @@ class Grading:
         return round(self.pass_threshold + doubt, 4)
 
     def deciding(self, facts: Facts, llm_score: float) -> float:
-        """Return what is held against the threshold: the score of both, or the judge's if lower."""
+        """Return the score that is compared with the threshold: the lower of total and judge's."""
         total, required = self.total(facts.score, llm_score), self.required_mark(facts)
         own = llm_score - (required - self.pass_threshold)
         return round(min(total, own), 4) if required else total
 
 
 def verdict(facts: Facts, judgement: Judgement | None, grading: Grading) -> Evaluation:
-    """Join facts and judgement. What does not pass has a score below the threshold."""
+    """Return the verdict; one that does not pass has a score below the threshold.
+
+    Args:
+        facts: the results of the checks.
+        judgement: the judge's; None if the checks have a veto.
+        grading: how the score is computed.
+    """
     llm_score = judgement.score if judgement else 0.0
     score = grading.total(facts.score, llm_score)
     passed = not facts.vetoes and grading.deciding(facts, llm_score) >= grading.pass_threshold

@@ -1,4 +1,4 @@
-"""The evaluator: the code in, its verdict out."""
+"""The evaluator node: from code to verdict."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from selfheal.graph.state import State
 
 
 async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Give the verdict under the judge's prompt that is released at this moment.
+    """Evaluate the code under the live prompt of the evaluator.
 
     Raises:
-        EvaluationError: the sandbox or the judge could not do its part. That is neither a pass
-            nor a fail.
+        EvaluationError: the sandbox or the judge failed; neither a pass nor a fail.
+        RequestError: the program failed because the sandbox lacks what the request asks for.
     """
     context = context_of(runtime)
     prompt = await context.prompts.released("evaluator")

@@ -67,5 +67,5 @@ def _begin_again_beside_a_stand_in(seed: int) -> None:
 
 
 async def _no_sandbox() -> str:
-    mends = "; or ".join(f"{each.mend} ({each.reason})" for each in await survey() if each.mend)
+    mends = "; or ".join(f"{each.remedy} ({each.reason})" for each in await survey() if each.remedy)
     return f"no sandbox works here, and unexecuted code proves nothing: {mends}"

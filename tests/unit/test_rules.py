@@ -12,13 +12,12 @@ import pytest
 from selfheal.app.judge import Judgement
 from selfheal.app.llm.usage import Usage
 from selfheal.graph.rules import linter
-from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.checks import Facts, establish, execution_findings
 from selfheal.graph.rules.equality import same
 from selfheal.graph.rules.examples import answers, ask
-from selfheal.graph.rules.execution_checks import observe
 from selfheal.graph.rules.linter import lint
 from selfheal.graph.rules.static_checks import observations
-from selfheal.graph.rules.static_runner import SHORT, asked_name, read
+from selfheal.graph.rules.static_runner import SHORT, defined_name, read
 from selfheal.graph.rules.weights import WEIGHTS, Finding
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
@@ -28,8 +27,7 @@ from selfheal.graph.sandbox.protocol import (
     Program,
     Sandbox,
 )
-from selfheal.graph.sandbox.selection import open_sandbox
-from selfheal.graph.sandbox.static import StaticSandbox
+from selfheal.graph.sandbox.selection import StaticSandbox, open_sandbox
 from selfheal.graph.sandbox.values import UNDECODABLE
 from selfheal.graph.scoring import Grading, verdict
 from selfheal.graph.state import Plan, PlannedExample
@@ -57,8 +55,8 @@ def findings(code: str, wanted: str = "f") -> dict[str, Finding]:
         ("a function that adds", None),
     ],
 )
-def test_the_asked_name_is_read_off_the_signature(signature: str, name: str | None) -> None:
-    assert asked_name(signature) == name
+def test_the_defined_name_is_read_off_the_signature(signature: str, name: str | None) -> None:
+    assert defined_name(signature) == name
 
 
 @pytest.mark.parametrize("code", ["def f(:", "x = (", "\0", "(" * 5000, "-" * 9000 + "1"])
@@ -211,7 +209,7 @@ def test_values_are_compared_by_type_and_value(expected: Any, actual: Any, equal
 def seen_of(example: PlannedExample, *results: CallResult) -> dict[str, Finding]:
     execution = Execution("test", "ok", "", 0.0, "", results)
     found = answers(ask(plan("def f()", example)), execution)
-    return {each.name: each for each in observe(execution, found)}
+    return {each.name: each for each in execution_findings(execution, found)}
 
 
 def held(result: CallResult, **example: Any) -> Finding:
@@ -266,7 +264,7 @@ def test_an_inferred_example_only_counts() -> None:
 
 def test_what_was_not_run_has_no_rules_of_execution() -> None:
     not_run = Execution("static", "not_run", "no sandbox", 0.0, "", ())
-    assert list(observe(not_run, ())) == []
+    assert list(execution_findings(not_run, ())) == []
 
 
 async def test_the_linter_sees_errors_and_no_taste() -> None:
