@@ -1,4 +1,4 @@
-"""What is told of the whole deployment, by one process of it."""
+"""Figures of the whole deployment, which one process of it exposes as metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a deployment stands. Times are seconds, `last_success` since 1970.
+class DeploymentStats:
+    """Figures of a deployment. Times are in seconds, `last_success` since 1970.
 
     Attributes:
-        passes: `outcome`, `passes` of the optimizer since the beginning.
+        passes: `outcome`, `passes`: optimizer runs in total.
         live: `agent`, `version`, `canary_percent`.
-        healings: `agent`, `outcome`, `healings` since the beginning.
-        releases: `agent`, `action`, `releases` since the beginning.
-        agreement: of the judge with golden verdicts when it was last asked, 0 to 1; None if never.
-        frozen: healing stands still until the judge is found sound.
+        healings: `agent`, `outcome`, `healings` in total.
+        releases: `agent`, `action`, `releases` in total.
+        agreement: of the judge with golden verdicts at the last check, 0 to 1; None if never.
+        frozen: healing is suspended until a check finds no drift of the judge.
     """
 
     passes: Sequence[Row]
@@ -44,7 +44,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """What the newest pass of the optimizer came to, and why; `error` where it broke."""
+    """The outcome of the last optimizer run and its reason; `error` if it failed."""
 
     outcome: str
     reason: str
@@ -52,27 +52,33 @@ class LastPass:
 
 
 async def note_pass(connection: Connection, outcome: str, reason: str = "") -> None:
-    """Count a pass of the optimizer; the outcome is `error` where it broke."""
+    """Count an optimizer run; the outcome is `error` if it failed."""
     await connection.execute(_SQL["note_pass"], {"outcome": outcome, "reason": storable(reason)})
 
 
 async def last_pass(connection: Connection) -> LastPass | None:
-    """Return what the newest pass came to; None before the first."""
+    """Return the last optimizer run; None before the first."""
     return await fetch_optional(connection, _SQL["last_pass"], None, LastPass)
 
 
 async def lead(connection: Connection, holder: UUID, lease: float) -> bool:
-    """Become, or stay, the one process that tells; False if another is."""
+    """Become or stay the process that exposes the figures; False if another one is.
+
+    Args:
+        connection: where it is stored.
+        holder: this process.
+        lease: seconds after which another process may take over.
+    """
     cursor = await connection.execute(_SQL["lead"], {"holder": holder, "lease": lease})
     return cursor.rowcount == 1
 
 
-async def standing(connection: Connection) -> Standing:
-    """Return how the deployment stands."""
+async def collect_deployment(connection: Connection) -> DeploymentStats:
+    """Return the figures of the deployment."""
     moments = await _one(connection, "moments")
     queue = await _one(connection, "queue")
     judge = await _all(connection, "judge")
-    return Standing(
+    return DeploymentStats(
         passes=await _all(connection, "passes"),
         last_success=moments["last_success"],
         paused=moments["paused"],

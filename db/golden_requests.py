@@ -1,4 +1,4 @@
-"""Golden requests of the operator's own: work that every candidate may be measured by."""
+"""The operator's golden requests: cases that candidates may be tried on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _SQL = queries.load("golden_requests")
 
 @dataclass(frozen=True, slots=True)
 class GoldenRequest:
-    """A request in words with its executable examples."""
+    """A request in plain text with executable examples."""
 
     id: str
     request: str
@@ -25,21 +25,21 @@ class GoldenRequest:
 async def add(
     connection: Connection, id_: str, *, request: str, examples: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Keep a request; False if its id is taken."""
+    """Store a request; False if its id is in use."""
     values = {"id": id_, "request": storable(request), "examples": json(examples)}
     return (await connection.execute(_SQL["add"], values)).rowcount == 1
 
 
 async def every(connection: Connection) -> list[GoldenRequest]:
-    """Return all of them."""
+    """Return all requests."""
     return await fetch_all(connection, _SQL["all"], None, GoldenRequest)
 
 
 async def remove(connection: Connection, id_: str) -> None:
-    """Forget one.
+    """Delete a request.
 
     Raises:
-        NotFoundError: there is none of that id.
+        NotFoundError: there is none with this id.
     """
     if not (await connection.execute(_SQL["remove"], {"id": id_})).rowcount:
         raise NotFoundError(f"there is no golden request {id_} of your own")

@@ -1,4 +1,4 @@
-"""What a healing tried: candidates, trials, and the plans that its arms share."""
+"""The candidates and trials of a healing, and the plans that its trials share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SQL = queries.load("trials")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed prompt; ordinals begin with 1, since arm 0 of a trial is the incumbent."""
+    """A proposed prompt; ordinals start at 1, since 0 is the incumbent in trials."""
 
     healing_id: UUID
     ordinal: int
@@ -27,13 +27,13 @@ class Candidate:
 
 
 async def looks(connection: Connection, healing_id: UUID, cases: Sequence[str]) -> dict[str, int]:
-    """Return how many earlier healings looked at each case, those never looked at left out."""
+    """Return the number of earlier healings whose gate used each case; unused ones are omitted."""
     cursor = await connection.execute(_SQL["looks"], {"id": healing_id, "cases": list(cases)})
     return {row["case_id"]: row["looks"] for row in await cursor.fetchall()}
 
 
 async def add_candidate(connection: Connection, candidate: Candidate) -> None:
-    """Store a candidate; one that is there with this ordinal is replaced."""
+    """Store a candidate, in place of one with its ordinal."""
     values = {
         "healing_id": candidate.healing_id,
         "ordinal": candidate.ordinal,
@@ -60,9 +60,16 @@ async def add_trial(
     take: int = 0,
     result: dict[str, Any],
 ) -> Trial:
-    """Store a trial; if it was stored before, that one stays. Return what is stored.
+    """Store a trial unless it is stored already; return the stored one.
 
-    `result` has outcome, passed, score, executed and calls.
+    Args:
+        connection: where it is stored.
+        healing_id: of the healing.
+        stage: of the healing.
+        arm: the ordinal of the candidate; 0 for the incumbent.
+        case_id: of the case.
+        take: counts repetitions, from 0.
+        result: outcome, passed, score, executed and calls.
     """
     values = {
         "healing_id": healing_id,
@@ -76,14 +83,14 @@ async def add_trial(
 
 
 async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
-    """Return a healing's trials in the order in which they ended."""
+    """Return a healing's trials in the order of their ends."""
     return await fetch_all(connection, _SQL["trials"], {"healing_id": healing_id}, Trial)
 
 
 async def add_plan(
     connection: Connection, healing_id: UUID, case_id: str, plan: dict[str, Any]
 ) -> None:
-    """Store the plan that all arms of a case share."""
+    """Store the plan that all trials of a case share."""
     values = {"healing_id": healing_id, "case_id": case_id, "plan": json(plan)}
     await connection.execute(_SQL["add_plan"], values)
 

@@ -5,11 +5,11 @@ ON CONFLICT (outcome) DO UPDATE
 SET passes = optimizer_outcomes.passes + 1, last_at = excluded.last_at, reason = excluded.reason;
 
 -- name: last_pass
--- What the optimizer last came to, and why.
+-- The last optimizer run.
 SELECT outcome, reason, last_at AS ended_at FROM optimizer_outcomes ORDER BY last_at DESC LIMIT 1;
 
 -- name: lead
--- Become the one that exposes, or stay it.
+-- Become or stay the process that exposes the figures.
 INSERT INTO metrics_leader (holder, lease_until)
 VALUES (%(holder)s, clock_timestamp() + make_interval(secs => %(lease)s))
 ON CONFLICT (one) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
@@ -20,14 +20,14 @@ RETURNING one;
 SELECT outcome, passes FROM optimizer_outcomes;
 
 -- name: moments
--- The optimizer's last success: before the first, the moment since when anybody asks for it.
+-- The optimizer's last success; before the first, the time of the first query.
 SELECT extract(epoch FROM coalesce(
     (SELECT max(last_at) FROM optimizer_outcomes WHERE outcome <> 'error'),
     (SELECT first_at FROM metrics_leader)))::float8 AS last_success,
     coalesce((SELECT paused FROM pauses ORDER BY id DESC LIMIT 1), false) AS paused;
 
 -- name: live
--- What is live of each agent, and on how many of a hundred threads; a canary stands beside it.
+-- The live versions of each agent and their percentage of threads; a canary has two.
 SELECT DISTINCT ON (agent) agent, coalesce(base_version, version) AS version,
     CASE WHEN base_version IS NULL THEN 0 ELSE percent END AS canary_percent
 FROM releases ORDER BY agent, id DESC;
@@ -49,7 +49,7 @@ FROM claims WHERE token IS NULL AND due_at <= clock_timestamp();
 SELECT agreed::float8 / asked AS agreement, drifted FROM judge_checks ORDER BY id DESC LIMIT 1;
 
 -- name: frozen
--- Whether healing stands still: the judge was not to be trusted, and has not been found sound since.
+-- Whether healing is suspended: the judge had drifted, and no check without drift has followed.
 SELECT EXISTS (
     SELECT 1 FROM (SELECT outcome, closed_at FROM healings WHERE closed_at IS NOT NULL
                    ORDER BY closed_at DESC LIMIT 1) AS newest

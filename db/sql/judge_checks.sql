@@ -8,7 +8,7 @@ VALUES (%(model)s, %(prompt_version)s, %(asked)s, %(agreed)s, %(drifted)s)
 RETURNING {judge_checks};
 
 -- name: fresh
--- What was found of this very judge today, if it was well the last time.
+-- Today's newest check of this model and prompt, if it found no drift.
 SELECT {judge_checks} FROM (
     SELECT {judge_checks} FROM judge_checks
     WHERE model = %(model)s AND prompt_version = %(prompt_version)s
@@ -17,8 +17,7 @@ SELECT {judge_checks} FROM (
 WHERE NOT drifted;
 
 -- name: take_turn
--- Of processes that try in the same hour the key lets one through; a turn that was just taken in
--- the hour before is still under way.
+-- The key admits one process an hour; a turn taken late in the hour before still counts.
 INSERT INTO judge_turns (model, prompt_version, slot, calls)
 SELECT %(model)s, %(prompt_version)s, floor(extract(epoch FROM clock_timestamp()) / 3600), %(calls)s
 WHERE NOT EXISTS (
@@ -42,7 +41,7 @@ UPDATE judge_turns SET calls = %(calls)s
 WHERE model = %(model)s AND prompt_version = %(prompt_version)s AND slot = %(slot)s;
 
 -- name: sound
--- The newest checks at which the judge was well, whichever it was.
+-- The newest checks without drift, of any judge.
 SELECT {judge_checks} FROM judge_checks WHERE NOT drifted ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: get

@@ -7,13 +7,13 @@ trials.healing_id, trials.stage, trials.arm, trials.case_id, trials.outcome, tri
 trials.score, trials.executed, trials.calls, trials.created_at, trials.take
 
 -- name: looks
--- How often a case was looked at by the gate of an earlier healing.
+-- The number of earlier healings whose gate used a case.
 SELECT case_id, count(DISTINCT healing_id) AS looks FROM trials
 WHERE stage = 'gate' AND arm > 0 AND healing_id <> %(id)s AND case_id = ANY(%(cases)s)
 GROUP BY case_id;
 
 -- name: add_candidate
--- Proposed again after a kill: what is tried is what was written last.
+-- Proposed again after a kill: the candidate that was stored last is tried.
 INSERT INTO candidates (healing_id, ordinal, round, origin, text, rationale)
 VALUES (%(healing_id)s, %(ordinal)s, %(round)s, %(origin)s, %(text)s, %(rationale)s)
 ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin = excluded.origin,

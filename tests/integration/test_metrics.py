@@ -162,7 +162,7 @@ async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, ge
             " VALUES ('m', 1, 40, 10, true)"
         )
     async with database.connection() as connection:
-        found = await deployment_stats.standing(connection)
+        found = await deployment_stats.collect_deployment(connection)
     assert found.paused
     assert (found.queue_depth, found.agreement, found.drifted) == (1, 0.25, True)
     assert 29 < found.queue_oldest < 60

@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from selfheal.db import deployment_stats
-from selfheal.db.deployment_stats import Row, Standing
+from selfheal.db.deployment_stats import DeploymentStats, Row
 from selfheal.db.errors import DatabaseError
 from selfheal.db.healings import Outcome as HealingOutcome
 from selfheal.db.pool import Database
@@ -38,7 +38,7 @@ class Deployment:
         self._database = database
         self._interval = interval
         self._holder = uuid4()
-        self._standing: Standing | None = None
+        self._standing: DeploymentStats | None = None
 
     async def refresh(self) -> None:
         """Read anew, if it is this process that tells; forget what was read, if not."""
@@ -46,7 +46,7 @@ class Deployment:
         try:
             async with self._database.connection() as connection:
                 if await deployment_stats.lead(connection, self._holder, _LEASE):
-                    self._standing = await deployment_stats.standing(connection)
+                    self._standing = await deployment_stats.collect_deployment(connection)
         except DatabaseError as error:
             logger.warning("metrics of the deployment are missing: %s", error)
 
@@ -56,7 +56,7 @@ class Deployment:
             yield from families(self._standing, self._interval)
 
 
-def families(standing: Standing, interval: float) -> Iterator[Metric]:
+def families(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     """Yield a deployment's metrics."""
     yield from _prompts(standing)
     yield from _healing(standing, interval)
@@ -66,7 +66,7 @@ def families(standing: Standing, interval: float) -> Iterator[Metric]:
     )
 
 
-def _prompts(standing: Standing) -> Iterator[Metric]:
+def _prompts(standing: DeploymentStats) -> Iterator[Metric]:
     version = GaugeMetricFamily(
         "selfheal_prompt_active_version",
         "The prompt version that is live; beside a canary, the one that the others have.",
@@ -86,7 +86,7 @@ def _prompts(standing: Standing) -> Iterator[Metric]:
     yield _counted("releases", what, keys, _RELEASES, standing.releases)
 
 
-def _healing(standing: Standing, interval: float) -> Iterator[Metric]:
+def _healing(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     what = "Healings that ended, since the beginning."
     yield _counted("healings", what, ("agent", "outcome"), _HEALINGS, standing.healings)
     what = "Passes of the optimizer since the beginning, CronJobs included; `error` where it broke."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import REGISTRY, Metric
 
 from selfheal.app.llm.usage import CALLERS
-from selfheal.db.deployment_stats import Standing
+from selfheal.db.deployment_stats import DeploymentStats
 from selfheal.graph.sandbox.metered import create_series
 from selfheal.server.observability.metrics import pool, runs
 from selfheal.server.observability.metrics.deployment import families
@@ -23,7 +23,7 @@ the start.
 Metrics of the *deployment* are read from Postgres and told by one process, however many there are:
 the one that was scraped first. When it is gone, another takes over within 30 seconds.
 """
-_EMPTY = Standing(
+_EMPTY = DeploymentStats(
     passes=(),
     last_success=0.0,
     paused=False,
