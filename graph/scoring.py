@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from selfheal.app.judge import Judgement
-from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.checks import CheckResults
 from selfheal.graph.state import Evaluation, ExecutionReport
 
 _JUST_BELOW = 0.01
@@ -26,7 +26,7 @@ class Grading:
         """Return the weighted score, 0 to 1."""
         return round(self.rule_weight * rule_score + (1 - self.rule_weight) * llm_score, 4)
 
-    def required_mark(self, facts: Facts) -> float:
+    def required_mark(self, results: CheckResults) -> float:
         """Return the least judge's score for a pass, 0 to 1.
 
         It is the threshold, and higher if inferred examples are broken: then either they or the
@@ -34,46 +34,46 @@ class Grading:
         """
         if self.rule_weight == 1:
             return 0.0
-        doubt = _DOUBT * (1 - self.pass_threshold) * facts.inferred_broken
+        doubt = _DOUBT * (1 - self.pass_threshold) * results.inferred_broken
         return round(self.pass_threshold + doubt, 4)
 
-    def deciding(self, facts: Facts, llm_score: float) -> float:
+    def deciding(self, results: CheckResults, llm_score: float) -> float:
         """Return the score that is compared with the threshold: the lower of total and judge's."""
-        total, required = self.total(facts.score, llm_score), self.required_mark(facts)
+        total, required = self.total(results.score, llm_score), self.required_mark(results)
         own = llm_score - (required - self.pass_threshold)
         return round(min(total, own), 4) if required else total
 
 
-def verdict(facts: Facts, judgement: Judgement | None, grading: Grading) -> Evaluation:
+def verdict(results: CheckResults, judgement: Judgement | None, grading: Grading) -> Evaluation:
     """Return the verdict; one that does not pass has a score below the threshold.
 
     Args:
-        facts: the results of the checks.
+        results: the results of the checks.
         judgement: the judge's; None if the checks have a veto.
         grading: how the score is computed.
     """
     llm_score = judgement.score if judgement else 0.0
-    score = grading.total(facts.score, llm_score)
-    passed = not facts.vetoes and grading.deciding(facts, llm_score) >= grading.pass_threshold
-    reasons = [*facts.vetoes, *(judgement.reasons if judgement else [])]
+    score = grading.total(results.score, llm_score)
+    passed = not results.vetoes and grading.deciding(results, llm_score) >= grading.pass_threshold
+    reasons = [*results.vetoes, *(judgement.reasons if judgement else [])]
     if not passed and score >= grading.pass_threshold:
         score = max(grading.pass_threshold - _JUST_BELOW, 0.0)
-        if not facts.vetoes:
-            required = grading.required_mark(facts)
+        if not results.vetoes:
+            required = grading.required_mark(results)
             reasons.insert(0, f"The judge's mark is {llm_score:.2f}; a pass takes {required:.2f}.")
     return Evaluation(
         score=score,
-        rule_score=round(facts.score, 4),
+        rule_score=round(results.score, 4),
         llm_score=None if judgement is None else round(judgement.score, 4),
         passed=passed,
-        checks=facts.checks(),
+        checks=results.checks(),
         reasons=reasons,
-        execution=_report(facts),
+        execution=_report(results),
     )
 
 
-def _report(facts: Facts) -> ExecutionReport:
-    execution = facts.execution
+def _report(results: CheckResults) -> ExecutionReport:
+    execution = results.execution
     return ExecutionReport(
         backend=execution.backend,
         status=execution.status,

@@ -8,7 +8,7 @@ from typing import Any, cast
 from bench.experiment.jobs import Job, scenarios
 from selfheal.app.aio import gather_bounded
 from selfheal.graph.evaluator import LocalEvaluator
-from selfheal.graph.rules.checks import establish
+from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.simulator.bank import load_bank
@@ -117,7 +117,7 @@ async def _holds(clinic: Clinic, task: Task, finished: Finished) -> bool:
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
     sandbox = cast("LocalEvaluator", clinic.doctor.agent.evaluator).sandbox
-    return not (await establish(finished.result["code"], plan, sandbox)).vetoes
+    return not (await run_checks(finished.result["code"], plan, sandbox)).vetoes
 
 
 def _share(told: list[bool]) -> float:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 from langgraph.runtime import Runtime
 from prometheus_client import Histogram
 
-from selfheal.graph.context import Given
+from selfheal.graph.context import InvocationContext
 from selfheal.graph.state import State
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
@@ -27,7 +27,7 @@ def timed(name: str, node: Node) -> Node:
     """Return a node whose duration is observed under a name."""
 
     @wraps(node)
-    async def observed(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+    async def observed(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
         with NODE_SECONDS.labels(name).time():
             return await node(state, runtime)
 

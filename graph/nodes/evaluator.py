@@ -5,12 +5,12 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from selfheal.app.errors import under
-from selfheal.graph.context import Given, context_of
+from selfheal.graph.context import InvocationContext, context_of
 from selfheal.graph.evaluator import JudgePrompt, Work
 from selfheal.graph.state import State
 
 
-async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+async def evaluator(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
     """Evaluate the code under the live prompt of the evaluator.
 
     Raises:

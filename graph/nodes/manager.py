@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from selfheal.app.errors import OutputError, under
 from selfheal.app.llm.untrusted import fence
-from selfheal.graph.context import Given, context_of
+from selfheal.graph.context import InvocationContext, context_of
 from selfheal.graph.parsing.literals import LONGEST_TOGETHER, is_expression, is_literal
 from selfheal.graph.sandbox.packages import Packages
 from selfheal.graph.state import Example, Plan, PlannedExample, State
@@ -39,7 +39,7 @@ class DraftPlan(BaseModel):
     examples: list[DraftExample] = Field(description="Calls with their certain results")
 
 
-async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+async def manager(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
     """Make a plan of the request under the live prompt of the manager.
 
     Raises:

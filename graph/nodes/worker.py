@@ -10,7 +10,7 @@ from selfheal.app.errors import under
 from selfheal.app.llm.client import Model
 from selfheal.app.llm.untrusted import fence
 from selfheal.db.prompts import Prompt
-from selfheal.graph.context import Given, context_of
+from selfheal.graph.context import InvocationContext, context_of
 from selfheal.graph.parsing.extraction import extract
 from selfheal.graph.remote import RemoteWorker
 from selfheal.graph.rules.static_runner import defined_name
@@ -18,7 +18,7 @@ from selfheal.graph.sandbox.packages import Packages
 from selfheal.graph.state import State
 
 
-async def worker(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+async def worker(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
     """Write the code under the live prompt of the worker, in this process or in the role's.
 
     Raises:

@@ -16,7 +16,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CheckResults:
     """The results of the checks.
 
     Attributes:
@@ -57,7 +57,7 @@ class Facts:
         ]
 
 
-async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
+async def run_checks(code: str, plan: Plan, sandbox: Sandbox) -> CheckResults:
     """Apply all rules to a program.
 
     Raises:
@@ -66,7 +66,7 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     read_off = await read(code, plan["signature"], sandbox)
     if read_off[0].veto:
         unrun = Execution(sandbox.name, "error", read_off[0].detail, 0.0, "", ())
-        return Facts(read_off, unrun)
+        return CheckResults(read_off, unrun)
     # Parsing examples and comparing results can take long, so both are done in a thread.
     questions = await asyncio.to_thread(ask, plan)
     calls = tuple(call for each in questions for call in each.calls)
@@ -76,7 +76,7 @@ async def establish(code: str, plan: Plan, sandbox: Sandbox) -> Facts:
     linted = await lint(code)
     ran = execution if again is None or again.status == "ok" else again
     observed = await asyncio.to_thread(_observed, ran, answers_again(found, again))
-    return Facts((*read_off, *observed, *([linted] if linted else [])), ran)
+    return CheckResults((*read_off, *observed, *([linted] if linted else [])), ran)
 
 
 async def _run_again(

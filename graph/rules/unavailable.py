@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.checks import CheckResults
 from selfheal.graph.sandbox.packages import Packages
 from selfheal.graph.sandbox.protocol import Execution
 from selfheal.graph.state import Plan
@@ -105,19 +105,21 @@ _LACKS: Final = (
 )
 
 
-def lacking(request: str, plan: Plan, code: str, facts: Facts, packages: Packages) -> str:
+def missing_resource(
+    request: str, plan: Plan, code: str, results: CheckResults, packages: Packages
+) -> str:
     """Return why a program failed for lack of something requested; "" if it did not.
 
     Args:
         request: only it and the stated examples count as requesting something.
         plan: has the stated examples.
         code: the program.
-        facts: the results of its checks.
+        results: the results of its checks.
         packages: what it could import beside the standard library.
     """
-    raised = list(_raised(facts.execution))
+    raised = list(_raised(results.execution))
     imports = any("ModuleNotFoundError" in names for names, _ in raised)
-    if not (facts.vetoes or imports):
+    if not (results.vetoes or imports):
         return ""
     stated = (each["call"] for each in plan["examples"] if each["origin"] == "stated")
     asked = _NEGATED.sub(" ", "\n".join((request[:_READ], *stated)))

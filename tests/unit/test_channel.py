@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from selfheal.graph.rules.checks import Facts, execution_findings
+from selfheal.graph.rules.checks import CheckResults, execution_findings
 from selfheal.graph.rules.examples import answers, answers_again, ask
 from selfheal.graph.sandbox.channel import GarbledError, Transcript
 from selfheal.graph.sandbox.outcome import execution_of
@@ -123,7 +123,7 @@ def test_no_line_breaks_the_reader_or_the_verdict(before: tuple[str, ...]) -> No
         assert execution.status in get_args(Status)
         found = answers_again(answers(questions, execution), execution)
         seen = verdict(
-            Facts(tuple(execution_findings(execution, found)), execution), None, Grading()
+            CheckResults(tuple(execution_findings(execution, found)), execution), None, Grading()
         )
         json.dumps(seen, allow_nan=False).encode()
         assert not seen["passed"]

@@ -12,7 +12,7 @@ import pytest
 from selfheal.app.judge import Judgement
 from selfheal.app.llm.usage import Usage
 from selfheal.graph.rules import linter
-from selfheal.graph.rules.checks import Facts, establish, execution_findings
+from selfheal.graph.rules.checks import CheckResults, execution_findings, run_checks
 from selfheal.graph.rules.equality import same
 from selfheal.graph.rules.examples import answers, ask
 from selfheal.graph.rules.linter import lint
@@ -316,8 +316,8 @@ async def test_no_configuration_nearby_excuses_a_program(
     assert found.score == 0.25
 
 
-def facts(*found: Finding) -> Facts:
-    return Facts(found, OK)
+def facts(*found: Finding) -> CheckResults:
+    return CheckResults(found, OK)
 
 
 def judged(score: float, *reasons: str) -> Judgement:
@@ -391,11 +391,11 @@ async def test_a_wrong_program_without_stated_examples_fails(sandbox: Sandbox) -
         PlannedExample(call=f"is_leap_year({year})", returns=leap, origin="inferred")
         for year, leap in ((2000, "True"), (2024, "True"), (1900, "False"), (2023, "False"))
     ]
-    found = await establish(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
+    found = await run_checks(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
     assert not found.vetoes
     assert found.inferred_broken == 0.5
     assert not verdict(found, judged(0.69), Grading())["passed"]
-    unknown = await establish(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
+    unknown = await run_checks(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
     assert not verdict(unknown, judged(0.583), Grading())["passed"]
 
 
@@ -407,10 +407,10 @@ async def test_an_example_that_only_the_program_can_decide_counts_as_inferred(
         PlannedExample(call="eval('f(2) == 4')", returns="True", origin="stated"),
         PlannedExample(call="f(3)", returns="9", origin="stated"),
     ]
-    found = await establish(code, plan("def f(n)", *examples), sandbox)
+    found = await run_checks(code, plan("def f(n)", *examples), sandbox)
     seen = {each.name: each.score for each in found.findings}
     assert (seen["examples"], seen["inferred_examples"]) == (1, 1)
-    wrong = await establish(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
+    wrong = await run_checks(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
     assert wrong.vetoes == ["examples: eval('f(2) == 4') returned False, not True"]
 
 
