@@ -115,7 +115,7 @@ def _runs(execution: Execution) -> Finding:
 
 def _held(name: str, answers: Sequence[Answer]) -> Finding:
     """Return the share of examples that hold; a broken stated one is a veto."""
-    broken = [each.words for each in answers if each.state != "held"]
+    broken = [each.detail for each in answers if each.state != "held"]
     return Finding(
         name,
         1 - len(broken) / len(answers),

@@ -55,13 +55,13 @@ class Answer:
     Attributes:
         example: the example.
         state: `undecided` is evaluated again, by the program itself.
-        words: how it is broken.
+        detail: how it is broken.
         decided_outside: the decision was not made by the program's own process.
     """
 
     example: PlannedExample
     state: Literal["held", "broken", "undecided"]
-    words: str = ""
+    detail: str = ""
     decided_outside: bool = True
 
     @property
@@ -157,8 +157,8 @@ def _plain(example: PlannedExample, result: CallResult | None) -> Answer:
         return _broken(example, "was not reached")
     wanted = example.get("raises")
     if wanted is not None:
-        words = _not_raised(wanted, result)
-        return _broken(example, words) if words else Answer(example, "held")
+        detail = _not_raised(wanted, result)
+        return _broken(example, detail) if detail else Answer(example, "held")
     if result.raised is not None:
         return _broken(example, f"raised {result.raised[0]}: {result.message}")
     return _returned(example, result.value)
@@ -176,8 +176,8 @@ def _returned(example: PlannedExample, value: object) -> Answer:
     )
 
 
-def _broken(example: PlannedExample, words: str) -> Answer:
-    return Answer(example, "broken", f"{clean(example['call'], _LONGEST_CALL)} {words}")
+def _broken(example: PlannedExample, detail: str) -> Answer:
+    return Answer(example, "broken", f"{clean(example['call'], _LONGEST_CALL)} {detail}")
 
 
 def _not_raised(wanted: str, result: CallResult) -> str:

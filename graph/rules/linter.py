@@ -11,7 +11,7 @@ from selfheal.graph.sandbox.values import clean
 _SELECT = "E9,F63,F7,F82,F811,B006,B008,E722"  # errors and likely errors, no style
 _SECONDS = 10
 _LONGEST = 500_000
-_LONGEST_WORDS = 500
+_LONGEST_DETAIL = 500
 _RUFF = find_ruff_bin()
 
 
@@ -30,7 +30,7 @@ async def lint(code: str) -> Finding | None:
         ]
     except (TimeoutError, OSError, ValueError, LookupError, TypeError):
         return None
-    shown = clean("; ".join(errors[:3]), _LONGEST_WORDS)
+    shown = clean("; ".join(errors[:3]), _LONGEST_DETAIL)
     return Finding("linter", max(0.0, 1 - len(errors) / 4), shown)
 
 

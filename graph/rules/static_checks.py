@@ -18,7 +18,7 @@ Quietly = Callable[[], AbstractContextManager[object]]
 # A rule's name, its score from 0 to 1, its detail, and whether it is a veto.
 Observation = tuple[str, float, str, bool]
 
-_LONGEST_WORDS = 300  # a name may be as long as the program
+_LONGEST_DETAIL = 300  # a name may be as long as the program
 
 _UNFINISHED = re.compile(
     r"#\s*(?:TODO|FIXME|XXX)\b|\b(?:your|rest of(?: the)?) (?:code|logic|implementation)"
@@ -46,7 +46,7 @@ def observations(
     except (ValueError, MemoryError, RecursionError) as error:
         return [("parses", 0.0, str(error) or "nested too deeply", True)]
     observed = [("parses", 1.0, "", False), *_observed(code, tree, wanted)]
-    return [(name, score, words[:_LONGEST_WORDS], veto) for name, score, words, veto in observed]
+    return [(name, score, text[:_LONGEST_DETAIL], veto) for name, score, text, veto in observed]
 
 
 def _observed(code: str, tree: ast.Module, wanted: str | None) -> Iterator[Observation]:
@@ -81,8 +81,8 @@ def _bound_names(nodes: Iterable[ast.AST]) -> set[str]:
 def _placeholders(code: str, tree: ast.Module) -> Observation:
     empty = [each.name for each in _definitions(tree) if _is_empty(each)]
     if empty:
-        words = f"{', '.join(empty[:5])}: nothing is implemented"
-        return "placeholders", 0.0, words, False
+        message = f"{', '.join(empty[:5])}: nothing is implemented"
+        return "placeholders", 0.0, message, False
     if match := _UNFINISHED.search(code):
         return "placeholders", 0.0, f"unfinished: {match[0][:60]!r}", False
     return "placeholders", 1.0, "", False
@@ -153,6 +153,6 @@ def _annotated(node: Function) -> bool:
     return node.returns is not None and all(each.annotation is not None for each in named)
 
 
-def _share(name: str, words: str, lacking: list[str], of: int) -> Observation:
-    detail = f"{', '.join(lacking[:5])}: {words}" if lacking else ""
+def _share(name: str, message: str, lacking: list[str], of: int) -> Observation:
+    detail = f"{', '.join(lacking[:5])}: {message}" if lacking else ""
     return name, 1.0 - len(lacking) / of, detail, False

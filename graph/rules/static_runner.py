@@ -68,4 +68,4 @@ def _is_observation(value: object) -> bool:
 
 
 def _findings(observed: list[Observation]) -> tuple[Finding, ...]:
-    return tuple(Finding(name, score, words, veto=veto) for name, score, words, veto in observed)
+    return tuple(Finding(name, score, text, veto=veto) for name, score, text, veto in observed)

@@ -54,12 +54,12 @@ def _status(ending: Ending, limits: Limits) -> tuple[Status, str]:
     if transcript.failure and ending.stopped != "garbled":
         return _failure_status(transcript.failure)
     if ending.stopped in _STOPS and not (transcript.ended and ending.stopped == "timeout"):
-        status, words = _STOPS[ending.stopped]
-        return status, f"{words.format(limits=limits, why=ending.why)}: {_where(transcript)}"
+        status, message = _STOPS[ending.stopped]
+        return status, f"{message.format(limits=limits, why=ending.why)}: {_where(transcript)}"
     if transcript.ended:
         return "ok", ""
-    status, words = _exit_status(ending.returncode, limits)
-    return status, f"{words}: {_where(transcript)}"
+    status, message = _exit_status(ending.returncode, limits)
+    return status, f"{message}: {_where(transcript)}"
 
 
 def _failure_status(failure: Failure) -> tuple[Status, str]:

@@ -65,8 +65,8 @@ class WasmSandbox:
             # The engine died before its `ready` event, which is sent a little late.
             ending = await self._once(program, limits)
             if _crashed(ending):
-                words = "killed: it crashed the sandbox's engine, twice"
-                return Execution(self.name, "killed", words, ending.seconds, "", ())
+                message = "killed: it crashed the sandbox's engine, twice"
+                return Execution(self.name, "killed", message, ending.seconds, "", ())
         return execution_of(self.name, ending, limits)
 
     async def _once(self, program: Program, limits: Limits) -> Ending:

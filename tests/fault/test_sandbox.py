@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selfheal.graph.sandbox import bwrap, landlock, selection, self_test, static, wasm
+from selfheal.graph.sandbox import bwrap, landlock, selection, self_test, wasm
 from selfheal.graph.sandbox.bwrap import BwrapSandbox
 from selfheal.graph.sandbox.landlock import LandlockSandbox
 from selfheal.graph.sandbox.protocol import (
@@ -603,7 +603,7 @@ async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.Monkey
     with pytest.raises(SandboxUnavailable, match="landlock failed before the program started"):
         await selection.select_sandbox("landlock")
     chosen = await selection.select_sandbox("auto")
-    assert isinstance(chosen, static.StaticSandbox)
+    assert isinstance(chosen, selection.StaticSandbox)
     assert "bubblewrap is not installed" in (await chosen.run(Program(""))).detail
 
 
