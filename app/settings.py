@@ -12,19 +12,20 @@ class ModelSettings(Settings):
     google_api_key: Key | None = Field(
         None,
         validation_alias="GOOGLE_API_KEY",
-        description="Gemini's key, of the agent and, unless it has its own, of the judge",
+        description="Gemini's key, for the agent and for a judge without a key of its own",
     )
     google_gemini_base_url: HttpAddress | None = Field(
         None,
         validation_alias="GOOGLE_GEMINI_BASE_URL",
-        description="another server that speaks Gemini's API, such as a proxy or the simulator",
+        description="another server with Gemini's API, such as a proxy or the simulator",
     )
     model: ModelName = Field(
         "google_genai:gemini-3.8-flash",
         description="the agent's model; another provider needs its LangChain package and key",
     )
     fallback_models: ModelNames = Field(
-        (), description="asked in this order where a model is retired or does not answer"
+        (),
+        description="models to fall back to, in this order, if one is retired or does not answer",
     )
     judge_model: ModelName | None = Field(
         None, description="the judge's model; unset, `SELFHEAL_MODEL`"
@@ -36,7 +37,10 @@ class ModelSettings(Settings):
         None, description="the model that diagnoses and writes prompts; unset, `SELFHEAL_MODEL`"
     )
     model_timeout_seconds: float = Field(
-        120.0, ge=0.1, le=3600, description="for a model call as a whole, retries included"
+        120.0,
+        ge=0.1,
+        le=3600,
+        description="time limit of a model call as a whole, retries included",
     )
 
     @property
@@ -49,10 +53,16 @@ class ServiceSettings(Settings):
     """What every part of a service shares."""
 
     run_timeout_seconds: float = Field(
-        300.0, ge=0.1, le=86_400, description="for a run as a whole, and for a call of a role"
+        300.0,
+        ge=0.1,
+        le=86_400,
+        description="time limit of a run as a whole, and of a call of a role",
     )
     lease_seconds: float = Field(
-        10.0, ge=1, le=3600, description="after which the run of a silent process is taken over"
+        10.0,
+        ge=1,
+        le=3600,
+        description="after which a run is taken over from a process that does not renew its lease",
     )
     public_url: PublicAddress | None = Field(
         None, description="where browsers reach the service; for links in traces"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.checks import CheckResults, run_checks
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox, survey
 from selfheal.graph.state import Plan, PlannedExample
@@ -43,7 +43,7 @@ class Judged:
     """A program with what the rules of fact say of it."""
 
     sample: Sample
-    facts: Facts
+    facts: CheckResults
 
     @property
     def held(self) -> bool:
@@ -95,7 +95,7 @@ async def judge_all(
 
     async def one(sample: Sample) -> Judged:
         async with places:
-            judged = Judged(sample, await establish(sample.code, sample.plan, sandbox))
+            judged = Judged(sample, await run_checks(sample.code, sample.plan, sandbox))
             told(judged)
             return judged
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from selfheal.app.aio import gather_bounded
-from selfheal.graph.rules.checks import establish
+from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.sandbox.protocol import Program, Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox, survey
 from selfheal.graph.state import Plan, PlannedExample
@@ -49,7 +49,7 @@ async def main() -> None:
             continue
         async with open_sandbox(report.name) as box:
             await _row(box, "5 examples in the sandbox", lambda s: s.run(Program(CODE, CALLS)))
-            await _row(box, "all rules, the linter included", lambda s: establish(CODE, PLAN, s))
+            await _row(box, "all rules, the linter included", lambda s: run_checks(CODE, PLAN, s))
 
 
 async def _row(sandbox: Sandbox, what: str, work: Work) -> None:

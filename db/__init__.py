@@ -1,1 +1,1 @@
-"""Postgres: connections, migrations, and every query. Imports nothing of ours."""
+"""Postgres: connections, migrations, all queries. Imports no other package of ours."""

@@ -1,4 +1,4 @@
-"""LangGraph's saver for a claimed run: each write holds the claim, and no lock is shared."""
+"""LangGraph's checkpointer over our pool; for a claimed run, each write requires the claim."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +17,9 @@ from selfheal.db.pool import Pool, again
 
 
 class PoolSaver(AsyncPostgresSaver):
-    """A saver that lets the pool do the limiting: LangGraph's own has one lock for all.
+    """A checkpointer limited by the pool only: LangGraph's own has one lock for all calls.
 
-    Each of its writes is one transaction, and made again if another one was in its way.
+    Each write is one transaction, which is retried after a conflict.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -55,30 +55,30 @@ class PoolSaver(AsyncPostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Save what a task has written."""
+        """Save the writes of a task."""
         put = super().aput_writes
         await again(lambda: put(config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete all that is kept of a thread."""
+        """Delete the checkpoints of a thread."""
         delete = super().adelete_thread
         await again(lambda: delete(thread_id))
 
     async def _before_writing(self, connection: Any) -> None:
-        """Do nothing: a saver for threads that no run holds."""
+        """Do nothing: without a claim there is nothing to check."""
 
 
 class FencedSaver(PoolSaver):
-    """A saver whose writes are refused once another process has taken the run over."""
+    """A checkpointer whose writes are refused after another process has claimed the run."""
 
     def __init__(self, pool: Pool, claim: Claim) -> None:
         super().__init__(pool)
         self._claim = claim
 
     async def _before_writing(self, connection: Any) -> None:
-        """Hold the claim until what is written is committed.
+        """Lock the claim until the write is committed.
 
         Raises:
-            ClaimLostError: it is another's; nothing was written.
+            ClaimLostError: another process has it; nothing was written.
         """
         await claims.hold(connection, self._claim)

@@ -1,4 +1,4 @@
-"""Text and JSON as Postgres can store them."""
+"""Text and JSON in forms that Postgres can store."""
 
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ def storable(text: Text) -> Text:
 
 
 def json(value: Any) -> Jsonb | None:
-    """Wrap a JSON value for a jsonb column, its texts made storable; None stays null."""
+    """Wrap a JSON value for a jsonb column, with its texts made storable; None stays null."""
     return None if value is None else Jsonb(clean(value))
 
 

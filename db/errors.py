@@ -1,4 +1,4 @@
-"""What can go wrong with the database, in our words. Drivers' errors are translated here, once."""
+"""Errors of the database. The driver's exceptions are translated here, in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +14,23 @@ class DatabaseError(Exception):
 class DatabaseUnavailableError(DatabaseError):
     """Postgres cannot do this now; the same call may succeed later.
 
-    `summary` says of each kind what is wrong, without anything of the server's own message: it is
-    fit for those who call over HTTP.
+    Attributes:
+        summary: what is wrong, for HTTP callers: nothing of the server's own message.
     """
 
     summary: ClassVar[str] = "the database cannot do this"
 
 
 class UnreachableError(DatabaseUnavailableError):
-    """There is no connection, none is free, or it was lost."""
+    """No connection can be opened or is free in time, or it was lost."""
 
     summary = "the database cannot be reached"
 
 
 class TransactionConflictError(DatabaseUnavailableError):
-    """Another transaction was in the way: serialization failure or deadlock. Nothing was done."""
+    """A conflict with another transaction: serialization failure or deadlock. Nothing was done."""
 
-    summary = "other requests were in the way in the database"
+    summary = "the database had conflicting requests"
 
 
 class LockTimeoutError(TransactionConflictError):
@@ -40,19 +40,19 @@ class LockTimeoutError(TransactionConflictError):
 
 
 class TimeLimitError(DatabaseUnavailableError):
-    """A limit of the server ended a statement or a transaction: `statement_timeout`, for one."""
+    """A time limit of the server, such as `statement_timeout`, ended a statement or transaction."""
 
     summary = "the database took longer than its time limit"
 
 
 class ReadOnlyError(DatabaseUnavailableError):
-    """The database takes no writes: a standby, or `default_transaction_read_only`."""
+    """The database accepts no writes: a standby, or `default_transaction_read_only`."""
 
     summary = "the database is read-only"
 
 
 class ResourcesExhaustedError(DatabaseUnavailableError):
-    """The server is short of memory, or another of its limits is reached."""
+    """The server is out of memory, or has reached another of its limits."""
 
     summary = "the database is short of resources"
 
@@ -70,7 +70,7 @@ class StorageFailedError(DatabaseUnavailableError):
 
 
 class SessionLostError(DatabaseError):
-    """What belongs to a session is not kept: there is a pooler in transaction mode in between."""
+    """Session state is lost: a pooler in transaction mode is between client and server."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -88,21 +88,21 @@ class NotFoundError(DatabaseError):
 
 
 class ReleaseConflictError(DatabaseError):
-    """Somebody else released a version of this agent first; read again, then decide again."""
+    """Another release of this agent was made first; read again, then decide again."""
 
 
 class ClaimLostError(DatabaseError):
-    """Another process executes this run now: what this one would write is refused."""
+    """Another process has claimed this run: writes of this one are refused."""
 
 
 _CLAIM_LOST: Final = "SH001"  # hold_claim() raises it
-# A statement that was prepared is there twice, or not at all.
+# A prepared statement exists already, or does not exist.
 _SESSION_LOST: Final = ("42P05", "26000")
 
 _UNREACHABLE: Final = (UnreachableError, "cannot be reached")
 
-# By SQLSTATE, else by its first two characters, its class. What is not listed is no passing state
-# of the server, even where the driver calls it operational: a value too large for an index, say.
+# By SQLSTATE, else by its class, the first two characters. Errors that are not listed are not
+# transient, even if the driver calls them operational, such as a value too large for an index.
 _UNAVAILABLE: Final[dict[str, tuple[type[DatabaseUnavailableError], str]]] = {
     "08": _UNREACHABLE,
     "25006": (ReadOnlyError, "is read-only"),
@@ -110,7 +110,7 @@ _UNAVAILABLE: Final[dict[str, tuple[type[DatabaseUnavailableError], str]]] = {
     "25P04": (TimeLimitError, "ended a transaction at its time limit"),
     "28": _UNREACHABLE,
     "3D000": _UNREACHABLE,
-    "40": (TransactionConflictError, "undid a transaction that met another one"),
+    "40": (TransactionConflictError, "rolled back a transaction that conflicted with another one"),
     "40003": _UNREACHABLE,
     "53": (ResourcesExhaustedError, "is short of resources"),
     "53100": (DiskFullError, "has no space left"),
@@ -124,12 +124,12 @@ _UNAVAILABLE: Final[dict[str, tuple[type[DatabaseUnavailableError], str]]] = {
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into ours.
+    """Translate the driver's errors of the body.
 
     Raises:
-        ClaimLostError: a run's claim does not hold any more.
-        DatabaseUnavailableError: the same call may succeed later; see its kinds.
-        DatabaseError: anything else that the driver raises.
+        ClaimLostError: another process has claimed the run.
+        DatabaseUnavailableError: the same call may succeed later; see its subclasses.
+        DatabaseError: any other error of the driver.
     """
     try:
         yield
@@ -146,7 +146,7 @@ def translate(error: BaseException) -> DatabaseError:
         return SessionLostError(_line(error))
     kind = _UNAVAILABLE.get(state) or _UNAVAILABLE.get(state[:2])
     if not state and isinstance(error, psycopg.OperationalError):
-        kind = _UNREACHABLE  # raised on this side: no connection, or a lost one
+        kind = _UNREACHABLE  # raised by the client: no connection, or a lost one
     if kind is None:
         return DatabaseError(f"Postgres refused: {_line(error)}")
     unavailable, what = kind
@@ -154,5 +154,5 @@ def translate(error: BaseException) -> DatabaseError:
 
 
 def _line(error: BaseException) -> str:
-    """Return the first line of what the driver says, or the error's kind when it says nothing."""
+    """Return the first line of the driver's message, or the error's class if that is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Lists that are cut by bytes: rows differ in size by a factor of a thousand."""
+"""Pages limited by bytes as well, since rows differ in size by a factor of a thousand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from selfheal.db.queries import fetch_all
 Row = TypeVar("Row")
 
 MOST_BYTES: Final = 4 * 2**20
-STEP: Final = 20  # rows that are read at once
+STEP: Final = 20  # rows that are fetched at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows of a list in their order; `more`: others follow."""
+    """Rows of a list in order; `more`: others follow."""
 
     rows: list[Row]
     more: bool
@@ -26,10 +26,14 @@ class Page(Generic[Row]):
 async def page(
     connection: Connection, query: bytes, values: Mapping[str, Any], row: type[Row], limit: int
 ) -> Page[Row]:
-    """Read rows until there are `limit`, or as many as hold 4 MB. Call it in a transaction.
+    """Read rows until there are `limit`, or 4 MB of them. Call it in a transaction.
 
     Args:
-        query: takes `limit` beside what `values` has.
+        connection: where it is executed.
+        query: has a parameter `limit` beside those of `values`.
+        values: the other parameters.
+        row: the class of a row.
+        limit: rows at most.
     """
     given = {**values, "limit": limit + 1}
     if limit < STEP:
@@ -49,7 +53,7 @@ async def page(
 
 
 def _bytes(result: Any) -> int:
-    """Return how much of the last rows came from the server."""
+    """Return the bytes of the rows that were fetched last."""
     places = range(result.nfields)
     return sum(
         len(result.get_value(number, place) or b"")

@@ -1,4 +1,4 @@
-"""The connections of one process."""
+"""The pool of connections of a process."""
 
 import asyncio
 import random
@@ -22,17 +22,17 @@ _SQL = queries.load("readiness")
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE: Final = 0.02  # seconds; then twice as long each time, less a random part
 
-# The pool's own patience doubles the time between two attempts, up to minutes: a Postgres that is
-# back would go unused. It gives up soon instead, and begins anew with the next who asks.
+# The pool doubles the time between attempts up to minutes, and would not notice that Postgres is
+# back. So it gives up early instead, and the next request starts again.
 RECONNECT_SECONDS: Final = 2.0
-_WHILE_AWAY: Final = 1.0
+_WAIT_WHILE_LOST: Final = 1.0
 
 
 class CancellablePool(AsyncConnectionPool[ACT]):
-    """A pool at which a cancellation is not lost.
+    """A pool that does not lose cancellations.
 
     `asyncio.wait_for`, by which psycopg waits for a connection, swallows on Python 3.11 a
-    cancellation that comes together with the connection: what was told to stop would go on.
+    cancellation that arrives together with the connection, so that the task would continue.
     """
 
     async def getconn(self, timeout: float | None = None) -> ACT:  # noqa: ASYNC109 - its
@@ -47,56 +47,58 @@ class CancellablePool(AsyncConnectionPool[ACT]):
 
 
 class Database:
-    """A pool of connections whose errors are ours.
+    """A pool of connections that raises our errors.
 
-    `pool` is there for LangGraph's saver, which takes a psycopg pool.
+    Args:
+        pool: of psycopg; public for LangGraph's checkpointer, which takes one.
+        url: of the server itself, not of a pooler.
     """
 
     def __init__(self, pool: Pool, url: str) -> None:
         self.pool = pool
         self._url = url
-        self._away = False
+        self._lost = False
 
     @property
     def url(self) -> str:
-        """The server's own address, for who needs connections of their own: to listen, for one."""
+        """The address of the server itself, for separate connections, such as for LISTEN."""
         return self._url
 
-    async def lost(self) -> None:
-        """Learn that Postgres cannot be reached: who asks from now on waits for a second only."""
-        self._away = True
+    async def note_loss(self) -> None:
+        """Note that Postgres cannot be reached: callers now wait for a second only."""
+        self._lost = True
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection in autocommit.
+        """Lend a connection in autocommit mode.
 
         Raises:
-            DatabaseUnavailableError: none could be had in time, or it was lost while lent.
+            DatabaseUnavailableError: none was available in time, or it was lost.
             DatabaseError: a statement was refused.
         """
         with translated():
-            async with self.pool.connection(_WHILE_AWAY if self._away else None) as connection:
-                self._away = False
+            async with self.pool.connection(_WAIT_WHILE_LOST if self._lost else None) as connection:
+                self._lost = False
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection in one transaction; an exception rolls it back.
 
-        What is done in it is not tried again: see `run`.
+        It is not retried after a conflict: see `run`.
         """
         async with self.connection() as connection, connection.transaction():
             yield connection
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do work in one transaction, again if another transaction was in its way.
+        """Do work in one transaction, and retry it after a conflict with another transaction.
 
         Args:
-            work: does all that it does on the connection: each attempt begins with nothing done.
+            work: has no effects but those on the connection, since it may be called again.
 
         Raises:
-            TransactionConflictError: another was in its way each time.
-            DatabaseError: Postgres cannot be reached or refused.
+            TransactionConflictError: there was a conflict each time.
+            DatabaseError: Postgres cannot be reached, or refused.
         """
 
         async def once() -> T:
@@ -106,10 +108,10 @@ class Database:
         return await again(once)
 
     async def check(self) -> None:
-        """Do what every run needs: have the server take space on its disk, and write a row.
+        """Check readiness: have the server use space on its disk, and write a row.
 
         Raises:
-            DatabaseError: Postgres cannot be reached or refused.
+            DatabaseError: Postgres cannot be reached, or refused.
         """
         async with self.connection() as connection:
             async with connection.transaction():
@@ -119,10 +121,10 @@ class Database:
 
 
 async def again(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make an attempt, and up to four more while other transactions are in the way.
+    """Retry an attempt up to four times after conflicts with other transactions.
 
     Raises:
-        TransactionConflictError: they were each time.
+        TransactionConflictError: there was a conflict each time.
     """
     for pause in (_FIRST_PAUSE * 2**number for number in range(_ATTEMPTS - 1)):
         try:
@@ -140,10 +142,10 @@ async def open_database(
 
     Args:
         url: a libpq URL or conninfo.
-        direct_url: the same server's, where `url` goes through a pooler such as PgBouncer: a
-            pooler's connections can neither listen nor keep prepared statements.
+        direct_url: of the same server, if `url` is that of a pooler such as PgBouncer, whose
+            connections can neither listen nor keep prepared statements.
         size: connections at most.
-        wait: seconds to wait for the first connection, and for one to come free later.
+        wait: seconds to wait for the first connection, and later for a free one.
 
     Raises:
         DatabaseUnavailableError: no connection within `wait` seconds.
@@ -158,7 +160,7 @@ async def open_database(
         max_size=size,
         timeout=wait,
         reconnect_timeout=RECONNECT_SECONDS,
-        reconnect_failed=lambda _: database.lost(),
+        reconnect_failed=lambda _: database.note_loss(),
         open=False,
     )
     database: Database = Database(pool, direct_url or url)

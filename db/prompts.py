@@ -1,4 +1,4 @@
-"""Prompt versions and the release log. A version is never changed; a release follows another."""
+"""Prompt versions, which never change, and the log of their releases."""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,10 +39,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One step of an agent's release log: from here on `version` is live.
+    """One entry of an agent's release log: from here on `version` is live.
 
-    A canary gives it to `percent` of the threads; the others keep `base_version`. A pinned one is
-    never taken back by itself.
+    In a canary it is live for `percent` of the threads, and `base_version` for the others. A pinned
+    release is never rolled back automatically.
     """
 
     id: int
@@ -66,7 +66,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """To what share of the threads a release goes, for which healing, and whether it is pinned."""
+    """The terms of a release: share of the threads, its healing, and whether it is pinned."""
 
     percent: int = 100
     healing_id: UUID | None = None
@@ -85,11 +85,11 @@ async def add(
     parent: int | None = None,
     note: str = "",
 ) -> Prompt:
-    """Store a new version, one more than the newest; it is not released by this.
+    """Store a new version, numbered one above the newest, without releasing it.
 
     Raises:
-        ReleaseConflictError: somebody added a version at the same moment.
-        NotFoundError: `parent` is no version of this agent.
+        ReleaseConflictError: another version was added at the same time.
+        NotFoundError: `parent` is not a version of this agent.
     """
     values = {
         "agent": agent,
@@ -102,7 +102,7 @@ async def add(
     try:
         return await fetch_one(connection, _SQL["add"], values, Prompt)
     except psycopg.errors.UniqueViolation as error:
-        raise ReleaseConflictError(f"another version of {agent} was added just now") from error
+        raise ReleaseConflictError(f"another version of {agent} was just added") from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"{agent} has no version {parent} to descend from") from error
 
@@ -131,7 +131,12 @@ async def listed(connection: Connection, agent: Agent, limit: int, offset: int) 
 
 
 async def released(connection: Connection, agent: Agent, thread_id: UUID | None = None) -> Prompt:
-    """Return the prompt that is live now, for a thread if a canary runs.
+    """Return the live prompt.
+
+    Args:
+        connection: where it is read.
+        agent: whose prompt.
+        thread_id: decides on which side of a canary; without one it is the version before.
 
     Raises:
         NotFoundError: nothing was ever released for this agent.
@@ -172,15 +177,20 @@ async def release(
     note: str = "",
     terms: Terms = TO_ALL,
 ) -> Release:
-    """Make `version` live, provided that `after` is still the newest release.
+    """Make `version` live if `after` is still the newest release (compare-and-swap).
 
-    A release that would change nothing is not written: in the log it would look like a version
-    of its own to go back to.
+    A release that would change nothing is not stored: a rollback would go back to it.
 
     Args:
-        after: the release that the caller decided upon; None for an agent's first.
-        terms: to whom; below 100 percent the others keep what is live now. A version that stays
-            live belongs to the same healing as before.
+        connection: where it is stored.
+        agent: whose prompt.
+        version: that becomes live.
+        after: the release that the decision is based on; None for an agent's first.
+        action: the kind of release.
+        actor: who made it.
+        note: why.
+        terms: below 100 percent the other threads keep what is live now. A version that stays live
+            belongs to the same healing as before.
 
     Returns:
         The new release; `after` itself if that version is live on these terms already.
@@ -213,7 +223,7 @@ async def release(
             if after:
                 await _follow_up(connection, after, row)
     except psycopg.errors.UniqueViolation as error:
-        raise ReleaseConflictError(f"{agent} was released by somebody else just now") from error
+        raise ReleaseConflictError(f"another release of {agent} was just made") from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"{agent} has no prompt version {version}") from error
     return row
@@ -224,10 +234,10 @@ def _healing_of(after: Release | None, version: int) -> UUID | None:
 
 
 async def _follow_up(connection: Connection, before: Release, now: Release) -> None:
-    """Store what a release means for the healing that made the release before it.
+    """Store the consequence of a release for the healing that made the release before it.
 
-    A version that had gone to all threads and is replaced by another one stays promoted: it was
-    not worse than what it replaced, unless it is rolled back.
+    A promoted version that is replaced stays promoted, unless it is rolled back: it was not worse
+    than the version that it replaced.
     """
     if before.healing_id is None:
         return
@@ -255,10 +265,15 @@ async def rollback(
     after: Release | None = None,
     action: Action = "rollback",
 ) -> Release:
-    """Make the version live that was live before the present one; again, the one before that.
+    """Make the previous version live; a second rollback goes to the version before that.
 
     Args:
-        after: the release that the caller decided upon; without it the newest one.
+        connection: where it is stored.
+        agent: whose prompt.
+        actor: who made it.
+        note: why.
+        after: the release that the decision is based on; by default the newest one.
+        action: the kind of release.
 
     Raises:
         NotFoundError: no other version was ever live.
@@ -274,7 +289,7 @@ async def rollback(
 
 
 async def before(connection: Connection, current: Release) -> int | None:
-    """Return the version that a roll-back of a release goes back to, if there is one."""
+    """Return the version to which a rollback of a release goes, None if there is none."""
     if current.base_version is not None:
         return current.base_version
     values = {"agent": current.agent, "version": current.version}
@@ -283,10 +298,9 @@ async def before(connection: Connection, current: Release) -> int | None:
 
 
 async def seed(connection: Connection, texts: Mapping[Agent, str]) -> list[Agent]:
-    """Give each agent that has no prompt yet its first one, released; return those agents.
+    """Add and release a first prompt for each agent that has none; return those agents.
 
-    Call it in a transaction. Of several processes that seed at once, one wins and the others
-    find its prompts.
+    Call it in a transaction. If several processes do it at the same time, the first one wins.
     """
     seeded: list[Agent] = []
     for agent, text in texts.items():

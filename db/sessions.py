@@ -1,8 +1,8 @@
-"""Connections, and what this program relies on in a session whatever the server's own defaults.
+"""Connections, and the session settings that this program relies on.
 
-A database and a role may have other defaults: `ALTER DATABASE … SET`. Those that change what a
-statement means or returns are set anew for each session. Those that only limit, such as
-`statement_timeout` or `default_transaction_read_only`, are the operator's, and stay.
+A database or a role may have other defaults (`ALTER DATABASE … SET`). Settings that change what a
+statement means or returns are set for each session. Those that only limit, such as
+`statement_timeout` or `default_transaction_read_only`, are left to the operator.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ CONNECT: Final[dict[str, Any]] = {
     "client_encoding": "UTF8",
 }
 
-# What a pooler in transaction mode keeps for each of its clients, whichever session it lends.
+# Kept by a pooler in transaction mode for each of its clients, whichever session it lends.
 _KEPT_BY_POOLERS: Final = {
     "DateStyle": "ISO, MDY",
     "standard_conforming_strings": "on",
@@ -39,7 +39,7 @@ _PINNED: Final = _KEPT_BY_POOLERS | {
     "default_transaction_deferrable": "off",
     "default_transaction_isolation": "read committed",
     "extra_float_digits": "1",
-    "idle_session_timeout": "0",  # sessions wait in the pool, and to be notified
+    "idle_session_timeout": "0",  # sessions are idle in the pool, and while listening
     "IntervalStyle": "postgres",
     "transform_null_equals": "off",
 }
@@ -52,7 +52,7 @@ _OLDEST: Final = 14
 
 
 async def connect(url: str) -> Connection:
-    """Open a session of one's own, everything in it as this program relies on it."""
+    """Open a connection outside of the pool, with the settings that this program relies on."""
     connection: Connection = await AsyncConnection.connect(url, **CONNECT)
     try:
         await pin(connection)
@@ -63,20 +63,20 @@ async def connect(url: str) -> Connection:
 
 
 async def pin(connection: AsyncConnection[Any]) -> None:
-    """Set in a session what this program relies on."""
+    """Set the settings of a session that this program relies on."""
     await _pin(connection, _PINNED)
 
 
 async def pin_shared(connection: AsyncConnection[Any]) -> None:
-    """Set what can be set where a pooler lends another session for each transaction.
+    """Set what can be set if a pooler lends another session for each transaction.
 
-    The rest must come with each transaction: see `SharedCursor`.
+    The isolation level comes with each transaction instead: see `SharedCursor`.
     """
     await _pin(connection, _KEPT_BY_POOLERS)
 
 
 async def _pin(connection: AsyncConnection[Any], values: dict[str, str]) -> None:
-    # Said in each BEGIN, and so even where the session's own default is another one.
+    # Part of each BEGIN, and so independent of the session's default.
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
     given = {"names": list(values), "values": list(values.values())}
     await AsyncCursor(connection).execute(_SET, given, prepare=False)
@@ -84,10 +84,10 @@ async def _pin(connection: AsyncConnection[Any], values: dict[str, str]) -> None
 
 
 class SharedCursor(AsyncCursor[Row]):
-    """A cursor whose single statements are transactions of their own that say their isolation.
+    """A cursor that runs single statements in explicit transactions with their isolation level.
 
-    In autocommit a statement has the isolation that is the session's default, which cannot be set
-    where a pooler lends the sessions.
+    In autocommit mode a statement has the session's default isolation level, which cannot be set if
+    a pooler lends the sessions.
     """
 
     async def execute(  # noqa: D102 - the driver's
@@ -107,14 +107,15 @@ class SharedCursor(AsyncCursor[Row]):
 
 
 async def probe(url: str, *, shared: bool) -> None:
-    """Connect once, for the reason that a pool would only log.
+    """Connect once, to raise the errors that a pool would only log.
 
     Args:
-        shared: whether a pooler may lend the session of another client.
+        url: a libpq URL or conninfo.
+        shared: a pooler may lend a session to several clients.
 
     Raises:
-        psycopg.OperationalError: what is wrong with the address, the password or the server.
-        SessionLostError: there is such a pooler, and there may be none.
+        psycopg.OperationalError: the address, the password or the server does not work.
+        SessionLostError: there is such a pooler although `shared` is False.
         DatabaseError: the server is too old.
     """
     settings = CONNECT | {"prepare_threshold": None}
@@ -129,20 +130,20 @@ async def probe(url: str, *, shared: bool) -> None:
                 await AsyncConnection.connect(url, **settings) as other,
             ):
                 kept = await _keeps_a_session(connection, other)
-        except TimeoutError:  # there are so few sessions that each must wait for the other
+        except TimeoutError:  # the pooler has one session: the clients wait for each other
             kept = False
         if not kept:
             raise SessionLostError("sessions are not kept")
 
 
 async def _is_of_the_server(connection: Connection) -> bool:
-    """Tell whether the server itself greeted us: a pooler names another process than the server."""
+    """Return whether there is no pooler, which reports another process id than the server."""
     row = await (await connection.execute("SELECT pg_backend_pid() AS pid")).fetchone()
     return row is not None and row["pid"] == connection.info.backend_pid
 
 
 async def _keeps_a_session(one: Connection, other: Connection) -> bool:
-    """Tell whether what one client sets is its own, also while another has a transaction."""
+    """Return whether a client keeps its session while another one has a transaction."""
     token = uuid4().hex
     await one.execute("SELECT set_config('selfheal.session', %s, false)", (token,))
     async with other.transaction():

@@ -54,11 +54,11 @@ class DatabaseSettings(Settings):
     )
     direct_database_url: PostgresAddress | None = Field(
         None,
-        description="the same database past a pooler such as PgBouncer, to listen and to migrate",
+        description="the same database without a pooler (PgBouncer), for LISTEN and migrations",
     )
     data_dir: Folder = Field(
         default_factory=lambda: platformdirs.user_data_path("selfheal"),
-        description="where the embedded Postgres lives; unset, in the user's folder for data",
+        description="folder of the embedded Postgres; unset, in the user's folder for data",
     )
 
 

@@ -1,4 +1,4 @@
-"""Types of rows and of their columns. Nothing here reads or writes."""
+"""Types of rows and columns, without queries."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,12 @@ AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One case run once under one prompt; `score` from 0 to 1.
+    """One case run once under one prompt.
 
-    `take` is 0, and counts up where the same case is run again under the same prompt.
+    Attributes:
+        arm: the ordinal of the candidate; 0 for the incumbent.
+        score: 0 to 1.
+        take: counts repetitions of a case under the same prompt, from 0.
     """
 
     healing_id: UUID

@@ -16,10 +16,15 @@ _SQL = queries.load("version_stats")
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One version's runs with a verdict: mean and variance of their scores, 0 to 1.
+class VersionStats:
+    """Results of a version's runs.
 
-    `errors` are runs without a verdict; `p95_seconds` is None without any run.
+    Attributes:
+        runs: with a verdict, or with an unusable answer, which scores 0.
+        mean: of their scores, 0 to 1.
+        variance: of their scores.
+        errors: runs without a verdict for a reason that no prompt causes.
+        p95_seconds: 95th percentile of the durations; None without any run.
     """
 
     runs: int
@@ -29,7 +34,7 @@ class Arm:
     p95_seconds: float | None
 
 
-async def arm(
+async def collect(
     connection: Connection,
     agent: Agent,
     version: int,
@@ -38,8 +43,18 @@ async def arm(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 200,
-) -> Arm:
-    """Return how a version has done in its newest runs of a time, under a judge's version."""
+) -> VersionStats:
+    """Return the results of a version's newest runs.
+
+    Args:
+        connection: where they are read.
+        agent: whose version.
+        version: of the agent's prompt.
+        judge: the version of the evaluator's prompt; verdicts of others are omitted.
+        since: the begin of the period.
+        until: its end.
+        limit: runs at most.
+    """
     values = {
         "agent": agent,
         "version": version,
@@ -48,14 +63,15 @@ async def arm(
         "until": until,
         "limit": limit,
     }
-    return await fetch_one(connection, _SQL["arm"], values, Arm)
+    return await fetch_one(connection, _SQL["newest_runs"], values, VersionStats)
 
 
-async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, Side]:
-    """Return for each agent that has a canary under way on which side of it a version is.
+async def canary_sides(connection: Connection, versions: Mapping[str, int]) -> dict[str, Side]:
+    """Return for each agent with a canary on which side of it a version is.
 
     Args:
-        versions: each agent's version; one that the canary does not know is left out.
+        connection: where it is read.
+        versions: a version by agent; one that is on neither side is omitted.
     """
     found: dict[str, Side] = {}
     for row in await (await connection.execute(_SQL["canaries"])).fetchall():
@@ -65,6 +81,6 @@ async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, S
     return found
 
 
-async def take_backs(connection: Connection) -> int:
-    """Return how many releases took themselves back lately: see the query."""
-    return int(await fetch_value(connection, _SQL["take_backs"]))
+async def automatic_rollbacks(connection: Connection) -> int:
+    """Return the number of automatic rollbacks within a day and since healing was last resumed."""
+    return int(await fetch_value(connection, _SQL["automatic_rollbacks"]))

@@ -1,6 +1,6 @@
 """The agent graph: manager, worker, evaluator.
 
-Defines no class: Studio loads this file under a name of its own.
+Defines no class, since Studio loads this file under another module name.
 """
 
 from typing import Any
@@ -9,19 +9,21 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from selfheal.graph.context import Given
+from selfheal.graph.context import InvocationContext
 from selfheal.graph.nodes import timed
 from selfheal.graph.nodes.evaluator import evaluator
 from selfheal.graph.nodes.manager import manager
 from selfheal.graph.nodes.worker import worker
 from selfheal.graph.state import Request, Result, State
 
-AgentGraph = CompiledStateGraph[State, Given, Request, Result]
+AgentGraph = CompiledStateGraph[State, InvocationContext, Request, Result]
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
-    """Return the compiled agent; give it `context={"context": …}` with each invocation."""
-    graph = StateGraph(State, context_schema=Given, input_schema=Request, output_schema=Result)
+    """Return the compiled graph, which is invoked with `context={"context": Context(…)}`."""
+    graph = StateGraph(
+        State, context_schema=InvocationContext, input_schema=Request, output_schema=Result
+    )
     graph.add_node("manager", timed("manager", manager))
     graph.add_node("worker", timed("worker", worker))
     graph.add_node("evaluator", timed("evaluator", evaluator))

@@ -71,13 +71,13 @@ class Context:
     thread_id: UUID | None = None
 
 
-class Given(TypedDict, total=False):
+class InvocationContext(TypedDict, total=False):
     """The context of an invocation. Studio leaves it empty."""
 
     context: Context
 
 
-def context_of(runtime: Runtime[Given]) -> Context:
+def context_of(runtime: Runtime[InvocationContext]) -> Context:
     """Return the run's context; for Studio, which passes none, that of `open_context`.
 
     Raises:

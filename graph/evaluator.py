@@ -12,9 +12,9 @@ from selfheal.app.llm.client import Model
 from selfheal.app.llm.models import models_for, open_model
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.app.llm.usage import Usage
-from selfheal.graph.rules.checks import Facts, establish
-from selfheal.graph.rules.unavailable import lacking
-from selfheal.graph.sandbox.metered import Counted
+from selfheal.graph.rules.checks import CheckResults, run_checks
+from selfheal.graph.rules.unavailable import missing_resource
+from selfheal.graph.sandbox.metered import MeteredSandbox
 from selfheal.graph.sandbox.packages import Packages, configured_packages
 from selfheal.graph.sandbox.protocol import Sandbox, SandboxUnavailable
 from selfheal.graph.sandbox.selection import open_sandbox
@@ -91,24 +91,26 @@ class LocalEvaluator:
             EvaluationError: the sandbox or the judge failed; neither a pass nor a fail.
             RequestError: the program failed because the sandbox lacks what the request asks for.
         """
-        facts = await self._check(work)
-        if lack := lacking(work.request, work.plan, work.code, facts, self.packages):
+        results = await self._check(work)
+        if lack := missing_resource(work.request, work.plan, work.code, results, self.packages):
             raise RequestError(lack)
-        judgement = None if facts.vetoes else await self._judge(work, prompt.text, facts)
-        return verdict(facts, judgement, self.grading), judgement.usage if judgement else _NO_USAGE
+        judgement = None if results.vetoes else await self._judge(work, prompt.text, results)
+        return verdict(
+            results, judgement, self.grading
+        ), judgement.usage if judgement else _NO_USAGE
 
-    async def _check(self, work: Work) -> Facts:
+    async def _check(self, work: Work) -> CheckResults:
         try:
-            return await establish(work.code, work.plan, self.sandbox)
+            return await run_checks(work.code, work.plan, self.sandbox)
         except SandboxUnavailable as error:
             raise EvaluationError(f"the sandbox failed: {error}") from error
 
-    async def _judge(self, work: Work, prompt: str, facts: Facts) -> Judgement:
+    async def _judge(self, work: Work, prompt: str, results: CheckResults) -> Judgement:
         return await judge(
             self.model,
             prompt,
             judge_message(work.request, work.plan, work.code),
-            lambda llm_score: self.grading.deciding(facts, llm_score),
+            lambda llm_score: self.grading.deciding(results, llm_score),
             self.grading.pass_threshold,
         )
 
@@ -127,7 +129,7 @@ async def open_evaluator(settings: AgentSettings) -> AsyncIterator[LocalEvaluato
         open_model(settings, models_for(settings, "judge")) as model,
     ):
         grading = Grading(settings.rule_weight, settings.pass_threshold)
-        yield LocalEvaluator(Counted(sandbox), model, grading, packages)
+        yield LocalEvaluator(MeteredSandbox(sandbox), model, grading, packages)
 
 
 def judge_message(request: str, plan: Plan, code: str) -> str:

@@ -13,13 +13,13 @@ class RoleSettings(Settings):
     """Where the agent's roles run, if not in this process."""
 
     worker_url: HttpAddress | None = Field(
-        None, description="the worker's role; unset, this process does its work"
+        None, description="address of the worker's role; unset, this process does its work"
     )
     evaluator_url: HttpAddress | None = Field(
-        None, description="the evaluator's role; unset, this process does its work"
+        None, description="address of the evaluator's role; unset, this process does its work"
     )
     role_key: Annotated[Key, Field(min_length=16)] | None = Field(
-        None, description="what the roles know each other by"
+        None, description="secret that the roles authenticate each other with"
     )
 
 
@@ -27,18 +27,18 @@ class AgentSettings(RoleSettings, ServiceSettings, DatabaseSettings, ModelSettin
     """What the code agent takes: its own settings and those that it builds on."""
 
     rule_weight: float = Field(
-        0.4, ge=0, le=1, description="the share of the rules in a score; the rest is the judge's"
+        0.4, ge=0, le=1, description="weight of the rules in a score; the judge has the rest"
     )
     pass_threshold: float = Field(
         0.6, gt=0, le=1, description="the score at which a program passes"
     )
     sandbox: Literal["auto", "bwrap", "landlock", "wasm", "static"] = Field(
         "auto",
-        description="where generated code runs; `auto` takes the first that passes its self-test,"
+        description="sandbox for generated code; `auto` takes the first that passes its self-test,"
         " `static` runs none",
     )
     sandbox_packages: Folder | None = Field(
         None,
         description="packages for generated code beside the standard library: a folder filled by"
-        " `pip install --target`, which programs can read and not write; not for `wasm`",
+        " `pip install --target`, read-only for programs; not for `wasm`",
     )

@@ -1,19 +1,19 @@
-"""What goes into the agent graph, what its nodes share, and what comes out.
+"""Input, state and output of the agent graph.
 
-Plain JSON values only: a checkpoint must stay readable when the code has moved on.
+Plain JSON values only, so that checkpoints stay readable for later versions.
 """
 
 import operator
 from typing import Annotated, Any, Final, Literal, NotRequired
 
 from langgraph.types import Overwrite
-from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+from typing_extensions import TypedDict  # required by pydantic below Python 3.12
 
 from selfheal.app.llm.usage import Usage
 
 
 class Example(TypedDict):
-    """A Python expression with its result as a literal, or with its exception's name."""
+    """A Python expression `call` with its result as a literal, or with its exception's name."""
 
     call: str
     returns: NotRequired[str]
@@ -21,13 +21,13 @@ class Example(TypedDict):
 
 
 class PlannedExample(Example):
-    """An example and where it comes from. A stated one decides; an inferred one only counts."""
+    """An example and its origin: a broken stated one is a veto, an inferred one costs score."""
 
     origin: Literal["stated", "inferred"]
 
 
 class Plan(TypedDict):
-    """What the manager made of the request."""
+    """The manager's plan of a program."""
 
     title: str
     requirements: list[str]
@@ -36,7 +36,7 @@ class Plan(TypedDict):
 
 
 class Check(TypedDict):
-    """One rule of fact: score from 0 to 1, its share of the rule score, and what was seen."""
+    """The result of a rule: its score and its weight, both 0 to 1, and details."""
 
     name: str
     score: float
@@ -45,7 +45,7 @@ class Check(TypedDict):
 
 
 class ExecutionReport(TypedDict):
-    """How the code ran: backend, status (`not_run` where no sandbox works), detail, seconds."""
+    """How the program ran: sandbox, status (`not_run` without a sandbox), details, seconds."""
 
     backend: str
     status: str
@@ -54,7 +54,7 @@ class ExecutionReport(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """The verdict. Scores from 0 to 1; `llm_score` is null where facts decided alone."""
+    """The verdict. Scores are 0 to 1; `llm_score` is null if a check was a veto."""
 
     score: float
     rule_score: float
@@ -66,14 +66,14 @@ class Evaluation(TypedDict):
 
 
 class Request(TypedDict):
-    """What a caller asks for: `request` in words, and examples that the code must satisfy."""
+    """The input: a request in plain text, and examples that the code must satisfy."""
 
     request: str
     examples: NotRequired[list[Example]]
 
 
 class State(Request):
-    """What the nodes share while a run lasts."""
+    """The state of a run."""
 
     plan: NotRequired[Plan]
     code: NotRequired[str]
@@ -88,9 +88,9 @@ MERGED: Final = ("prompt_versions", "usage")
 
 
 def merge(state: dict[str, Any], update: dict[str, Any]) -> None:
-    """Put a node's update into a state, as the graph's own channels do.
+    """Apply a node's update to a state, as the graph's channels do.
 
-    For those who follow a graph from outside, or run its nodes by themselves.
+    For callers that follow a graph from outside, or run its nodes without a graph.
     """
     for key, value in update.items():
         plain = value.value if isinstance(value, Overwrite) else value
@@ -101,7 +101,7 @@ def merge(state: dict[str, Any], update: dict[str, Any]) -> None:
 
 
 class Result(TypedDict):
-    """What a caller gets."""
+    """The output."""
 
     code: str
     explanation: str

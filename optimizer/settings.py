@@ -13,7 +13,7 @@ class HealingSettings(ServiceSettings, ModelSettings):
     """What the optimizer takes: its own settings and those that it builds on."""
 
     proposer: ProposerName = Field(
-        "writer", description="what writes candidates; `gepa` needs `selfheal[gepa]`"
+        "writer", description="the proposer of candidates; `gepa` needs `selfheal[gepa]`"
     )
     failure_threshold: int = Field(
         3, ge=1, le=10_000, description="failed runs of a version that start a healing"

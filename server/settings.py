@@ -75,12 +75,12 @@ class LogSettings(Settings):
     langsmith_hide_inputs: TrueOrFalse = Field(
         "false",
         validation_alias=_langsmith("HIDE_INPUTS"),
-        description="leave out of traces what the model was asked",
+        description="omit the inputs of model calls from traces",
     )
     langsmith_hide_outputs: TrueOrFalse = Field(
         "false",
         validation_alias=_langsmith("HIDE_OUTPUTS"),
-        description="leave out of traces what it answered",
+        description="omit the outputs of model calls from traces",
     )
     langsmith_tracing_sampling_rate: float = Field(
         1.0,
@@ -94,12 +94,12 @@ class LogSettings(Settings):
         ge=1,
         le=100_000,
         validation_alias=_langsmith("TRACING_QUEUE_MAX_SIZE"),
-        description="parts of traces that may wait to be sent; further ones are dropped",
+        description="parts of traces that may wait to be sent; more are dropped",
     )
     langsmith_use_daemon: TrueOrFalse = Field(
         "true",
         validation_alias=_langsmith("USE_DAEMON"),
-        description="`false` lets a dead LangSmith hold up the exit",
+        description="`false` lets an unreachable LangSmith delay the exit",
     )
     otel_endpoint: HttpAddress | None = Field(
         None,
@@ -121,7 +121,7 @@ class LogSettings(Settings):
     otel_service_name: Name | None = Field(
         None,
         validation_alias="OTEL_SERVICE_NAME",
-        description="what the collector calls us; unset, `langsmith`",
+        description="the service's name at the collector; unset, `langsmith`",
     )
 
 
@@ -135,32 +135,32 @@ class ServerSettings(LogSettings, HealingSettings, AgentSettings):
         16, ge=1, le=1000, description="runs that a process executes at a time"
     )
     max_waiting: int = Field(
-        1000, ge=1, le=1_000_000, description="runs that may wait; further ones are refused (429)"
+        1000, ge=1, le=1_000_000, description="runs that may wait; more are refused (429)"
     )
     rate_per_minute: int = Field(
-        600, ge=0, le=1_000_000, description="requests a minute of one key; 0 is without a limit"
+        600, ge=0, le=1_000_000, description="requests of a key per minute; 0 is without a limit"
     )
     tenant_storage_mb: int = Field(
         10_240,
         ge=0,
         le=2**31,
-        description="what a tenant may store, in MB; 0 is without a limit, more is refused (507)",
+        description="storage limit of a tenant in MB; 0 is without a limit, more is refused (507)",
     )
-    cors_origins: Origins = Field((), description="pages of other sites that may call the service")
+    cors_origins: Origins = Field((), description="origins whose pages may call the service")
     webhook_secret: SigningSecrets | None = Field(
-        None, description="what webhooks are signed with; unset, there are none"
+        None, description="secrets that webhooks are signed with; unset, webhooks are disabled"
     )
     webhook_allow_private: bool = Field(
         False, description="webhooks may go to private networks, and without TLS"
     )
     retention_days: int = Field(
-        90, ge=0, le=36_500, description="how long runs are kept; 0 is for ever"
+        90, ge=0, le=36_500, description="how long runs are kept; 0 is forever"
     )
     state_retention_days: int = Field(
         7,
         ge=0,
         le=36_500,
-        description="how long states, streamed events and webhooks are kept; 0 is for ever",
+        description="how long checkpoints, streamed events and webhooks are kept; 0 is forever",
     )
 
     @property

@@ -43,25 +43,25 @@ _IN_COMPOSE: Final = (
 )
 _HEAD: Final = """# Settings
 
-Made from the code by `python -m selfheal.server.settings_reference`. All settings are environment
-variables; an empty one is unset. Every command that reads them refuses an unknown `SELFHEAL_…`
-variable, and a value of another type or out of bounds, in one line that names the variable and
-quotes no value, with exit code 2. `selfheal doctor` shows those in force.
+Generated from the code by `python -m selfheal.server.settings_reference`. All settings are
+environment variables; an empty one is unset. Every command that reads them refuses an unknown
+`SELFHEAL_…` variable, and a value of another type or out of bounds, in one line that names the
+variable but not its value, with exit code 2. `selfheal doctor` shows those in force.
 
-A **secret** is shown nowhere: by no command, log, trace or error. Of a database's address host,
-port and database are shown. In Kubernetes a Service named `selfheal` sets variables such as
+A **secret** is never shown: in no command's output, log, trace or error. Of a database's address
+host, port and database are shown. In Kubernetes a Service named `selfheal` sets variables such as
 `SELFHEAL_PORT` in every pod of its namespace unless the pod has `enableServiceLinks: false`.
 """
-_TAIL: Final = """## Read by others
+_TAIL: Final = """## Read by other programs
 
 A provider other than Gemini reads a key of its own, such as `OPENAI_API_KEY`. Grafana's container
-reads [its own variables](../grafana/README.md#provisioning); no command minds them:
+reads [its own variables](../grafana/README.md#provisioning), which commands ignore:
 {dashboards}.
-compose.yaml takes from `.env` these settings alone: {settings};
+compose.yaml takes only these settings from `.env`: {settings};
 and for its containers {containers}.
 """
 _EXAMPLE: Final = """\
-# All settings with their defaults, made by `python -m selfheal.server.settings_reference example`;
+# All settings with their defaults, from `python -m selfheal.server.settings_reference example`;
 # docs/settings.md explains them. A copy named .env sets nothing until a line loses its #.
 #   In a shell:   set -a; . ./.env; set +a
 #   compose.yaml: takes from .env only {settings}

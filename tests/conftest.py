@@ -57,9 +57,9 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def postgres(shared_folder: Path) -> AsyncIterator[str]:
     """Start the run's one Postgres; with TEST_DATABASE_URL, use a throwaway one as superuser."""
     async with AsyncExitStack() as stack:
-        url = os.environ.get("TEST_DATABASE_URL") or await stack.enter_async_context(
-            embedded_postgres(shared_folder / "data")
-        )
+        url = os.environ.get("TEST_DATABASE_URL", "")
+        if not url:
+            url = await stack.enter_async_context(embedded_postgres(shared_folder / "data"))
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await _trust_the_machine(connection)
         yield url

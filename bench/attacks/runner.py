@@ -14,7 +14,7 @@ from typing import cast
 
 from bench.attacks.attack import Attack, Outcome, State
 from bench.attacks.targets import SECRET, Targets, targets
-from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.checks import CheckResults, run_checks
 from selfheal.graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
@@ -71,7 +71,7 @@ async def attempt(attack: Attack, sandbox: Sandbox, aims: Targets) -> Outcome:
     try:
         async with _gauged() as gauge:
             if attack.examples:
-                facts = await establish(attack.text, _plan(attack, names), limited)
+                facts = await run_checks(attack.text, _plan(attack, names), limited)
                 how, problems = _judged(facts)
             else:
                 execution = await limited.run(Program(attack.text, calls))
@@ -97,7 +97,7 @@ def _plan(attack: Attack, names: dict[str, object]) -> Plan:
     }
 
 
-def _judged(facts: Facts) -> tuple[str, list[str]]:
+def _judged(facts: CheckResults) -> tuple[str, list[str]]:
     if facts.vetoes:
         return facts.vetoes[0], []
     return "", [f"the rules passed it: {facts.execution.results}"]

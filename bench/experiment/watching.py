@@ -10,7 +10,7 @@ from typing import Final
 from bench.experiment.jobs import scenarios
 from bench.experiment.records import Records
 from selfheal.db.prompts import Action, Release
-from selfheal.db.version_stats import Arm
+from selfheal.db.version_stats import VersionStats
 from selfheal.optimizer.rollout.monitor import Standing, decide
 
 SOUND_RATE: Final = 0.85
@@ -79,9 +79,9 @@ def _standing(percent: int, new: Sequence[float], old: Sequence[float]) -> Stand
     return Standing(_release(percent), _arm(new), _arm(old), timedelta(hours=1))
 
 
-def _arm(scores: Sequence[float]) -> Arm:
+def _arm(scores: Sequence[float]) -> VersionStats:
     mean = fmean(scores) if scores else 0.0
-    return Arm(runs=len(scores), mean=mean, variance=pvariance(scores) if scores else 0.0,
+    return VersionStats(runs=len(scores), mean=mean, variance=pvariance(scores) if scores else 0.0,
                errors=0, p95_seconds=1.0)  # fmt: skip
 
 

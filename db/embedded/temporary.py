@@ -1,4 +1,4 @@
-"""A database of one's own, made fresh and dropped again."""
+"""A temporary database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +13,15 @@ from selfheal.db.errors import translated
 
 @asynccontextmanager
 async def scratch_database(url: str, prefix: str) -> AsyncIterator[str]:
-    """Make a database on the server of `url`; yield its address; drop it at the end.
+    """Create a database on the server of `url`, yield its address, and drop it afterwards.
+
+    Args:
+        url: of a database on the server.
+        prefix: of the name.
 
     Raises:
         DatabaseUnavailableError: the server cannot be reached.
-        DatabaseError: the role of `url` may not make databases.
+        DatabaseError: the role of `url` may not create databases.
     """
     name = f"{prefix}_{uuid4().hex[:12]}"
     await _execute(url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

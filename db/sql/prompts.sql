@@ -8,7 +8,7 @@ releases.actor, releases.note, releases.created_at, releases.healing_id, release
 releases.percent, releases.pinned
 
 -- name: add
--- A new version: one more than the newest. Two writers at once: the primary key refuses the second.
+-- A new version, numbered one above the newest. Of two concurrent writers the primary key refuses one.
 INSERT INTO prompts (agent, version, text, parent, author, note, sha256)
 SELECT %(agent)s, coalesce(max(version), 0) + 1, %(text)s, %(parent)s, %(author)s, %(note)s, %(sha256)s
 FROM prompts WHERE agent = %(agent)s
@@ -26,8 +26,8 @@ SELECT {prompts} FROM prompts WHERE agent = %(agent)s ORDER BY version DESC
 LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: released
--- The prompt that is live now. While a canary runs, a sticky hash of the thread decides; who has no
--- thread keeps the version from before.
+-- The live prompt. In a canary a hash of the thread decides; without a thread it is the version
+-- before.
 WITH head AS (SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1)
 SELECT {prompts} FROM head JOIN prompts ON prompts.agent = head.agent AND prompts.version = CASE
     WHEN base_version IS NULL THEN head.version
@@ -43,9 +43,9 @@ SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT 1
 SELECT {releases} FROM releases WHERE agent = %(agent)s ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: before
--- The version that the present one replaced: where a rollback goes. Releases of the present version
--- over itself (pinned, or promoted from a canary) replaced nothing. Rollbacks are skipped, so that a
--- second one goes further back and not forth again.
+-- The version that a rollback goes to: the one that the live version replaced. Releases of the live
+-- version over itself (pinned, or promoted from a canary) are skipped. So are rollbacks, so that a
+-- second one goes further back, not forward again.
 SELECT coalesce(earlier.base_version, earlier.version) AS version FROM releases AS came
 JOIN releases AS earlier ON earlier.id = came.previous_release_id
 WHERE came.agent = %(agent)s AND came.version = %(version)s

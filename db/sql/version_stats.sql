@@ -1,7 +1,7 @@
--- name: arm
--- How a version of an agent has done since a moment, or up to it: its newest runs with a verdict,
--- scores from 0 to 1, an unusable answer counting as 0. Errors are those that no prompt mends.
--- Verdicts of another judge's prompt do not compare.
+-- name: newest_runs
+-- The results of a version's newest runs in a period: scores from 0 to 1, an unusable answer counts
+-- as 0. Errors are runs without a verdict for a reason that no prompt causes. Verdicts under another
+-- evaluator's prompt are not comparable and are omitted.
 WITH newest AS (
     SELECT outcome, coalesce(score, 0) AS score,
            extract(epoch FROM finished_at - runs.created_at)::float8 AS seconds
@@ -22,14 +22,14 @@ SELECT count(*) FILTER (WHERE outcome IN ('ok', 'failed', 'output')) AS runs,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95_seconds
 FROM newest;
 
--- name: take_backs
--- Releases that took themselves back within a day, since a person last let healing go on.
+-- name: automatic_rollbacks
+-- Automatic rollbacks within a day and since healing was last resumed.
 SELECT count(*) AS n FROM releases
 WHERE action = 'take_back' AND created_at > clock_timestamp() - interval '24 hours'
   AND created_at > coalesce((SELECT max(created_at) FROM pauses WHERE NOT paused), '-infinity');
 
 -- name: canaries
--- The canaries under way: of each agent whose newest release is one, it and what the others keep.
+-- The current canaries: of each agent whose newest release is one, its version and the base version.
 SELECT agent, version, base_version FROM (
     SELECT DISTINCT ON (agent) agent, version, base_version FROM releases ORDER BY agent, id DESC
 ) AS heads WHERE base_version IS NOT NULL;

@@ -1,4 +1,4 @@
-"""The nodes of the code agent, and how long each takes."""
+"""The nodes of the code agent, and the metric of their duration."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -7,13 +7,13 @@ from typing import Any, Final, TypeVar, cast
 from langgraph.runtime import Runtime
 from prometheus_client import Histogram
 
-from selfheal.graph.context import Given
+from selfheal.graph.context import InvocationContext
 from selfheal.graph.state import State
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 NODE_SECONDS: Final = Histogram(
     "selfheal_node_duration_seconds",
-    "How long each node of a run took.",
+    "Duration of each node of a run.",
     ("node",),
     buckets=SECONDS,
 )
@@ -24,10 +24,10 @@ Node = TypeVar("Node", bound=Callable[..., Awaitable[dict[str, Any]]])
 
 
 def timed(name: str, node: Node) -> Node:
-    """Return the node with its time observed under that name."""
+    """Return a node whose duration is observed under a name."""
 
     @wraps(node)
-    async def observed(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+    async def observed(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
         with NODE_SECONDS.labels(name).time():
             return await node(state, runtime)
 

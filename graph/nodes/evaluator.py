@@ -1,21 +1,21 @@
-"""The evaluator: the code in, its verdict out."""
+"""The evaluator node: from code to verdict."""
 
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from selfheal.app.errors import under
-from selfheal.graph.context import Given, context_of
+from selfheal.graph.context import InvocationContext, context_of
 from selfheal.graph.evaluator import JudgePrompt, Work
 from selfheal.graph.state import State
 
 
-async def evaluator(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Give the verdict under the judge's prompt that is released at this moment.
+async def evaluator(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
+    """Evaluate the code under the live prompt of the evaluator.
 
     Raises:
-        EvaluationError: the sandbox or the judge could not do its part. That is neither a pass
-            nor a fail.
+        EvaluationError: the sandbox or the judge failed; neither a pass nor a fail.
+        RequestError: the program failed because the sandbox lacks what the request asks for.
     """
     context = context_of(runtime)
     prompt = await context.prompts.released("evaluator")

@@ -1,4 +1,4 @@
-"""The manager: a request in, a plan out."""
+"""The manager node: from request to plan."""
 
 import json
 from collections.abc import Iterator
@@ -10,16 +10,20 @@ from pydantic import BaseModel, Field
 
 from selfheal.app.errors import OutputError, under
 from selfheal.app.llm.untrusted import fence
-from selfheal.graph.context import Given, context_of
+from selfheal.graph.context import InvocationContext, context_of
 from selfheal.graph.parsing.literals import LONGEST_TOGETHER, is_expression, is_literal
 from selfheal.graph.sandbox.packages import Packages
 from selfheal.graph.state import Example, Plan, PlannedExample, State
 
-_MOST_REQUIREMENTS, _LONGEST_TEXT, _LONGEST_NAME = 100, 2_000, 200  # as the worker's role takes
+_MOST_REQUIREMENTS, _LONGEST_TEXT, _LONGEST_NAME = (
+    100,
+    2_000,
+    200,
+)  # the bounds of the worker's role
 
 
 class DraftExample(BaseModel):
-    """An example of what the code must do."""
+    """An example as the model writes it."""
 
     call: str = Field(description="A Python expression that calls the code")
     returns: str = Field("", description="Its result as a Python literal; empty if it raises")
@@ -27,7 +31,7 @@ class DraftExample(BaseModel):
 
 
 class DraftPlan(BaseModel):
-    """The plan of a program."""
+    """A plan as the model writes it."""
 
     title: str = Field(description="The task in a few words")
     requirements: list[str] = Field(description="Short, testable sentences")
@@ -35,8 +39,12 @@ class DraftPlan(BaseModel):
     examples: list[DraftExample] = Field(description="Calls with their certain results")
 
 
-async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Refine the request into a plan under the released prompt."""
+async def manager(state: State, runtime: Runtime[InvocationContext]) -> dict[str, Any]:
+    """Make a plan of the request under the live prompt of the manager.
+
+    Raises:
+        OutputError: the plan is longer than a plan may be.
+    """
     context = context_of(runtime)
     prompt = await context.prompts.released("manager")
     with under("manager", prompt.version):
@@ -46,7 +54,7 @@ async def manager(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
     return {
         "plan": _plan(answer.content, state.get("examples", [])),
         "model": answer.model,
-        # Overwritten, not merged: on a thread's second run the first one's must not linger.
+        # Overwritten, not merged: otherwise a thread's next run would keep those of the run before.
         "prompt_versions": Overwrite({"manager": prompt.version}),
         "usage": Overwrite({"manager": answer.usage}),
     }
@@ -61,10 +69,10 @@ def _message(state: State, packages: Packages) -> str:
 
 
 def _plan(draft: DraftPlan, stated: list[Example]) -> Plan:
-    """Join the draft with the stated examples, which come first and win over the inferred.
+    """Combine the draft with the stated examples, which replace inferred ones of the same call.
 
     Raises:
-        OutputError: it is longer than a plan may be.
+        OutputError: the plan is longer than a plan may be.
     """
     if max(map(len, (draft.title, draft.signature, *draft.requirements))) > _LONGEST_TEXT:
         raise OutputError(f"the plan has a text of more than {_LONGEST_TEXT} characters")
@@ -93,8 +101,8 @@ def _usable(drafts: list[DraftExample], room: int) -> Iterator[PlannedExample]:
     """Yield the inferred examples that can be executed and compared.
 
     Args:
-        drafts: what the model inferred, of any number and length.
-        room: how many characters of them may be parsed.
+        drafts: inferred by the model, of any number and length.
+        room: the number of characters that may be parsed.
     """
     for draft in drafts:
         size = len(draft.call) + len(draft.returns) + len(draft.raises)

@@ -1,1 +1,1 @@
-"""Reading model answers and Python expressions."""
+"""Parsing of model answers and of Python expressions."""

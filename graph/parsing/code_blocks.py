@@ -1,7 +1,7 @@
-"""The fenced blocks of a model's answer, found in one pass: the time grows with its length.
+"""The fenced blocks of a model's answer, found in one pass, in linear time.
 
-Fences are found as models write them, not as Markdown has them: one may stand at the end of the
-code's last line, or behind prose, and one inside a string of the program is none.
+Fences are recognised as models write them, more loosely than in Markdown: a fence may be at the end
+of the last line of code or after prose, and one inside a string of the program does not count.
 """
 
 import ast
@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from selfheal.graph.parsing.literals import quietly
 
-LONGEST_PARSED: Final = 4_000  # characters; a longer text could keep the parser busy for too long
+LONGEST_PARSED: Final = 4_000  # characters; the parser could take too long for a longer text
 MOST_BLOCKS: Final = 500
-MOST_RUNS: Final = 5_000  # of marks that open or close nothing
+MOST_RUNS: Final = 5_000  # of backticks or tildes that open or close nothing
 _PYTHON: Final = {"python", "py", "python3", "py3", "ipython", "ipython3"}
 _RUN: Final = re.compile(r"`{3,}|~{3,}")
 _WORD: Final = re.compile(r"\{?\.?([\w+.#-]*)\}?")
@@ -28,14 +28,14 @@ _NAME: Final = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced text: its language in lower case, and what is inside, as it stands there."""
+    """A fenced block: its language in lower case, and its text unchanged."""
 
     language: str
     text: str
 
     @cached_property
     def body(self) -> str:
-        """The text without the indent that a list item may have given it."""
+        """The text without common indentation, which it has in a list item."""
         text = self.text.strip("\n").rstrip()
         if text[:1].isspace():
             text = textwrap.dedent(text)
@@ -43,7 +43,7 @@ class Block:
 
     @cached_property
     def defined(self) -> frozenset[str]:
-        """The functions and classes that it defines at its top."""
+        """The functions and classes that it defines at top level."""
         return frozenset(_DEFINED.findall(self.body))
 
     @cached_property
@@ -52,7 +52,7 @@ class Block:
         return frozenset(_NAME.findall(self.body))
 
     def worth(self, wanted: str | None) -> tuple[bool, bool, bool, bool, int]:
-        """How likely it is the program: what it defines, its language, its length."""
+        """Return a sort key for how likely it is the program: definitions, language, length."""
         may_be_python = self.language in _PYTHON or not self.language
         return (
             may_be_python and wanted is not None and self.binds(wanted),
@@ -63,13 +63,20 @@ class Block:
         )
 
     def binds(self, name: str) -> bool:
-        """Tell whether it gives a name a meaning at its top."""
+        """Return whether it binds a name at top level."""
         bound = rf"^{re.escape(name)}[ \t]*(?::[^=\n]*)?=(?!=)"
         return name in self.defined or re.search(bound, self.body, re.MULTILINE) is not None
 
 
 class _Opening(NamedTuple):
-    """Where the prose before a block ends, its fence, its language, and where its text begins."""
+    """The begin of a block.
+
+    Attributes:
+        start: where the prose before it ends.
+        mark: the fence.
+        language: in lower case.
+        text: where its text begins.
+    """
 
     start: int
     mark: str
@@ -85,7 +92,7 @@ class _Ending(NamedTuple):
 
 
 class _Line:
-    """The line around a place in a text; places must not go back, so that all are found at once."""
+    """The line around a position in a text; positions must increase, so one pass is enough."""
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text
@@ -94,7 +101,7 @@ class _Line:
         self.begun = False
 
     def reach(self, run: re.Match[str]) -> None:
-        """Go on to the line of a run of marks; `begun` says that something stands before it."""
+        """Move to the line of a run of marks; `begun`: there is text before the run."""
         if run.start() > self.end:
             self.start = self._text.rfind("\n", self.start, run.start()) + 1 or self.start
             end = self._text.find("\n", run.end())
@@ -104,16 +111,16 @@ class _Line:
             self.begun = True
 
     def follows(self, run: re.Match[str]) -> str | None:
-        """Return what stands behind a run of marks, None if there is another run."""
+        """Return the text after a run of marks, None if there is another run."""
         if self._text.find(run[0][:3], run.end(), self.end) >= 0:
             return None
         return self._text[run.end() : self.end].strip()
 
 
 def split(text: str) -> tuple[list[Block], str]:
-    """Return the blocks that hold something, and the prose around them.
+    """Return the blocks that are not empty, and the prose around them.
 
-    A block that is never closed goes to the end. After many blocks the rest is prose.
+    An unclosed block extends to the end. After `MOST_BLOCKS` the rest counts as prose.
     """
     found: list[Block] = []
     prose: list[str] = []
@@ -135,7 +142,7 @@ def split(text: str) -> tuple[list[Block], str]:
 
 
 def parsed(text: str) -> ast.Module | None:
-    """Return the tree of a text, or None if it is no Python or too long to say."""
+    """Return the syntax tree of a text, None if it is not Python or too long."""
     if len(text) > LONGEST_PARSED:
         return None
     try:
@@ -153,13 +160,13 @@ def _opening(text: str, at: int) -> _Opening | None:
             continue
         line.reach(run)
         follows = line.follows(run)
-        if follows is None:  # code within a line
+        if follows is None:  # inline code
             beyond = text.index(run[0][:3], run.end()) + 3
             if not line.begun and (whole := _one_line(text, run, beyond, line)):
                 return whole
             continue
-        word = _WORD.match(follows)
-        assert word  # noqa: S101 - it matches an empty text
+        if not (word := _WORD.match(follows)):  # it matches every text, also an empty one
+            continue
         if line.begun and follows and not _names_language(text, run, follows):
             continue
         rest = follows[word.end() :].lstrip()
@@ -172,7 +179,7 @@ def _opening(text: str, at: int) -> _Opening | None:
 
 
 def _names_language(text: str, run: re.Match[str], follows: str) -> bool:
-    """Tell a language behind a fence from prose."""
+    """Return whether the text after a fence is a language, not prose."""
     word = _WORD.fullmatch(follows)
     return word is not None and (text[run.end()] != " " or word[1].lower() in _PYTHON)
 
@@ -213,21 +220,20 @@ def _ending_of_code(text: str, opening: _Opening) -> _Ending:
         if not line.begun:
             opens = follows is not None and _names_language(text, run, follows)
             return _Ending(ends, line.start if opens else run.end())
-        if opening.language and run[0][0] == "`" and follows is not None:  # prose behind the fence
+        if opening.language and run[0][0] == "`" and follows is not None:  # prose after the fence
             return _Ending(ends, run.end())
     return _Ending(len(text), len(text))
 
 
 def _runs_outside_strings(text: str, at: int) -> Iterator[re.Match[str]]:
-    """Yield the runs of marks that are in no string and no comment of the Python around them.
+    """Yield the runs of marks outside of strings and comments of the surrounding Python.
 
-    A string in three quotes that does not end is none: what follows it would all be in it.
+    An unclosed triple-quoted string does not count, or all the rest would be inside it.
     """
     strings = frozenset(_TRIPLE)
     while True:
-        code = _SKIPPED[strings].match(text, at)
-        assert code  # noqa: S101 - it matches an empty text
-        at = code.end()
+        if code := _SKIPPED[strings].match(text, at):
+            at = code.end()
         if run := _RUN.match(text, at):
             yield run
             at = run.end()
@@ -238,7 +244,7 @@ def _runs_outside_strings(text: str, at: int) -> Iterator[re.Match[str]]:
 
 
 def _skipped(triple: frozenset[str]) -> re.Pattern[str]:
-    """Return what matches code up to a run of marks or an unended string.
+    """Return a pattern that matches code up to a run of marks or an unclosed string.
 
     Its alternatives exclude each other, so that the time is linear. The outer repetitions are not
     possessive: Python before 3.11.5 (Debian 12 has 3.11.2) mismatches such groups (gh-106052).

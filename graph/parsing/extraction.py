@@ -1,4 +1,4 @@
-"""The code in whatever a model answers."""
+"""Extraction of the program from a model's answer."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from selfheal.app.errors import OutputError
 from selfheal.graph.parsing.code_blocks import LONGEST_PARSED, Block, parsed, split
 
 LONGEST: Final = 260_000  # characters; time grows with them, to some 30 ms
-# How a program begins, where it is too long to be parsed here.
+# The begin of a program, for texts that are too long to be parsed here.
 _BEGINNING: Final = re.compile(
     r"(?:\s|#[^\n]*\n)*+(?:import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b|class[ \t]+\w+[ \t]*[:(]"
     r"|(?:async[ \t]+)?def[ \t]+\w+[ \t]*\(|@\w|[\"']{3}|\w+[ \t]*(?::[^=\n]*)?=[^=])"
@@ -18,16 +18,19 @@ _BEGINNING: Final = re.compile(
 def extract(answer: str, wanted: str | None = None) -> tuple[str, str]:
     """Split an answer into its code and the prose around it.
 
-    Of several blocks the program is the one that defines what is wanted, else the one that says
-    Python and defines something, the longest of these; blocks that define what it lacks come before
+    Of several blocks the program is the one that defines the wanted name, else the longest one that
+    is marked as Python and defines something. Blocks that define names which it lacks come before
     it. An answer without a fence is code if it parses as more than a bare word or sentence.
 
     Args:
-        answer: what the model wrote.
+        answer: the model's answer.
         wanted: the name that the program must define, if one is known.
 
+    Returns:
+        The code, which ends with a line break, and the prose.
+
     Raises:
-        OutputError: there is no code in the answer, or it is too long to be read.
+        OutputError: the answer holds no code, or is too long.
     """
     if len(answer) > LONGEST:
         raise OutputError(f"the answer is longer than {LONGEST} characters")
@@ -35,14 +38,14 @@ def extract(answer: str, wanted: str | None = None) -> tuple[str, str]:
     found, prose = split(text)
     if found:
         return "\n\n".join(each.body for each in _program(found, wanted)), prose
-    text = re.sub("`{3,}|~{3,}", "", text)  # a fence without its other one
+    text = re.sub("`{3,}|~{3,}", "", text)  # an unpaired fence
     if _is_program(text):
         return text.strip() + "\n", ""
     raise OutputError("the answer holds no code")
 
 
 def _program(found: list[Block], wanted: str | None) -> list[Block]:
-    """Return the main block, after those that define what it uses and does not define."""
+    """Return the main block, after blocks that define names which it only uses."""
     main = max(found, key=lambda block: block.worth(wanted))
     lacking, helpers = main.used - main.defined, list[Block]()
     for block in found:
@@ -53,7 +56,7 @@ def _program(found: list[Block], wanted: str | None) -> list[Block]:
 
 
 def _is_program(text: str) -> bool:
-    """Tell a program from a word or sentence that happens to parse."""
+    """Return whether a text is a program, not a word or sentence that happens to parse."""
     if len(text) > LONGEST_PARSED:
         return _BEGINNING.match(text) is not None
     tree = parsed(text)

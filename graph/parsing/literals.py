@@ -1,7 +1,7 @@
-"""Reading the Python that examples are written in.
+"""Parsing of the Python expressions in examples.
 
-The parser holds the interpreter's lock from beginning to end, so that a thread does not keep a long
-text from stopping everything else: what is parsed here is short.
+The parser holds the interpreter's lock from beginning to end, so that even in a thread a long text
+stops everything else: only short texts are parsed here.
 """
 
 import ast
@@ -13,28 +13,28 @@ from typing import Any, Final
 
 LONGEST_CALL: Final = 2_000
 LONGEST_LITERAL: Final = 20_000
-# Of the examples of a request or a plan together: 20 ms, or 70 ms where they are the fields of one
-# f-string, whose cost grows with the square of its length on Python 3.11.
+# For all examples of a request or a plan: parsed in 20 ms, or 70 ms as the fields of one f-string,
+# whose time is quadratic on Python 3.11.
 LONGEST_TOGETHER: Final = 20_000
 
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 
 
-# Two threads that parse at once break each other's count of depth (SystemError, up to Python 3.12),
-# and the filters of warnings are the whole process's.
+# Two threads that parse at the same time corrupt each other's recursion depth (SystemError, up to
+# Python 3.12), and warning filters belong to the whole process.
 _ALONE = RLock()
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Read a stranger's code alone, without repeating Python's warnings about it."""
+    """Parse untrusted code in the body: one thread at a time, and without Python's warnings."""
     with _ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def is_expression(text: str) -> bool:
-    """Tell whether text is one Python expression of at most 2,000 characters."""
+    """Return whether a text is one Python expression of at most 2,000 characters."""
     if len(text) > LONGEST_CALL:
         return False
     try:
@@ -46,7 +46,7 @@ def is_expression(text: str) -> bool:
 
 
 def is_literal(text: str) -> bool:
-    """Tell whether text is a Python literal of at most 20,000 characters."""
+    """Return whether a text is a Python literal of at most 20,000 characters."""
     try:
         literal(text)
     except ValueError:
@@ -58,7 +58,7 @@ def literal(text: str) -> Any:
     """Return the value of a Python literal.
 
     Raises:
-        ValueError: the text is none, or longer than 20,000 characters.
+        ValueError: the text is not a literal, or longer than 20,000 characters.
     """
     if len(text) > LONGEST_LITERAL:
         raise ValueError("too long for a literal")

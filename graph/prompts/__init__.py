@@ -1,4 +1,4 @@
-"""The prompts that a new database begins with."""
+"""The first version of each agent's prompt, for a new database."""
 
 from importlib.resources import files
 from typing import get_args

@@ -1,4 +1,4 @@
-"""Whether a returned value is the expected one. Types are told apart; floats have a tolerance."""
+"""Equality of returned and expected values: types are distinct, floats have a tolerance."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _ABSOLUTE = 1e-12
 def same(expected: object, actual: object) -> bool:
     """Compare two plain values.
 
-    1, 1.0 and True are three things. Floats are equal within 1e-9 of each other, NaN to NaN.
+    1, 1.0 and True differ. Floats are equal within a relative 1e-9, and NaN equals NaN.
     """
     if type(expected) is not type(actual):
         return False
@@ -67,7 +67,7 @@ def _ordered(items: set[object] | frozenset[object]) -> list[object]:
 
 
 def _rank(item: object) -> tuple[str, str]:
-    """Return what equal items have in common, and others most likely do not."""
+    """Return a sort key that equal items share, and others most likely do not."""
     try:
         return type(item).__name__, repr(item)
     except ValueError:  # an int of more than 4300 digits is in it
@@ -75,5 +75,5 @@ def _rank(item: object) -> tuple[str, str]:
 
 
 def _key(key: object) -> tuple[str, object]:
-    """Tell 1, 1.0 and True apart, which a dict would not."""
+    """Return a key that distinguishes 1, 1.0 and True, which a dict would not."""
     return type(key).__name__, key

@@ -1,8 +1,8 @@
-"""Which parts of an example the program evaluates, and which are evaluated for it.
+"""Which parts of an example the program evaluates, and which are evaluated outside of it.
 
-A part that only uses the program (a call of its functions, what is made of their results) is the
-program's: it may answer what it likes, and does not know what is expected. What is decided about
-those results is not: a comparison, `and`, arithmetic, `all`.
+A part that only uses the program (calls of its functions, constructions from their results) is
+evaluated by the program: it may return anything, and does not know what is expected. Decisions
+about the results are not: comparisons, `and`, arithmetic, `all`.
 """
 
 import ast
@@ -10,9 +10,9 @@ import builtins
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from selfheal.graph.rules import folding_operations as do
+from selfheal.graph.rules import folding_functions as functions
 
-# What these do, the expression does not show.
+# The expression does not show what these do.
 _HIDING = frozenset(
     {
         *("eval", "exec", "compile", "getattr", "setattr", "delattr", "globals", "locals", "vars"),
@@ -20,10 +20,17 @@ _HIDING = frozenset(
     }
 )
 _ORDERING = frozenset({"max", "min", "sorted"})
+_OPERATORS = functions.MODULES["operator"]
 
 
 class Parts:
-    """What the names of an expression stand for, and which parts the program may evaluate."""
+    """What the names of an expression mean, and which parts the program evaluates.
+
+    Args:
+        tree: the expression.
+        own: names that the program defines.
+        of_objects: a class was requested, whose operators the program applies.
+    """
 
     def __init__(self, tree: ast.expr, own: frozenset[str], of_objects: bool) -> None:
         self._own = own
@@ -37,37 +44,41 @@ class Parts:
         self.hides = self.hides or self._passes_comparison(nodes)
         self.derived: set[str] = set()
         self._derive([pair for node in nodes for pair in self._bindings(node)])
-        # What is bound by `:=` in a part may be used outside of it, unless all is one part.
+        # A name bound by `:=` in a part may be used outside of it, unless all is one part.
         self.folds_walrus = False
         self.folds_walrus = self.folds(tree)
         self._memo.clear()
 
     def ours(self, name: str) -> bool:
-        """Tell whether a name means what it means in Python, not what the program made of it."""
+        """Return whether a name has its meaning of Python, not one that the program gave it."""
         return name not in self._own and name not in self.bound
 
     def uses_program(self, node: ast.AST) -> bool:
-        """Tell whether a part has anything of the program in it."""
+        """Return whether a part uses the program."""
         return self._once(node, "uses", self._uses_program)
 
     def folds(self, node: ast.AST) -> bool:
-        """Tell whether a part uses the program and has to be evaluated outside nevertheless."""
+        """Return whether a part uses the program and must be evaluated outside all the same."""
         return self._once(node, "folds", self._folds)
 
     def decides(self, node: ast.AST) -> bool:
-        """Tell whether anywhere in a part something is decided about the program's values."""
+        """Return whether a part decides something about the program's values, at any depth."""
         return self._once(node, "decides", self._decides)
 
-    def _once(self, node: ast.AST, what: str, tell: Callable[[ast.AST], bool]) -> bool:
+    def _once(self, node: ast.AST, what: str, decide: Callable[[ast.AST], bool]) -> bool:
         key = id(node), what
         if key not in self._memo:
-            self._memo[key] = tell(node)
+            self._memo[key] = decide(node)
         return self._memo[key]
 
     def _is_free(self, name: str) -> bool:
         if name in self._own:
             return True
-        known = name in do.FUNCTIONS or name in do.MODULES or name in do.CONSTRUCTORS
+        known = (
+            name in functions.FUNCTIONS
+            or name in functions.MODULES
+            or name in functions.CONSTRUCTORS
+        )
         return name not in self.bound and not known and not hasattr(builtins, name)
 
     def _uses_program(self, node: ast.AST) -> bool:
@@ -76,7 +87,7 @@ class Parts:
         return any(map(self.uses_program, ast.iter_child_nodes(node)))
 
     def _derive(self, bindings: Sequence[tuple[ast.AST, ast.AST]]) -> None:
-        """Find the names that the expression binds to something of the program's."""
+        """Find the names that the expression binds to values of the program."""
         found: set[str] | None = None
         while found != self.derived:
             self.derived = found or set()
@@ -108,18 +119,18 @@ class Parts:
         return any(map(self.folds, ast.iter_child_nodes(node)))
 
     def _finds(self, node: ast.AST) -> bool:
-        """Tell whether something of the program's is looked for in what the expression gives."""
+        """Return whether a value of the program is looked up in one of the expression."""
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr=name)):
-                return name in do.FINDING_METHODS and not self.uses_program(value)
+                return name in functions.FINDING_METHODS and not self.uses_program(value)
             case ast.Subscript(value=value):
                 return not self.uses_program(value)
         return False
 
     def _mixes(self, node: ast.AST) -> bool:
-        """Tell whether values of the program and of the expression are put side by side.
+        """Return whether values of the program and of the expression are combined.
 
-        In a set, or by `max`, they would be compared.
+        A set or `max` would compare them.
         """
         parts: Sequence[ast.expr | None] = ()
         match node:
@@ -127,7 +138,9 @@ class Parts:
                 parts = node.elts
             case ast.Dict():
                 parts = node.keys
-            case ast.Call(func=ast.Name(id=name)) if self.ours(name) and name in do.FUNCTIONS:
+            case ast.Call(func=ast.Name(id=name)) if (
+                self.ours(name) and name in functions.FUNCTIONS
+            ):
                 parts = node.args
         return len({self.uses_program(each) for each in parts if each}) > 1
 
@@ -149,29 +162,34 @@ class Parts:
         if isinstance(func, ast.Name) and self.ours(func.id) and func.id in _ORDERING:
             return any(map(self._mixes, (node, *node.args)))
         if isinstance(func, ast.Name):
-            return self.ours(func.id) and func.id in do.PREDICATES
+            return self.ours(func.id) and func.id in functions.PREDICATES
         if not isinstance(func, ast.Attribute):
             return False
-        return func.attr in do.PREDICATE_METHODS or self.module(func.value) in do.DECIDING_MODULES
+        return (
+            func.attr in functions.PREDICATE_METHODS
+            or self.module(func.value) in functions.DECIDING_MODULES
+        )
 
     def _passes_comparison(self, nodes: Iterable[ast.AST]) -> bool:
-        """Tell whether a function that compares is given to another, which will call it."""
+        """Return whether a comparing function is passed to another, which would call it."""
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         return any(
             isinstance(node, ast.Attribute)
             and id(node) not in called
             and (
-                node.attr in do.COMPARING_METHODS
-                or (self.module(node.value) == "operator" and node.attr in do.MODULES["operator"])
+                node.attr in functions.COMPARING_METHODS
+                or (
+                    self.module(node.value) == "operator"
+                    and node.attr in functions.MODULES["operator"]
+                )
             )
             for node in nodes
         )
 
     def _bindings(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
-        """Yield what a part binds, and to what.
+        """Yield the targets that a part binds, with what they are bound to.
 
-        The parameters of a function are bound to what stands beside it, unless it is given to the
-        program.
+        Parameters of a lambda are bound to the other arguments, unless it is passed to the program.
         """
         if isinstance(node, ast.comprehension):
             yield node.target, node.iter
@@ -187,7 +205,7 @@ class Parts:
                     yield from ((function.args, each) for each in given if each is not function)
 
     def module(self, node: ast.expr) -> str:
-        """Return the name of the module that a part stands for, empty if it is none."""
+        """Return the name of the module that a part denotes; "" if none."""
         match node:
             case ast.Name(id=name) if self.ours(name) and name in sys.stdlib_module_names:
                 return name
@@ -196,7 +214,7 @@ class Parts:
         return ""
 
     def _is_function(self, func: ast.expr) -> bool:
-        """Tell a built-in function or class."""
+        """Return whether it is a built-in function or class."""
         return isinstance(func, ast.Name) and self.ours(func.id) and hasattr(builtins, func.id)
 
 

@@ -1,7 +1,7 @@
-"""Examples of a plan: what the sandbox evaluates for them, and whether they hold.
+"""Examples of a plan: the calls that the sandbox evaluates for them, and whether they hold.
 
-What only the program's own process could decide counts as an inferred example, even if stated:
-see `folding`. It is evaluated in a run of its own, since its text shows what is expected.
+An example that only the program's own process can decide counts as an inferred one, even if it was
+stated: see `folding`. It is evaluated in a separate run, since its text shows what is expected.
 """
 
 import ast
@@ -14,7 +14,7 @@ from selfheal.graph.parsing.literals import literal, quietly
 from selfheal.graph.rules.equality import same
 from selfheal.graph.rules.folding import Folding, RaisedError, UnansweredError, folding
 from selfheal.graph.rules.folding_operations import Budget, NotPlainError, UnfoldableError
-from selfheal.graph.rules.static_runner import asked_name
+from selfheal.graph.rules.static_runner import defined_name
 from selfheal.graph.sandbox.protocol import CallResult, Execution
 from selfheal.graph.sandbox.values import clean, shown
 from selfheal.graph.state import Plan, PlannedExample
@@ -22,17 +22,23 @@ from selfheal.graph.state import Plan, PlannedExample
 _STEPS: Final = 100_000
 _LONGEST_VALUE: Final = 120
 _LONGEST_CALL: Final = 300
-# A program makes its own classes, and one could be made to be whatever is expected. So it goes by
-# its own name, its parent's, and the nearest built-in exception with what that descends from here.
+# A program defines its own classes, and could define one that matches any expected exception. So an
+# exception matches by its own name, its parent's, and its nearest built-in base with the bases of
+# that in this process.
 _OWN_CLASSES: Final = 2
-_LINEAGES: Final = 2  # what descends from more was made to match whatever is expected
+_LINEAGES: Final = 2  # a class with more unrelated built-in bases was made to match anything
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An example as the sandbox is asked: a call as it stands, or the calls of a folding.
+    """The calls that an example needs.
 
-    `of_objects` says that a class was asked for, whose own operators may be meant.
+    Attributes:
+        example: the example.
+        calls: texts for the sandbox: the example itself, or the calls of `folding`.
+        folding: how the result is computed from the calls; None if the example is one call.
+        decidable: False if only the program's own process can evaluate it.
+        of_objects: a class was requested, so that its own operators may be meant.
     """
 
     example: PlannedExample
@@ -44,35 +50,41 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an example came to: `words` say how it is broken. An undecided one is asked again."""
+    """The result of an example.
+
+    Attributes:
+        example: the example.
+        state: `undecided` is evaluated again, by the program itself.
+        detail: how it is broken.
+        decided_outside: the decision was not made by the program's own process.
+    """
 
     example: PlannedExample
     state: Literal["held", "broken", "undecided"]
-    words: str = ""
+    detail: str = ""
     decided_outside: bool = True
 
     @property
     def stated(self) -> bool:
-        """Whether it decides; all others only count.
+        """Whether it counts as a stated example, which is a veto if broken.
 
-        That it holds, only what is decided outside can show. That it is broken, the program may say
-        of itself.
+        The program's own process can prove that an example is broken, not that it holds.
         """
         decides = self.decided_outside or self.state == "broken"
         return decides and self.example["origin"] == "stated"
 
 
 def ask(plan: Plan) -> tuple[Question, ...]:
-    """Return what the sandbox is asked for each example of a plan."""
+    """Return the question for each example of a plan, in order."""
     budget = Budget(_STEPS)
     return tuple(_question(each, plan["signature"], budget) for each in plan["examples"])
 
 
 def _question(example: PlannedExample, signature: str, budget: Budget) -> Question:
-    name = asked_name(signature)
+    name = defined_name(signature)
     of_objects = signature.lstrip().startswith("class") or bool(name and name[0].isupper())
     as_it_is = Question(example, (example["call"],))
-    if "raises" in example:  # which exception is expected, its text does not show
+    if "raises" in example:  # its call does not show which exception is expected
         return as_it_is
     try:
         with quietly():
@@ -80,7 +92,7 @@ def _question(example: PlannedExample, signature: str, budget: Budget) -> Questi
         folded = folding(tree, budget, {name} if name else (), of_objects=of_objects)
     except UnfoldableError:
         return Question(example, (), decidable=False)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the sandbox will say so too
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the sandbox reports it
         return as_it_is
     if folded.is_one_call:
         return as_it_is
@@ -88,7 +100,12 @@ def _question(example: PlannedExample, signature: str, budget: Budget) -> Questi
 
 
 def answers(questions: Sequence[Question], execution: Execution) -> tuple[Answer, ...]:
-    """Return what the examples came to in the run that evaluated the calls of all of them."""
+    """Return the results of examples.
+
+    Args:
+        questions: all examples of a plan.
+        execution: the run that evaluated their calls, in that order.
+    """
     results = iter(execution.results)
     budget = Budget(_STEPS)
     return tuple(
@@ -97,12 +114,12 @@ def answers(questions: Sequence[Question], execution: Execution) -> tuple[Answer
 
 
 def answers_again(first: Sequence[Answer], execution: Execution | None) -> tuple[Answer, ...]:
-    """Return the answers with the undecided ones as the program's own process decided them.
+    """Return the answers, the undecided ones as the program's own process decided them.
 
     Args:
         first: the answers of the first run.
-        execution: the run that evaluated the undecided ones as they stand, in their order; None
-            where there was none.
+        execution: the run that evaluated the undecided examples, in their order; None if there was
+            none.
     """
     results = iter(execution.results if execution else ())
     return tuple(
@@ -124,7 +141,7 @@ def _answer(question: Question, results: list[CallResult | None], budget: Budget
     except NotPlainError:
         if question.of_objects:
             return Answer(example, "undecided")
-        return _broken(example, "needs a plain value, and got an object of the program's")
+        return _broken(example, "needs a plain value, not an object of the program")
     except UnfoldableError:
         return Answer(example, "undecided")
     except UnansweredError:
@@ -135,13 +152,13 @@ def _answer(question: Question, results: list[CallResult | None], budget: Budget
 
 
 def _plain(example: PlannedExample, result: CallResult | None) -> Answer:
-    """Return what an example came to that was evaluated as it stands."""
+    """Return the result of an example that was evaluated as one call."""
     if result is None:
         return _broken(example, "was not reached")
     wanted = example.get("raises")
     if wanted is not None:
-        words = _not_raised(wanted, result)
-        return _broken(example, words) if words else Answer(example, "held")
+        detail = _not_raised(wanted, result)
+        return _broken(example, detail) if detail else Answer(example, "held")
     if result.raised is not None:
         return _broken(example, f"raised {result.raised[0]}: {result.message}")
     return _returned(example, result.value)
@@ -151,7 +168,7 @@ def _returned(example: PlannedExample, value: object) -> Answer:
     try:
         expected = literal(example["returns"])
     except (KeyError, ValueError):
-        return _broken(example, "says nothing that can be compared")
+        return _broken(example, "has no result to compare with")
     if same(expected, value):
         return Answer(example, "held")
     return _broken(
@@ -159,12 +176,12 @@ def _returned(example: PlannedExample, value: object) -> Answer:
     )
 
 
-def _broken(example: PlannedExample, words: str) -> Answer:
-    return Answer(example, "broken", f"{clean(example['call'], _LONGEST_CALL)} {words}")
+def _broken(example: PlannedExample, detail: str) -> Answer:
+    return Answer(example, "broken", f"{clean(example['call'], _LONGEST_CALL)} {detail}")
 
 
 def _not_raised(wanted: str, result: CallResult) -> str:
-    """Say how an exception is not the one that is wanted; empty if it is."""
+    """Return how an exception differs from the expected one; "" if it matches."""
     raised = result.raised
     if raised is None:
         return f"returned {shown(result.value, _LONGEST_VALUE)}, did not raise {wanted}"
@@ -180,7 +197,7 @@ def _not_raised(wanted: str, result: CallResult) -> str:
 
 
 def _built_in(name: str) -> type[BaseException] | None:
-    """Return the built-in exception of a name."""
+    """Return the built-in exception with a name, None if there is none."""
     found = vars(builtins).get(name)
     if isinstance(found, type) and issubclass(found, BaseException):
         return found
@@ -188,7 +205,7 @@ def _built_in(name: str) -> type[BaseException] | None:
 
 
 def _lineages(kinds: Sequence[type]) -> int:
-    """Count built-in exceptions, those apart that others descend from."""
+    """Count the exceptions that no other one of them descends from."""
     return sum(
         not any(each is not other and issubclass(other, each) for other in kinds) for each in kinds
     )

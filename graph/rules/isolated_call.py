@@ -1,8 +1,7 @@
-"""Calls of our own functions in a process of their own, with limits of time and memory.
+"""Calls of our own functions in a separate process, with limits of time and memory.
 
-For what reads untrusted text by C code that holds the interpreter's lock, such as Python's parser:
-neither the event loop nor a thread could stop it, or go on beside it. The text is data there; it is
-never executed.
+For functions that read untrusted text by C code which holds the interpreter's lock, such as
+Python's parser: no thread could stop it or run beside it. The text is data; it is never executed.
 """
 
 import asyncio
@@ -25,15 +24,15 @@ json.dump(function(*json.load(sys.stdin)), sys.stdout)
 
 
 class IsolatedCallError(Exception):
-    """The process took too long or too much memory, or broke."""
+    """The process exceeded its limits, or failed."""
 
 
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function of ours returns, called in another process; 50 ms and more.
+    """Call a function in another process, which takes 50 ms and more.
 
     Args:
         function: of a module's top level.
-        arguments: what it takes; like what it returns, plain JSON.
+        arguments: JSON values, as is the result.
 
     Raises:
         IsolatedCallError: it took longer than 5 s, more than 1 GB, raised, or broke.
@@ -46,7 +45,7 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
             )
         return json.loads(output)
     except (TimeoutError, OSError, ValueError) as error:
-        raise IsolatedCallError(f"{function.__name__} could not be called apart") from error
+        raise IsolatedCallError(f"{function.__name__} failed in its own process") from error
 
 
 async def _run(given: bytes, *arguments: str) -> bytes:

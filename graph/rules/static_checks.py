@@ -1,8 +1,8 @@
-"""What can be read off a program's text: parses, defines what was asked, finished, documented,
-typed.
+"""Static checks of a program: it parses, defines what was requested, has no placeholders, is
+documented and typed.
 
-Needs the standard library only: the text of this file is itself a program that a sandbox can run,
-since reading a stranger's text can take long, much memory, or a crash.
+Uses the standard library only: this file's text is a program for the sandbox, since parsing
+untrusted text can take long or much memory, or crash.
 """
 
 import ast
@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Quietly = Callable[[], AbstractContextManager[object]]
-# A rule's name, its score from 0 to 1, words, and whether it forbids a pass.
+# A rule's name, its score from 0 to 1, its detail, and whether it is a veto.
 Observation = tuple[str, float, str, bool]
 
-_LONGEST_WORDS = 300  # a name may be as long as the program
+_LONGEST_DETAIL = 300  # a name may be as long as the program
 
 _UNFINISHED = re.compile(
     r"#\s*(?:TODO|FIXME|XXX)\b|\b(?:your|rest of(?: the)?) (?:code|logic|implementation)"
@@ -30,12 +30,12 @@ _UNFINISHED = re.compile(
 def observations(
     code: str, wanted: str | None, quietly: Quietly = warnings.catch_warnings
 ) -> list[Observation]:
-    """Return what every rule of reading sees.
+    """Return the observations of all static checks.
 
     Args:
         code: the program.
         wanted: the name that it must define, if one is known.
-        quietly: makes what a text is parsed in, where there are other threads.
+        quietly: returns the context in which it is parsed; needed where there are other threads.
     """
     try:
         with quietly():
@@ -46,7 +46,7 @@ def observations(
     except (ValueError, MemoryError, RecursionError) as error:
         return [("parses", 0.0, str(error) or "nested too deeply", True)]
     observed = [("parses", 1.0, "", False), *_observed(code, tree, wanted)]
-    return [(name, score, words[:_LONGEST_WORDS], veto) for name, score, words, veto in observed]
+    return [(name, score, text[:_LONGEST_DETAIL], veto) for name, score, text, veto in observed]
 
 
 def _observed(code: str, tree: ast.Module, wanted: str | None) -> Iterator[Observation]:
@@ -81,15 +81,15 @@ def _bound_names(nodes: Iterable[ast.AST]) -> set[str]:
 def _placeholders(code: str, tree: ast.Module) -> Observation:
     empty = [each.name for each in _definitions(tree) if _is_empty(each)]
     if empty:
-        words = f"{', '.join(empty[:5])}: nothing is implemented"
-        return "placeholders", 0.0, words, False
+        message = f"{', '.join(empty[:5])}: nothing is implemented"
+        return "placeholders", 0.0, message, False
     if match := _UNFINISHED.search(code):
         return "placeholders", 0.0, f"unfinished: {match[0][:60]!r}", False
     return "placeholders", 1.0, "", False
 
 
 def _is_empty(node: Definition) -> bool:
-    """Tell whether a function does nothing at all, abstract and overloaded ones apart."""
+    """Return whether a function does nothing; decorated ones (abstract, overload) do not count."""
     if isinstance(node, ast.ClassDef) or node.decorator_list:
         return False
     body = [each for each in node.body if not _is_constant(each)]
@@ -97,12 +97,12 @@ def _is_empty(node: Definition) -> bool:
 
 
 def _is_constant(node: ast.stmt) -> bool:
-    """Tell a docstring or an Ellipsis that stands alone."""
+    """Return whether a statement is a lone constant, such as a docstring or an Ellipsis."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _refuses(node: ast.stmt) -> bool:
-    """Tell `raise NotImplementedError`."""
+    """Return whether a statement is `raise NotImplementedError`."""
     if not isinstance(node, ast.Raise) or node.exc is None:
         return False
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
@@ -110,7 +110,7 @@ def _refuses(node: ast.stmt) -> bool:
 
 
 def _definitions(tree: ast.Module) -> Iterator[Definition]:
-    """Yield functions and classes, those in Protocol and abstract classes left out."""
+    """Yield functions and classes, except those in Protocols and abstract classes."""
     pending: deque[ast.AST] = deque([tree])
     while pending:
         node = pending.popleft()
@@ -135,7 +135,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _public(tree: ast.Module) -> Iterator[Definition]:
-    """Yield what a caller of the module sees: its functions, classes and their methods."""
+    """Yield the public functions, classes and methods of the module."""
     for node in tree.body:
         if isinstance(node, Definition) and not node.name.startswith("_"):
             yield node
@@ -153,6 +153,6 @@ def _annotated(node: Function) -> bool:
     return node.returns is not None and all(each.annotation is not None for each in named)
 
 
-def _share(name: str, words: str, lacking: list[str], of: int) -> Observation:
-    detail = f"{', '.join(lacking[:5])}: {words}" if lacking else ""
+def _share(name: str, message: str, lacking: list[str], of: int) -> Observation:
+    detail = f"{', '.join(lacking[:5])}: {message}" if lacking else ""
     return name, 1.0 - len(lacking) / of, detail, False

@@ -1,7 +1,7 @@
-"""What a request asks for that the sandbox does not have: no prompt can make it pass.
+"""Requests for what the sandbox lacks, such as a package or a network: no prompt can satisfy them.
 
-Both are needed: words of the request that ask for it, and a program that failed for want of it. A
-program that uses what nobody asked for is a failure like any other.
+It takes both words of the request that ask for it and a program that failed without it. A program
+that uses something unrequested is an ordinary failure.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.checks import CheckResults
 from selfheal.graph.sandbox.packages import Packages
 from selfheal.graph.sandbox.protocol import Execution
 from selfheal.graph.state import Plan
 
-_READ: Final = 64_000  # characters of request and program that are looked at
+_READ: Final = 64_000  # characters of request and program that are searched
 _LONGEST_NAME: Final = 60
 _IMPORT: Final = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_][\w ,.]*)", re.MULTILINE)
 _NO_MODULE: Final = re.compile(r"No module named '([A-Za-z_]\w*)")
@@ -25,7 +25,7 @@ _NEGATED: Final = re.compile(
     r"(?:\s+[\w.'`-]+){1,3}",
     re.IGNORECASE,
 )
-# Names under which requests know a module.
+# Names of modules in requests.
 _ALSO_KNOWN_AS: Final = {
     "bs4": {"beautifulsoup", "beautifulsoup4"},
     "cv2": {"opencv", "opencv-python"},
@@ -38,13 +38,20 @@ _ALSO_KNOWN_AS: Final = {
     "sklearn": {"scikit-learn", "scikit"},
     "yaml": {"pyyaml"},
 }
-# Modules whose names are English words: these are named as modules, or not at all.
+# Modules whose names are English words: requests must name them as modules.
 _WORDS: Final = {"arrow", "attr", "box", "click", "fire", "pendulum", "requests", "rich", "sh"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Lack:
-    """How a request asks for something, how a program uses it, how that fails, what to say."""
+    """Something that the sandbox lacks.
+
+    Attributes:
+        asked: matches requests for it.
+        used: matches programs that use it.
+        raised: names of exceptions that its use raises.
+        words: the message.
+    """
 
     asked: re.Pattern[str]
     used: re.Pattern[str]
@@ -98,19 +105,21 @@ _LACKS: Final = (
 )
 
 
-def lacking(request: str, plan: Plan, code: str, facts: Facts, packages: Packages) -> str:
-    """Return what a failed program lacks because the request asks for it, in words; else "".
+def missing_resource(
+    request: str, plan: Plan, code: str, results: CheckResults, packages: Packages
+) -> str:
+    """Return why a program failed for lack of something requested; "" if it did not.
 
     Args:
-        request: what was asked for; only it and the stated examples count as asking.
-        plan: where the stated examples are from.
+        request: only it and the stated examples count as requesting something.
+        plan: has the stated examples.
         code: the program.
-        facts: how it failed, if it did.
+        results: the results of its checks.
         packages: what it could import beside the standard library.
     """
-    raised = list(_raised(facts.execution))
+    raised = list(_raised(results.execution))
     imports = any("ModuleNotFoundError" in names for names, _ in raised)
-    if not (facts.vetoes or imports):
+    if not (results.vetoes or imports):
         return ""
     stated = (each["call"] for each in plan["examples"] if each["origin"] == "stated")
     asked = _NEGATED.sub(" ", "\n".join((request[:_READ], *stated)))
@@ -128,7 +137,7 @@ def lacking(request: str, plan: Plan, code: str, facts: Facts, packages: Package
 
 
 def _raised(execution: Execution) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the names and the message of each exception: of the module, or of the calls."""
+    """Yield class names and message of each exception of the module and the calls."""
     if execution.status == "error":
         name, _, message = execution.detail.partition(": ")
         name = "SystemExit" if execution.detail.startswith(_EXITED) else name.partition(" ")[0]
@@ -141,7 +150,7 @@ def _raised(execution: Execution) -> Iterator[tuple[tuple[str, ...], str]]:
 def _missing(
     asked: str, code: str, raised: list[tuple[tuple[str, ...], str]], packages: Packages
 ) -> str:
-    """Return a module that the request names, the program imports, and nothing provides; or ""."""
+    """Return a module that the request names, the program imports, and is missing; or ""."""
     wanted = {
         each.split()[0].partition(".")[0]
         for found in _IMPORT.findall(code)
@@ -162,13 +171,13 @@ def _missing(
 
 
 def _words(text: str) -> set[str]:
-    """Return the words of a text in lower case; of a dotted or hyphened one its first part too."""
+    """Return the words of a text in lower case, and the first parts of dotted or hyphened ones."""
     found = {each.strip(".-") for each in re.findall(r"[a-z_][\w.-]*", text.lower())}
     return found | {re.split(r"[.-]", each)[0] for each in found}
 
 
 def _as_module(name: str, text: str) -> bool:
-    """Tell whether a text names a module that is also an English word."""
+    """Return whether a text names a module whose name is also an English word."""
     before = r"(?:\bimport|\bpip install|\bwith|\busing|\buses?|\bvia)\s+(?:the\s+)?[`'\"]?"
     after = r"[`'\"]?\s+(?:library|package|module)\b|\.[a-z]\w*\("
     pattern = rf"{before}{name}\b|`{name}`|\b{name}(?:{after})"

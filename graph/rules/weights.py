@@ -1,4 +1,4 @@
-"""The rules of fact and their weights: the one table."""
+"""The rules of the deterministic checks and their weights."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,8 +7,8 @@ WEIGHTS: Final[dict[str, float]] = {
     "parses": 0.10,
     "defines": 0.15,
     "runs": 0.15,
-    "examples": 0.30,  # stated in the request: they decide
-    "inferred_examples": 0.10,  # the manager's own: they only count, since it may be wrong
+    "examples": 0.30,  # stated in the request: a broken one is a veto
+    "inferred_examples": 0.10,  # by the manager, which may be wrong
     "placeholders": 0.10,
     "linter": 0.04,
     "documented": 0.03,
@@ -18,7 +18,14 @@ WEIGHTS: Final[dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule saw: a score from 0 to 1, words, and whether it forbids a pass."""
+    """The result of a rule.
+
+    Attributes:
+        name: a key of `WEIGHTS`.
+        score: 0 to 1.
+        detail: for people; empty if all is well.
+        veto: the program must not pass.
+    """
 
     name: str
     score: float

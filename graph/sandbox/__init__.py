@@ -1,1 +1,1 @@
-"""Running a stranger's Python: the contract, the backends and their selection."""
+"""Sandboxes for untrusted Python: the interface, the backends and their selection."""

@@ -1,4 +1,4 @@
-"""bubblewrap: namespaces, a file system of its own, and the seccomp filter."""
+"""The sandbox of bubblewrap: namespaces, a private file system, and the seccomp filter."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,8 @@ from selfheal.graph.sandbox.interpreter import (
     foreign_packages,
     readable,
 )
-from selfheal.graph.sandbox.launch import Launch
-from selfheal.graph.sandbox.outcome import tell
-from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.outcome import execution_of
+from selfheal.graph.sandbox.process import Launch, supervise
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
@@ -33,7 +32,7 @@ from selfheal.graph.sandbox.protocol import (
 from selfheal.graph.sandbox.seccomp import filter_program
 from selfheal.graph.sandbox.watchdog import crowded
 
-MEND = "Install bubblewrap 0.8 or later (apt-get install bubblewrap) and allow user namespaces"
+REMEDY = "Install bubblewrap 0.8 or later (apt-get install bubblewrap) and allow user namespaces"
 SCRATCH = "/work"
 INSIDE = "/sandbox"
 PACKAGES = "/packages"
@@ -44,7 +43,11 @@ _ISOLATE = (
 
 
 class BwrapSandbox:
-    """Runs each program in a bubblewrap of its own."""
+    """Runs each program in its own bubblewrap.
+
+    Args:
+        packages: a folder of packages that programs can import.
+    """
 
     name = "bwrap"
 
@@ -52,7 +55,7 @@ class BwrapSandbox:
         self._packages = packages
 
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
-        """Run a program; see `contract.Sandbox.run`.
+        """Run a program. See `Sandbox.run`.
 
         Raises:
             SandboxUnavailable: bubblewrap or seccomp is missing or does not work here.
@@ -78,7 +81,7 @@ class BwrapSandbox:
                 )
 
             ending = await supervise(launch, program, limits)
-        return tell(self.name, ending, limits)
+        return execution_of(self.name, ending, limits)
 
     def _bind(self) -> tuple[str, ...]:
         if self._packages is None:
@@ -93,7 +96,7 @@ class BwrapSandbox:
 def _command() -> tuple[str, ...]:
     path = shutil.which("bwrap")
     if path is None:
-        raise SandboxUnavailable("bubblewrap is not installed", MEND)
+        raise SandboxUnavailable("bubblewrap is not installed", REMEDY)
     environment = {**ENVIRONMENT, "HOME": SCRATCH, "TMPDIR": SCRATCH}
     settings = [part for pair in environment.items() for part in ("--setenv", *pair)]
     return (path, *_ISOLATE, *settings)
@@ -128,11 +131,11 @@ def _scripts(fds: Sequence[int]) -> tuple[str, ...]:
 
 @contextlib.asynccontextmanager
 async def _opened_files() -> AsyncIterator[tuple[int, ...]]:
-    """Open the filter and the scripts for one run: runs at once would share a position."""
+    """Open the filter and the scripts for one run; concurrent runs would share file positions."""
     try:
         fds = await made(_open_files, _close_files)
     except OSError as problem:
-        raise SandboxUnavailable(f"no file is to be had: {problem}") from problem
+        raise SandboxUnavailable(f"cannot open a file: {problem}") from problem
     try:
         yield fds
     finally:
@@ -156,7 +159,7 @@ def _close_files(fds: tuple[int, ...]) -> None:
 
 @cache
 def _kept_files() -> tuple[int, ...]:
-    """Return files in memory: the filter, and the scripts compiled, which saves 5 ms a run."""
+    """Return files in memory: the filter and the compiled scripts, which saves 5 ms a run."""
     return tuple(map(_in_memory, (filter_program(), compiled(CHILD), compiled(CHILD_VALUES))))
 
 

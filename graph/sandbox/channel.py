@@ -1,4 +1,4 @@
-"""What the child reported so far, read from a channel that the program may write to as well."""
+"""Parsing of the child's events from a channel to which the program may write, too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from selfheal.graph.sandbox.values import clean, decode
 MAX_CHANNEL_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 2**20
 MAX_CLASSES = 64
-LONG_LINE_BYTES = 96 * 2**10  # a shorter one is read in some milliseconds
-# What the child's own limits for a value come to: 100,000 numbers, each an array of two.
+LONG_LINE_BYTES = 96 * 2**10  # a shorter one is parsed in a few milliseconds
+# The child's own limits for a value allow 100,000 numbers, each an array of two.
 _LINE = strict_json.Bounds(size=MAX_LINE_BYTES, values=320_000, depth=128)
 
 
 class GarbledError(ValueError):
-    """The channel holds what no honest child writes."""
+    """The channel holds something that the child does not write."""
 
 
 def packed(program: Program) -> bytes:
@@ -28,7 +28,7 @@ def packed(program: Program) -> bytes:
 
 @dataclass(slots=True)
 class Failure:
-    """How the module itself failed."""
+    """An exception of the module itself; `line` is in the program."""
 
     raised: tuple[str, ...]
     line: int | None
@@ -37,7 +37,16 @@ class Failure:
 
 @dataclass(slots=True)
 class Transcript:
-    """Follows the child's events in their only possible order; anything else is garbled."""
+    """The child's events so far. They have one possible order; anything else is garbled.
+
+    Attributes:
+        calls: of the program.
+        on_ready: is called when the program is about to start.
+        ready, loaded, ended: the events that have arrived.
+        running: the index of the call that runs; None between calls.
+        failure: of the module.
+        results: of the calls that ended.
+    """
 
     calls: tuple[str, ...]
     on_ready: Callable[[], None]
@@ -51,14 +60,14 @@ class Transcript:
     _rest: bytearray = field(default_factory=bytearray)
 
     def is_long(self, data: bytes) -> bool:
-        """Tell whether the line that the next bytes belong to is a long one."""
+        """Return whether the next bytes belong to a long line."""
         return len(self._rest) + len(data) > LONG_LINE_BYTES
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the channel.
+        """Parse the next bytes of the channel.
 
         Raises:
-            GarbledError: they are too many, or not what the child would have written.
+            GarbledError: they are too many, or the child does not write them.
         """
         self._received += len(data)
         if self._received > MAX_CHANNEL_BYTES:
@@ -67,12 +76,12 @@ class Transcript:
         for line in lines:
             self._rest += line
             whole, self._rest = bytes(self._rest), bytearray()
-            self._take(whole)
+            self._parse(whole)
         self._rest += rest
         if len(self._rest) > MAX_LINE_BYTES:
             raise GarbledError("it sent a line of more than 1 MB")
 
-    def _take(self, line: bytes) -> None:
+    def _parse(self, line: bytes) -> None:
         if len(line) > MAX_LINE_BYTES:
             raise GarbledError("it sent a line of more than 1 MB")
         try:
@@ -81,10 +90,8 @@ class Transcript:
             handler(self, *parts)
         except GarbledError:
             raise
-        except (
-            Exception
-        ) as problem:  # the bytes are the program's: whatever they break is its doing
-            raise GarbledError("it sent something that is no event") from problem
+        except Exception as problem:  # the program may have written the bytes
+            raise GarbledError("it sent something that is not an event") from problem
 
     def _on_ready(self) -> None:
         self._require(not self.ready)
@@ -139,7 +146,7 @@ class Transcript:
 
 
 def _is(sent: object, number: int) -> bool:
-    """Compare a number that was sent; `true` and 1.0 are no numbers of calls."""
+    """Return whether a received value is this int; `true` and 1.0 are not ints."""
     return type(sent) is int and sent == number
 
 

@@ -1,10 +1,10 @@
-"""The process inside the sandbox: load a stranger's module, evaluate calls, report each event.
+"""The script inside the sandbox: load an untrusted module, evaluate calls, report each event.
 
-Runs alone, with the standard library only: `python -I -S -B child.py RESULT_FD CPU MEMORY FILE`,
-and perhaps a folder of packages that the program may import.
-Standard input brings the sizes of the texts on one line, then the texts: the module, the calls.
+Run as `python -I -S -B child.py RESULT_FD CPU MEMORY FILE [PACKAGES]`, with the standard library
+only; PACKAGES is a folder of packages that the program may import.
+Standard input holds the sizes of the texts on one line, then the texts: the module and the calls.
 Each event is one line of JSON on RESULT_FD, so that the parent knows where the program stopped.
-The stranger's code shares this process and may forge events: expected values never come here.
+The untrusted code shares this process and may forge events: expected values never enter it.
 """
 
 import builtins
@@ -13,7 +13,7 @@ import sys
 
 try:  # noqa: SIM105 - contextlib takes long to import
     import resource
-except ImportError:  # in WASI, where the engine keeps the limits: see `wasm_guest.py`
+except ImportError:  # in WASI, where the engine enforces the limits: see `wasm_guest.py`
     pass
 
 TYPE_CHECKING = False  # as in `typing`, which takes long to import
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from selfheal.graph.sandbox.child_values import array, encode, quote
-else:  # the script's folder is no package, and isolated Python does not look there by itself
+else:  # the script's folder is not a package, and isolated Python does not search it
     sys.path.insert(0, __file__.rpartition("/")[0])
     from child_values import array, encode, quote
 
@@ -34,7 +34,7 @@ EXIT_MEMORY = 77
 HEADROOM_BYTES = 16 * 2**20
 OPEN_FILES = 64
 PENDING_SIGNALS = 64
-# As the interpreter sees them: a metaclass may claim others.
+# Past a metaclass, which may claim other values.
 MRO, NAME = type.__dict__["__mro__"].__get__, type.__dict__["__name__"].__get__
 EXCEPTIONS = {
     NAME(each): each
@@ -51,34 +51,34 @@ class Reporter:
         self.headroom: AbstractContextManager[None] = Headroom()
 
     def send(self, event: str, *parts: str) -> None:
-        """Write one event whole, whatever the pipe takes at once."""
+        """Write one event completely."""
         line = (array(quote(event), *parts) + "\n").encode("ascii")
         while line:
             line = line[self.write(line) :]
 
     def write(self, line: bytes) -> int:
-        """Write some of a line, and return how much of it."""
+        """Write a part of a line and return its length."""
         return os.write(self.fd, line)
 
     def send_exception(self, event: str, problem: BaseException, *parts: str) -> None:
-        """Report an exception; its message comes last, since making it may never end."""
+        """Report an exception; its message is sent last, since making it may never end."""
         names = [quote(name_of(base)) for base in MRO(type(problem))]
         self.send(event, *parts, array(*names))
         self.send("message", quote(describe(problem)))
 
 
 def name_of(kind: type) -> str:
-    """Return the name of a class; one that only borrows a built-in exception's name is marked."""
+    """Return the name of a class, qualified if it only looks like a built-in exception."""
     name: str = NAME(kind)
     return name if EXCEPTIONS.get(name, kind) is kind else f"{MODULE}.{name}"
 
 
 def describe(problem: BaseException) -> str:
-    """Return an exception's message, as far as it has one."""
+    """Return an exception's message, cut to `MAX_TEXT`."""
     try:
         text = problem.msg if isinstance(problem, SyntaxError) else str(problem)
         return str.__str__(text)[:MAX_TEXT]
-    except BaseException:  # a stranger's __str__ may raise anything
+    except BaseException:  # an untrusted __str__ may raise anything
         return "<unprintable>"
 
 
@@ -95,7 +95,7 @@ def line_of(problem: BaseException) -> str:
 
 
 class Headroom:
-    """While reporting, a little more memory than the program had, so that its end can be told."""
+    """Allows a little more memory than the program has, to report that it ran out of memory."""
 
     def __enter__(self) -> None:
         self.soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -107,7 +107,7 @@ class Headroom:
 
 
 def limit(cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
-    """Set this process's limits; the kernel lets nobody raise them again."""
+    """Set the limits of this process, which cannot be raised again."""
     for name, soft, hard in (
         (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
         (resource.RLIMIT_AS, memory_bytes, memory_bytes + HEADROOM_BYTES),
@@ -130,10 +130,10 @@ def read_texts(source: "BinaryIO") -> "list[str]":
 def load(code: str, reporter: Reporter) -> "dict[str, object] | None":
     """Run the module in a namespace of its own; None if it raised."""
     module = type(sys)(MODULE)
-    sys.modules[MODULE] = module  # dataclasses, pickle and typing look their module up here
+    sys.modules[MODULE] = module  # dataclasses, pickle and typing look up their module here
     try:
-        exec(compile(code, MODULE, "exec"), module.__dict__)  # noqa: S102 - the purpose of it all
-    except BaseException as problem:  # SystemExit too is a result
+        exec(compile(code, MODULE, "exec"), module.__dict__)  # noqa: S102 - in the sandbox
+    except BaseException as problem:  # SystemExit is a result, too
         with reporter.headroom:
             reporter.send_exception("failed", problem, line_of(problem))
         return None
@@ -141,11 +141,11 @@ def load(code: str, reporter: Reporter) -> "dict[str, object] | None":
 
 
 def answer(number: int, call: str, names: "dict[str, object]", reporter: Reporter) -> None:
-    """Evaluate one call and report its value or its exception."""
+    """Evaluate one call and report its value or exception."""
     reporter.send("call", str(number))
     try:
-        value = eval(compile(call, "<call>", "eval"), names)  # noqa: S307 - the purpose of it all
-    except BaseException as problem:  # SystemExit too is a result
+        value = eval(compile(call, "<call>", "eval"), names)  # noqa: S307 - in the sandbox
+    except BaseException as problem:  # SystemExit is a result, too
         with reporter.headroom:
             reporter.send_exception("raised", problem, str(number))
     else:
@@ -157,10 +157,10 @@ def run(code: str, calls: "list[str]", reporter: Reporter) -> None:
     """Load the module and evaluate the calls.
 
     Raises:
-        MemoryError: there was not even enough memory to report.
+        MemoryError: there was not enough memory to report.
     """
-    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site` would have set them
-    sys.argv = [MODULE]  # those of this process are none of the program's
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # `site`, which sets them, is not loaded
+    sys.argv = [MODULE]  # the program must not see those of this process
     reporter.send("ready")
     names = load(code, reporter)
     if names is not None:
@@ -173,12 +173,20 @@ def run(code: str, calls: "list[str]", reporter: Reporter) -> None:
 def main(
     result_fd: int, cpu_seconds: int, memory_bytes: int, file_bytes: int, *, packages: str = ""
 ) -> None:
-    """Do all of it, and leave without running what the program registered for the exit."""
+    """Run a program, and exit without the handlers that it registered for the exit.
+
+    Args:
+        result_fd: for the events.
+        cpu_seconds: its limit of processor time.
+        memory_bytes: its limit of address space.
+        file_bytes: its limit for one file.
+        packages: a folder of packages that it may import.
+    """
     with open(0, "rb", closefd=False) as stdin:
         code, *calls = read_texts(stdin)
     limit(cpu_seconds, memory_bytes, file_bytes)
     if packages:
-        sys.path.append(packages)  # behind the standard library, which nothing in it may replace
+        sys.path.append(packages)  # after the standard library, which it must not replace
     try:
         run(code, calls, Reporter(result_fd))
     except MemoryError:

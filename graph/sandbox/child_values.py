@@ -1,7 +1,7 @@
-"""Any value as tagged JSON, for the child: read past every method that the program may override.
+"""Encoding of any value as tagged JSON, for the child: no method of the value is called.
 
-`values.py` is the other end. `null`, `true`, `false` and texts stand for themselves; all else is
-an array that begins with a tag, so that 1, 1.0, True and an IntEnum stay told apart.
+`values.py` decodes it. `null`, `true`, `false` and strings stand for themselves; all else is an
+array that begins with a tag, so that 1, 1.0, True and an IntEnum remain distinct.
 """
 
 import sys
@@ -17,17 +17,17 @@ MAX_DEPTH = 100
 MAX_NODES = 100_000
 MAX_CHARACTERS = 750_000
 MAX_TEXT = 2_000
-HUGE = 1 << 4096  # beyond it the parent's reduction of a fraction costs too much
-# Named rather than imported: only a program that imported the module can return its values.
+HUGE = 1 << 4096  # the parent could take too long to reduce a fraction of larger numbers
+# Not imported: only a program that imported the module can return its values.
 DICT_KINDS = ("OrderedDict", "defaultdict", "Counter")
 
 
 class TooLargeError(Exception):
-    """A value with more parts, or a longer text, than is worth sending."""
+    """A value has too many parts, or a text is too long."""
 
 
 class Encoder:
-    """Writes one value as tagged JSON, by exact type, never asking the value itself."""
+    """Encodes one value, by its exact type, without calling methods of the value."""
 
     def __init__(self) -> None:
         self.nodes = MAX_NODES
@@ -35,7 +35,7 @@ class Encoder:
         self.open: set[int] = set()
 
     def encode(self, value: object) -> str:
-        """Return the JSON of a value; what is not plain becomes opaque."""
+        """Return the JSON of a value; a value that is not plain becomes opaque."""
         self.nodes -= 1
         if self.nodes < 0:
             raise TooLargeError
@@ -48,7 +48,7 @@ class Encoder:
         return self.spend(encode_extra(value, kind) or opaque(value))
 
     def enclose(self, value: object, tag: str, items: object) -> str:
-        """Encode a container, guarding against cycles and depth."""
+        """Encode a container, with checks for cycles and depth."""
         if id(value) in self.open:
             return array('"o"', quote(type(value).__name__), '"<cycle>"')
         if len(self.open) >= MAX_DEPTH:
@@ -60,7 +60,7 @@ class Encoder:
             self.open.discard(id(value))
 
     def spend(self, text: str) -> str:
-        """Count a scalar's text against what one value may take."""
+        """Return the text of a scalar, counted against `MAX_CHARACTERS`."""
         self.characters -= len(text)
         if self.characters < 0:
             raise TooLargeError
@@ -73,14 +73,14 @@ def array(*parts: str) -> str:
 
 
 def whole(value: int) -> str:
-    """Quote an int in base 16, whose length Python does not limit and whose cost is linear."""
+    """Quote an int in base 16: in linear time, and without Python's limit of digits."""
     if value.bit_length() > 4 * MAX_CHARACTERS:
         raise TooLargeError
     return f'"{value:x}"'
 
 
 def string(value: str) -> str:
-    """Quote a text, unless it is hopelessly long."""
+    """Quote a text of at most `MAX_CHARACTERS`."""
     if len(value) > MAX_CHARACTERS:
         raise TooLargeError
     return quote(value)
@@ -109,7 +109,7 @@ CONTAINERS = {list: '"l"', tuple: '"t"', set: '"s"', frozenset: '"fs"'}
 
 
 def container_of(value: object, kind: type) -> "tuple[str, object] | None":
-    """Return the tag and the parts of a container, read past any method the program overrode."""
+    """Return the tag and the parts of a container, without calling overridden methods."""
     if kind in CONTAINERS:
         return CONTAINERS[kind], value
     if kind is dict or any(kind is found("collections", name) for name in DICT_KINDS):
@@ -121,12 +121,12 @@ def container_of(value: object, kind: type) -> "tuple[str, object] | None":
 
 
 def found(module: str, name: str) -> object:
-    """Return a class of a module that the program has imported, else None."""
+    """Return a class of a module if the program has imported it, else None."""
     return getattr(sys.modules.get(module), name, None)
 
 
 def encode_extra(value: object, kind: type) -> str:
-    """Encode the exact standard classes that are not built in, else return an empty string."""
+    """Encode a value of a known class of the standard library, else return an empty string."""
     name = kind.__name__
     if name in MOMENTS and kind is found("datetime", name):
         return moment(value, MOMENTS[name])
@@ -147,7 +147,7 @@ MOMENTS = {
 
 
 def moment(value: object, fields: "tuple[str, ...]") -> str:
-    """Encode a date, time, datetime or timedelta; of time zones only fixed offsets."""
+    """Encode a date, time, datetime or timedelta; only time zones of a fixed offset."""
     zone = getattr(value, "tzinfo", None)
     if zone is not None and type(zone) is not found("datetime", "timezone"):
         return ""
@@ -158,16 +158,16 @@ def moment(value: object, fields: "tuple[str, ...]") -> str:
 
 
 def opaque(value: object) -> str:
-    """Encode what is not plain: the name of its class, and its repr as text."""
+    """Encode a value that is not plain: the name of its class and its repr."""
     try:
         text = str.__str__(repr(value))[:MAX_TEXT]
-    except BaseException:  # a stranger's __repr__ may raise anything
+    except BaseException:  # an untrusted __repr__ may raise anything
         text = "<unprintable>"
     return array('"o"', quote(type(value).__qualname__), quote(text))
 
 
 def encode(value: object) -> str:
-    """Return the JSON of any value whatever: too large, hostile or plain."""
+    """Return the JSON of any value, also of a too large or hostile one."""
     try:
         return Encoder().encode(value)
     except TooLargeError:

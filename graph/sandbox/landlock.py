@@ -1,4 +1,4 @@
-"""Landlock, seccomp and rlimits: for machines without user namespaces, such as a default pod."""
+"""The sandbox of Landlock, seccomp and rlimits: works without user namespaces, as in a pod."""
 
 import importlib.util
 import json
@@ -13,9 +13,8 @@ from selfheal.graph.sandbox.interpreter import (
     readable,
     standard_library,
 )
-from selfheal.graph.sandbox.launch import Launch
-from selfheal.graph.sandbox.outcome import tell
-from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.outcome import execution_of
+from selfheal.graph.sandbox.process import Launch, supervise
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
@@ -27,11 +26,15 @@ from selfheal.graph.sandbox.scratch import overfull, scratch_folder
 from selfheal.graph.sandbox.seccomp import filter_program
 
 LAUNCHER = Path(__file__).with_name("landlock_launcher.py")
-MEND = "Use Linux 6.2 or later with Landlock enabled, and `pip install py-landlock`"
+REMEDY = "Use Linux 6.2 or later with Landlock enabled, and `pip install py-landlock`"
 
 
 class LandlockSandbox:
-    """Runs each program in a process that has locked itself in."""
+    """Runs each program in a process that restricts itself before.
+
+    Args:
+        packages: a folder of packages that programs can import.
+    """
 
     name = "landlock"
 
@@ -39,7 +42,7 @@ class LandlockSandbox:
         self._packages = packages
 
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
-        """Run a program; see `contract.Sandbox.run`.
+        """Run a program. See `Sandbox.run`.
 
         Raises:
             SandboxUnavailable: Landlock or seccomp is missing or does not work here.
@@ -61,7 +64,7 @@ class LandlockSandbox:
                 )
 
             ending = await supervise(launch, program, limits)
-        return tell(self.name, ending, limits)
+        return execution_of(self.name, ending, limits)
 
     async def aclose(self) -> None:
         """Do nothing: nothing is kept between runs."""
@@ -70,7 +73,7 @@ class LandlockSandbox:
 def _lock(
     launchers: str, scratch: Path, result_fd: int, limits: Limits, packages: Path | None
 ) -> dict[str, object]:
-    """Return what the launcher needs to know."""
+    """Return the argument of landlock_launcher.py."""
     given = [str(packages)] if packages else []
     sizes = (limits.cpu_seconds, limits.memory_bytes, limits.disk_bytes)
     return {
@@ -86,8 +89,12 @@ def _lock(
 
 
 def _packages() -> str:
-    """Return the folder that py_landlock lies in, which the launcher imports it from."""
+    """Return the folder from which the launcher imports py_landlock.
+
+    Raises:
+        SandboxUnavailable: it is not installed.
+    """
     spec = importlib.util.find_spec("py_landlock")
     if spec is None or spec.origin is None:
-        raise SandboxUnavailable("py-landlock is not installed", MEND)
+        raise SandboxUnavailable("py-landlock is not installed", REMEDY)
     return str(Path(spec.origin).parents[1])

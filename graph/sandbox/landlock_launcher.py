@@ -1,8 +1,8 @@
-"""A process that locks itself in with Landlock and seccomp, then becomes the child.
+"""A script that restricts its process by Landlock and seccomp, then becomes the child.
 
-Runs alone: `python -I -S -B landlock_launcher.py JSON`, where JSON is a `Lock` written by
-`landlock.py`. The order matters: paths are opened before rights go, and the seccomp filter comes
-last, since it forbids what the steps before it need.
+Run as `python -I -S -B landlock_launcher.py JSON`; `landlock.py` writes the JSON. The order
+matters: paths are opened before rights are dropped, and the seccomp filter comes last, since it
+forbids what the steps before it need.
 """
 
 import ctypes
@@ -27,24 +27,24 @@ class FilterProgram(ctypes.Structure):
 
 
 def restrict_files(readable: "list[str]", scratch: str) -> None:
-    """Allow reading the given paths and keeping plain files in the scratch folder, no more."""
+    """Allow only reading the given paths and plain files in the scratch folder."""
     from py_landlock import AccessFs, Landlock  # noqa: PLC0415 - its folder joins sys.path in main
 
-    lock = Landlock(strict=False)  # what an old kernel cannot restrict, the self-test finds out
+    lock = Landlock(strict=False)  # the self-test detects what an old kernel cannot restrict
     read, keep = AccessFs.READ_FILE, AccessFs.WRITE_FILE | AccessFs.TRUNCATE
     for path in readable:
         folder = AccessFs.READ_DIR if os.path.isdir(path) else AccessFs(0)  # noqa: PTH112
         lock.add_path_rule(path, access=read | folder)
     lock.add_path_rule("/dev/null", access=read | keep)
     lock.add_path_rule("/dev/zero", "/dev/urandom", access=read)
-    # No folders, links or fifos: what the parent must measure and remove stays flat.
+    # No folders, links or fifos, so that the parent measures and removes a flat folder.
     inside = read | AccessFs.READ_DIR | keep | AccessFs.MAKE_REG | AccessFs.REMOVE_FILE
     lock.add_path_rule(scratch, access=inside)
     lock.apply()
 
 
-def nobody_reaches(paths: "list[str]") -> bool:
-    """Tell whether the interpreter and the scratch folder stay in reach for nobody."""
+def user_nobody_reads(paths: "list[str]") -> bool:
+    """Return whether user `nobody` can read the interpreter and the scratch folder."""
     os.setgroups([])
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
@@ -55,14 +55,14 @@ def nobody_reaches(paths: "list[str]") -> bool:
         os.setegid(0)
 
 
-def become_nobody() -> None:
-    """Leave root for good."""
+def become_user_nobody() -> None:
+    """Change to user `nobody` irrevocably."""
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Keep the user id, but none of its powers.
+    """Drop all capabilities of the user.
 
     Raises:
         OSError: the kernel refused.
@@ -75,24 +75,24 @@ def drop_capabilities(libc: ctypes.CDLL) -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def drop_privileges(libc: ctypes.CDLL, scratch: str, wants_nobody: bool) -> None:
-    """Become nobody if that works here, else give up every capability."""
-    if wants_nobody:
-        become_nobody()
+def drop_privileges(libc: ctypes.CDLL, scratch: str, as_nobody: bool) -> None:
+    """Change to user `nobody` if wanted, and drop all capabilities."""
+    if as_nobody:
+        become_user_nobody()
     drop_capabilities(libc)
     libc.prctl(
         PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0
-    )  # after the change of user, which clears it
+    )  # after the change of user, which resets it
     os.chdir(scratch)
 
 
-def can_become_nobody(paths: "list[str]", scratch: str) -> bool:
-    """Hand the scratch folder to nobody, if nobody can work at all; a container may forbid it."""
+def prepare_user_nobody(paths: "list[str]", scratch: str) -> bool:
+    """Give the scratch folder to user `nobody` if it can run here; a container may forbid it."""
     if os.geteuid() != 0:
         return False
     try:
         os.chown(scratch, NOBODY, NOBODY)
-        if nobody_reaches([*paths, scratch]):
+        if user_nobody_reads([*paths, scratch]):
             return True
         os.chown(scratch, 0, 0)
     except PermissionError:
@@ -114,18 +114,23 @@ def restrict_calls(libc: ctypes.CDLL, program: bytes) -> None:
 
 
 def main(text: str) -> None:
-    """Lock up, then run the child in this very process."""
+    """Restrict this process, then run the child in it.
+
+    Raises:
+        ImportError: the child's script cannot be loaded.
+        OSError: the kernel refused a restriction.
+    """
     lock = json.loads(text)
     sys.path.append(lock["packages"])
     libc = ctypes.CDLL(None, use_errno=True)
     spec = importlib.util.spec_from_file_location("child", lock["child"])
-    assert spec  # noqa: S101
-    assert spec.loader  # noqa: S101
+    if spec is None or spec.loader is None:
+        raise ImportError(lock["child"])
     child = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(child)
-    wants_nobody = can_become_nobody(lock["importable"], lock["scratch"])
+    as_nobody = prepare_user_nobody(lock["importable"], lock["scratch"])
     restrict_files(lock["readable"], lock["scratch"])
-    drop_privileges(libc, lock["scratch"], wants_nobody)
+    drop_privileges(libc, lock["scratch"], as_nobody)
     sys.path.remove(lock["packages"])
     restrict_calls(libc, bytes.fromhex(lock["filter"]))
     child.main(*lock["arguments"], packages=lock["given"])

@@ -1,4 +1,4 @@
-"""A sandbox whose programs are counted."""
+"""Metrics of sandboxes."""
 
 from typing import Final
 
@@ -15,23 +15,23 @@ from selfheal.graph.sandbox.protocol import (
 
 SANDBOX_RUNS: Final = Counter(
     "selfheal_sandbox_runs_total",
-    "Programs that were run, by how they ended; `unavailable` is the sandbox's own failure.",
+    "Programs run in the sandbox by outcome; `unavailable`: the sandbox itself failed.",
     ("backend", "outcome"),
 )
 
 
-def sandbox_ready(backend: str) -> None:
-    """Make the series of a sandbox, once it is known which one is used."""
+def create_series(backend: str) -> None:
+    """Create the series of a sandbox, once it is selected."""
     for outcome in ("ok", "error", "timeout", "memory", "output", "killed", "unavailable"):
         SANDBOX_RUNS.labels(backend, outcome)
 
 
-class Counted:
-    """Another sandbox, with its programs counted by how they ended."""
+class MeteredSandbox:
+    """Wraps a sandbox and counts its programs by outcome."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        sandbox_ready(sandbox.name)
+        create_series(sandbox.name)
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class Counted:
         """Run a program.
 
         Raises:
-            SandboxUnavailable: the sandbox itself broke.
+            SandboxUnavailable: the sandbox failed.
         """
         try:
             execution = await self._sandbox.run(program, limits)
@@ -53,5 +53,5 @@ class Counted:
         return execution
 
     async def aclose(self) -> None:
-        """End what the sandbox keeps."""
+        """Close the sandbox."""
         await self._sandbox.aclose()

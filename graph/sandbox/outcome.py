@@ -1,15 +1,14 @@
-"""From what the parent saw of a child to what the caller is told, in plain words."""
+"""From the end of a child process to an Execution with a description for people."""
 
 import signal
 
 from selfheal.graph.sandbox.channel import Failure, Transcript
-from selfheal.graph.sandbox.launch import Ending, Stop
-from selfheal.graph.sandbox.process import START_SECONDS
+from selfheal.graph.sandbox.process import START_SECONDS, Ending, Stop
 from selfheal.graph.sandbox.protocol import Execution, Limits, SandboxUnavailable, Status
 from selfheal.graph.sandbox.values import clean
 from selfheal.graph.sandbox.watchdog import MOST_THREADS
 
-EXIT_MEMORY = 77  # as in child.py, which is not imported: it is a script for another process
+EXIT_MEMORY = 77  # as in child.py, which cannot be imported here
 SHOWN_CALL = 120
 
 _STOPS: dict[Stop, tuple[Status, str]] = {
@@ -18,20 +17,25 @@ _STOPS: dict[Stop, tuple[Status, str]] = {
     "disk": ("output", "stopped: it wrote more than {limits.disk_bytes} bytes, or too many files"),
     "threads": ("killed", f"stopped: it started more than {MOST_THREADS} threads"),
     "garbled": ("killed", "stopped: it interfered with the sandbox's own channel, {why}"),
-    "cancelled": ("killed", "stopped: it was no longer wanted"),
+    "cancelled": ("killed", "stopped: the run was cancelled"),
 }
 
 
-def tell(backend: str, ending: Ending, limits: Limits) -> Execution:
-    """Return the Execution that an Ending amounts to.
+def execution_of(backend: str, ending: Ending, limits: Limits) -> Execution:
+    """Return the Execution of a child that ended.
+
+    Args:
+        backend: the sandbox's name.
+        ending: of the child.
+        limits: of the program.
 
     Raises:
-        SandboxUnavailable: the child died, or hung, before the program's first line.
+        SandboxUnavailable: the child died or hung before the program's first line.
     """
-    # What it did to be stopped can be seen before the word that it has begun: by another pipe.
+    # The reason to stop it may be seen before the `ready` event, which comes by another pipe.
     if not ending.transcript.ready and ending.stopped in (None, "start", "cancelled"):
         raise SandboxUnavailable(_why_not_ready(backend, ending))
-    status, detail = _told(ending, limits)
+    status, detail = _status(ending, limits)
     stdout = clean(ending.stdout.decode("utf-8", "replace"), limits.output_bytes)
     results = tuple(ending.transcript.results)
     return Execution(backend, status, detail, ending.seconds, stdout, results)
@@ -41,35 +45,35 @@ def _why_not_ready(backend: str, ending: Ending) -> str:
     if ending.stopped == "start":
         return f"{backend} did not start within {START_SECONDS:g} s"
     lines = clean(ending.stderr.decode("utf-8", "replace")).strip().splitlines()
-    said = lines[-1] if lines else "it said nothing"
-    return f"{backend} broke before the program began (exit {ending.returncode}): {said}"
+    error = lines[-1] if lines else "no error output"
+    return f"{backend} failed before the program started (exit {ending.returncode}): {error}"
 
 
-def _told(ending: Ending, limits: Limits) -> tuple[Status, str]:
+def _status(ending: Ending, limits: Limits) -> tuple[Status, str]:
     transcript = ending.transcript
     if transcript.failure and ending.stopped != "garbled":
-        return _told_failure(transcript.failure)
+        return _failure_status(transcript.failure)
     if ending.stopped in _STOPS and not (transcript.ended and ending.stopped == "timeout"):
-        status, words = _STOPS[ending.stopped]
-        return status, f"{words.format(limits=limits, why=ending.why)}: {_where(transcript)}"
+        status, message = _STOPS[ending.stopped]
+        return status, f"{message.format(limits=limits, why=ending.why)}: {_where(transcript)}"
     if transcript.ended:
         return "ok", ""
-    status, words = _told_exit(ending.returncode, limits)
-    return status, f"{words}: {_where(transcript)}"
+    status, message = _exit_status(ending.returncode, limits)
+    return status, f"{message}: {_where(transcript)}"
 
 
-def _told_failure(failure: Failure) -> tuple[Status, str]:
+def _failure_status(failure: Failure) -> tuple[Status, str]:
     if "MemoryError" in failure.raised:
         return "memory", "the module needed more memory than it may have"
     line = f" (line {failure.line})" if failure.line else ""
-    said = f": {failure.message}" if failure.message else ""
+    message = f": {failure.message}" if failure.message else ""
     if failure.raised[0] == "SystemExit":
         return "error", f"the module ended itself with sys.exit({failure.message}){line}"
-    return "error", f"{failure.raised[0]}{said}{line}"
+    return "error", f"{failure.raised[0]}{message}{line}"
 
 
-def _told_exit(returncode: int, limits: Limits) -> tuple[Status, str]:
-    # bubblewrap tells a signal as a shell does, by 128 and its number
+def _exit_status(returncode: int, limits: Limits) -> tuple[Status, str]:
+    # bubblewrap reports a signal as a shell does: 128 plus its number
     number = -returncode if returncode < 0 else returncode - 128
     if returncode == EXIT_MEMORY:
         return "memory", "it needed more memory than it may have"

@@ -1,7 +1,7 @@
-"""One child process: started, fed, read with caps, stopped, reaped.
+"""A child process of a sandbox: start, feed, read with limits, stop, reap.
 
-Nothing here knows a sandbox: a backend says in a `Launch` which command makes one, or brings a
-process that runs already.
+Independent of the backend, which gives either the command that starts a sandbox (`Launch`) or a
+running process (`Running`).
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from selfheal.graph.sandbox.channel import GarbledError, Transcript, packed
-from selfheal.graph.sandbox.launch import Ending, Launch, Running, Stop
 from selfheal.graph.sandbox.protocol import Limits, Program, SandboxUnavailable
 from selfheal.graph.sandbox.watchdog import MOST_THREADS, threads
 
@@ -22,11 +22,76 @@ START_SECONDS = 20.0
 LINGER_SECONDS = 2.0
 POLL_SECONDS = 0.05
 STDERR_BYTES = 65536
-_STARTING = 12  # descriptors: three pipes of two ends, the one for errors, a pidfd, and some
+_STARTING = 12  # descriptors: three pipes of two ends, one for errors, a pidfd, and a reserve
+
+Stop = Literal["start", "timeout", "output", "disk", "threads", "garbled", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command that creates a sandbox and runs the child in it.
+
+    Attributes:
+        argv: the command.
+        env: its environment.
+        fds: descriptors that it inherits.
+        disk_full: polled with the process id, returns whether the program has written too much;
+            for backends in which the kernel does not limit that.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    fds: tuple[int, ...] = ()
+    disk_full: Callable[[int], bool] | None = None
+
+
+class Running(Protocol):
+    """A process that runs the child, like those of asyncio; it leads a process group."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader | None
+    stderr: asyncio.StreamReader | None
+
+    @property
+    def pid(self) -> int:
+        """Its id, and that of its group."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        ...
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is known about a child after its end.
+
+    Attributes:
+        transcript: the events that it reported.
+        returncode: of its process.
+        stopped: why it was stopped; None if it ended by itself.
+        why: details of that.
+        seconds: from start to end.
+        stdout: cut to the limit.
+        stderr: cut to 64 KB.
+    """
+
+    transcript: Transcript
+    returncode: int = 0
+    stopped: Stop | None = None
+    why: str = ""
+    seconds: float = 0.0
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
 
 
 class Child:
-    """One run of the child."""
+    """One run of a program."""
 
     def __init__(self, program: Program, limits: Limits) -> None:
         self._program = program
@@ -42,7 +107,12 @@ class Child:
         results_out: int,
         disk_full: Callable[[int], bool] | None,
     ) -> Ending:
-        """Run to the end; the results come out of the pipe `results_out`.
+        """Run to the end.
+
+        Args:
+            start: starts the process.
+            results_out: the read end of the pipe for the child's events.
+            disk_full: see `Launch`.
 
         Raises:
             SandboxUnavailable: the process could not be started.
@@ -63,7 +133,7 @@ class Child:
         return self.ending
 
     def stop(self, reason: Stop, why: str = "") -> None:
-        """Kill the child and all of its process group; the first reason counts."""
+        """Kill the child and its process group; the first reason is kept."""
         if self.ending.stopped is None:
             self.ending.stopped, self.ending.why = reason, why
         if self._process and self._process.returncode is None:
@@ -81,7 +151,7 @@ class Child:
         self.ending.returncode = await process.wait()
         watcher.cancel()
         if disk_full is not None and await asyncio.to_thread(disk_full, process.pid):
-            self.stop("disk")  # it was faster than the watcher's next look
+            self.stop("disk")  # it ended before the watcher's next poll
         await asyncio.wait([asyncio.ensure_future(readers)], timeout=LINGER_SECONDS)
         readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -90,7 +160,8 @@ class Child:
     def _readers(
         self, process: Running, results: asyncio.StreamReader
     ) -> Iterator[Coroutine[Any, Any, None]]:
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018
+        if not (process.stdin and process.stdout and process.stderr):
+            raise SandboxUnavailable("the process has no pipes")
         yield self._feed(process.stdin)
         yield self._keep(process.stdout, self.ending.stdout, self._limits.output_bytes)
         yield self._keep(process.stderr, self.ending.stderr, STDERR_BYTES)
@@ -121,7 +192,7 @@ class Child:
                 self.stop("garbled", str(problem))
 
     async def _feed_transcript(self, data: bytes) -> None:
-        """Read the next bytes of the channel; those of a long line not in the event loop."""
+        """Parse the next bytes of the channel, in a thread if they belong to a long line."""
         transcript = self.ending.transcript
         if transcript.is_long(data):
             await asyncio.to_thread(transcript.feed, data)
@@ -129,7 +200,7 @@ class Child:
             transcript.feed(data)
 
     async def _watch(self, pid: int, disk_full: Callable[[int], bool] | None) -> None:
-        """Look now and then at what no limit of the kernel's keeps in."""
+        """Poll what the kernel has no limit for: threads and disk space."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             if await asyncio.to_thread(threads, pid) > MOST_THREADS:
@@ -138,8 +209,8 @@ class Child:
                 self.stop("disk")
 
     def _on_ready(self) -> None:
-        """Give the program its time from now on: the sandbox's own start does not count."""
-        self._loop.call_soon_threadsafe(self._begin_time)  # a long line is read in a thread
+        """Start the program's time limit: the start of the sandbox does not count."""
+        self._loop.call_soon_threadsafe(self._begin_time)  # may be called in a thread
 
     def _begin_time(self) -> None:
         if self._timer:
@@ -149,7 +220,7 @@ class Child:
 
 @contextlib.asynccontextmanager
 async def reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
-    """Read from a pipe, and close it in the end."""
+    """Open a reader of a pipe for the body, and close it afterwards."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(
@@ -162,7 +233,12 @@ async def reading(fd: int) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def supervise(build: Callable[[int], Launch], program: Program, limits: Limits) -> Ending:
-    """Run the child in the sandbox that `build` describes, given the number of the result fd.
+    """Run a program in a sandbox that a command starts.
+
+    Args:
+        build: returns the command, given the descriptor for the child's events.
+        program: to run.
+        limits: for it.
 
     Raises:
         SandboxUnavailable: the command could not be started.
@@ -170,7 +246,7 @@ async def supervise(build: Callable[[int], Launch], program: Program, limits: Li
     try:
         results_out, results_in = os.pipe()
     except OSError as problem:
-        raise SandboxUnavailable(f"no pipe is to be had: {problem}") from problem
+        raise SandboxUnavailable(f"cannot open a pipe: {problem}") from problem
     try:
         launch = build(results_in)
     except BaseException:
@@ -188,7 +264,7 @@ async def attend(
     results_out: int,
     disk_full: Callable[[int], bool] | None = None,
 ) -> Ending:
-    """Run the child in the process that `start` offers, whose results come out of a pipe.
+    """Run a program in a process that `start` returns. Arguments as `Child.run`.
 
     Raises:
         SandboxUnavailable: the process could not be started.
@@ -200,7 +276,7 @@ async def attend(
 async def _spawn(launch: Launch, results_in: int) -> Running:
     pipe = asyncio.subprocess.PIPE
     try:
-        _see_room(results_in)
+        _require_descriptors(results_in)
         return await asyncio.create_subprocess_exec(
             *launch.argv,
             stdin=pipe,
@@ -216,23 +292,26 @@ async def _spawn(launch: Launch, results_in: int) -> Running:
         os.close(results_in)
 
 
-def _see_room(fd: int) -> None:
-    """Raise OSError where descriptors are too few to start a process.
+def _require_descriptors(fd: int) -> None:
+    """Check that there are enough descriptors to start a process.
 
-    Debian 12's Python (3.11.2) starts one in steps, and of a start that fails half-way it never
-    closes what it had opened: then a shortage would last for ever.
+    Python 3.11.2 (Debian 12) leaks descriptors when a start fails half-way, so that a shortage
+    would last forever.
+
+    Raises:
+        OSError: there are too few.
     """
     taken: list[int] = []
     try:
         for _ in range(_STARTING):
-            taken.append(os.dup(fd))  # noqa: PERF401 - all that were taken before an error count
+            taken.append(os.dup(fd))  # noqa: PERF401 - those before an error must be closed
     finally:
         for each in taken:
             os.close(each)
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, Ending], child: Child) -> Ending:
-    """Await the work; if cancelled, kill the child, see it reaped, then be cancelled."""
+    """Await the work; if cancelled, kill the child and wait until it is reaped."""
     task = asyncio.create_task(work)
     cancelled = False
     while not task.done():
@@ -242,6 +321,6 @@ async def _uninterrupted(work: Coroutine[Any, Any, Ending], child: Child) -> End
             cancelled = True
             child.stop("cancelled")
     if cancelled:
-        task.exception()  # looked at, so that asyncio does not report it as lost
+        task.exception()  # retrieved, so that asyncio does not log it
         raise asyncio.CancelledError
     return task.result()

@@ -1,4 +1,4 @@
-"""What every sandbox offers: run a stranger's program, evaluate calls against it."""
+"""The interface of sandboxes: run an untrusted program and evaluate calls against it."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -6,21 +6,23 @@ from typing import Literal, Protocol
 Status = Literal["ok", "error", "timeout", "memory", "output", "killed", "not_run"]
 
 
-class SandboxUnavailable(Exception):  # noqa: N818 - the name says what holds, as the design does
-    """The sandbox itself broke or cannot be had: never "the program failed".
+class SandboxUnavailable(Exception):  # noqa: N818 - not an error of the program
+    """The sandbox itself failed or is not available: never "the program failed".
 
-    `mend` says what the operator can do about it; it may be empty.
+    Attributes:
+        reason: what is wrong.
+        remedy: what the operator can do about it; may be empty.
     """
 
-    def __init__(self, reason: str, mend: str = "") -> None:
-        super().__init__(f"{reason}. {mend}" if mend else reason)
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason}. {remedy}" if remedy else reason)
         self.reason = reason
-        self.mend = mend
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use before it is stopped."""
+    """The resources that one program may use."""
 
     wall_seconds: float = 10.0
     cpu_seconds: int = 5
@@ -42,11 +44,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What one call did: returned `value`, or raised.
+    """The result of a call: a value or an exception.
 
-    `value` is a plain Python object or an `Opaque` (see `values`). `raised` is None if the call
-    returned, else the names of the exception's class and of its bases, nearest first, so that
-    "ValueError" can be found in the names of a subclass.
+    Attributes:
+        call: its text.
+        value: a plain Python object or an `Opaque` (see `values`).
+        raised: None if it returned, else the names of the exception's class and its bases, nearest
+            first.
+        message: of the exception.
     """
 
     call: str
@@ -57,12 +62,17 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a program ended, and the results of the calls that ended before it did.
+    """How a program ended, and the results of the calls that ended before.
 
-    `ok`: the module loaded and every call was answered, by a value or by an exception.
-    `error`: the module raised or did not compile. `timeout`, `memory`, `output`, `killed`: it was
-    stopped or ended itself; `detail` says in plain words what happened, and during which call.
-    `not_run`: no sandbox works here, so nothing is known about the program.
+    Attributes:
+        backend: the sandbox's name.
+        status: `ok`: the module loaded and every call returned or raised. `error`: the module
+            raised or did not compile. `timeout`, `memory`, `output`, `killed`: it was stopped, or
+            ended its process. `not_run`: no sandbox works here, so nothing is known about it.
+        detail: what happened, and during which call; for people.
+        seconds: from the start of its process to the end.
+        stdout: what it printed, cut to the limit.
+        results: in the order of the calls.
     """
 
     backend: str
@@ -74,7 +84,7 @@ class Execution:
 
 
 class Sandbox(Protocol):
-    """Runs programs that nobody vouches for. Safe to use from many tasks at once."""
+    """Runs untrusted programs. Safe for concurrent use by tasks."""
 
     @property
     def name(self) -> str:
@@ -84,14 +94,14 @@ class Sandbox(Protocol):
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
         """Run a program in a fresh process and evaluate its calls there.
 
-        Whatever the program does is told by the Execution. If the awaiting task is cancelled,
-        the process is killed and reaped before the cancellation goes on.
+        Whatever the program does is reported in the Execution. If the task is cancelled, the
+        process is killed and reaped before CancelledError is raised.
 
         Raises:
-            SandboxUnavailable: the sandbox itself broke, so nothing is known about the program.
+            SandboxUnavailable: the sandbox failed; nothing is known about the program.
         """
         ...
 
     async def aclose(self) -> None:
-        """End what is kept between runs. Called after the last run; more than once is fine."""
+        """Release what is kept between runs. May be called more than once, after the last run."""
         ...

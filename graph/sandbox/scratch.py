@@ -1,4 +1,4 @@
-"""A folder for one program's files, for backends without a file system of their own."""
+"""A folder for a program's files, for backends without a private file system."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ BLOCK_BYTES = 512
 
 @contextlib.asynccontextmanager
 async def scratch_folder() -> AsyncIterator[Path]:
-    """Make a folder, and remove it with all that is in it.
+    """Create a temporary folder for the body, and remove it with its content.
 
     Raises:
-        SandboxUnavailable: there is no room for it.
+        SandboxUnavailable: it cannot be created.
     """
     try:
         folder = await made(_make, _remove)
     except OSError as problem:
-        raise SandboxUnavailable(f"no folder is to be had: {problem}") from problem
+        raise SandboxUnavailable(f"cannot create a folder: {problem}") from problem
     try:
         yield folder
     finally:
@@ -35,7 +35,13 @@ async def scratch_folder() -> AsyncIterator[Path]:
 
 
 def overfull(folder: Path, pid: int, limit: int) -> bool:
-    """Tell whether a process has put more into its folder than it may, deleted files counted."""
+    """Return whether a process has put too much into its folder, open deleted files included.
+
+    Args:
+        folder: of the process.
+        pid: of the process.
+        limit: bytes.
+    """
     used = 0
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
@@ -54,7 +60,7 @@ def _remove(folder: Path) -> None:
 
 
 def _size(path: str) -> int:
-    with contextlib.suppress(OSError):  # gone since, which is well
+    with contextlib.suppress(OSError):  # removed in the meantime
         return os.lstat(path).st_blocks * BLOCK_BYTES
     return 0
 
@@ -63,7 +69,7 @@ def _deleted_but_open(pid: int) -> int:
     used = 0
     with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         for entry in entries:
-            status = os.stat(entry.path)  # noqa: PTH116 - follows to the file, which has no path
+            status = os.stat(entry.path)  # noqa: PTH116 - follows the link; the file has no path
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
                 used += status.st_blocks * BLOCK_BYTES
     return used

@@ -1,7 +1,7 @@
-"""The system calls that no program in a sandbox may make: one list for all backends.
+"""The system calls that are denied in sandboxes: one seccomp filter for all backends.
 
-Everything else is allowed, since file access is limited by mounts or by Landlock. Denied calls
-fail with EPERM, so that a program sees an ordinary PermissionError.
+All others are allowed, since mounts or Landlock limit access to files. Denied calls fail with
+EPERM, so that a program sees an ordinary PermissionError.
 """
 
 import errno
@@ -12,12 +12,12 @@ from types import ModuleType
 
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
 
-MEND = (
+REMEDY = (
     "Install libseccomp (Debian, Ubuntu: apt-get install libseccomp2) and `pip install pyseccomp`"
 )
 
 _PROCESSES = ("fork", "vfork", "setsid", "setpgid", "execveat")
-# No signals at all: Landlock before Linux 6.12 does not keep them in.
+# No signals at all: Landlock does not restrict them before Linux 6.12.
 _SIGNALS = (
     "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open",
     "pidfd_send_signal", "pidfd_getfd", "ptrace", "process_vm_readv", "process_vm_writev",
@@ -32,14 +32,13 @@ _SHARED = (
     "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "mq_timedsend",
     "mq_timedreceive", "mq_notify",
 )  # fmt: skip
-# What the kernel keeps for a process is bounded by its descriptors (RLIMIT_NOFILE) and by what
-# each may hold. Descriptors in flight (sendmsg) and larger buffers (setsockopt) would not be, nor
-# what has no descriptor.
+# A process's kernel memory is bounded by its descriptors (RLIMIT_NOFILE) and their buffers, unless
+# there are descriptors in flight (sendmsg), larger buffers (setsockopt), or other objects.
 _KEPT = (
     "sendmsg", "sendmmsg", "setsockopt", "timer_create", "landlock_create_ruleset",
     "landlock_add_rule", "landlock_restrict_self",
 )  # fmt: skip
-# Landlock does not see these, and a program has no need of them.
+# Landlock does not restrict these, and programs do not need them.
 _ATTRIBUTES = (
     "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utime",
     "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
@@ -57,7 +56,8 @@ _SYSTEM = (
     "personality", "vhangup", "vmsplice", "lookup_dcookie", "nfsservctl", "uselib", "ustat",
     "sysfs", "seccomp",
 )  # fmt: skip
-# Calls younger than this list, on every processor alike; ENOSYS, so that libraries do without.
+# Calls newer than this list, whose numbers do not depend on the processor. Libraries fall back on
+# other calls after ENOSYS.
 NEWER = range(451, 512)
 DENIED = (*_PROCESSES, *_SIGNALS, *_NETWORK, *_SHARED, *_KEPT, *_ATTRIBUTES, *_SYSTEM)
 
@@ -65,8 +65,8 @@ CLONE_FILES, CLONE_THREAD = 0x400, 0x10000
 CLOSE_RANGE_UNSHARE = 2
 PR_SET_SECCOMP = 22
 F_SETLK, F_SETLKW = 6, 7
-# Larger pipes, locks that two descriptors of one process can contend for, leases, notices; and
-# whom a descriptor sends which signal, since signals to others are denied.
+# Larger pipes, locks between descriptors of one process, leases, notifications, and signals that
+# descriptors send.
 DENIED_FCNTL = {
     "F_SETPIPE_SZ": 1031, "F_OFD_SETLK": 37, "F_OFD_SETLKW": 38, "F_SETLEASE": 1024,
     "F_NOTIFY": 1026, "F_SETOWN": 8, "F_SETSIG": 10, "F_SETOWN_EX": 15,
@@ -101,11 +101,11 @@ def _pyseccomp() -> ModuleType:
     try:
         return importlib.import_module("pyseccomp")
     except (ImportError, RuntimeError, OSError) as problem:
-        raise SandboxUnavailable(f"seccomp is not to be had: {problem}", MEND) from problem
+        raise SandboxUnavailable(f"seccomp is not available: {problem}", REMEDY) from problem
 
 
 def _known(library: ModuleType, name: str) -> bool:
-    """Tell whether this libseccomp and this processor have the call, old and new ones alike."""
+    """Return whether this libseccomp and this processor have a call."""
     try:
         return int(library.resolve_syscall(library.Arch.NATIVE, name)) >= 0
     except (OSError, ValueError):
@@ -113,10 +113,11 @@ def _known(library: ModuleType, name: str) -> bool:
 
 
 def _deny_partly(library: ModuleType, rules: object, deny: int) -> None:
-    """Deny the calls that are harmless with some arguments only."""
+    """Deny calls that are harmless only with certain arguments."""
     add, arg = rules.add_rule, library.Arg  # type: ignore[attr-defined]
-    # Threads stay, processes do not; ENOSYS makes the C library use clone, which can be looked at.
-    for needed in (CLONE_THREAD, CLONE_FILES):  # each table of files has a limit of its own
+    # Threads are allowed, processes are not. A filter cannot read the arguments of clone3; after
+    # ENOSYS the C library uses clone.
+    for needed in (CLONE_THREAD, CLONE_FILES):  # each descriptor table has its own limit
         add(deny, "clone", arg(0, library.MASKED_EQ, needed, 0))
     add(deny, "close_range", arg(2, library.MASKED_EQ, CLOSE_RANGE_UNSHARE, CLOSE_RANGE_UNSHARE))
     add(library.ERRNO(errno.ENOSYS), "clone3")
@@ -126,23 +127,23 @@ def _deny_partly(library: ModuleType, rules: object, deny: int) -> None:
     for kind in range(SOCK_TYPE_MASK + 1):
         if kind != SOCK_STREAM:
             add(deny, "socketpair", arg(1, library.MASKED_EQ, SOCK_TYPE_MASK, kind))
-    # Typing into the operator's terminal, and signals by a socket.
+    # Input into the operator's terminal, and signals by a socket.
     for request in (TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP):
         add(deny, "ioctl", arg(1, library.MASKED_EQ, LOW_32_BITS, request))
     _deny_objects(library, rules, deny)
 
 
 def _deny_objects(library: ModuleType, rules: object, deny: int) -> None:
-    """Deny what would make the kernel keep more than descriptors bound."""
+    """Deny what takes kernel memory that the limit of descriptors does not bound."""
     add, arg = rules.add_rule, library.Arg  # type: ignore[attr-defined]
     for command in DENIED_FCNTL.values():
         add(deny, "fcntl", arg(1, library.MASKED_EQ, LOW_32_BITS, command))
-    # Locks of a process are a list in the kernel without a limit. They keep other processes out,
-    # and here are none: they succeed and do nothing, so that SQLite works.
+    # The kernel keeps an unlimited list of the locks of a process. They exclude only other
+    # processes, and there are none: they succeed without effect, so that SQLite works.
     for command in (F_SETLK, F_SETLKW):
         add(library.ERRNO(0), "fcntl", arg(1, library.MASKED_EQ, LOW_32_BITS, command))
     add(deny, "prctl", arg(0, library.MASKED_EQ, LOW_32_BITS, PR_SET_SECCOMP))
-    add(deny, "pipe2", arg(1, library.MASKED_EQ, os.O_EXCL, os.O_EXCL))  # for the kernel's notices
+    add(deny, "pipe2", arg(1, library.MASKED_EQ, os.O_EXCL, os.O_EXCL))  # a notification pipe
 
 
 def _exported(rules: object) -> bytes:

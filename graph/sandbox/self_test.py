@@ -1,8 +1,8 @@
-"""Proof that a sandbox holds here and now: good work comes out, attacks do not.
+"""The self-test of a sandbox on this machine: a good program runs, attacks fail.
 
-Each attack is first run without a sandbox and must succeed there: an attack that fails anyway,
-because a port is closed or a path mistyped, would prove nothing about the sandbox. The attacks are
-the constant text below; nobody's program ever runs that way.
+Each attack is run without a sandbox first and must succeed there: one that fails anyway, because a
+port is closed or a path is wrong, would prove nothing. The attacks are the constant text below; no
+other program ever runs without a sandbox.
 """
 
 import asyncio
@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from selfheal.graph.sandbox.interpreter import CHILD, ENVIRONMENT, FLAGS, executable
-from selfheal.graph.sandbox.launch import Launch
-from selfheal.graph.sandbox.outcome import tell
-from selfheal.graph.sandbox.process import supervise
+from selfheal.graph.sandbox.outcome import execution_of
+from selfheal.graph.sandbox.process import Launch, supervise
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
@@ -68,10 +67,10 @@ def empty_file(path):
 
 
 async def examine(sandbox: Sandbox) -> None:
-    """Try a sandbox.
+    """Test a sandbox.
 
     Raises:
-        SandboxUnavailable: it does not hold, does not work, or cannot be tested.
+        SandboxUnavailable: an attack succeeded, it does not work, or it cannot be tested.
     """
     _check_good(await sandbox.run(GOOD))
     async with _targets() as calls:
@@ -87,7 +86,7 @@ async def examine(sandbox: Sandbox) -> None:
 
 
 async def examine_packages(sandbox: Sandbox) -> None:
-    """Try the packages that a sandbox was given: programs can read them, and nothing more.
+    """Test that programs can read the packages of a sandbox, and cannot write to them.
 
     Raises:
         SandboxUnavailable: they cannot be read, or they can be written to.
@@ -119,7 +118,7 @@ def _check_attacked(name: str, execution: Execution, calls: tuple[str, ...]) -> 
 
 @contextlib.asynccontextmanager
 async def _targets() -> AsyncIterator[tuple[str, ...]]:
-    """Set up what the attacks aim at, open to every user, and offer the attacks as calls."""
+    """Create the targets of the attacks, accessible to every user; yield the attacks as calls."""
     with tempfile.TemporaryDirectory(prefix="selfheal-self-test-") as name:
         folder = Path(name)
         canary, outside = folder / "canary", folder / "outside"
@@ -153,7 +152,9 @@ async def _run_unconfined(attacks: Program) -> Execution:
         argv = (str(executable()), *FLAGS, str(CHILD), str(result_fd), *map(str, sizes))
         return Launch(argv, {**ENVIRONMENT, SECRET: "secret"})
 
-    execution = tell("the self-test's control", await supervise(launch, attacks, limits), limits)
+    execution = execution_of(
+        "the self-test's control", await supervise(launch, attacks, limits), limits
+    )
     if execution.status != "ok":
         raise SandboxUnavailable(f"the self-test itself fails: {execution.detail}")
     return execution

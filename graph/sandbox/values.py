@@ -1,7 +1,7 @@
-"""Values that came out of a sandbox, as plain Python objects.
+"""Decoding of values from a sandbox into plain Python objects.
 
-The text comes from a stranger's process and may be anything. Decoding ends, in bounded time and
-memory, with an object made here: no code of the stranger's is in it, not even an `__eq__`.
+The text comes from an untrusted process and may be anything. Decoding takes bounded time and
+memory, and its result holds no code of the program, not even an `__eq__`.
 """
 
 import datetime
@@ -20,7 +20,7 @@ MAX_OPAQUE_TEXT = 2_000
 
 
 class UndecodableError(ValueError):
-    """A tagged value that no honest child writes."""
+    """A tagged value that the child does not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,20 @@ UNDECODABLE = Opaque("?", "<not decodable>")
 
 
 def decode(tagged: object) -> object:
-    """Return the plain object of a tagged value; whatever is not well-formed becomes an Opaque."""
+    """Return the plain object of a tagged value; a malformed one becomes an Opaque."""
     try:
         return _decode(tagged, 0)
-    except Exception:  # whatever a program may send must end here
+    except Exception:  # the program may have sent anything
         return UNDECODABLE
 
 
 def clean(text: str, limit: int = MAX_OPAQUE_TEXT) -> str:
-    """Return text that any terminal, log or database takes: no NUL, no lone surrogate, short."""
+    """Return a text that terminals, logs and databases accept: no NUL, no lone surrogate, short.
+
+    Args:
+        text: of any length.
+        limit: characters of the result.
+    """
     escaped = text[:limit].replace("\0", "\\0")[:limit]  # a NUL takes two characters
     return escaped.encode("utf-8", "replace").decode("utf-8")
 
@@ -54,7 +59,7 @@ def shown(value: object, limit: int = 200) -> str:
         return clean(value.repr_text, limit)
     try:
         text = repr(value)
-    except Exception:  # ints of more than 4300 digits have no decimal repr, say
+    except Exception:  # for instance, ints of more than 4300 digits have no decimal repr
         return f"<{type(value).__name__} too long to show>"
     return clean(text if len(text) <= limit else text[: limit - 1] + "…", limit)
 
@@ -89,14 +94,14 @@ def _small(part: object) -> int:
 
 
 def distinct(keys: Sequence[Any]) -> Sequence[Hashable]:
-    """Refuse keys chosen to collide: a set of them would take long to build.
+    """Return keys whose hashes do not collide too often.
 
-    Many that collide take quadratic time; of a Decimal and a large int two are enough, since
-    Python converts the int to compare them.
+    Building a set of many colliding keys takes quadratic time. Of a Decimal and a large int two are
+    enough, since Python converts the int to compare them.
 
     Raises:
-        ValueError: they are refused.
-        TypeError: one of them cannot be a key.
+        UndecodableError: they collide too often.
+        TypeError: one of them is not hashable.
     """
     hashes = Counter(map(hash, keys))
     most = max(hashes.values(), default=0)
@@ -106,12 +111,12 @@ def distinct(keys: Sequence[Any]) -> Sequence[Hashable]:
 
 
 def has_large_int(value: object) -> bool:
-    """Tell whether a value is, or contains, an int that Decimals are slow to compare with."""
+    """Return whether a value is or contains an int that is slow to compare with Decimals."""
     return _contains(value, lambda each: isinstance(each, int) and each.bit_length() > MAX_BITS)
 
 
 def has_opaque(value: object) -> bool:
-    """Tell whether a value is, or contains, one without a plain form."""
+    """Return whether a value is or contains an Opaque."""
     return _contains(value, lambda each: isinstance(each, Opaque))
 
 
@@ -120,7 +125,7 @@ def _has_decimal(value: object) -> bool:
 
 
 def _contains(value: object, wanted: Callable[[object], bool]) -> bool:
-    """Look for a value in another, at any depth that decoding allows."""
+    """Return whether a value or one of its parts, at any depth, is wanted."""
     if isinstance(value, dict):
         return any(_contains(each, wanted) for pair in value.items() for each in pair)
     if isinstance(value, list | tuple | set | frozenset):
@@ -136,7 +141,7 @@ def _dict(parts: list[object]) -> dict[Hashable, object]:
 
 def _fraction(parts: list[object]) -> Fraction:
     top, bottom = (_text(part) for part in parts)
-    if max(len(top), len(bottom)) > MAX_FRACTION_DIGITS:  # reducing it would take too long
+    if max(len(top), len(bottom)) > MAX_FRACTION_DIGITS:  # reducing it could take too long
         raise UndecodableError
     return Fraction(int(top, 16), int(bottom, 16))
 

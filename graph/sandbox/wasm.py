@@ -1,7 +1,7 @@
-"""CPython on WASI, in a pool of processes: for macOS, and where the kernel offers no sandbox.
+"""The sandbox of CPython on WASI, for macOS and where the kernel offers no sandbox.
 
-The engine keeps the program in; the process around it is there to be killed, so that no hang, crash
-or explosion of the engine's ever reaches the service.
+The engine confines the program. It runs in a pool of processes that can be killed, so that no hang
+or crash of the engine reaches the service.
 """
 
 import contextlib
@@ -14,9 +14,8 @@ from pathlib import Path
 import platformdirs
 
 from selfheal.graph.sandbox.interpreter import ENVIRONMENT, FLAGS, executable
-from selfheal.graph.sandbox.launch import Ending
-from selfheal.graph.sandbox.outcome import tell
-from selfheal.graph.sandbox.process import attend
+from selfheal.graph.sandbox.outcome import execution_of
+from selfheal.graph.sandbox.process import Ending, attend
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
     Execution,
@@ -25,20 +24,25 @@ from selfheal.graph.sandbox.protocol import (
     SandboxUnavailable,
 )
 from selfheal.graph.sandbox.seccomp import filter_program
-from selfheal.graph.sandbox.wasm_job import given, pipes
+from selfheal.graph.sandbox.wasm_job import pipes, started
 from selfheal.graph.sandbox.wasm_pool import Pool, Worker
 
 WORKER = Path(__file__).with_name("wasm_worker.py")
-MEND = "Use Python 3.12 or later, and `pip install 'selfheal[wasm]'`"
+REMEDY = "Use Python 3.12 or later, and `pip install 'selfheal[wasm]'`"
 _ENGINE = {
-    # Slots made beforehand are 2 ms quicker, but can run out, and count as memory of the process.
+    # Preallocated slots are 2 ms faster, but can run out, and count as memory of the process.
     "ERYX_ALLOCATOR": "on-demand",
     "RUST_BACKTRACE": "0",
 }
 
 
 class WasmSandbox:
-    """Runs each program in a fresh WASI instance, inside a process kept warm."""
+    """Runs each program in a fresh WASI instance, in a worker process that is reused.
+
+    Args:
+        packages: must be None: the guest cannot read folders.
+        workers: processes at most; 0 for one for each processor, at least two.
+    """
 
     name = "wasm"
 
@@ -51,30 +55,30 @@ class WasmSandbox:
         self._pool = Pool(_start, workers or max(2, os.cpu_count() or 1))
 
     async def run(self, program: Program, limits: Limits = DEFAULT_LIMITS) -> Execution:
-        """Run a program; see `contract.Sandbox.run`.
+        """Run a program. See `Sandbox.run`.
 
         Raises:
             SandboxUnavailable: eryx is missing or does not work here.
         """
         ending = await self._once(program, limits)
         if _crashed(ending):
-            # The engine died before it said that the program began, which it says a little late.
+            # The engine died before its `ready` event, which is sent a little late.
             ending = await self._once(program, limits)
             if _crashed(ending):
-                words = "killed: it crashed the sandbox's engine, twice"
-                return Execution(self.name, "killed", words, ending.seconds, "", ())
-        return tell(self.name, ending, limits)
+                message = "killed: it crashed the sandbox's engine, twice"
+                return Execution(self.name, "killed", message, ending.seconds, "", ())
+        return execution_of(self.name, ending, limits)
 
     async def _once(self, program: Program, limits: Limits) -> Ending:
         async with self._pool.worker() as worker, contextlib.AsyncExitStack() as stack:
             ends = pipes(4)
-            start = functools.partial(stack.enter_async_context, given(worker, limits, ends))
+            start = functools.partial(stack.enter_async_context, started(worker, limits, ends))
             ending = await attend(start, program, limits, ends[3][0])
             worker.fit = ending.stopped is None and worker.process.poll() is None
         return ending
 
     async def aclose(self) -> None:
-        """End the processes."""
+        """End the worker processes."""
         await self._pool.aclose()
 
 
@@ -91,17 +95,21 @@ def _start() -> Worker:
 
 
 def _packages() -> str:
-    """Return the folder that eryx lies in, which the worker imports it from."""
+    """Return the folder from which the worker imports eryx.
+
+    Raises:
+        SandboxUnavailable: it is not installed.
+    """
     if sys.version_info < (3, 12):
-        raise SandboxUnavailable("pyeryx needs Python 3.12 or later", MEND)
+        raise SandboxUnavailable("pyeryx needs Python 3.12 or later", REMEDY)
     spec = importlib.util.find_spec("eryx")
     if spec is None or spec.origin is None:
-        raise SandboxUnavailable("pyeryx is not installed", MEND)
+        raise SandboxUnavailable("pyeryx is not installed", REMEDY)
     return str(Path(spec.origin).parents[1])
 
 
 def _filter() -> str:
-    """Return the filter that the worker puts on itself: a second line, where it is to be had."""
+    """Return the seccomp filter for the worker, a second defence; empty if not available."""
     try:
         return filter_program().hex()
     except SandboxUnavailable:
@@ -109,10 +117,13 @@ def _filter() -> str:
 
 
 def _folder() -> Path:
-    """Return a folder of the user's own, where the engine unpacks the machine code that it loads.
+    """Return a private folder for the machine code that the engine unpacks and loads.
 
-    It would take a place with a well-known name in the folder for temporary files, which anyone
-    could have filled before.
+    By default that has a well-known name among temporary files, where other users could put a file
+    first.
+
+    Raises:
+        SandboxUnavailable: other users can write to it.
     """
     folder = platformdirs.user_cache_path("selfheal") / "wasm"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""CPython on WASI, as a worker of the wasm backend uses it: see `wasm_worker.py`."""
+"""The engine in a worker of the wasm sandbox: CPython on WASI. See `wasm_worker.py`."""
 
 import contextlib
 import fcntl
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """eryx, loaded once; each program gets an instance that has never run another's code."""
+    """eryx, loaded once; each program gets a fresh instance."""
 
     def __init__(self, packages: str) -> None:
         sys.path.append(packages)
@@ -47,30 +47,30 @@ class Engine:
         self.codes = self.compiled().hex()
 
     def compiled(self) -> bytes:
-        """Compile the child for the guest's Python, which is not ours: it takes the guest 30 ms."""
+        """Compile the child's scripts for the guest's Python, which takes 30 ms."""
         paths = [Path(__file__).with_name(f"{name}.py") for name in SOURCES]
         sources = [(path.stem, path.read_text(encoding="utf-8")) for path in paths]
         parts: list[bytes] = []
-        with alone():
+        with locked():
             sandbox = self.eryx.Sandbox(on_stdout=parts.append)
         sandbox.execute(COMPILE.format(sources=sources))
         return b"".join(parts)
 
     def limit(self, memory_bytes: int, file_bytes: int) -> None:
-        """Limit the next program; to make a sandbox with other limits takes some milliseconds."""
+        """Set the limits of the next program; a change takes some milliseconds."""
         if self.limits != (memory_bytes, file_bytes):
             limits = self.eryx.ResourceLimits(
                 max_memory_bytes=memory_bytes,
                 max_vfs_bytes=file_bytes,
-                execution_timeout_ms=FOREVER_MS,  # the parent keeps the time
+                execution_timeout_ms=FOREVER_MS,  # the parent has the time limit
             )
             self.sandbox = self.eryx.Sandbox(
-                resource_limits=limits, on_stdout=self.pass_on, on_stderr=complain
+                resource_limits=limits, on_stdout=self.pass_on, on_stderr=pass_on_errors
             )
             self.limits = memory_bytes, file_bytes
 
     def run(self, packed: bytes, events: int) -> int:
-        """Run a program, and return the exit code that a process of its own would have had."""
+        """Run a program; return the exit code that a separate process would have."""
         self.events = events
         text = RUN.format(codes=self.codes, names=SOURCES, packed=packed.hex())
         try:
@@ -80,18 +80,18 @@ class Engine:
         return 0
 
     def pass_on(self, chunk: bytes) -> None:
-        """Give what the guest reports to the parent."""
+        """Pass the guest's events on to the parent."""
         while chunk:
             chunk = chunk[os.write(self.events, chunk) :]
 
 
-def complain(chunk: bytes) -> None:
-    """Pass on what goes to the engine's error output, so that a flood is seen there too."""
+def pass_on_errors(chunk: bytes) -> None:
+    """Pass on the guest's error output, which the parent limits."""
     os.write(2, chunk)
 
 
 def exit_code(problem: str) -> int:
-    """Return the exit code that the engine's words amount to; a trap is like an abort."""
+    """Return the exit code for an error message of the engine; a trap is like an abort."""
     if codes := EXITED.findall(problem):
         return int(codes[-1])
     if problem.rstrip().endswith("MemoryError"):
@@ -100,8 +100,8 @@ def exit_code(problem: str) -> int:
 
 
 @contextlib.contextmanager
-def alone() -> "Iterator[None]":
-    """Let no other worker unpack the engine at the same time: the two would get mixed up."""
+def locked() -> "Iterator[None]":
+    """Lock out other workers, which must not unpack the engine at the same time."""
     with Path(os.environ["TMPDIR"], "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,6 +1,6 @@
-"""What the child does differently inside WASI, where there are no other files and no limits to set.
+"""The child's script inside WASI, where there are no other files and no limits to set.
 
-`wasm_worker.py` compiles it together with `child.py`, once, and runs both anew for each program.
+`wasm_engine.py` compiles it together with `child.py` once, and runs both for each program.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 import sys
 from asyncio.selector_events import BaseSelectorEventLoop
 
-import _eryx  # type: ignore[import-not-found] # the engine's own, inside the guest
+import _eryx  # type: ignore[import-not-found] # provided by the engine inside the guest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 else:
     from child import Reporter, read_texts, run
 
-SCRATCH = "/data"  # the one folder that the engine lets a program write to
+SCRATCH = "/data"  # the only folder that programs can write to
 STDOUT = 0
 HEADROOM_BYTES = 2**20
 
 
 class Reserve:
-    """Memory kept for reporting, and given up meanwhile: no limit can be raised here."""
+    """Memory that is released for reporting, since no limit can be raised here."""
 
     def __init__(self) -> None:
         self.kept = [bytes(HEADROOM_BYTES)]
@@ -38,20 +38,20 @@ class Reserve:
 
 
 class GuestReporter(Reporter):
-    """Reports through the engine, which has nothing but this to say on its standard output."""
+    """Reports through the engine's standard output, which has no other use."""
 
     def __init__(self) -> None:
         super().__init__(STDOUT)
         self.headroom = Reserve()
 
     def write(self, line: bytes) -> int:
-        """Hand over a line; the host takes it whole."""
+        """Write a line, which the host takes completely."""
         _eryx._eryx_report_output(self.fd, line)
         return len(line)
 
 
 def free_asyncio() -> None:
-    """Let the program run a loop of its own: the engine has one, and no sockets to wake it by."""
+    """Let the program run an event loop: the engine's is running, and there are no sockets."""
     asyncio._set_running_loop(None)
     BaseSelectorEventLoop._make_self_pipe = lambda self: setattr(self, "_csock", None)  # type: ignore[attr-defined]
     BaseSelectorEventLoop._close_self_pipe = lambda self: None  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def free_asyncio() -> None:
 
 def main(packed: bytes) -> None:
     """Run one program."""
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # past the engine, to the worker's own
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # of the worker, not of the engine
     os.environ.clear()
     os.environ.update(HOME=SCRATCH, TMPDIR=SCRATCH)
     os.chdir(SCRATCH)

@@ -1,4 +1,4 @@
-"""One program's time in a worker of the wasm backend, for `process.py` to attend to."""
+"""A program in a worker of the wasm sandbox, as a process for `process.py`."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,13 @@ import os
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import AsyncIterator, Sequence
 
-from selfheal.graph.sandbox.launch import Running
-from selfheal.graph.sandbox.process import reading
+from selfheal.graph.sandbox.process import Running, reading
 from selfheal.graph.sandbox.protocol import Limits, SandboxUnavailable
 from selfheal.graph.sandbox.wasm_pool import Worker
 
 
 class Job:
-    """One program's time in a worker, looked at as if it had the process for itself."""
+    """A program in a worker, with the interface of a process of its own."""
 
     def __init__(self, worker: Worker, stdin: StreamWriter, outputs: list[StreamReader]) -> None:
         self._worker = worker
@@ -24,11 +23,11 @@ class Job:
 
     @property
     def pid(self) -> int:
-        """The worker's."""
+        """The worker's id."""
         return self._worker.process.pid
 
     async def wait(self) -> int:
-        """Wait for the program's end, or for the worker's."""
+        """Wait for the end of the program or of the worker; return the exit code."""
         answer = b""
         with contextlib.suppress(ConnectionError):
             answer = await asyncio.get_running_loop().sock_recv(self._worker.channel, 100)
@@ -40,10 +39,19 @@ class Job:
 
 
 @contextlib.asynccontextmanager
-async def given(
+async def started(
     worker: Worker, limits: Limits, ends: Sequence[tuple[int, int]]
 ) -> AsyncIterator[Running]:
-    """Give a program's pipes to a worker, and keep our ends of them."""
+    """Start a program in a worker.
+
+    Args:
+        worker: that runs it.
+        limits: of the program.
+        ends: pipes as (read, write) for its text, its output, its error output and its events.
+
+    Yields:
+        The program as a process.
+    """
     (program, stdin), (stdout, output), (stderr, errors), (_, events) = ends
     theirs = (program, output, errors, events)
     sizes = f"{limits.memory_bytes} {limits.disk_bytes} {limits.cpu_seconds}"
@@ -68,7 +76,7 @@ async def _writing(fd: int) -> AsyncIterator[StreamWriter]:
 
 
 def pipes(count: int) -> list[tuple[int, int]]:
-    """Make pipes.
+    """Open pipes, as (read, write).
 
     Raises:
         SandboxUnavailable: this process has too many files open.
@@ -76,9 +84,9 @@ def pipes(count: int) -> list[tuple[int, int]]:
     made: list[tuple[int, int]] = []
     try:
         for _ in range(count):
-            made.append(os.pipe())  # noqa: PERF401 - those made before a failure are closed
+            made.append(os.pipe())  # noqa: PERF401 - those before an error must be closed
     except OSError as problem:
         for fd in (fd for pipe in made for fd in pipe):
             os.close(fd)
-        raise SandboxUnavailable(f"no pipe is to be had: {problem}") from problem
+        raise SandboxUnavailable(f"cannot open a pipe: {problem}") from problem
     return made

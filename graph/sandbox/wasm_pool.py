@@ -1,4 +1,4 @@
-"""The processes of the wasm backend, kept warm: each is given one program at a time."""
+"""The worker processes of the wasm sandbox, which are reused: each runs a program at a time."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,17 @@ from weakref import WeakKeyDictionary
 from selfheal.app.aio import made
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
 
-MOST_RUNS: Final = 500  # a fresh process now and then, so that nothing adds up
+MOST_RUNS: Final = 500  # then the process is replaced, so that no leak accumulates
 
 
 class Worker:
     """A process that runs one program after another: see `wasm_worker.py`.
 
-    `fit` says that it may be given another. Unlike a process of asyncio's it belongs to no event
-    loop.
+    Unlike a process of asyncio it belongs to no event loop.
+
+    Attributes:
+        fit: it may run another program.
+        runs: programs so far.
     """
 
     def __init__(self, argv: Sequence[str], env: dict[str, str]) -> None:
@@ -45,14 +48,14 @@ class Worker:
                 raise
 
     def give(self, job: bytes, fds: Sequence[int]) -> None:
-        """Hand over a program; if the process has died meanwhile, waiting for it will tell."""
+        """Send a program's limits and descriptors; a dead process is noticed by waiting for it."""
         self.fit = False
         self.runs += 1
         with contextlib.suppress(OSError):
             socket.send_fds(self.channel, [job], fds)
 
     def end(self) -> int:
-        """Kill what is left of it, and return how it ended."""
+        """Kill it if it lives, and return its exit code."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.channel.close()
@@ -60,7 +63,12 @@ class Worker:
 
 
 class Pool:
-    """Workers, started when they are needed, and no more at once than a loop may use."""
+    """Workers that are started on demand.
+
+    Args:
+        start: starts one.
+        size: how many may be in use in one event loop.
+    """
 
     def __init__(self, start: Callable[[], Worker], size: int) -> None:
         self._start = start
@@ -75,7 +83,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
-        """Lend a worker; one that comes back unfit is killed.
+        """Lend a worker; an unfit one is killed afterwards.
 
         Raises:
             SandboxUnavailable: the pool is closed.
@@ -90,7 +98,7 @@ class Pool:
                     await _ended(worker)
 
     async def aclose(self) -> None:
-        """End the workers: those that are busy when they come back."""
+        """End the workers; those in use when they are returned."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -118,5 +126,5 @@ class Pool:
 
 
 async def _ended(worker: Worker) -> None:
-    """See a worker dead, off the loop: a large process takes its time to die."""
+    """End a worker in a thread, since a large process takes long to exit."""
     await asyncio.shield(asyncio.to_thread(worker.end))

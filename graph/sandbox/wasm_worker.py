@@ -1,10 +1,10 @@
-"""A process that runs one program after another, each in a fresh instance of CPython on WASI.
+"""A script that runs one program after another, each in a fresh instance of CPython on WASI.
 
-Runs alone: `python -I -S -B wasm_worker.py FOLDER FILTER`, where FOLDER holds the package `eryx`
-and FILTER is a seccomp filter in base 16, or empty where there is none. Standard input is a Unix
-socket. A job is a line of three numbers, which limit memory, files and processor time, with four
-descriptors: the packed program, and where its output, its error output and its events go. The
-answer is the exit code that a process of its own would have had.
+Run as `python -I -S -B wasm_worker.py FOLDER FILTER`: FOLDER holds the package `eryx`, FILTER is a
+seccomp filter in base 16, or empty. Standard input is a Unix socket. A job is a line of three
+numbers, the limits of memory, files and processor time, with four descriptors: of the packed
+program, its output, its error output and its events. The answer is the exit code that a separate
+process would have.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ TYPE_CHECKING = False  # as in `typing`, which takes long to import
 if TYPE_CHECKING:
     from selfheal.graph.sandbox.landlock_launcher import FILTER_ENTRY_BYTES, FilterProgram
     from selfheal.graph.sandbox.wasm_engine import Engine
-else:  # the script's folder is no package, and isolated Python does not look there by itself
+else:  # the script's folder is not a package, and isolated Python does not search it
     sys.path.insert(0, __file__.rpartition("/")[0])
     from landlock_launcher import FILTER_ENTRY_BYTES, FilterProgram
     from wasm_engine import Engine
@@ -34,9 +34,9 @@ else:  # the script's folder is no package, and isolated Python does not look th
 
 
 def limit(memory_bytes: int, file_bytes: int, cpu_seconds: int) -> None:
-    """Limit this process for the next program: in time, and in memory should the engine fail to.
+    """Set the limits of this process for the next program; that of memory in case the engine fails.
 
-    Only the soft limits change: they are renewed for each program.
+    Only soft limits are set, since they change for each program.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = math.ceil(used.ru_utime + used.ru_stime) + cpu_seconds
@@ -46,9 +46,9 @@ def limit(memory_bytes: int, file_bytes: int, cpu_seconds: int) -> None:
 
 
 def confine(rules: bytes) -> None:
-    """Give up, in every thread, what only a broken engine would ask the kernel for.
+    """Deny, in every thread, system calls that only a compromised engine would make.
 
-    Where the kernel does not take the filter, the engine alone keeps the program in.
+    If the kernel does not accept the filter, the engine alone confines the program.
     """
     number = SYS_SECCOMP.get(os.uname().machine)
     if rules and number:
@@ -62,24 +62,24 @@ def confine(rules: bytes) -> None:
 
 
 def end_with(parent: socket.socket) -> None:
-    """Leave when the parent has gone, whatever a program is doing.
+    """Exit when the parent has exited, whatever a program is doing.
 
-    The kernel's own signal for it would come when the parent's thread that started us ends.
+    PR_SET_PDEATHSIG would already send its signal when the thread that started us ends.
     """
     poller = select.poll()
-    poller.register(parent, 0)  # hang-ups only: what comes in is not for this thread
+    poller.register(parent, 0)  # hang-ups only: another thread reads
     poller.poll()
     os._exit(0)
 
 
 def redirect(output: int, errors: int) -> None:
-    """Let the guest's output, which is this process's, go elsewhere."""
+    """Redirect the output of this process, which is the guest's."""
     os.dup2(output, 1)
     os.dup2(errors, 2)
 
 
 def serve(parent: socket.socket, packages: str, rules: bytes) -> None:
-    """Take jobs until there is nobody to give any."""
+    """Run jobs until the parent closes the socket."""
     engine = None
     nowhere = os.open(os.devnull, os.O_RDWR)
     while True:
@@ -90,7 +90,7 @@ def serve(parent: socket.socket, packages: str, rules: bytes) -> None:
         redirect(output, errors)
         os.close(output)
         os.close(errors)
-        if engine is None:  # now, so that what goes wrong is told where the program's errors go
+        if engine is None:  # now, so that its errors go to the program's error output
             engine = Engine(packages)
             confine(rules)
         with os.fdopen(program, "rb") as file:
@@ -105,7 +105,7 @@ def serve(parent: socket.socket, packages: str, rules: bytes) -> None:
 
 
 def main(packages: str, rules: str) -> None:
-    """Keep the socket from the guest, which is given this process's standard input."""
+    """Serve the parent; the guest inherits standard input, so the socket is moved away from it."""
     parent = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

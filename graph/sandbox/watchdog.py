@@ -1,4 +1,4 @@
-"""What no limit of the kernel's keeps in: threads, and files without content."""
+"""Measuring what the kernel has no limit for: threads, and the number of files."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ def threads(pid: int) -> int:
 
 
 def family(pid: int) -> Iterator[int]:
-    """Yield a process and its descendants, as far as they are still there."""
+    """Yield the ids of a process and its descendants that still exist."""
     yield pid
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names, not paths
@@ -25,15 +25,15 @@ def family(pid: int) -> Iterator[int]:
 
 
 def crowded(pid: int, folder: str) -> bool:
-    """Tell whether a file system that only a process sees at `folder` holds too many files.
+    """Return whether the file system that a process has mounted at `folder` has too many files.
 
-    Where the process cannot be looked into, nothing is known, and its time alone bounds it.
+    False if the process cannot be inspected: then only its time limit bounds it.
     """
     *_, program = family(pid)
     with contextlib.suppress(OSError):
         root = f"/proc/{program}/root"
         if os.path.samestat(os.stat(root), os.stat("/")):  # noqa: PTH116 - it follows the link
-            return False  # its own file system is still being made: this is the machine's
+            return False  # its file system is not mounted yet: this is the host's
         found = os.statvfs(root + folder)
         return found.f_files - found.f_ffree > MOST_FILES
     return False

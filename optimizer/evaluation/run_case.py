@@ -14,7 +14,7 @@ from selfheal.app.judge import opinion
 from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
-from selfheal.graph.context import Context, Given, PromptStore
+from selfheal.graph.context import Context, InvocationContext, PromptStore
 from selfheal.graph.evaluator import judge_message
 from selfheal.graph.nodes.evaluator import evaluator
 from selfheal.graph.nodes.manager import manager
@@ -32,7 +32,7 @@ TRIAL_CALLS: dict[Agent, int] = {
 }
 _UNRELEASED = 0
 
-Node = Callable[[State, Runtime[Given]], Awaitable[dict[str, Any]]]
+Node = Callable[[State, Runtime[InvocationContext]], Awaitable[dict[str, Any]]]
 
 
 class OverriddenPrompts:
@@ -157,5 +157,8 @@ async def _run(context: Context, case: Case, *nodes: Node, **known: Any) -> dict
     """
     state: dict[str, Any] = {"request": case["request"], "examples": case["examples"], **known}
     for node in nodes:
-        merge(state, await node(cast("State", state), Runtime(context=Given(context=context))))
+        merge(
+            state,
+            await node(cast("State", state), Runtime(context=InvocationContext(context=context))),
+        )
     return state

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from selfheal.graph.parsing.literals import quietly
-from selfheal.graph.rules.static_runner import asked_name
+from selfheal.graph.rules.static_runner import defined_name
 
 _CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
 
@@ -18,7 +18,7 @@ def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
     that the request itself writes.
     """
     signature = str(plan.get("signature") or "")
-    name = asked_name(signature)
+    name = defined_name(signature)
     if name is None:
         return False
     calls = list(_stated_calls(plan))
@@ -33,7 +33,7 @@ def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
 
 def follows(code: str, plan: Mapping[str, Any]) -> bool:
     """Tell whether code defines what its plan's signature names."""
-    name = asked_name(str(plan.get("signature") or ""))
+    name = defined_name(str(plan.get("signature") or ""))
     return name is not None and bool(
         re.search(rf"^(?:async\s+def|def|class)\s+{re.escape(name)}\b", code, re.MULTILINE)
     )

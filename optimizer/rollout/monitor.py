@@ -13,7 +13,7 @@ from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.pool import Connection, Database
 from selfheal.db.prompts import Release, Terms
 from selfheal.db.types import Agent
-from selfheal.db.version_stats import Arm
+from selfheal.db.version_stats import VersionStats
 from selfheal.optimizer.statistics import MARGIN, difference, excess
 
 logger = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class Standing:
     """A release, and how its version and the one before it have done; `age` since the release."""
 
     release: Release
-    new: Arm
-    old: Arm
+    new: VersionStats
+    old: VersionStats
     age: timedelta
 
 
@@ -153,14 +153,14 @@ async def _standing(connection: Connection, agent: Agent) -> Standing | None:
     age = datetime.now(UTC) - release.created_at
     since = release.created_at
     judge = (await prompts.released(connection, "evaluator")).version
-    new = await version_stats.arm(connection, agent, release.version, judge, since=since)
+    new = await version_stats.collect(connection, agent, release.version, judge, since=since)
     earlier = await prompts.before(connection, release)
     if earlier is None or over(release, new.runs, age):
         return None
     if release.percent < 100:
-        old = await version_stats.arm(connection, agent, earlier, judge, since=since)
+        old = await version_stats.collect(connection, agent, earlier, judge, since=since)
     else:
-        old = await version_stats.arm(connection, agent, earlier, judge, until=since)
+        old = await version_stats.collect(connection, agent, earlier, judge, until=since)
     return Standing(release, new, old, age)
 
 
@@ -181,6 +181,6 @@ async def _carry_out(connection: Connection, release: Release, step: Step) -> No
     await prompts.rollback(
         connection, agent, actor="optimizer", note=note, after=release, action="take_back"
     )
-    if await version_stats.take_backs(connection) >= MOST_TAKE_BACKS:
+    if await version_stats.automatic_rollbacks(connection) >= MOST_TAKE_BACKS:
         reason = f"{MOST_TAKE_BACKS} releases took themselves back within 24 hours"
         await pauses.switch(connection, paused=True, reason=reason, actor="optimizer")

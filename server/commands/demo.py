@@ -78,6 +78,6 @@ def _restart_with_simulator(seed: int) -> None:
 
 async def _no_sandbox() -> str:
     remedies = "; or ".join(
-        f"{report.mend} ({report.reason})" for report in await survey() if report.mend
+        f"{report.remedy} ({report.reason})" for report in await survey() if report.remedy
     )
     return f"no sandbox works here, and code that was not executed is no evidence: {remedies}"

@@ -111,7 +111,7 @@ async def _examine(settings: ServerSettings) -> AsyncIterator[CheckResult]:
         return
     for report in reports:
         yield CheckResult(
-            f"sandbox {report.name}", report.ok, report.reason, report.mend, needed=False
+            f"sandbox {report.name}", report.ok, report.reason, report.remedy, needed=False
         )
     works = any(report.ok for report in reports)
     yield CheckResult(

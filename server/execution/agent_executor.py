@@ -90,7 +90,7 @@ class AgentRun:
     async def _arms(self, versions: Mapping[str, int]) -> dict[str, version_stats.Side]:
         """Return on which arm the run was, of each agent that has a canary under way now."""
         async with self._database.connection() as connection:
-            return await version_stats.of(connection, versions)
+            return await version_stats.canary_sides(connection, versions)
 
     async def _follow(
         self, graph: AgentGraph, claim: Claim, config: RunnableConfig, tape: Tape

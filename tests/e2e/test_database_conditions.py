@@ -127,7 +127,7 @@ async def test_what_met_another_transaction_is_done_again(server: Server, state:
 CONDITIONS: Final = {
     "25006": "the database is read-only",
     "25P03": "the database took longer than its time limit",
-    "40001": "other requests were in the way in the database",
+    "40001": "the database had conflicting requests",
     "53100": "the database's disk is full",
     "53200": "the database is short of resources",
     "53300": "the database cannot be reached",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selfheal.graph.sandbox import bwrap, landlock, selection, self_test, static, wasm
+from selfheal.graph.sandbox import bwrap, landlock, selection, self_test, wasm
 from selfheal.graph.sandbox.bwrap import BwrapSandbox
 from selfheal.graph.sandbox.landlock import LandlockSandbox
 from selfheal.graph.sandbox.protocol import (
@@ -607,11 +607,11 @@ async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.Monkey
     monkeypatch.setattr(wasm, "WORKER", Path("/nonexistent/worker.py"))
     with pytest.raises(SandboxUnavailable, match="bubblewrap is not installed") as caught:
         await selection.select_sandbox("bwrap")
-    assert caught.value.mend == bwrap.MEND
-    with pytest.raises(SandboxUnavailable, match="landlock broke before the program began"):
+    assert caught.value.remedy == bwrap.REMEDY
+    with pytest.raises(SandboxUnavailable, match="landlock failed before the program started"):
         await selection.select_sandbox("landlock")
     chosen = await selection.select_sandbox("auto")
-    assert isinstance(chosen, static.StaticSandbox)
+    assert isinstance(chosen, selection.StaticSandbox)
     assert "bubblewrap is not installed" in (await chosen.run(Program(""))).detail
 
 

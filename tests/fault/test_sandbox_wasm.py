@@ -316,8 +316,8 @@ async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SandboxUnavailable, match="pyeryx is not installed|3.12") as caught:
         await selection.select_sandbox("wasm")
-    assert caught.value.mend == wasm.MEND
-    assert "selfheal[wasm]" in wasm.MEND
+    assert caught.value.remedy == wasm.REMEDY
+    assert "selfheal[wasm]" in wasm.REMEDY
 
 
 @works

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from selfheal.graph.rules.checks import establish
+from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Plan, PlannedExample
@@ -47,7 +47,7 @@ def emptied(task: Task) -> str:
 
 async def failing(case: Case, code: str, sandbox: Sandbox) -> list[str]:
     """Return why code may not pass, by the deterministic checks alone."""
-    facts = await establish(code, plan_of(case, f"def {task_of(case).name}()"), sandbox)
+    facts = await run_checks(code, plan_of(case, f"def {task_of(case).name}()"), sandbox)
     assert facts.execution.status != "not_run"
     return facts.vetoes
 

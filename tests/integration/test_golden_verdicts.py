@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from selfheal.app.judge import Marks
-from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.checks import CheckResults, run_checks
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Example, Plan
@@ -50,13 +50,13 @@ def each_of(kinds: set[str]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-async def facts() -> dict[str, Facts]:
+async def facts() -> dict[str, CheckResults]:
     """Run them all: the plan's examples as stated ones, which may veto, hidden as inferred."""
     places = asyncio.Semaphore(2)
 
-    async def one(record: dict[str, Any], sandbox: Sandbox) -> tuple[str, Facts]:
+    async def one(record: dict[str, Any], sandbox: Sandbox) -> tuple[str, CheckResults]:
         async with places:
-            return record["id"], await establish(record["code"], all_of(record), sandbox)
+            return record["id"], await run_checks(record["code"], all_of(record), sandbox)
 
     async with open_sandbox() as sandbox:
         if sandbox.name == "static":
@@ -70,7 +70,7 @@ def all_of(record: dict[str, Any]) -> Plan:
     return cast("Plan", {**record["plan"], "examples": [*shown, *hidden]})
 
 
-def hidden_score(facts: Facts) -> float:
+def hidden_score(facts: CheckResults) -> float:
     return next(each.score for each in facts.findings if each.name == "inferred_examples")
 
 
@@ -143,7 +143,7 @@ def test_marks_are_those_of_the_kind(record: dict[str, Any]) -> None:
 
 
 @each_of(set(KINDS))
-def test_no_fact_decides(record: dict[str, Any], facts: dict[str, Facts]) -> None:
+def test_no_fact_decides(record: dict[str, Any], facts: dict[str, CheckResults]) -> None:
     found = facts[record["id"]]
     assert found.execution.status == "ok"
     assert found.vetoes == []
@@ -151,7 +151,7 @@ def test_no_fact_decides(record: dict[str, Any], facts: dict[str, Facts]) -> Non
 
 @each_of(SOUND)
 def test_sound_code_holds_where_the_judge_cannot_see(
-    record: dict[str, Any], facts: dict[str, Facts]
+    record: dict[str, Any], facts: dict[str, CheckResults]
 ) -> None:
     assert record["hidden"]
     assert {each.name for each in facts[record["id"]].findings if each.score < 1} <= {
@@ -161,19 +161,23 @@ def test_sound_code_holds_where_the_judge_cannot_see(
 
 
 @each_of({"good"})
-def test_good_code_is_documented_and_typed(record: dict[str, Any], facts: dict[str, Facts]) -> None:
+def test_good_code_is_documented_and_typed(
+    record: dict[str, Any], facts: dict[str, CheckResults]
+) -> None:
     assert facts[record["id"]].score == 1
 
 
 @each_of(FAULTY)
 def test_a_fault_shows_where_the_judge_cannot_see(
-    record: dict[str, Any], facts: dict[str, Facts]
+    record: dict[str, Any], facts: dict[str, CheckResults]
 ) -> None:
     assert hidden_score(facts[record["id"]]) < 1
 
 
 @each_of({"orders"})
-def test_orders_hide_what_the_marks_say(record: dict[str, Any], facts: dict[str, Facts]) -> None:
+def test_orders_hide_what_the_marks_say(
+    record: dict[str, Any], facts: dict[str, CheckResults]
+) -> None:
     """Correct code that addresses its reviewer is correct, at a deduction; most of it is wrong."""
     right = hidden_score(facts[record["id"]]) == 1
     assert right == (record["marks"]["correctness"] >= 0.8)

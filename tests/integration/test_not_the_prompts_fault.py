@@ -14,8 +14,8 @@ from bench.harness.scripted_model import Asked, agent_reply, serve_scripted_mode
 from bench.harness.service import Failed
 from selfheal.db.pool import Database
 from selfheal.db.settings import SettingsError
-from selfheal.graph.rules.checks import Facts
-from selfheal.graph.rules.unavailable import lacking
+from selfheal.graph.rules.checks import CheckResults
+from selfheal.graph.rules.unavailable import missing_resource
 from selfheal.graph.rules.weights import Finding
 from selfheal.graph.sandbox.packages import Packages, configured_packages, packages_in
 from selfheal.graph.sandbox.protocol import Execution, Program, SandboxUnavailable
@@ -269,10 +269,10 @@ def test_a_folder_that_cannot_be_used_is_refused_at_the_start(
 def test_long_texts_are_read_quickly(text: str) -> None:
     """A request and a program are untrusted; measured as CPU time, which a busy machine leaves."""
     failed = Execution("bwrap", "error", "EOFError: EOF when reading a line", 0.0, "", ())
-    facts = Facts((Finding("runs", 0.0, "", veto=True),), failed)
+    facts = CheckResults((Finding("runs", 0.0, "", veto=True),), failed)
     plan = Plan(title="", requirements=[], signature="", examples=[])
     begun = time.thread_time()
-    lacking(text, plan, text, facts, Packages())
+    missing_resource(text, plan, text, facts, Packages())
     assert time.thread_time() - begun < 0.25
 
 

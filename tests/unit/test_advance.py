@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfheal.db.prompts import Action, Release
-from selfheal.db.version_stats import Arm
+from selfheal.db.version_stats import VersionStats
 from selfheal.optimizer.rollout.monitor import (
     CANARY_FOR,
     WATCH_FOR,
@@ -29,16 +29,16 @@ def release(percent: int = 50, *, pinned: bool = False, action: Action = "canary
     return Release(7, "worker", 6, action, 2, "optimizer", "", NOW, None, base, percent, pinned)
 
 
-def arm(scores: np.ndarray, errors: int = 0, p95: float | None = 1.0) -> Arm:
+def arm(scores: np.ndarray, errors: int = 0, p95: float | None = 1.0) -> VersionStats:
     mean, variance = (scores.mean(), scores.var()) if len(scores) else (0.0, 0.0)
-    return Arm(len(scores), float(mean), float(variance), errors, p95)
+    return VersionStats(len(scores), float(mean), float(variance), errors, p95)
 
 
-def same(n: int, score: float = 0.9, **more: float) -> Arm:
-    return Arm(n, score, 0.0, int(more.get("errors", 0)), more.get("p95", 1.0))
+def same(n: int, score: float = 0.9, **more: float) -> VersionStats:
+    return VersionStats(n, score, 0.0, int(more.get("errors", 0)), more.get("p95", 1.0))
 
 
-def step(new: Arm, old: Arm, hours: float = 1, **terms: object) -> Step:
+def step(new: VersionStats, old: VersionStats, hours: float = 1, **terms: object) -> Step:
     return decide(Standing(release(**terms), new, old, timedelta(hours=hours)))  # type: ignore[arg-type]
 
 

@@ -8,12 +8,11 @@ from typing import Any, get_args
 
 import pytest
 
-from selfheal.graph.rules.checks import Facts
+from selfheal.graph.rules.checks import CheckResults, execution_findings
 from selfheal.graph.rules.examples import answers, answers_again, ask
-from selfheal.graph.rules.execution_checks import observe
 from selfheal.graph.sandbox.channel import GarbledError, Transcript
-from selfheal.graph.sandbox.launch import Ending
-from selfheal.graph.sandbox.outcome import tell
+from selfheal.graph.sandbox.outcome import execution_of
+from selfheal.graph.sandbox.process import Ending
 from selfheal.graph.sandbox.protocol import DEFAULT_LIMITS, SandboxUnavailable, Status
 from selfheal.graph.sandbox.values import decode
 from selfheal.graph.scoring import Grading, verdict
@@ -117,13 +116,15 @@ def test_no_line_breaks_the_reader_or_the_verdict(before: tuple[str, ...]) -> No
         ending = read(before, line)
         refused += ending.stopped == "garbled"
         try:
-            execution = tell("test", ending, DEFAULT_LIMITS)
+            execution = execution_of("test", ending, DEFAULT_LIMITS)
         except SandboxUnavailable:
             assert not ending.transcript.ready
             continue
         assert execution.status in get_args(Status)
         found = answers_again(answers(questions, execution), execution)
-        seen = verdict(Facts(tuple(observe(execution, found)), execution), None, Grading())
+        seen = verdict(
+            CheckResults(tuple(execution_findings(execution, found)), execution), None, Grading()
+        )
         json.dumps(seen, allow_nan=False).encode()
         assert not seen["passed"]
     assert refused > LINES / 2  # most are no events, and are refused as such

@@ -180,21 +180,21 @@ def test_a_name_that_the_program_must_define_is_the_programs() -> None:
 
 def test_an_exception_on_the_way_is_the_examples() -> None:
     divided = came_to("1 / f(0) == 1", square)
-    assert (divided.state, divided.words) == (
+    assert (divided.state, divided.detail) == (
         "broken",
         "1 / f(0) == 1 raised ZeroDivisionError: division by zero",
     )
     question = asked("f(2) == 4 and f(3) == 9")
     results = (CallResult("f(2)", None, ("KeyError", "LookupError"), "x"),)
     answer = answers([question], Execution("test", "ok", "", 0.0, "", results))[0]
-    assert answer.words == "f(2) == 4 and f(3) == 9 raised KeyError: x"
+    assert answer.detail == "f(2) == 4 and f(3) == 9 raised KeyError: x"
 
 
 def test_a_call_that_was_not_reached_breaks_its_example() -> None:
     question = asked("f(2) == 4 and f(3) == 9")
     results = (CallResult("f(2)", 4, None, ""),)
     answer = answers([question], Execution("test", "timeout", "", 0.0, "", results))[0]
-    assert (answer.state, answer.words) == ("broken", "f(2) == 4 and f(3) == 9 was not reached")
+    assert (answer.state, answer.detail) == ("broken", "f(2) == 4 and f(3) == 9 was not reached")
 
 
 BIG = 1 << 3_000_000

@@ -112,7 +112,7 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
         lambda each: unified_diff(each[0], each[1], "a", "b"),
         [parser_worst_cases.prompt_pair()],
     ),
-    "a signature": (static_runner.asked_name, repeated(2_000)),
+    "a signature": (static_runner.defined_name, repeated(2_000)),
     "a plan's signature": (contradicts, repeated(300)),
     "the sentences of a prompt": (
         lambda each: sentences.split_sentences(each, 20),
@@ -155,7 +155,7 @@ KNOWN: Final = {
     "graph/sandbox/landlock_launcher.py": "our own words",
     "app/llm/providers.py": "a provider's package name",
     "app/redaction.py": "a provider's message",
-    "graph/rules/folding.py": "a compared call",
+    "graph/rules/folding_evaluator.py": "a compared call",
     "graph/sandbox/wasm_engine.py": "our own package's name",
     "app/strict_json.py": "test_strict_json",
     "optimizer/dataset/cases.py": "our own file",

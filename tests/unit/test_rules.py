@@ -12,13 +12,12 @@ import pytest
 from selfheal.app.judge import Judgement
 from selfheal.app.llm.usage import Usage
 from selfheal.graph.rules import linter
-from selfheal.graph.rules.checks import Facts, establish
+from selfheal.graph.rules.checks import CheckResults, execution_findings, run_checks
 from selfheal.graph.rules.equality import same
 from selfheal.graph.rules.examples import answers, ask
-from selfheal.graph.rules.execution_checks import observe
 from selfheal.graph.rules.linter import lint
 from selfheal.graph.rules.static_checks import observations
-from selfheal.graph.rules.static_runner import SHORT, asked_name, read
+from selfheal.graph.rules.static_runner import SHORT, defined_name, read
 from selfheal.graph.rules.weights import WEIGHTS, Finding
 from selfheal.graph.sandbox.protocol import (
     DEFAULT_LIMITS,
@@ -28,8 +27,7 @@ from selfheal.graph.sandbox.protocol import (
     Program,
     Sandbox,
 )
-from selfheal.graph.sandbox.selection import open_sandbox
-from selfheal.graph.sandbox.static import StaticSandbox
+from selfheal.graph.sandbox.selection import StaticSandbox, open_sandbox
 from selfheal.graph.sandbox.values import UNDECODABLE
 from selfheal.graph.scoring import Grading, verdict
 from selfheal.graph.state import Plan, PlannedExample
@@ -57,8 +55,8 @@ def findings(code: str, wanted: str = "f") -> dict[str, Finding]:
         ("a function that adds", None),
     ],
 )
-def test_the_asked_name_is_read_off_the_signature(signature: str, name: str | None) -> None:
-    assert asked_name(signature) == name
+def test_the_defined_name_is_read_off_the_signature(signature: str, name: str | None) -> None:
+    assert defined_name(signature) == name
 
 
 @pytest.mark.parametrize("code", ["def f(:", "x = (", "\0", "(" * 5000, "-" * 9000 + "1"])
@@ -211,7 +209,7 @@ def test_values_are_compared_by_type_and_value(expected: Any, actual: Any, equal
 def seen_of(example: PlannedExample, *results: CallResult) -> dict[str, Finding]:
     execution = Execution("test", "ok", "", 0.0, "", results)
     found = answers(ask(plan("def f()", example)), execution)
-    return {each.name: each for each in observe(execution, found)}
+    return {each.name: each for each in execution_findings(execution, found)}
 
 
 def held(result: CallResult, **example: Any) -> Finding:
@@ -267,7 +265,7 @@ def test_an_inferred_example_only_counts() -> None:
 
 def test_what_was_not_run_has_no_rules_of_execution() -> None:
     not_run = Execution("static", "not_run", "no sandbox", 0.0, "", ())
-    assert list(observe(not_run, ())) == []
+    assert list(execution_findings(not_run, ())) == []
 
 
 async def test_the_linter_sees_errors_and_no_taste() -> None:
@@ -319,8 +317,8 @@ async def test_no_configuration_nearby_excuses_a_program(
     assert found.score == 0.25
 
 
-def facts(*found: Finding) -> Facts:
-    return Facts(found, OK)
+def facts(*found: Finding) -> CheckResults:
+    return CheckResults(found, OK)
 
 
 def judged(score: float, *reasons: str) -> Judgement:
@@ -394,11 +392,11 @@ async def test_a_wrong_program_without_stated_examples_fails(sandbox: Sandbox) -
         PlannedExample(call=f"is_leap_year({year})", returns=leap, origin="inferred")
         for year, leap in ((2000, "True"), (2024, "True"), (1900, "False"), (2023, "False"))
     ]
-    found = await establish(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
+    found = await run_checks(code, plan("def is_leap_year(year: int) -> bool", *examples), sandbox)
     assert not found.vetoes
     assert found.inferred_broken == 0.5
     assert not verdict(found, judged(0.69), Grading())["passed"]
-    unknown = await establish(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
+    unknown = await run_checks(code, plan("def is_leap_year(year: int) -> bool"), sandbox)
     assert not verdict(unknown, judged(0.583), Grading())["passed"]
 
 
@@ -410,10 +408,10 @@ async def test_an_example_that_only_the_program_can_decide_counts_as_inferred(
         PlannedExample(call="eval('f(2) == 4')", returns="True", origin="stated"),
         PlannedExample(call="f(3)", returns="9", origin="stated"),
     ]
-    found = await establish(code, plan("def f(n)", *examples), sandbox)
+    found = await run_checks(code, plan("def f(n)", *examples), sandbox)
     seen = {each.name: each.score for each in found.findings}
     assert (seen["examples"], seen["inferred_examples"]) == (1, 1)
-    wrong = await establish(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
+    wrong = await run_checks(code.replace("n * n", "9"), plan("def f(n)", *examples), sandbox)
     assert wrong.vetoes == ["examples: eval('f(2) == 4') returned False, not True"]
 
 

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, Metric
 
 from selfheal.app.llm.usage import CALLERS
 from selfheal.db.deployment_stats import DeploymentStats
-from selfheal.graph.sandbox.metered import sandbox_ready
+from selfheal.graph.sandbox.metered import create_series
 from selfheal.server.observability.metrics import pool, runs
 from selfheal.server.observability.metrics.deployment import families
 
@@ -40,7 +40,7 @@ _EMPTY = DeploymentStats(
 
 def known() -> dict[str, tuple[str, list[Metric]]]:
     """Return every metric of ours, in groups: a heading and what it holds."""
-    sandbox_ready("bwrap")
+    create_series("bwrap")
     assert runs.RUNS  # noqa: S101 - imported for its metrics
     process = [each for each in REGISTRY.collect() if each.name.startswith("selfheal_")]
     return {

@@ -1,0 +1,40 @@
+"""The client of the evaluator's role."""
+
+import json
+from typing import Any, cast
+
+import httpx
+
+from selfheal.app.llm.client import Model
+from selfheal.graph.evaluator import Evaluator, JudgePrompt, Work
+from selfheal.graph.remote import CALLS, RemoteEvaluator, Role
+from selfheal.graph.sandbox.packages import NO_PACKAGES
+from selfheal.graph.state import Plan
+
+
+async def test_it_sends_the_prompt_with_its_version_and_reports_the_usage() -> None:
+    sent: list[dict[str, Any]] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, json={"passed": True}, headers={CALLS: "3"})
+
+    plan = Plan(title="", requirements=[], signature="def f()", examples=[])
+    transport = httpx.MockTransport(reply)
+    async with httpx.AsyncClient(base_url="http://role", transport=transport) as client:
+        evaluator: Evaluator = RemoteEvaluator(
+            Role("evaluator", client), model=cast("Model", None), packages=NO_PACKAGES
+        )
+        work = Work("Write f.", plan, "def f(): ...")
+        verdict, usage = await evaluator.evaluate(work, JudgePrompt(7, "Judge."))
+    assert sent == [
+        {
+            "request": "Write f.",
+            "plan": plan,
+            "code": "def f(): ...",
+            "judge_prompt": {"version": 7, "text": "Judge."},
+        }
+    ]
+    assert {**verdict} == {"passed": True}
+    assert usage["calls"] == 3
+    assert evaluator.sandbox_name == "remote"
