@@ -165,8 +165,8 @@ async def gemini(_simulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def repeatable(gemini: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make healings of this process repeatable: the ids of runs and of healings are counted.
 
-    What a healing decides depends on the order of its cases, which its id shuffles, and on the noise
-    of the simulator, which `gemini` seeds.
+    What a healing decides depends on the order of its cases, which its id shuffles, and on the
+    noise of the simulator, which `gemini` seeds.
     """
     for module in (runner, service):
         monkeypatch.setattr(module, "uuid7", partial(next, map(_counted_id, count(1))))
