@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from selfheal.simulator.plan import Plan
 from selfheal.simulator.source import docstring_of
 
-_LITERALS = (ast.Constant, ast.Tuple, ast.List, ast.Dict)
-
 
 def by_heart(tree: ast.Module, plan: Plan) -> bool:
     """Tell whether the code holds both the argument and the result of one of the plan's calls."""
