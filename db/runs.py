@@ -115,28 +115,6 @@ class Feedback:
     created_at: datetime
 
 
-async def start(
-    connection: Connection,
-    run_id: UUID,
-    *,
-    thread_id: UUID,
-    assistant: str,
-    request: str,
-    examples: Sequence[Mapping[str, Any]],
-) -> None:
-    """Log that a run was accepted and is running."""
-    await connection.execute(
-        _SQL["start"],
-        {
-            "id": run_id,
-            "thread_id": thread_id,
-            "assistant": assistant,
-            "request": storable(request),
-            "examples": json(examples),
-        },
-    )
-
-
 async def finish(connection: Connection, run_id: UUID, result: Finish) -> bool:
     """Record a run's one result, with its evaluation; False if one was recorded before.
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from grafana.board import as_text
 from grafana.healing import healing
+from grafana.layout import as_text
 from grafana.operations import operations
 from grafana.overview import overview
 

@@ -1,23 +1,43 @@
-"""What the doctor did, what it was good for, and what it cost."""
+"""Dashboard of the healings: causes, effects and costs."""
 
 from typing import Final
 
-from grafana.board import board, chosen, typed
-from grafana.model import Json, coloured, link, override, prom, sql, thresholds, words
-from grafana.panels import BARS, STAIRS, compared, lines, points, stat, table
-from grafana.promql import told
-from grafana.queries import load
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardRegexMapOptions,
+    RegexMap,
+    ValueMappingResult,
+)
+
+from grafana.layout import assemble, chosen, typed
+from grafana.panels import (
+    Panel,
+    bars,
+    coloured,
+    compared,
+    lines,
+    link,
+    override,
+    points,
+    rows,
+    stairs,
+    stat,
+    thresholds,
+    words,
+)
+from grafana.promql import of_deployment
+from grafana.queries import Sql, load, prom
 
 _SQL: Final = load("healing")
 _HEALING: Final = [link("The healing and its receipt", "${console}/healings/${__value.raw}")]
 # Where there is little room, a word in the place of an id; the link has the id.
-_SHOW: Final = [{"type": "regex", "options": {"pattern": ".+", "result": {"text": "show"}}}]
+_SHOW: Final = [RegexMap(DashboardRegexMapOptions(".+", ValueMappingResult("show")))]
 _OUTCOMES: Final = words(
     {
         "open": ("open", "blue"),
         "promoted": ("promoted", "green"),
         "canary": ("canary", "blue"),
-        "needs_approval": ("a person must decide", "yellow"),
+        "needs_approval": ("needs approval", "yellow"),
         "rejected": ("rejected", "orange"),
         "frozen": ("frozen", "light-blue"),
         "healthy": ("healthy", "text"),
@@ -26,71 +46,71 @@ _OUTCOMES: Final = words(
 _ALERTING: Final = thresholds("green", (1, "orange"), (2, "red"))
 
 
-def healing() -> Json:
+def healing() -> Dashboard:
     """Return the dashboard Healing."""
-    about = "What went wrong, what was tried, what came of it. Purple lines are releases."
+    about = "Healings, their causes, effects and costs. Purple lines are releases."
     variables = [
         chosen("agent", "Agent", ("worker", "manager", "evaluator")),
         typed("price_input", "USD / M input tokens", "0", "price of a million; 0: no cost shown"),
         typed("price_output", "USD / M output tokens", "0", "price of a million; 0: no cost shown"),
     ]
     panels = [*_tiles(), _healings(), *_effects(), *_versions(), *_costs(), *_times(), _incidents()]
-    return board("healing", "Healing", about, panels, variables, period="now-7d")
+    return assemble("healing", "Healing", about, panels, variables, period="now-7d")
 
 
-def _tiles() -> list[Json]:
+def _tiles() -> list[Panel]:
     on_hold = {
         "0": ("on", "green"),
         "1": ("paused", "orange"),
         "2": ("frozen", "light-blue"),
         "3": ("paused, frozen", "orange"),
     }
-    doing = f"{told('healing_paused')} + 2 * {told('healing_frozen')}"
+    doing = f"{of_deployment('healing_paused')} + 2 * {of_deployment('healing_frozen')}"
     return [
         stat(
             "Healing is",
-            "`paused`: by a person, or after two roll-backs in a day. `frozen`: the judge has "
-            "drifted from its record, so no verdict of it may change a prompt.",
+            "`paused`: by an operator, or after two rollbacks in a day. `frozen`: the judge has "
+            "drifted from its golden verdicts, so that it may not change a prompt.",
             prom(doing, instant=True),
             mappings=words(on_hold),
         ),
-        stat("At work on", "The open healing: one at a time.", sql(_SQL["at_work"]), text=True),
+        stat("Open healing", "There is at most one at a time.", Sql(_SQL["at_work"]), text=True),
         stat(
-            "Waiting for a person",
-            "Candidates that the evidence did not decide on: `selfheal healings approve|reject`.",
-            sql(_SQL["waiting"]),
+            "Waiting for approval",
+            "Candidates on which the evidence is not decisive: `selfheal healings approve|reject`.",
+            Sql(_SQL["waiting"]),
             steps=_ALERTING,
         ),
         stat(
             "Time to heal, median",
             "From the opening of a healing to the release of its prompt.",
-            sql(_SQL["time_to_heal"]),
+            Sql(_SQL["time_to_heal"]),
             unit="s",
             decimals=0,
         ),
         stat(
-            "Roll-backs",
-            "Releases that were taken back, by themselves or by hand.",
-            sql(_SQL["rolled_back"]),
+            "Rollbacks",
+            "Releases that were rolled back, automatically or by an operator.",
+            Sql(_SQL["rolled_back"]),
             steps=_ALERTING,
         ),
         stat(
             "Cost of healing",
-            "Tokens of healings in this period times the prices above; without prices nothing.",
-            sql(_SQL["cost"]),
+            "Tokens of healings in this period at the prices above; nothing without prices.",
+            Sql(_SQL["cost"]),
             unit="currencyUSD",
             decimals=2,
         ),
     ]
 
 
-def _healings() -> Json:
+def _healings() -> Panel:
     outcome = override("Outcome", mappings=_OUTCOMES, custom__cellOptions={"type": "color-text"})
-    return table(
+    return rows(
         "Healings",
-        "The newest first; one without an outcome is under way, in the state named. Gate: share of "
-        "cases passed by the incumbent and by the last candidate, both run afresh on the same.",
-        sql(_SQL["healings"]),
+        "The newest first; a healing without an outcome is in progress, in the state shown. Gate: "
+        "share of cases that the incumbent and the last candidate passed, on the same cases.",
+        Sql(_SQL["healings"]),
         [
             outcome,
             override("Healing", links=_HEALING, custom__width=310),
@@ -102,20 +122,19 @@ def _healings() -> Json:
     )
 
 
-def _effects() -> list[Json]:
+def _effects() -> list[Panel]:
     return [
         compared(
             "Pass rate before and after each release",
-            "Runs next to the release, at most 200 and a day on each side: under the version that "
-            "was replaced, and under the new one. No proof: traffic changes too. The gate is the "
-            "proof.",
-            sql(_SQL["effects_chart"]),
+            "At most 200 runs and one day on each side of the release: under the replaced version, "
+            "and under the new one. This is no proof, as traffic changes too; the gate is.",
+            Sql(_SQL["effects_chart"]),
             x="Release",
         ),
-        table(
+        rows(
             "Score before and after each release",
-            "The same runs with their mean scores, an unusable answer counting as 0.",
-            sql(_SQL["effects"]),
+            "Mean scores of the same runs; an unusable answer counts as 0.",
+            Sql(_SQL["effects"]),
             [
                 override("Passed: before", unit="percentunit", decimals=0),
                 override("Passed: after", unit="percentunit", decimals=0),
@@ -128,92 +147,94 @@ def _effects() -> list[Json]:
     ]
 
 
-def _versions() -> list[Json]:
+def _versions() -> list[Panel]:
     return [
         lines(
             "Mean score of each version of $agent",
-            "While a canary runs, two versions are judged side by side on concurrent runs.",
-            sql(_SQL["scores_by_version"], series=True),
+            "While a canary runs, two versions are evaluated on concurrent runs.",
+            Sql(_SQL["scores_by_version"], series=True),
             steps=thresholds("red", (0.6, "green")),
             top=1,
             calcs=("mean", "lastNotNull"),
         ),
         lines(
             "Runs under each version of $agent",
-            "The canary's share as it really was.",
-            sql(_SQL["runs_by_version"], series=True),
-            style=BARS,
+            "The canary's actual share.",
+            Sql(_SQL["runs_by_version"], series=True),
+            style=bars,
             calcs=("sum",),
         ),
         lines(
             "Canary share",
-            "Share of threads that get the newer version; 0 or 100: no canary is running.",
-            prom(told("prompt_canary_percent", by="agent"), "{{agent}}"),
+            "Share of threads that get the newer version; at 0 or 100 no canary is running.",
+            prom(of_deployment("prompt_canary_percent", by="agent"), "{{agent}}"),
             unit="percent",
-            style=STAIRS,
+            style=stairs,
             top=100,
             calcs=("lastNotNull",),
         ),
         lines(
             "Releases by action",
-            "`take_back`: a release that took itself back. `rollback`: by hand.",
-            sql(_SQL["releases"], series=True),
-            style=BARS,
+            "`take_back`: an automatic rollback. `rollback`: one by an operator.",
+            Sql(_SQL["releases"], series=True),
+            style=bars,
             overrides=coloured("take_back", "rollback", "canary"),
             calcs=("sum",),
         ),
     ]
 
 
-def _costs() -> list[Json]:
+def _costs() -> list[Panel]:
     return [
         lines(
             "Model calls of healings, by state",
-            "What each state has cost; the gate runs both arms, and so is most of it.",
-            sql(_SQL["by_state"], series=True),
-            style=BARS,
+            "The gate runs both versions and costs most.",
+            Sql(_SQL["by_state"], series=True),
+            style=bars,
             calcs=("sum",),
         ),
         lines(
             "Tokens of healings",
-            "Input and output, of all states.",
-            sql(_SQL["tokens"], series=True),
-            style=BARS,
+            "Input and output tokens, of all states.",
+            Sql(_SQL["tokens"], series=True),
+            style=bars,
             calcs=("sum",),
         ),
     ]
 
 
-def _times() -> list[Json]:
+def _times() -> list[Panel]:
     return [
-        points(
+        lines(
             "How long healings took, by outcome",
-            "Each point is a healing that ended then.",
-            sql(_SQL["times_to_heal"], series=True),
+            "Each point is the end of a healing.",
+            Sql(_SQL["times_to_heal"], series=True),
             unit="s",
+            style=points,
         )
     ]
 
 
-def _incidents() -> Json:
+def _incidents() -> Panel:
     what = override("What", mappings=_WHAT, custom__cellOptions={"type": "color-text"})
-    return table(
+    return rows(
         "Incidents",
-        "What somebody may want to know of: healings that began or broke off, roll-backs, pauses, "
-        "a judge that drifted.",
-        sql(_SQL["incidents"]),
+        "Healings that started or failed, approvals that are needed, rollbacks, pauses, a drift of "
+        "the judge.",
+        Sql(_SQL["incidents"]),
         [what, override("Healing", links=_HEALING, mappings=_SHOW)],
         width=12,
     )
 
 
+# The keys are the view's own words.
 _WHAT: Final = words(
     {
-        "healing broke off": ("healing broke off", "red"),
-        "a person must decide": ("a person must decide", "yellow"),
+        "healing broke off": ("healing failed", "red"),
+        "a person must decide": ("needs approval", "yellow"),
         "healing frozen": ("healing frozen", "light-blue"),
-        "rolled back by itself": ("rolled back by itself", "red"),
-        "rolled back by hand": ("rolled back by hand", "orange"),
+        "rolled back by itself": ("automatic rollback", "red"),
+        "rolled back by hand": ("manual rollback", "orange"),
         "healing paused": ("healing paused", "orange"),
         "judge drifted": ("judge drifted", "red"),
     }

@@ -1,12 +1,24 @@
-"""Whether the agents are well, at first sight."""
+"""Dashboard of the agents' health."""
 
 from typing import Final
 
-from grafana.board import board
-from grafana.model import Json, coloured, link, override, prom, sql, thresholds
-from grafana.panels import AREAS, STAIRS, lines, stat, table
-from grafana.promql import mean, quantile, rate, share, told
-from grafana.queries import load
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.layout import assemble
+from grafana.panels import (
+    Panel,
+    areas,
+    coloured,
+    lines,
+    link,
+    override,
+    rows,
+    stairs,
+    stat,
+    thresholds,
+)
+from grafana.promql import mean, of_deployment, quantile, rate, share
+from grafana.queries import Sql, load, prom
 
 _ERRORS: Final = 'outcome!~"none|ok|failed|request"'
 _QUALITY: Final = thresholds("red", (0.6, "orange"), (0.8, "green"))
@@ -21,21 +33,21 @@ _KINDS: Final = [
 _PASSED: Final = share(rate("evaluations_total", 'passed="true"'), rate("evaluations_total"))
 
 
-def overview() -> Json:
+def overview() -> Dashboard:
     """Return the dashboard Overview."""
-    about = "Are the agents well, and which prompts are live? Purple lines are releases of prompts."
+    about = "Health of the agents, and their live prompts. Purple lines are releases of prompts."
     panels = [*_tiles(), *_traffic(), *_quality(), *_speed(), _failed()]
-    return board("overview", "Overview", about, panels)
+    return assemble("overview", "Overview", about, panels)
 
 
-def _tiles() -> list[Json]:
+def _tiles() -> list[Panel]:
     errors = share(rate("runs_total", _ERRORS), rate("runs_total"))
     limits = thresholds("green", (0.1, "orange"), (0.3, "red"))
     p95 = quantile(0.95, "run_duration_seconds")
     return [
         stat(
             "Runs a second",
-            "Runs that ended, whatever their outcome.",
+            "Runs that ended, with any outcome.",
             prom(rate("runs_total")),
             unit="suffix: /s",
             decimals=2,
@@ -43,7 +55,7 @@ def _tiles() -> list[Json]:
         stat(
             "Error rate",
             "Share of runs that ended without a usable answer or a verdict: infrastructure, model, "
-            "evaluation, output. Programs of poor quality are in the pass rate, refused requests "
+            "evaluation, output. Programs of poor quality count in the pass rate, refused requests "
             "in neither.",
             prom(errors),
             unit="percentunit",
@@ -52,7 +64,7 @@ def _tiles() -> list[Json]:
         ),
         stat(
             "Passed",
-            "Share of verdicts that passed: score at the threshold or above, no fact against it.",
+            "Share of verdicts that passed: score at the threshold or above, no veto check failed.",
             prom(_PASSED),
             unit="percentunit",
             decimals=1,
@@ -60,14 +72,14 @@ def _tiles() -> list[Json]:
         ),
         stat(
             "Mean score",
-            "Mean of the evaluation's total score. Below 0.6 for 5 minutes there is an alert.",
+            "Mean of the evaluation's total score. An alert fires below 0.6 for 5 minutes.",
             prom(mean("evaluation_score", 'kind="total"')),
             decimals=2,
             steps=_QUALITY,
         ),
         stat(
             "Run, 95th percentile",
-            "95 of 100 runs took no longer, from being taken in to the recorded result.",
+            "From acceptance to the recorded result: 95 of 100 runs took no longer.",
             prom(p95),
             unit="s",
             decimals=1,
@@ -75,29 +87,30 @@ def _tiles() -> list[Json]:
         stat(
             "Live prompts",
             "The version that each agent runs under; during a canary, the newer one.",
-            prom(told("prompt_active_version", by="agent"), "{{agent}}", instant=True),
+            prom(of_deployment("prompt_active_version", by="agent"), "{{agent}}", instant=True),
             decimals=0,
+            named=True,
         ),
     ]
 
 
-def _traffic() -> list[Json]:
+def _traffic() -> list[Panel]:
     errors = share(
         rate("runs_total", 'outcome!~"none|ok"', by="outcome"), rate("runs_total"), "all"
     )
     return [
         lines(
             "Runs a second, by outcome",
-            "How runs ended. `failed`: the program did not pass. `output`: no usable answer. The "
-            "others are no prompt's fault. `none`: interrupted.",
+            "`failed`: the program did not pass. `output`: no usable answer. The others are not "
+            "caused by prompts. `none`: interrupted.",
             prom(rate("runs_total", by="outcome"), "{{outcome}}"),
             unit="suffix: /s",
-            style=AREAS,
+            style=areas,
             overrides=_CLASSES,
         ),
         lines(
-            "Share of runs that did not end well, by outcome",
-            "Only `failed` and `output` can ever call for a new prompt.",
+            "Share of runs without a passing result, by outcome",
+            "Only `failed` and `output` can lead to a new prompt.",
             prom(errors, "{{outcome}}"),
             unit="percentunit",
             overrides=_CLASSES,
@@ -106,13 +119,13 @@ def _traffic() -> list[Json]:
     ]
 
 
-def _quality() -> list[Json]:
+def _quality() -> list[Panel]:
     kinds = mean("evaluation_score", by="kind")
     return [
         lines(
             "Evaluation score, mean",
-            "`total` is 0.4 `rule` (facts) + 0.6 `llm` (the judge), capped where a fact vetoes. "
-            "`total` and `rule` apart from `llm`: the judge sees more than facts, or drifted.",
+            "`total` is 0.4 `rule` (checks) + 0.6 `llm` (the judge), capped if a veto check fails. "
+            "If `llm` departs from the others, the judge sees more than the checks, or drifted.",
             prom(kinds, "{{kind}}"),
             steps=thresholds("red", (0.6, "green")),
             overrides=_KINDS,
@@ -132,7 +145,7 @@ def _quality() -> list[Json]:
     ]
 
 
-def _speed() -> list[Json]:
+def _speed() -> list[Panel]:
     node = "node_duration_seconds"
     return [
         lines(
@@ -146,22 +159,22 @@ def _speed() -> list[Json]:
         lines(
             "Live prompt versions",
             "A step up is a release, a step down a roll-back.",
-            prom(told("prompt_active_version", by="agent"), "{{agent}}"),
-            style=STAIRS,
+            prom(of_deployment("prompt_active_version", by="agent"), "{{agent}}"),
+            style=stairs,
             calcs=("lastNotNull",),
         ),
     ]
 
 
-def _failed() -> Json:
+def _failed() -> Panel:
     links = [
-        link("What the run log says", "${console}/runs/${__value.raw}"),
-        link("Its trace in LangSmith", "${langsmith}/r/${__value.raw}"),
+        link("Run log", "${console}/runs/${__value.raw}"),
+        link("Trace in LangSmith", "${langsmith}/r/${__value.raw}"),
     ]
-    return table(
-        "Latest runs that did not end well",
-        "The newest 20. A click on a run's id leads to the run log or to its trace.",
-        sql(load("overview")["latest"]),
+    return rows(
+        "Latest runs without a passing result",
+        "The newest 20. A run's id links to the run log and to its trace.",
+        Sql(load("overview")["latest"]),
         [
             override("Run", links=links, custom__width=310),
             override("Took", unit="s", decimals=1),

@@ -1,4 +1,4 @@
-"""PromQL as the panels need it: of the chosen jobs, and no ratio without traffic."""
+"""PromQL of the chosen jobs; a ratio has no value where there was no traffic."""
 
 WINDOW = "$__rate_interval"
 
@@ -15,7 +15,7 @@ def summed(inner: str, by: str = "") -> str:
 
 
 def rate(name: str, *labels: str, by: str = "") -> str:
-    """Return how much a counter grows in a second."""
+    """Return by how much a counter grows in a second."""
     return summed(f"rate({series(name, *labels)}[{WINDOW}])", by)
 
 
@@ -31,16 +31,16 @@ def share(part: str, whole: str, by: str = "") -> str:
 
 
 def mean(name: str, *labels: str, by: str = "") -> str:
-    """Return the mean of what a histogram saw."""
+    """Return the mean of a histogram's observations."""
     return f"{rate(f'{name}_sum', *labels, by=by)} / ({rate(f'{name}_count', *labels, by=by)} > 0)"
 
 
 def quantile(q: float, name: str, by: str = "") -> str:
-    """Return a quantile of what a histogram saw; where it saw nothing, nothing and not NaN."""
+    """Return a quantile of a histogram's observations; without observations nothing, not NaN."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({q}, {rate(f'{name}_bucket', by=labels)}) >= 0"
 
 
-def told(name: str, by: str = "") -> str:
-    """Return what the one process tells that reads the database for all."""
+def of_deployment(name: str, by: str = "") -> str:
+    """Return a figure of the deployment as a whole, which one of its processes exports."""
     return f"max by ({by}) ({series(name)})" if by else f"max({series(name)})"

@@ -1,6 +1,6 @@
-"""Running the agent in the test's own process: taken in, executed at once, read back."""
+"""The service in the caller's process: runs are accepted, executed at once, and read back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,7 +10,8 @@ from langsmith import uuid7
 
 from selfheal.db import runs
 from selfheal.db.claims import Order
-from selfheal.db.pool import Database
+from selfheal.db.encoding import json, storable
+from selfheal.db.pool import Connection, Database
 from selfheal.db.runs import Outcome, Run
 from selfheal.graph.context import Context
 from selfheal.graph.state import Request, Result
@@ -38,7 +39,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class InProcessService:
-    """A service whose runs are executed by whoever asks for them."""
+    """A service that executes each run in the coroutine that asks for it."""
 
     service: Service
 
@@ -79,10 +80,26 @@ class InProcessService:
             return await runs.get(connection, order.id)
 
 
+async def insert_running(
+    connection: Connection,
+    run_id: UUID,
+    *,
+    request: str = "r",
+    examples: Sequence[Mapping[str, Any]] = (),
+    thread_id: UUID | None = None,
+) -> None:
+    """Insert a run that is executing into the log, without executing one."""
+    await connection.execute(
+        b"INSERT INTO runs (id, thread_id, assistant, status, request, examples)"
+        b" VALUES (%s, %s, 'agent', 'running', %s, %s)",
+        (run_id, thread_id or uuid7(), storable(request), json(examples)),
+    )
+
+
 @asynccontextmanager
 async def served(
     settings: ServerSettings, database: Database, context: Context
 ) -> AsyncIterator[InProcessService]:
-    """Open a service that executes what it is asked for at once."""
+    """Open a service that executes each run at once."""
     async with serving_from(settings, database, context) as service:
         yield InProcessService(service)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from bench.harness.healing import HealingHarness
+from bench.harness.service import insert_running
 from bench.poison.obedient_model import LIVE
 from bench.poison.poison import Poison
 from selfheal.app.llm.untrusted import fence
@@ -139,14 +140,7 @@ async def _log(harness: HealingHarness, logged: Logged, live: dict[str, int]) ->
     )
     number = uuid4()
     async with harness.database.transaction() as connection:
-        await runs.start(
-            connection,
-            number,
-            thread_id=uuid4(),
-            assistant="agent",
-            request=logged.request,
-            examples=logged.examples,
-        )
+        await insert_running(connection, number, request=logged.request, examples=logged.examples)
         await runs.finish(connection, number, finish)
         if logged.feedback:
             await runs.add_feedback(connection, number, score=0.0, comment=logged.feedback)

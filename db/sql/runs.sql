@@ -8,10 +8,6 @@ runs.attempt, runs.output, runs.idempotency_key, runs.body_sha256, runs.updated_
 -- columns: feedback
 feedback.id, feedback.run_id, feedback.score, feedback.comment, feedback.created_at
 
--- name: start
-INSERT INTO runs (id, thread_id, assistant, status, request, examples)
-VALUES (%(id)s, %(thread_id)s, %(assistant)s, 'running', %(request)s, %(examples)s);
-
 -- name: finish
 -- Only a run that is still running: a result is recorded once.
 UPDATE runs SET

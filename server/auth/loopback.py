@@ -42,11 +42,6 @@ def refuse_strangers(request: Request, origins: Collection[str] = ()) -> None:
         raise CrossSiteError("pages of other sites may send nothing: see SELFHEAL_CORS_ORIGINS")
 
 
-def neighbours_only(request: Request) -> None:
-    """Let pass what comes from this machine, on routes that know no keys."""
-    refuse_strangers(request)
-
-
 def _host(address: str) -> str | None:
     try:
         return urlsplit(address).hostname

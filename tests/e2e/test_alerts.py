@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from bench.harness.processes import finished, selfheal, started
-from grafana.macros import Period, variables_of
 from selfheal.server.cli import main
 from tests.conftest import control
 from tests.support.dashboards import dashboards, queries, reader
+from tests.support.grafana_macros import Period, variables_of
 from tests.support.prometheus import FASTER, HERE, RULES, Prometheus, faster, free, prometheus
 
 REQUESTS = (

@@ -8,6 +8,7 @@ import pytest
 
 from bench.harness.healing import KNOWN, defect, open_healing_harness
 from bench.harness.processes import finished, selfheal
+from bench.harness.service import insert_running
 from selfheal.db import healings, pauses, prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
@@ -48,9 +49,7 @@ async def ran(database: Database, score: float, *, version: int | None = None) -
         "checks": [], "reasons": [], "execution": {},
     }  # fmt: skip
     async with database.transaction() as connection:
-        await runs.start(
-            connection, run_id, thread_id=thread, assistant="agent", request="x", examples=[]
-        )
+        await insert_running(connection, run_id, thread_id=thread)
         finish = Finish(
             "ok" if passed else "failed",
             prompt_versions={"manager": 1, "worker": version, "evaluator": 1},

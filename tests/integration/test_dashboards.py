@@ -1,6 +1,5 @@
 """Grafana's dashboards without a Grafana: their JSON, what it leads to, and their PromQL."""
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,13 +9,10 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.__main__ import files
-from grafana.macros import Period, variables_of
 from tests.support.dashboards import FOLDER, Json, dashboards, metrics, queries
+from tests.support.grafana_macros import Period, variables_of
 
 _NAMES = ("healing", "operations", "overview")
 _NOW = datetime.now(UTC)
@@ -99,27 +95,6 @@ def test_provisioning_reads_what_the_readme_says() -> None:
     assert all(name in readme for name in _OF_THE_ENVIRONMENT)
     provider = FOLDER / "provisioning" / "dashboards" / "selfheal.yaml"
     assert yaml.safe_load(provider.read_text(encoding="utf-8"))["providers"][0]["type"] == "file"
-
-
-def test_json_is_of_grafanas_own_models(dashboard: Json) -> None:
-    """What their models do not know is lost on the way through them: a misspelt field shows."""
-    register_default_plugins()
-    back = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
-    assert [*_lost(dashboard, back)] == []
-
-
-def _lost(given: Any, back: Any, path: str = "") -> Iterator[str]:
-    """Yield what of `given` is not in `back`; the SDK has no model of an annotation by SQL."""
-    if path.startswith(".annotations.list.0.target"):
-        return
-    if isinstance(given, dict) and isinstance(back, dict):
-        for key, value in given.items():
-            yield from _lost(value, back.get(key), f"{path}.{key}")
-    elif isinstance(given, list) and isinstance(back, list) and len(given) == len(back):
-        for place, (one, other) in enumerate(zip(given, back, strict=True)):
-            yield from _lost(one, other, f"{path}.{place}")
-    elif given != back:
-        yield f"{path}: {given!r} became {back!r}"
 
 
 def test_links_name_variables_that_there_are(dashboard: Json) -> None:

@@ -1,14 +1,10 @@
 """The dashboards' SQL through the role that reads it, and what that role may not."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner
-from matplotlib.image import imread
 from psycopg import sql
 from psycopg.errors import (
     InsufficientPrivilege,
@@ -17,9 +13,8 @@ from psycopg.errors import (
 )
 from psycopg.rows import dict_row
 
-from grafana.macros import Period, variables_of
-from grafana.render import render
 from tests.support.dashboards import Json, dashboards, fill, make_role, queries, reader
+from tests.support.grafana_macros import Period, variables_of
 
 _SQL = [
     (f"{name}: {title}", dashboard, statement)
@@ -201,30 +196,3 @@ async def test_a_password_can_be_changed(database_url: str, reader_url: str) -> 
 def test_without_a_password_no_role_is_made(database_url: str) -> None:
     with pytest.raises(AssertionError, match="set SELFHEAL_GRAFANA_PASSWORD"):
         make_role(database_url, "grafana_nobody")
-
-
-async def test_a_picture_of_it_can_be_drawn(reader_url: str, tmp_path: Path) -> None:
-    target = tmp_path / "healing.png"
-    arguments = [
-        "healing",
-        "--postgres",
-        reader_url,
-        "--png",
-        str(target),
-        "--set",
-        "agent=manager",
-    ]
-    ended = await asyncio.to_thread(CliRunner().invoke, render, arguments)
-    assert ended.exit_code == 0, ended.output
-    height, width = imread(target).shape[:2]
-    assert height > width > 1000
-
-
-def test_a_picture_without_a_source_says_what_is_wrong(tmp_path: Path) -> None:
-    target = tmp_path / "none.png"
-    for option in ("--prometheus=http://127.0.0.1:1", "--postgres=postgresql://127.0.0.1:1/none"):
-        ended = CliRunner().invoke(render, ["overview", option, "--png", str(target)])
-        assert ended.exit_code == 1
-        assert "refused" in ended.output
-        assert not target.exists()
-    assert CliRunner().invoke(render, ["overview", "--set", "agent"]).exit_code == 2

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bench.harness.healing import KNOWN, HealingHarness, ask, defect, open_healing_harness, passed
-from bench.harness.service import Failed
+from bench.harness.service import Failed, insert_running
 from selfheal.db import judge_checks, runs
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
@@ -218,9 +218,7 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
     async def fail() -> int:
         async with harness.database.transaction() as connection:
             run_id = uuid4()
-            await runs.start(
-                connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
-            )
+            await insert_running(connection, run_id)
             versions = {"manager": 1, "worker": 1}
             await runs.finish(
                 connection, run_id, runs.Finish(outcome="output", prompt_versions=versions)

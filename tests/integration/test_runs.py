@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from bench.harness.processes import finished, selfheal
+from bench.harness.service import insert_running
 from selfheal.db import runs
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
@@ -28,9 +29,7 @@ EVALUATION = {
 async def test_a_run_has_exactly_one_recorded_result(database: Database) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await runs.start(
-            connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
-        )
+        await insert_running(connection, run_id)
         versions = {"manager": 1, "worker": 2, "evaluator": 3}
         first = Finish(outcome="failed", evaluation=EVALUATION, prompt_versions=versions)
         assert await runs.finish(connection, run_id, first)
@@ -44,18 +43,11 @@ async def test_a_run_has_exactly_one_recorded_result(database: Database) -> None
 async def test_text_that_postgres_cannot_hold_is_stored_all_the_same(database: Database) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await runs.start(
-            connection,
-            run_id,
-            thread_id=uuid4(),
-            assistant="agent",
-            request="a\0b\ud800c",
-            examples=[{"call": "f('\0')", "returns": "1"}],
-        )
+        await insert_running(connection, run_id)
         finish = Finish(outcome="failed", code="x = '\0\udfff'", evaluation=EVALUATION)
         await runs.finish(connection, run_id, finish)
         row = await runs.get(connection, run_id)
-    assert row.request == "a\N{REPLACEMENT CHARACTER}b?c"
+    assert row.code == "x = '\N{REPLACEMENT CHARACTER}?'"
 
 
 async def test_feedback_needs_a_run(database: Database) -> None:
@@ -69,9 +61,7 @@ async def test_a_run_is_shown_with_what_people_said_of_it(
 ) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await runs.start(
-            connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
-        )
+        await insert_running(connection, run_id)
         await runs.finish(connection, run_id, Finish("failed", evaluation=EVALUATION))
         await runs.add_feedback(connection, run_id, score=0.25, comment="too \x1b[31mlong")
         await runs.add_feedback(connection, run_id, score=1.0)

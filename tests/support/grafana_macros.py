@@ -1,13 +1,12 @@
-"""What Grafana puts into a query before it is sent: its macros, and the dashboard's variables."""
+"""What Grafana substitutes in a query: its macros, and the dashboard's variables."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from grafana.model import Json
-
+Json = dict[str, Any]
 _GROUP: Final = re.compile(
     r"\$__timeGroup(?P<alias>Alias)?\((?P<column>[\w.]+), *(?P<seconds>\d+)s\)"
 )
