@@ -352,7 +352,7 @@ async def test_what_a_person_activates_meanwhile_stands(sick: HealingHarness) ->
     ("fault", "words"),
     [
         ({"kind": "babble", "persona": "diagnostician"}, "does not fit Diagnosis"),
-        ({"kind": "babble", "persona": "writer"}, "does not fit Draft"),
+        ({"kind": "babble", "persona": "writer"}, "does not fit CandidateText"),
         ({"kind": "empty", "persona": "diagnostician"}, "the optimizer's model failed"),
         ({"kind": "truncation", "persona": "writer"}, "did not finish its answer"),
         ({"kind": "safety-block", "persona": "diagnostician"}, "refused the prompt"),
