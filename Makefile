@@ -22,7 +22,7 @@ SLOW := $(wildcard tests/unit/test_simulator_*.py) $(patsubst %,tests/unit/test_
 CORE := $(filter-out $(SLOW),$(wildcard tests/unit/test_*.py)) \
   $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue)
 
-.PHONY: demo check test test-latest lint bench chaos serve studio format lock clean $(BROKEN)
+.PHONY: demo check test test-latest coverage lint bench chaos serve studio format lock clean $(BROKEN)
 
 # Without a key this plays with a SIMULATED Gemini; with GOOGLE_API_KEY set, with Gemini itself.
 demo: .venv/runtime
@@ -43,6 +43,13 @@ test-latest:
 	.venv-latest/bin/python -m pip install --quiet --upgrade --group build --group dev --editable '.[server]'
 	.venv-latest/bin/pytest -n 4 --dist worksteal tests/unit tests/integration tests/e2e
 
+# Branch coverage of the product over a whole run of the tests, or of a part: TESTS=tests/unit
+coverage: .venv/dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 4 --dist worksteal $(TESTS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,7 +57,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 
 # What the documentation's figures come from; minutes, not seconds. The healing experiment takes
-# hours and goes on where it stopped: python -m bench.healing.
+# hours and resumes where it stopped: python -m bench.healing.
 bench: .venv/dev
 	$(BIN)/python -m bench.attacks
 	$(BIN)/python -m bench.humaneval
@@ -108,4 +115,4 @@ lock:
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf .coverage* .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
