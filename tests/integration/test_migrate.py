@@ -63,7 +63,7 @@ async def test_a_newer_schema_that_says_so_is_refused(empty_url: str) -> None:
             await migrate(database)
 
 
-async def test_a_step_that_waits_for_a_table_holds_nobody_up(
+async def test_a_migration_that_waits_for_a_table_blocks_no_query(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Migration(9998, "9998_wider.sql", b"ALTER TABLE runs ADD COLUMN wider integer")

@@ -16,7 +16,7 @@ def test_a_row_is_one_line_however_narrow_the_terminal_is(
     assert row.strip() == f"01a20963-36b2-730d-b778-76bd86d3ff47  {reason.strip()}"
 
 
-def test_a_strangers_text_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_untrusted_text_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("request",), [("[red]\x1b[31m two\nlines :x:",)])
     _, row = capsys.readouterr().out.splitlines()
     assert row.strip() == "[red]\N{REPLACEMENT CHARACTER}[31m two lines :x:"
