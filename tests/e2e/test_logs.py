@@ -49,7 +49,7 @@ async def break_what_was_stored(url: str) -> None:
         await connection.execute("UPDATE evaluations SET checks = %s", (wrong,))
 
 
-async def test_every_line_is_json_with_its_ids_and_nobodys_words(
+async def test_every_line_is_json_with_its_ids_and_without_untrusted_text(
     service_env: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

@@ -261,9 +261,7 @@ async def test_a_run_that_kills_its_process_each_time_ends_some_day(
 
 
 @pytest.mark.every_database
-async def test_the_reaper_sends_somebody_to_what_was_forsaken(
-    serve: Any, database: Database
-) -> None:
+async def test_recovery_queues_a_run_whose_lease_expired(serve: Any, database: Database) -> None:
     service, _ = await serve(agent_reply(ADD))
     reaper = Reaper(database, service.service.queue, 10)
     run_id = await accepted(service)
@@ -375,7 +373,7 @@ async def test_no_more_than_so_many_wait(serve: Any) -> None:
 
 
 @pytest.mark.every_database
-async def test_what_was_streamed_is_kept_in_order_and_told_from_any_point(serve: Any) -> None:
+async def test_what_was_streamed_is_kept_in_order_and_replayed_from_any_point(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
     run_id = await accepted(service)
     await service.service.runner.execute(run_id)

@@ -98,7 +98,7 @@ async def test_who_dies_between_run_and_next_date_is_followed_without_a_second_r
     assert (await kept(service, cron)).next_run_at != cron.next_run_at
 
 
-async def test_dates_that_nobody_was_there_for_bring_one_run(service: Service) -> None:
+async def test_missed_dates_are_coalesced_into_one_run(service: Service) -> None:
     cron = await plan(service, late=timedelta(days=2))
     for _ in range(3):
         await repeater(service).look()

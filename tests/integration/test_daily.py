@@ -158,7 +158,7 @@ async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
     assert await harness.healings() == []
 
 
-async def test_without_a_scheduler_nobody_asks(
+async def test_without_a_scheduler_no_pass_is_made(
     harness: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)

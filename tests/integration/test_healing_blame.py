@@ -147,7 +147,7 @@ async def test_a_broken_worker_is_still_to_blame(
 
 
 @pytest.mark.chaos
-async def test_a_worker_is_told_from_a_manager_by_what_helps(
+async def test_worker_and_manager_are_distinguished_by_what_helps(
     harness: HealingHarness, gemini: str
 ) -> None:
     """Both were edited, and only one of the edits did harm."""

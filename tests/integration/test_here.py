@@ -91,7 +91,7 @@ async def test_slots_are_shared_by_what_is_taken_in_and_what_is_sent(
     assert slow.most == SLOTS
 
 
-async def test_nobody_is_sent_to_what_is_executed_here(
+async def test_a_run_that_is_executed_locally_is_not_queued(
     service: Service, database: Database
 ) -> None:
     slow = Slow()

@@ -49,7 +49,7 @@ async def count(harness: HealingHarness, table: str, where: str) -> int:
 
 
 @pytest.mark.every_database
-async def test_a_quiet_thread_keeps_its_newest_state_alone_and_goes_on(
+async def test_a_quiet_thread_keeps_only_its_newest_state_and_continues(
     harness: HealingHarness,
 ) -> None:
     quiet, fresh = uuid4(), uuid4()

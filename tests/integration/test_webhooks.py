@@ -104,7 +104,7 @@ async def look(deliverer: Deliverer) -> None:
     await deliverer.rest()
 
 
-async def test_the_run_is_told_as_langgraphs_server_tells_it(
+async def test_the_run_is_delivered_as_langgraphs_server_does(
     database: Database, queue: Queue, deliverer: Deliverer
 ) -> None:
     async with receiving() as receiver:
@@ -147,7 +147,7 @@ async def test_the_run_is_told_as_langgraphs_server_tells_it(
         (Finish(None), "interrupted", None),
     ],
 )
-async def test_every_end_is_told(
+async def test_every_end_is_delivered(
     database: Database, queue: Queue, deliverer: Deliverer, finish: Finish, status: str, error: Any
 ) -> None:
     async with receiving() as receiver:
@@ -158,7 +158,7 @@ async def test_every_end_is_told(
     assert (told["status"], told.get("error"), told["values"]) == (status, error, None)
 
 
-async def test_a_run_that_nobody_began_is_told_when_it_is_cancelled_and_not_when_undone(
+async def test_a_run_that_never_started_is_delivered_if_cancelled_but_not_if_rolled_back(
     database: Database, queue: Queue, deliverer: Deliverer
 ) -> None:
     nowhere = Here(cast("Any", None), lends=False)
@@ -196,7 +196,7 @@ async def test_there_is_something_to_tell_exactly_if_there_is_a_result(
     assert await letter(database, without.id) is None
 
 
-async def test_a_receiver_that_fails_is_told_again_later_and_later(
+async def test_a_failed_delivery_is_retried_with_backoff(
     database: Database, queue: Queue, deliverer: Deliverer
 ) -> None:
     async with receiving(answering(500, 429, 200, **{"retry-after": "600"})) as receiver:
@@ -218,7 +218,7 @@ async def test_a_receiver_that_fails_is_told_again_later_and_later(
         assert all(got.is_signed() for got in receiver.got)
 
 
-async def test_a_receiver_that_is_down_is_told_when_it_is_up(
+async def test_a_receiver_that_was_down_gets_the_delivery_when_it_is_up(
     database: Database, queue: Queue, deliverer: Deliverer
 ) -> None:
     async with receiving() as receiver:
@@ -322,7 +322,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return key, made
 
 
-async def test_the_address_that_was_looked_at_is_told_under_the_name_that_was_given(
+async def test_the_resolved_address_is_called_under_the_given_host_name(
     certificate: tuple[Path, Path], keys: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name is resolved once, so a second answer cannot lead elsewhere; TLS still asks for it."""
@@ -344,7 +344,7 @@ async def test_the_address_that_was_looked_at_is_told_under_the_name_that_was_gi
     assert asked == ["hook.example", "other.example"]
 
 
-async def test_what_breaks_in_a_way_that_nobody_foresaw_is_bounded_too(
+async def test_unexpected_errors_are_bounded_too(
     database: Database, queue: Queue, keys: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     def resolve(_: str, __: int) -> list[str]:
@@ -394,7 +394,7 @@ async def hanging() -> AsyncIterator[Any]:
 
 
 @pytest.mark.every_database
-async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_nothing(
+async def test_one_process_at_a_time_delivers_and_a_late_one_records_nothing(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
     one, two = (Deliverer(database, Poster(keys, allow_private=True)) for _ in range(2))
@@ -429,7 +429,7 @@ async def test_many_processes_tell_each_run_once(
         assert sorted(got.id for got in receiver.got) == sorted(map(str, ids))
 
 
-async def test_a_tenant_with_slow_receivers_holds_up_nobody_else(
+async def test_a_tenant_with_slow_receivers_does_not_delay_others(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
     busy = Deliverer(database, Poster(keys, allow_private=True))

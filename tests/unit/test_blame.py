@@ -94,7 +94,7 @@ def test_whom_it_did_not_help_to_heal_is_suspected_last() -> None:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_somebody_is_always_blamed(agent: Agent) -> None:
+def test_some_agent_is_always_blamed(agent: Agent) -> None:
     nothing = Evidence(diagnosed=agent, revertible=("manager", "worker"))
     tried = nothing.having("worker", (0, 0)).having("manager", (0, 0))
     assert decide(tried).agent in AGENTS

@@ -166,7 +166,7 @@ def test_errors_do_not_lengthen_the_cool_down_after_a_rejection() -> None:
     assert outcome(situation(*failed(3), tried=tried)) is None
 
 
-def test_infrastructure_alone_goes_on_to_triage() -> None:
+def test_infrastructure_alone_proceeds_to_triage() -> None:
     """Triage then says `not_the_prompt`, so that somebody hears of it."""
     assert outcome(situation(errors=3)) is None
     assert outcome(situation(*failed(1), errors=2)) is None

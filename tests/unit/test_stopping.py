@@ -7,7 +7,7 @@ import pytest
 from selfheal.app.aio import stop
 
 
-async def test_who_overhears_a_cancellation_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_ignored_cancellation_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     heard = 0
 
     async def deaf() -> None:
