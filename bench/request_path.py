@@ -1,13 +1,13 @@
-"""Which of our files one request passes: `python -m bench.request_path [--list]`.
+"""The files that one request passes: `python -m bench.request_path [--list]`.
 
 A service with the role `all` runs in this process on a Postgres of its own, with the SIMULATED
-model. One `POST /runs/wait` warms it up; during the next one a profile function, set in every
-thread, notes each Python function of ours that is entered, from the first byte of the request to
-the last byte of its answer.
+model. One `POST /runs/wait` warms it up. During the next one a profile function, set in every
+thread, records each Python function of this repository that is called, from the first byte of the
+request to the last byte of its answer.
 
-What the service does for no request (lease recovery, crons, webhooks, retention, the scheduler,
-the listener for notifications) is not counted: those tasks are started with a context variable
-set, and what runs in their context is passed over. Programs run in a sandbox are other processes.
+Periodic tasks (lease recovery, crons, webhooks, retention, the scheduler, the listener for
+notifications) are not counted: they are started with a context variable set, and calls in their
+context are ignored. The sandbox runs programs in other processes, which are not traced.
 """
 
 import argparse
@@ -29,11 +29,9 @@ import httpx
 from bench.experiment.world import simulated_gemini
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.graph.settings import read_settings
-from selfheal.optimizer.context import open_doctor
 from selfheal.server.app import create_app
-from selfheal.server.execution.optimizer_executor import OptimizerRun
+from selfheal.server.execution.optimizer import scheduling
 from selfheal.server.http_server import serving
-from selfheal.server.optimizer_scheduler import scheduling
 from selfheal.server.service import executing, open_service
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -50,7 +48,7 @@ _background: ContextVar[bool] = ContextVar("background", default=False)
 
 
 class Recorder:
-    """Notes the functions of ours that are entered while it is on, by file."""
+    """Records the called functions of this repository while it is on, by file."""
 
     def __init__(self) -> None:
         self.on = False
@@ -58,7 +56,7 @@ class Recorder:
         self._ours: dict[str, str] = {}
 
     def profile(self, frame: FrameType, event: str, _: Any) -> None:
-        """Note a call; for `sys.setprofile`."""
+        """Record a call; for `sys.setprofile`."""
         if not self.on or event != "call" or _background.get():
             return
         code = frame.f_code
@@ -66,7 +64,7 @@ class Recorder:
             self.functions[name].add(code.co_qualname)
 
     def _name(self, path: str) -> str:
-        """Return a file's path in the repository, empty if it is none of ours."""
+        """Return a file's path in the repository, empty for other files."""
         if (known := self._ours.get(path)) is None:
             file = Path(os.path.realpath(path))  # the package is a folder of links
             inside = file.is_relative_to(ROOT) and file.relative_to(ROOT).parts[0] in PACKAGES
@@ -76,7 +74,7 @@ class Recorder:
 
 @contextmanager
 def profiling(recorder: Recorder) -> Iterator[None]:
-    """Have every thread that is started inside, and this one, tell the recorder of calls."""
+    """Record the calls of this thread, and of those that are started in the body."""
     threading.setprofile(recorder.profile)
     sys.setprofile(recorder.profile)
     try:
@@ -88,25 +86,21 @@ def profiling(recorder: Recorder) -> Iterator[None]:
 
 @asynccontextmanager
 async def service_in_process() -> AsyncIterator[str]:
-    """Open the service of the role `all`; yield its address. Its own tasks are background."""
+    """Open the service of the role `all`; yield its URL. Its periodic tasks are background."""
     settings = read_settings()
     async with AsyncExitStack() as stack:
         token = _background.set(True)
-        service = await stack.enter_async_context(open_service(settings, alone=True))
+        opening = open_service(settings, local=True, interval=0)
+        service, scheduler = await stack.enter_async_context(opening)
         await service.context.model.connect()
-        doctor = await stack.enter_async_context(
-            open_doctor(settings, service.database, service.context)
-        )
-        scheduler = await stack.enter_async_context(scheduling(doctor, 0))
+        await stack.enter_async_context(scheduling(scheduler))
         await stack.enter_async_context(executing(service))
-        service.runner.tell(scheduler.observe)
-        service.runner.also_performs("optimizer", OptimizerRun(doctor))
         _background.reset(token)
         yield await stack.enter_async_context(serving(create_app(service, scheduler)))
 
 
 async def request(client: httpx.AsyncClient) -> None:
-    """Have a run executed.
+    """Execute a run.
 
     Raises:
         RuntimeError: it ended without a verdict.
@@ -117,7 +111,7 @@ async def request(client: httpx.AsyncClient) -> None:
 
 
 async def measure() -> dict[str, set[str]]:
-    """Return the functions that one request enters, by file."""
+    """Return the functions that one request calls, by file."""
     recorder = Recorder()
     with simulated_gemini() as gemini, TemporaryDirectory(prefix="request-path-") as folder:
         async with embedded_postgres(Path(folder)) as url:
@@ -142,7 +136,7 @@ async def measure() -> dict[str, set[str]]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.request_path", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="the functions too")
+    parser.add_argument("--list", action="store_true", help="print the functions too")
     options = parser.parse_args()
     found = asyncio.run(measure())
     print("SIMULATED: the model is the project's stand-in.")

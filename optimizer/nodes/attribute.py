@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.db import healings
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import Doctor, Given, admit, doctor_of
@@ -56,6 +56,6 @@ async def _reverted(doctor: Doctor, state: State, agent: Agent) -> Count:
             trial = await ledger.trial("blame", arm, case)
         return trial.passed if trial else None
 
-    tried = await all_of(*(one(case) for case in state["split"]["train"][:MOST_CASES]))
+    tried = await gather_all(*(one(case) for case in state["split"]["train"][:MOST_CASES]))
     known = [each for each in tried if each is not None]
     return sum(known), len(known)

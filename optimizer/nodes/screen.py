@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.db import healings
 from selfheal.db.types import Trial
 from selfheal.optimizer.context import Doctor, Given, doctor_of
@@ -44,7 +44,7 @@ async def _race(
         async with places:
             return arm, await ledger.trial("screen", arm, case)
 
-    tried = await all_of(*(one(arm, case) for arm in arms for case in cases))
+    tried = await gather_all(*(one(arm, case) for arm in arms for case in cases))
     return {arm: [trial for at, trial in tried if at == arm and trial] for arm in arms}
 
 

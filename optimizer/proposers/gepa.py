@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.db.encoding import storable
 from selfheal.db.types import Agent
 from selfheal.graph.settings import SettingsError
@@ -258,7 +258,7 @@ class _Adapter:
             async with places:
                 return await means.tried(text, case)
 
-        return await all_of(*(one(case) for case in batch))
+        return await gather_all(*(one(case) for case in batch))
 
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.proposers.base import Brief, Draft
@@ -19,7 +19,7 @@ class Writer:
 
     async def propose(self, brief: Brief) -> list[Draft]:
         """Ask the writer once in each manner."""
-        return await all_of(*(write(brief, manner) for manner in MANNERS))
+        return await gather_all(*(write(brief, manner) for manner in MANNERS))
 
 
 async def write(brief: Brief, manner: str) -> Draft:

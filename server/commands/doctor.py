@@ -22,9 +22,9 @@ from selfheal.optimizer.proposers.registry import MENDS, require
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
+from selfheal.server.commands.settings_reference import in_force
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
-from selfheal.server.settings_reference import in_force
 
 _MODEL_SECONDS: Final = 20.0
 

@@ -19,7 +19,7 @@ async def create(
         key, secret = await store.create(
             connection, name=name, tenant=tenant, scopes=set(scopes), days=days
         )
-        everyone = await store.everyone(connection)
+        everyone = await store.list_all(connection)
     if as_json:
         print_json({**_shown(key), "secret": secret})
     else:
@@ -34,7 +34,7 @@ async def create(
 async def list_(as_json: bool) -> None:
     """List the keys, oldest first, without their secrets."""
     async with opened_database(reading=True) as database, database.connection() as connection:
-        rows = await store.everyone(connection)
+        rows = await store.list_all(connection)
         await say_if_empty(rows, database)
     if as_json:
         print_json([_shown(row) for row in rows])

@@ -64,6 +64,6 @@ async def _has_keys(settings: Settings) -> bool:
             connected(settings, create=False) as database,
             database.connection() as connection,
         ):
-            return await api_keys.some_before_schema(connection)
+            return await api_keys.any_exist_before_migration(connection)
     except NoClusterError:
         return False

@@ -20,8 +20,8 @@ from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import Result, Trigger
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import Answered, Measured, broken_prompt, measure, requests
+from selfheal.server.execution.optimizer import OptimizerScheduler
 from selfheal.server.http_server import serving
-from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.service import executing, serving_from
 
 SIMULATED = "SIMULATED"
@@ -130,7 +130,7 @@ async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Telle
     async with (
         serving_from(settings, doctor.database, doctor.agent) as service,
         executing(service),
-        serving(create_app(service, Scheduler(doctor, every=0))) as url,
+        serving(create_app(service, OptimizerScheduler(doctor, 0))) as url,
         httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client,
     ):
         before = await measure(client, known, teller.phase("before", len(known)))

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from selfheal.db import api_keys
 from selfheal.db.paging import MOST_BYTES
 from selfheal.db.pool import Database, open_database
-from selfheal.server.run_request import STREAM_MODES
+from selfheal.db.run_requests import STREAM_MODES
 from tests.support.operations import Operation, operations
 from tests.support.processes import Process, selfheal, started
 

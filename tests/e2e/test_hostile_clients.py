@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 
 from selfheal.server import http_server
 from selfheal.server.api import connections, limits
-from selfheal.server.api.limits import BODY, BodyLimit
+from selfheal.server.api.middleware import BODY, BodyLimit
 from selfheal.server.binding import listen
 from tests.support.processes import Process, finished, selfheal, started
 
@@ -243,10 +243,10 @@ async def test_what_describes_the_service_is_made_before_anybody_asks(
     def announce() -> None:
         raise AnnouncedError
 
-    monkeypatch.setattr(http_server, "on_ending_signals", lambda _: None)
+    monkeypatch.setattr(http_server, "on_termination", lambda _: None)
     app, loop = application(), asyncio.get_running_loop()
     with listen("127.0.0.1", 0) as listener, pytest.raises(AnnouncedError):
-        await http_server.serve_until_told(app, listener, announce, 5)
+        await http_server.serve_until_stopped(app, listener, announce, 5)
     loop.remove_signal_handler(signal.SIGINT)
     assert app.openapi_schema is not None
 

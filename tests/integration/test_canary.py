@@ -9,13 +9,14 @@ import pytest
 from selfheal.db import healings, prompts, runs, version_stats
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.graph.context import ReleasedPrompts
 from selfheal.optimizer.rollout.monitor import advance_all, advance_release
 from selfheal.optimizer.rollout.preconditions import standing_by
 from tests.conftest import control
 from tests.support.healing import KNOWN, defect, opened_clinic
 from tests.support.processes import finished, selfheal
+from tests.support.served import store_run
 
 
 async def added(database: Database, text: str = "Better.") -> Prompt:
@@ -48,10 +49,8 @@ async def ran(database: Database, score: float, *, version: int | None = None) -
         "checks": [], "reasons": [], "execution": {},
     }  # fmt: skip
     async with database.transaction() as connection:
-        await runs.start(
-            connection, run_id, thread_id=thread, assistant="agent", request="x", examples=[]
-        )
-        finish = Finish(
+        await store_run(connection, run_id, "x", thread_id=thread)
+        finish = RunResult(
             "ok" if passed else "failed",
             prompt_versions={"manager": 1, "worker": version, "evaluator": 1},
             evaluation=evaluation,

@@ -15,8 +15,8 @@ from selfheal.optimizer.context import Doctor
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.daily_check import ask_daily
-from selfheal.server import optimizer_scheduler
-from selfheal.server.optimizer_scheduler import scheduling
+from selfheal.server.execution import optimizer
+from selfheal.server.execution.optimizer import OptimizerScheduler, scheduling
 from tests.conftest import control
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
 
@@ -144,11 +144,11 @@ async def test_a_judge_that_does_not_answer_is_asked_an_hour_later(
 async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
     clinic: Clinic, gemini: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
-    monkeypatch.setattr(optimizer_scheduler, "_ASKED_AGAIN", 0.05)
+    monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
+    monkeypatch.setattr(optimizer, "_JUDGE_POLL", 0.05)
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
-    async with scheduling(clinic.doctor, every=600):
-        await until(lambda: _said(caplog, "the judge could not be asked about golden verdicts"))
+    async with scheduling(OptimizerScheduler(clinic.doctor, 600)):
+        await until(lambda: _said(caplog, "the daily check of the judge failed"))
         await control(gemini, faults=[])
         await clinic.execute("DELETE FROM judge_turns")
         await until(lambda: _asked(clinic))
@@ -158,8 +158,8 @@ async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
 async def test_without_a_scheduler_nobody_asks(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
-    async with scheduling(clinic.doctor, every=0):
+    monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
+    async with scheduling(OptimizerScheduler(clinic.doctor, 0)):
         await asyncio.sleep(1)
     assert await checks(clinic) == []
 

@@ -15,7 +15,7 @@ from selfheal.optimizer.dataset.golden_verdicts import ask as ask_judge
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, defect, opened_clinic, passed
-from tests.support.served import Failed
+from tests.support.served import Failed, store_run
 
 SOUND_SHARE = 0.8
 
@@ -206,12 +206,10 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
     async def fail() -> int:
         async with clinic.database.transaction() as connection:
             run_id = uuid4()
-            await runs.start(
-                connection, run_id, thread_id=uuid4(), assistant="agent", request="r", examples=[]
-            )
+            await store_run(connection, run_id, "r")
             versions = {"manager": 1, "worker": 1}
             await runs.finish(
-                connection, run_id, runs.Finish(outcome="output", prompt_versions=versions)
+                connection, run_id, runs.RunResult(outcome="output", prompt_versions=versions)
             )
             return len(await runs.window(connection, live, minutes=30))
 

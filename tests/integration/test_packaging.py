@@ -22,8 +22,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from selfheal.server.api.routes.meta import info
+
 from selfheal.server.app import create_runner_app
 from tests.support.processes import clean_environment
 

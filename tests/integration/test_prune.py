@@ -10,8 +10,9 @@ from langsmith import uuid7
 
 from selfheal.db import retention, runs
 from selfheal.db.checkpoints import PoolSaver
-from selfheal.db.claims import Order, accept
+from selfheal.db.claims import enqueue
 from selfheal.db.pool import Database
+from selfheal.db.run_requests import RunRequest
 from selfheal.graph.build import build_graph
 from tests.support.healing import Clinic, ask, opened_clinic
 from tests.support.processes import finished, selfheal
@@ -73,8 +74,8 @@ async def test_a_thread_with_a_run_under_way_is_left_alone(clinic: Clinic) -> No
     thread = uuid4()
     await on_thread(clinic, thread, OLD)
     async with clinic.database.transaction() as connection:
-        order = Order(id=uuid7(), thread_id=thread, assistant="agent", kwargs={}, request="")
-        await accept(connection, order)
+        request = RunRequest(id=uuid7(), thread_id=thread, assistant="agent")
+        await enqueue(connection, request)
     assert (await pruned(clinic))["thread states"] == 0
 
 

@@ -1,6 +1,6 @@
-"""Running the agent in the test's own process: taken in, executed at once, read back."""
+"""Running the agent in the test's own process: submitted, executed at once, read back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -8,14 +8,13 @@ from uuid import UUID
 
 from langsmith import uuid7
 
-from selfheal.db import runs
-from selfheal.db.claims import Order
-from selfheal.db.pool import Database
+from selfheal.db import claims, runs
+from selfheal.db.pool import Connection, Database
+from selfheal.db.run_requests import RunOptions, RunRequest
 from selfheal.db.runs import Outcome, Run
 from selfheal.graph.context import Context
 from selfheal.graph.settings import Settings
 from selfheal.graph.state import Request, Result
-from selfheal.server.execution.submit import Asked
 from selfheal.server.service import Service, serving_from
 
 
@@ -38,7 +37,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Served:
-    """A service whose runs are executed by whoever asks for them."""
+    """A service whose runs are executed by the caller."""
 
     service: Service
 
@@ -62,23 +61,39 @@ class Served:
         self, request: Request | None, thread_id: UUID | None = None, **kwargs: Any
     ) -> Run:
         """Run the agent; return the run as it was logged."""
-        order = Order(
+        options: Any = {"input": request, "temporary": thread_id is None, **kwargs}
+        submitted = RunRequest(
             id=uuid7(),
             thread_id=thread_id or uuid7(),
             assistant="agent",
-            kwargs={"input": request, "temporary": thread_id is None, **kwargs},
-            request=request["request"] if request else "",
-            examples=list(request.get("examples", [])) if request else [],
+            options=RunOptions(**options),
+            create_thread=True,
         )
-        asked = Asked(order, on_thread=thread_id is not None, if_not_exists="create")
-        await self.service.intake.accept(asked)
-        await self.service.runner.execute(order.id)
+        await self.service.submitter.submit(submitted)
+        await self.service.runner.execute(submitted.id)
         async with self.database.connection() as connection:
-            return await runs.get(connection, order.id)
+            return await runs.get(connection, submitted.id)
+
+
+async def store_run(
+    connection: Connection,
+    run_id: UUID,
+    text: str,
+    *,
+    examples: Sequence[Mapping[str, Any]] = (),
+    thread_id: UUID | None = None,
+) -> None:
+    """Store a run of the agent as the service does, without anything that would execute it."""
+    options = RunOptions(input={"request": text, "examples": list(examples)})
+    request = RunRequest(
+        id=run_id, thread_id=thread_id or uuid7(), assistant="agent", options=options
+    )
+    await claims.enqueue(connection, request)
+    await claims.release(connection, run_id)
 
 
 @asynccontextmanager
 async def served(settings: Settings, database: Database, context: Context) -> AsyncIterator[Served]:
-    """Open a service that executes what it is asked for at once."""
+    """Open a service that executes what is submitted at once."""
     async with serving_from(settings, database, context) as service:
         yield Served(service)

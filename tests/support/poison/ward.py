@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from selfheal.app.llm.untrusted import fence
 from selfheal.db import prompts, runs
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.failure_digest import of_run
@@ -21,6 +21,7 @@ from selfheal.simulator.tasks import Task
 from tests.support.healing import Clinic
 from tests.support.poison.contract import Poison
 from tests.support.poison.puppet import LIVE
+from tests.support.served import store_run
 
 RUNS = 10
 
@@ -128,7 +129,7 @@ async def _log(clinic: Clinic, logged: Logged, live: dict[str, int]) -> UUID:
         "reasons": list(logged.reasons),
         "execution": {"backend": "test", "status": "ok"},
     }
-    finish = Finish(
+    finish = RunResult(
         outcome="failed",
         message=logged.message,
         plan=logged.plan,
@@ -139,14 +140,7 @@ async def _log(clinic: Clinic, logged: Logged, live: dict[str, int]) -> UUID:
     )
     number = uuid4()
     async with clinic.database.transaction() as connection:
-        await runs.start(
-            connection,
-            number,
-            thread_id=uuid4(),
-            assistant="agent",
-            request=logged.request,
-            examples=logged.examples,
-        )
+        await store_run(connection, number, logged.request, examples=logged.examples)
         await runs.finish(connection, number, finish)
         if logged.feedback:
             await runs.add_feedback(connection, number, score=0.0, comment=logged.feedback)
