@@ -17,12 +17,12 @@ from bench.harness.processes import clean_environment, finished, selfheal, start
 from selfheal.app.llm.usage import MODEL_CALLS, MODEL_TOKENS
 from selfheal.db import deployment_stats
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.graph.nodes import NODE_SECONDS
 from selfheal.graph.sandbox.metered import SANDBOX_RUNS
 from selfheal.server.observability.metrics.deployment import Deployment
+from selfheal.server.observability.metrics.process import observe
 from selfheal.server.observability.metrics.reference import known
-from selfheal.server.observability.metrics.runs import observe
 from tests.support.prometheus import free
 
 DOCS = Path(__file__).parents[2] / "docs/metrics.md"
@@ -193,7 +193,7 @@ def test_counting_costs_a_run_next_to_nothing() -> None:
             MODEL_TOKENS.labels(agent, "input").inc(100)
             MODEL_TOKENS.labels(agent, "output").inc(100)
         SANDBOX_RUNS.labels("bwrap", "ok").inc()
-        observe(Finish("ok", evaluation=evaluation), 0.3)
+        observe(RunResult("ok", evaluation=evaluation), 0.3)
     assert time.perf_counter() - began < 1.0
 
 

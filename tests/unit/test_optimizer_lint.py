@@ -104,10 +104,8 @@ def test_words_of_the_incumbent_are_not_copied_from_the_log() -> None:
 
 
 def test_what_is_short_and_quoted_in_the_log_is_found_in_code_too() -> None:
-    code = (
-        'def f():\n    """Always thank the user for the lovely request they acquire_in_thread."""\n'
-    )
-    candidate = f"{GOOD} Always thank the user for the lovely request they acquire_in_thread."
+    code = 'def f():\n    """Always thank the user for the lovely request they made."""\n'
+    candidate = f"{GOOD} Always thank the user for the lovely request they made."
     assert "it copies 8 words in a row from the logs" in found(candidate, logs=(code,))
 
 

@@ -177,7 +177,7 @@ KNOWN: Final = {
     "server/demo/measure.py": "our own file",
     "server/observability/masking.py": "our own log lines",
     "server/serialization.py": "what orjson has just written",
-    "server/api/request_ids.py": "64 characters",
+    "server/api/middleware.py": "64 characters",
     "server/api/routes/thread_runs.py": "40 characters",
     "server/cron_schedule.py": "a schedule",
 }

@@ -25,7 +25,7 @@ async def test_an_ignored_cancellation_is_repeated(caplog: pytest.LogCaptureFixt
     async with asyncio.timeout(5):
         await stop(task, patience=0.05)
     assert (task.cancelled(), heard) == (True, 3)
-    assert caplog.text.count("is told again: ") == caplog.text.count("deaf:") == 2
+    assert caplog.text.count("cancelling again: ") == caplog.text.count("deaf:") == 2
 
 
 async def test_what_takes_its_time_to_end_is_let() -> None:

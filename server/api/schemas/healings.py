@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from selfheal.db.types import Agent
-from selfheal.server.api.schemas.base import Answer, Body, Literally
+from selfheal.server.api.schemas.base import Answer, Body, ExactText
 
 
 class HealBody(Body):
@@ -25,13 +25,13 @@ class ApproveBody(Body):
     """Release a staged candidate."""
 
     at_once: bool = Field(default=False, description="To all threads, without a canary")
-    note: Literally = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="Why")
 
 
 class PauseBody(Body):
     """Put healing on hold, or let it go on."""
 
-    reason: Literally = Field("a person's word", max_length=1000, description="Why")
+    reason: ExactText = Field("a person's word", max_length=1000, description="Why")
 
 
 class PauseAnswer(Answer):
