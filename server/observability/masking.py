@@ -1,6 +1,6 @@
 """Masking of secrets in text that is written, in case a library's message quotes one.
 
-ServerSettings are checked before any library reads them, and our own messages quote none. This covers
+Settings are checked before any library reads them, and our own messages quote none. This covers
 what is not foreseen: a traceback, a warning, a log at level `debug`.
 """
 
