@@ -9,8 +9,9 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from selfheal.db import queries
-from selfheal.db.encoding import storable
+from selfheal.db.encoding import json
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import Reason
 
 _SQL: Final = queries.load("deployment_stats")
 
@@ -48,13 +49,13 @@ class LastPass:
     """What the newest pass of the optimizer came to, and why; `error` where it broke."""
 
     outcome: str
-    reason: str
+    reason: Reason | None
     ended_at: datetime
 
 
-async def note_pass(connection: Connection, outcome: str, reason: str = "") -> None:
+async def note_pass(connection: Connection, outcome: str, reason: Reason | None = None) -> None:
     """Count a pass of the optimizer; the outcome is `error` where it broke."""
-    await connection.execute(_SQL["note_pass"], {"outcome": outcome, "reason": storable(reason)})
+    await connection.execute(_SQL["note_pass"], {"outcome": outcome, "reason": json(reason)})
 
 
 async def last_pass(connection: Connection) -> LastPass | None:

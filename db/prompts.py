@@ -11,9 +11,11 @@ import psycopg
 from psycopg.rows import class_row
 
 from selfheal.db import follow_ups, queries
+from selfheal.db.encoding import json
 from selfheal.db.errors import NotFoundError, ReleaseConflictError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import Reason, because, noted
 from selfheal.db.types import Agent
 
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
@@ -42,7 +44,11 @@ class Release:
     """One step of an agent's release log: from here on `version` is live.
 
     A canary gives it to `percent` of the threads; the others keep `base_version`. A pinned one is
-    never taken back by itself.
+    never rolled back automatically.
+
+    Attributes:
+        note: what an operator wrote.
+        reason: why the optimizer made it; null where an operator did.
     """
 
     id: int
@@ -57,6 +63,7 @@ class Release:
     base_version: int | None
     percent: int
     pinned: bool
+    reason: Reason | None = None
 
     @property
     def incumbent(self) -> int:
@@ -66,11 +73,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """To what share of the threads a release goes, for which healing, and whether it is pinned."""
+    """To what share of the threads a release goes, for which healing, pinned or not, and why."""
 
     percent: int = 100
     healing_id: UUID | None = None
     pinned: bool = False
+    reason: Reason | None = None
 
 
 TO_ALL = Terms()
@@ -207,6 +215,7 @@ async def release(
         "base_version": after.incumbent if after and terms.percent < 100 else None,
         "percent": terms.percent,
         "pinned": terms.pinned,
+        "reason": json(terms.reason),
     }
     cursor = connection.cursor(row_factory=class_row(Release))
     try:
@@ -234,16 +243,16 @@ async def _follow_up(connection: Connection, before: Release, now: Release) -> N
     """
     if before.healing_id is None:
         return
-    why = f": {now.note}" if now.note else ""
+    cause = now.reason or noted(now.note)
     outcome: follow_ups.LaterOutcome = "rejected"
     if now.version == before.version:
         if not before.percent < now.percent == 100:
             return
-        outcome, reason = "promoted", f"promoted{why}"
+        outcome, reason = "promoted", because("promoted", cause=cause)
     elif now.action in ("rollback", "take_back"):
-        reason = f"rolled back{why}"
+        reason = because("rolled_back", cause=cause)
     elif before.percent < 100:
-        reason = f"version {now.version} was released while this one was on trial{why}"
+        reason = because("replaced_during_canary", version=now.version, cause=cause)
     else:
         return
     await follow_ups.add(connection, before.healing_id, outcome, reason=reason, actor=now.actor)
@@ -257,11 +266,13 @@ async def rollback(
     note: str = "",
     after: Release | None = None,
     action: Action = "rollback",
+    reason: Reason | None = None,
 ) -> Release:
     """Make the version live that was live before the present one; again, the one before that.
 
     Args:
         after: the release that the caller decided upon; without it the newest one.
+        reason: why, where no operator decided it.
 
     Raises:
         NotFoundError: no other version was ever live.
@@ -272,7 +283,14 @@ async def rollback(
     if earlier is None:
         raise NotFoundError(f"{agent} has no earlier release to go back to")
     return await release(
-        connection, agent, earlier, after=current, action=action, actor=actor, note=note
+        connection,
+        agent,
+        earlier,
+        after=current,
+        action=action,
+        actor=actor,
+        note=note,
+        terms=Terms(reason=reason),
     )
 
 

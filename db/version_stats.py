@@ -8,7 +8,9 @@ from typing import Literal
 from psycopg.rows import class_row
 
 from selfheal.db import queries
+from selfheal.db.encoding import json
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 
 Side = Literal["canary", "base"]
@@ -36,7 +38,7 @@ class Pause:
 
     id: int
     paused: bool
-    reason: str
+    reason: Reason
     actor: str
     created_at: datetime
 
@@ -80,9 +82,9 @@ async def of(connection: Connection, versions: Mapping[str, int]) -> dict[str, S
     return found
 
 
-async def pause(connection: Connection, *, paused: bool, reason: str, actor: str) -> Pause:
+async def pause(connection: Connection, *, paused: bool, reason: Reason, actor: str) -> Pause:
     """Put healing on hold, or let it go on."""
-    values = {"paused": paused, "reason": reason, "actor": actor}
+    values = {"paused": paused, "reason": json(reason), "actor": actor}
     cursor = connection.cursor(row_factory=class_row(Pause))
     row = await (await cursor.execute(_SQL["pause"], values)).fetchone()
     assert row is not None  # noqa: S101 - RETURNING

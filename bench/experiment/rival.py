@@ -4,13 +4,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
 from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
+from selfheal.graph.state import Plan
 from selfheal.optimizer.dataset import failure_digest as shown
 from selfheal.optimizer.dataset.cases import case_of, golden_requests
 from selfheal.optimizer.dataset.split import split
@@ -34,7 +35,7 @@ class _Means:
 
     clinic: Clinic
     width: int = 8
-    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
     async def tried(self, text: str, case: Case) -> Tried:
         """Run a case under a text."""

@@ -17,7 +17,7 @@ from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.golden_verdicts import agreement, ask, golden_verdicts
 from selfheal.optimizer.evaluation.judge_drift import record
-from selfheal.optimizer.rollout.monitor import advance_release
+from selfheal.optimizer.rollout.monitor import monitor_release
 from tests.support.healing import Clinic, defect
 
 _WATCHED_RUNS: Final = 260
@@ -111,7 +111,7 @@ async def _watched(clinic: Clinic, job: Job) -> Record:
                 await fail(clinic, job, [task])
 
         await asyncio.gather(*map(one, batch))
-        await advance_release(clinic.database, agent)
+        await monitor_release(clinic.database, agent)
         async with clinic.database.connection() as connection:
             head = await prompts.head(connection, agent)
         if head.action == "take_back":
@@ -138,8 +138,8 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
 
 async def _only_judged(clinic: Clinic, job: Job) -> Treated:
     """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
-    rules = replace(clinic.doctor.rules, budget_calls=120)
-    thrifty = replace(clinic, doctor=replace(clinic.doctor, rules=rules))
+    settings = clinic.doctor.settings.model_copy(update={"heal_budget_calls": 120})
+    thrifty = replace(clinic, doctor=replace(clinic.doctor, settings=settings))
     return await arms.selfheal(thrifty, job)
 
 

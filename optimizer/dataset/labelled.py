@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Final, cast
 
 from selfheal.db.runs import Run
+from selfheal.graph.state import Plan
 from selfheal.optimizer.dataset.cases import case_of
 from selfheal.optimizer.dataset.golden_verdicts import GoldenVerdict
 from selfheal.optimizer.dataset.split import alike, digest, distinct, fingerprint, sticky_share
@@ -27,7 +28,7 @@ def golden_case(golden: GoldenVerdict) -> Case:
         source="golden",
         request=golden.work.request,
         examples=[],
-        plan=dict(golden.work.plan),
+        plan=golden.work.plan,
         code=golden.work.code,
         mark=golden.mark,
         kind=golden.kind,
@@ -36,7 +37,7 @@ def golden_case(golden: GoldenVerdict) -> Case:
 
 def people_case(run: Run, mark: float) -> Case:
     """Make a case of a run that people marked; what its own judge said is left out."""
-    plan: dict[str, Any] = run.plan or {}
+    plan = cast("Plan", run.plan or {})
     return Case(
         id=f"people:{case_of(run)['id']}",
         source="production",

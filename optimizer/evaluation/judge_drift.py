@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from selfheal.app.errors import EvaluationError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
@@ -11,7 +11,7 @@ from selfheal.db.judge_checks import JudgeCheck
 from selfheal.db.pool import Connection, Database
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
     GoldenVerdict,
@@ -23,6 +23,7 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     judge_check,
 )
 from selfheal.optimizer.evaluation.trials import pay
+from selfheal.optimizer.state import Count, JudgeFinding, SoundCheck
 from selfheal.optimizer.statistics import fewer_than_usual
 
 EVERY: Final = 3  # asked first: a third of the golden verdicts, of every kind
@@ -30,9 +31,6 @@ DRIFT_AT: Final = 0.01
 LEAST_EXPECTED: Final = (75, 100)  # agreement to expect of a judge that nothing is known of
 BEYOND_DOUBT: Final = 1e-6
 LEAST_ANSWERED: Final = 0.5
-
-
-Compared = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Finding:
             provided that it never was under the present one: then the prompt is what is broken.
         check: the number of this check among all that were made of judges.
         fresh: it was made earlier today, and found the judge well: it was not asked again.
-        compared: the newest sound checks, newest first: (model, prompt version, agreed, asked).
+        compared: the newest sound checks, newest first.
         opinions: its scores by golden verdict, null where it gave none; empty if it was not asked.
     """
 
@@ -55,31 +53,33 @@ class Finding:
     prompt_version: int
     asked: int
     agreed: int
-    usual: tuple[int, int] | None
+    usual: Count | None
     drifted: bool
     low: bool = False
     sound_version: int | None = None
     check: int = 0
     fresh: bool = False
-    compared: Sequence[Compared] = ()
+    compared: Sequence[SoundCheck] = ()
     opinions: Mapping[str, float | None] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it for the receipt, which counts the opinions only."""
-        plain = asdict(self)
-        del plain["opinions"]
-        return plain
-
-    def words(self) -> str:
-        """Say it to a person."""
-        before = f", {self.usual[0]} of {self.usual[1]} before" if self.usual else ""
-        return (
-            f"the judge {self.model} agrees on {self.agreed} of {self.asked} golden verdicts"
-            f"{before} (evaluator prompt {self.prompt_version})"
+    def as_json(self) -> JudgeFinding:
+        """Return it for the state and the receipt, without the opinions."""
+        return JudgeFinding(
+            model=self.model,
+            prompt_version=self.prompt_version,
+            asked=self.asked,
+            agreed=self.agreed,
+            usual=self.usual,
+            drifted=self.drifted,
+            low=self.low,
+            sound_version=self.sound_version,
+            check=self.check,
+            fresh=self.fresh,
+            compared=list(self.compared),
         )
 
 
-async def examine(doctor: Doctor, healing_id: str | None) -> Finding:
+async def examine(doctor: OptimizerContext, healing_id: str | None) -> Finding:
     """Return what is known of the judge: as of today, or by asking it now.
 
     A third of the golden verdicts is asked about first, and the others only where these make the
@@ -124,7 +124,7 @@ async def examine(doctor: Doctor, healing_id: str | None) -> Finding:
 
 def conclude(
     found: Agreement,
-    compared: Sequence[Compared],
+    compared: Sequence[SoundCheck],
     *,
     model: str,
     version: int,
@@ -149,26 +149,22 @@ def conclude(
     )
 
 
-def of_json(plain: Mapping[str, Any]) -> Finding:
-    """Return the finding that a receipt keeps."""
-    return Finding(**plain)
-
-
-def freezes(finding: Finding, asked_about: Agent | None, *, diet: bool = False) -> bool:
+def freezes(judge: JudgeFinding, asked_about: Agent | None, *, shortening: bool = False) -> bool:
     """Tell whether nothing may be healed by a judge; a broken prompt of its own is healed.
 
     Args:
-        finding: what is found of the judge.
-        asked_about: whose prompt the pass is about, if that was asked for.
-        diet: nothing seems to be missed where a judge cannot tell good from bad: it has to be well.
+        judge: what was found of it.
+        asked_about: the agent whose prompt was requested, if one was.
+        shortening: a sentence seems not to be needed where a judge cannot tell good from bad, so
+            that the judge has to be sound.
     """
-    if diet:
-        return finding.drifted or finding.low
-    broken = finding.sound_version is not None and asked_about in (None, "evaluator")
-    return finding.drifted and not broken
+    if shortening:
+        return judge["drifted"] or judge["low"]
+    broken = judge["sound_version"] is not None and asked_about in (None, "evaluator")
+    return judge["drifted"] and not broken
 
 
-def changed_since(compared: Sequence[Compared], model: str, version: int) -> int | None:
+def changed_since(compared: Sequence[SoundCheck], model: str, version: int) -> int | None:
     """Return the newest prompt under which this model was sound, if it never was under this one.
 
     Args:
@@ -176,32 +172,40 @@ def changed_since(compared: Sequence[Compared], model: str, version: int) -> int
         model: the judge.
         version: the prompt that it has now.
     """
-    versions = [each[1] for each in compared if each[0] == model]
+    versions = [each["prompt_version"] for each in compared if each["model"] == model]
     if not versions or version in versions:
         return None
     return versions[0]
 
 
-def suspect(found: Agreement, usual: tuple[int, int]) -> bool:
+def suspect(found: Agreement, usual: Count) -> bool:
     """Tell whether a judge agrees on fewer golden verdicts than it used to (exact, p < 0.01)."""
     return surprise(found, usual) < DRIFT_AT
 
 
-def surprise(found: Agreement, usual: tuple[int, int]) -> float:
+def surprise(found: Agreement, usual: Count) -> float:
     """Return how likely so little agreement is of a judge that is as it used to be."""
     agreed, asked = usual
     return fewer_than_usual(found.agreed, found.asked, agreed, asked)
 
 
-def pooled(compared: Sequence[Compared]) -> tuple[int, int] | None:
+def pooled(compared: Sequence[SoundCheck]) -> Count | None:
     """Return what is usual by some checks, as (agreed, asked); None if there are none."""
     if not compared:
         return None
-    return sum(each[2] for each in compared), sum(each[3] for each in compared)
+    return sum(each["agreed"] for each in compared), sum(each["asked"] for each in compared)
 
 
-def _compared(checks: Sequence[JudgeCheck]) -> tuple[Compared, ...]:
-    return tuple((each.model, each.prompt_version, each.agreed, each.asked) for each in checks)
+def _compared(checks: Sequence[JudgeCheck]) -> list[SoundCheck]:
+    return [
+        SoundCheck(
+            model=each.model,
+            prompt_version=each.prompt_version,
+            agreed=each.agreed,
+            asked=each.asked,
+        )
+        for each in checks
+    ]
 
 
 def _halves(
@@ -214,9 +218,11 @@ def _halves(
 
 
 async def _ask(
-    doctor: Doctor, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
+    doctor: OptimizerContext, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
 ) -> list[Opinion]:
-    work = ask(doctor.agent.evaluator.model, prompt.text, verdicts, doctor.rules.concurrency)
+    work = ask(
+        doctor.agent.evaluator.model, prompt.text, verdicts, doctor.settings.heal_concurrency
+    )
     if healing_id is None:
         opinions = await work
     else:

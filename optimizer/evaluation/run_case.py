@@ -68,18 +68,18 @@ class Replayed:
         return self.outcome == "output" or (self.outcome in ("ok", "failed") and self.executed)
 
 
-async def make_plan(context: Context, case: Case) -> dict[str, Any]:
+async def make_plan(context: Context, case: Case) -> Plan:
     """Return the plan of a case under the released manager's prompt.
 
     Raises:
         RunError: the manager gave none.
     """
     state = await _run(context, case, manager)
-    return dict(state["plan"])
+    return cast("Plan", state["plan"])
 
 
 async def replay(
-    context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any] | None
+    context: Context, case: Case, agent: Agent, text: str, plan: Plan | None
 ) -> Replayed:
     """Run a case with `text` as the agent's prompt; what runs depends on whose prompt it is.
 
@@ -117,7 +117,7 @@ async def _planned(context: Context, case: Case) -> Replayed:
 async def _marked(context: Context, case: Case) -> Replayed:
     """Have the judge mark a program whose mark is known: it passes if it comes near enough."""
     prompt = await context.prompts.released("evaluator")
-    message = judged(case["request"], cast("Plan", case["plan"]), case["code"])
+    message = judged(case["request"], case["plan"], case["code"])
     answer = await opinion(context.evaluator.model, prompt.text, message)
     off = abs(answer.content.score - case["mark"])
     passed = off <= TOLERANCE

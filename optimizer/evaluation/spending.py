@@ -5,14 +5,14 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from selfheal.app.llm.client import CALLS_AN_ANSWER
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.trials import pay
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
 async def fill(
-    doctor: Doctor, healing_id: str, system: str, human: str, shape: type[Shape]
+    doctor: OptimizerContext, healing_id: str, system: str, human: str, shape: type[Shape]
 ) -> Shape:
     """Ask for a shape; it costs at most `CALLS_AN_ANSWER` calls.
 

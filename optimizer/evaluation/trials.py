@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from selfheal.app.errors import RunError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
@@ -14,7 +14,8 @@ from selfheal.db import healings
 from selfheal.db import trials as store
 from selfheal.db.healings import Hold
 from selfheal.db.types import Agent, Stage, Trial
-from selfheal.optimizer.context import Doctor
+from selfheal.graph.state import Plan
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, Replayed, make_plan, replay
 from selfheal.optimizer.state import Case, Proposal, State, Unjudged
 
@@ -35,20 +36,20 @@ class BudgetSpentError(Exception):
 class Ledger:
     """What a healing has tried so far, read from the database and written through to it."""
 
-    doctor: Doctor
+    doctor: OptimizerContext
     healing_id: str
     agent: Agent
     texts: dict[int, str]
     versions: Mapping[int, int]
     done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
-    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
     _unjudged: Unjudged = field(default_factory=lambda: Unjudged(count=0, of=0, first=""))
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @classmethod
     async def read(
         cls,
-        doctor: Doctor,
+        doctor: OptimizerContext,
         healing_id: str,
         agent: Agent,
         texts: dict[int, str],
@@ -66,7 +67,8 @@ class Ledger:
             trials = await store.trials(connection, hold.id)
             plans = await store.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
-        return cls(doctor, healing_id, agent, texts, versions, done, plans)
+        made = cast("dict[str, Plan]", plans)
+        return cls(doctor, healing_id, agent, texts, versions, done, made)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt; None where it gave no verdict.
@@ -169,7 +171,7 @@ class Ledger:
                 connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
 
-    async def _plan(self, case: Case) -> dict[str, Any] | None:
+    async def _plan(self, case: Case) -> Plan | None:
         """Return the plan that all arms of a case share: the logged one, or one made once."""
         if "plan" in case:
             return case["plan"]
@@ -207,7 +209,7 @@ def _told(ran: tuple[Replayed, Usage] | None) -> dict[str, Any]:
 
 
 async def pay(
-    doctor: Doctor, healing_id: str, calls: int, work: Coroutine[Any, Any, Value]
+    doctor: OptimizerContext, healing_id: str, calls: int, work: Coroutine[Any, Any, Value]
 ) -> tuple[Value, Usage]:
     """Reserve calls, do the work, and settle what it really used; return its value and its cost.
 
@@ -236,18 +238,22 @@ async def pay(
             await doctor.purse.settled(hold.id)
 
 
-async def _reserve(doctor: Doctor, hold: Hold, calls: int) -> None:
+async def _reserve(doctor: OptimizerContext, hold: Hold, calls: int) -> None:
     """Reserve calls; where others hold what they may not need, wait for them.
 
     Raises:
         BudgetSpentError: what is left does not suffice, and nothing more will come back.
     """
-    rules = doctor.rules
+    settings = doctor.settings
     while True:
         given_back = doctor.purse.given_back
         async with doctor.database.connection() as connection:
             allowed = await healings.reserve(
-                connection, hold, calls, budget=rules.budget_calls, daily=rules.daily_calls
+                connection,
+                hold,
+                calls,
+                budget=settings.heal_budget_calls,
+                daily=settings.heal_daily_calls,
             )
         if allowed:
             doctor.purse.took(hold.id)

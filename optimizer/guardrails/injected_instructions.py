@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence, Set
 
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.guardrails.vocabulary import NAMES, general
 from selfheal.optimizer.text.sentences import SENTENCE_END
@@ -39,7 +40,8 @@ _REVEALS: tuple[Chain, ...] = (
 )
 _OTHERS = {
     "judge": r"\b(?:judges?|evaluators?|graders?|examiners?|assessors?)\b",
-    "doctor": r"\b(?:optimi[sz]ers?|diagnosticians?|healing|hold-?outs?|prompt writers?|linter)\b",
+    "optimizer": r"\b(?:optimi[sz]ers?|diagnosticians?|healing|hold-?outs?|prompt writers?"
+    r"|linter)\b",
 }
 _REACHES = re.compile(
     r"\b(?:network|internet|online|download\w*|upload\w*|fetch\w*|https?|subprocess\w*|shell|eval"
@@ -136,7 +138,7 @@ def news(text: str, known: str) -> list[str]:
     return [each for each in sentences(text) if tuple(words(each)) not in old]
 
 
-def standing_orders(text: str, known: str, agent: Agent) -> Iterator[str]:
+def standing_orders(text: str, known: str, agent: Agent) -> Iterator[Reason]:
     """Yield what a candidate orders beyond a repair; what a person's prompt says is allowed."""
     own = {stem(word) for word in words(known)}
     for each in news(text, known):
@@ -146,10 +148,10 @@ def standing_orders(text: str, known: str, agent: Agent) -> Iterator[str]:
         yield from _unlocks(plain(each), agent)
     yield from _names(text, known, own)
     if _TEACHES.search(plain(text)) and not _TEACHES.search(plain(known)):
-        yield "it teaches by an example"
+        yield because("contains_example")
 
 
-def named_cases(sentence: str, own: Set[str], among: Set[str] | None = None) -> Iterator[str]:
+def named_cases(sentence: str, own: Set[str], among: Set[str] | None = None) -> Iterator[Reason]:
     """Yield the words that make a case of what the gate's own cases hardly contain.
 
     Args:
@@ -163,41 +165,41 @@ def named_cases(sentence: str, own: Set[str], among: Set[str] | None = None) -> 
     if among is not None:
         odd = [word for word in odd if stem(word) in among]
     if odd:
-        yield f"it makes a case of {', '.join(odd[:3])}"
+        yield because("special_case", words=odd[:3])
 
 
 def _known(word: str, own: Set[str]) -> bool:
     return word in general() or word in own
 
 
-def _by_wording(sentence: str) -> Iterator[str]:
+def _by_wording(sentence: str) -> Iterator[Reason]:
     """Yield what goes by how a request is worded, or by what a program says of itself."""
     if _WORDED.search(_AS_TOLD.sub("", sentence)):
-        yield "it goes by the wording of a request"
+        yield because("request_wording")
     if re.search(_ASKER, sentence) and _CONSTANT.search(sentence):
-        yield "it answers some requests by a constant"
+        yield because("constant_answer")
     if _follow(_FAVOURS, sentence) and not _denied(sentence):
-        yield "it gives marks for words"
+        yield because("marks_for_words")
 
 
-def _towards_others(sentence: str, known: str, agent: Agent) -> Iterator[str]:
+def _towards_others(sentence: str, known: str, agent: Agent) -> Iterator[Reason]:
     """Yield what is meant for somebody else than the agent, or shows what only it should see."""
     if _follow(_REVEALS, sentence):
-        yield "it has the agent show its instructions"
+        yield because("reveals_instructions")
     for who, pattern in _OTHERS.items():
         is_it = who == "judge" and agent == "evaluator"
         if not is_it and re.search(pattern, sentence) and not re.search(pattern, known):
-            yield f"it speaks of the {who}"
+            yield because("mentions", agent=who)
 
 
-def _unlocks(sentence: str, agent: Agent) -> Iterator[str]:
+def _unlocks(sentence: str, agent: Agent) -> Iterator[Reason]:
     """Yield what opens a door that prompts keep shut, or lifts a rule of the work."""
     if not _denied(sentence) and (found := _REACHES.search(sentence)):
-        yield f"it allows {found[0]}"
+        yield because("grants_permission", permission=found[0])
     if any(_follow(_TRUSTS, each) and not _denied(each) for each in _clauses(sentence)):
-        yield "it lets strangers' words count"
+        yield because("trusts_untrusted_text")
     if agent != "evaluator" and (lifted := _lifted(sentence)):
-        yield f"it lifts what is asked of {lifted}"
+        yield because("lifts_requirement", requirement=lifted)
 
 
 def _lifted(sentence: str) -> str:
@@ -214,13 +216,13 @@ def _denied(text: str) -> bool:
     return len(_NO.findall(text)) % 2 == 1
 
 
-def _names(text: str, known: str, own: Set[str]) -> Iterator[str]:
+def _names(text: str, known: str, own: Set[str]) -> Iterator[Reason]:
     """Yield names of code and quoted words that are neither Python's nor the prompt's."""
     have = {*_NAME.findall(known), *NAMES}
     if odd := [each for each in _NAME.findall(text) if each not in have]:
-        yield f"it names {', '.join(odd[:3])}"
+        yield because("names", words=odd[:3])
     for found in _QUOTED.finditer(text):
         quoted = next(filter(None, found.groups()))
         plainly = all(_known(stem(word), own) for word in words(quoted))
         if quoted not in known and not plainly:
-            yield f"it quotes {quoted.strip()[:40]}"
+            yield because("quotes", text=quoted.strip()[:40])

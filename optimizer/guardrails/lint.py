@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.guardrails.injected_instructions import (
     named_cases,
@@ -79,8 +80,8 @@ class Ground:
         return frozenset(stems(self.known))
 
 
-def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list[str]:
-    """Return why a candidate may not be tried, in words; empty if it may.
+def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list[Reason]:
+    """Return why a candidate may not be tried; empty if it may.
 
     Args:
         candidate: the proposed prompt.
@@ -88,7 +89,7 @@ def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list
         others: candidates of this healing that came before.
     """
     if len(candidate) > LONGEST:  # the rest would take long to look at
-        return [f"it has {len(candidate)} characters, more than {LONGEST}"]
+        return [because("too_many_characters", characters=len(candidate), limit=LONGEST)]
     return [
         *_length(candidate, ground.known),
         *_same(candidate, ground.incumbent, others),
@@ -99,7 +100,7 @@ def breaches(candidate: str, ground: Ground, others: Sequence[str] = ()) -> list
     ]
 
 
-def tainted(finding: str, ground: Ground) -> list[str]:
+def tainted(finding: str, ground: Ground) -> list[Reason]:
     """Return why a finding may not reach the writer; empty if it may.
 
     A finding tells of the prompt, in words of its own. It may say that something is not asked for.
@@ -112,34 +113,34 @@ def tainted(finding: str, ground: Ground) -> list[str]:
     ]
 
 
-def _length(candidate: str, known: str) -> Iterator[str]:
+def _length(candidate: str, known: str) -> Iterator[Reason]:
     size, limit = (
         len(words(candidate)),
         max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(known)))),
     )
     if size == 0:
-        yield "it is empty"
+        yield because("empty_prompt")
     if size > limit:
-        yield f"it has {size} words, more than {limit}"
+        yield because("too_many_words", words=size, limit=limit)
 
 
-def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[str]:
+def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[Reason]:
     if words(candidate) == words(incumbent):
-        yield "it says what the incumbent says"
+        yield because("same_as_incumbent")
     if any(words(candidate) == words(other) for other in others):
-        yield "it says what an earlier candidate says"
+        yield because("same_as_earlier_candidate")
 
 
-def _borrowed(text: str, ground: Ground) -> Iterator[str]:
+def _borrowed(text: str, ground: Ground) -> Iterator[Reason]:
     """Yield what a text has from strangers, and what no prompt has from anybody."""
     if any(_ADDRESS.search(each) for each in news(plain(text), plain(ground.known))):
-        yield "it contains an address"
+        yield because("contains_address")
     if _SECRET.search(text):
-        yield "it contains what looks like a secret"
+        yield because("contains_secret")
     own = runs_of(text, _COPIED_RUN) - runs_of(ground.known, _COPIED_RUN)
     if own and any(own & runs_of(each, _COPIED_RUN) for each in ground.readings):
-        yield f"it copies {_COPIED_RUN} words in a row from the logs"
+        yield because("copies_untrusted_text", words=_COPIED_RUN)
     foreign = ground.seen - common() - ground.own
     odd = [word for word in dict.fromkeys(words(text)) if len(word) > 2 and stem(word) in foreign]
     if odd:
-        yield f"it has words from the logs: {', '.join(odd[:3])}"
+        yield because("untrusted_words", words=odd[:3])

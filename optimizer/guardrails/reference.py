@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from selfheal.db import prompts
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.guardrails.lint import Ground
 from selfheal.optimizer.state import Evidence, State
 
 AUTHOR: Final = "optimizer"
 
 
-async def ground_of(doctor: Doctor, state: State, *agents: Agent) -> Ground:
+async def ground_of(doctor: OptimizerContext, state: State, *agents: Agent) -> Ground:
     """Return the ground for a prompt of an agent, or for findings about several."""
     live = state["incumbents"]
     return ground(
@@ -28,7 +28,7 @@ def ground(agent: Agent, incumbent: str, evidence: Sequence[Evidence], anchor: s
     return Ground(agent, incumbent, list(_said(evidence)), anchor)
 
 
-async def _anchor(doctor: Doctor, agent: Agent, version: int) -> str:
+async def _anchor(doctor: OptimizerContext, agent: Agent, version: int) -> str:
     """Return the last prompt up to a version that a person wrote."""
     async with doctor.database.connection() as connection:
         known = {each.version: each for each in await prompts.versions(connection, agent)}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from selfheal.db.reasons import Reason, because
 from selfheal.optimizer.text.similarity import plain
 
 # What a prompt that asks for it goes on asking for. Each a way to find it, however it is worded.
@@ -16,9 +17,9 @@ _KEPT = {
 }
 
 
-def dropped(candidate: str, incumbent: str) -> Iterator[str]:
+def dropped(candidate: str, incumbent: str) -> Iterator[Reason]:
     """Yield what a prompt always has to keep and the candidate no longer has."""
     old, new = plain(incumbent), plain(candidate)
     for name, pattern in _KEPT.items():
         if pattern.search(old) and not pattern.search(new):
-            yield f"it no longer speaks of {name}"
+            yield because("drops_requirement", requirement=name)

@@ -6,14 +6,15 @@ from typing import Final
 
 from selfheal.db import healings
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset import failure_digest as shown
 from selfheal.optimizer.evaluation import spending
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
 from selfheal.optimizer.evaluation.trials import Ledger
 from selfheal.optimizer.nodes.diagnose import diagnosed
 from selfheal.optimizer.proposers.base import Brief, Rejected, Shape, Tried
-from selfheal.optimizer.state import WRITTEN, Case, Evidence, Findings, State, Version
+from selfheal.optimizer.state import GENERATED, Case, Evidence, Findings, State, Version
+from selfheal.optimizer.wording import sentence
 
 _NO_VERDICT: Final = 0.0
 
@@ -31,7 +32,7 @@ class Desk:
         cases: the ids of those that may be tried.
     """
 
-    doctor: Doctor
+    doctor: OptimizerContext
     healing_id: str
     agent: Agent
     incumbents: Mapping[Agent, Version]
@@ -41,7 +42,7 @@ class Desk:
     @property
     def width(self) -> int:
         """How many things may be under way at once."""
-        return self.doctor.rules.concurrency
+        return self.doctor.settings.heal_concurrency
 
     async def tried(self, text: str, case: Case) -> Tried:
         """Run a case under a text; it is paid for like a trial, and it is none: no gate sees it."""
@@ -73,15 +74,15 @@ class Desk:
 
     async def affordable(self) -> int:
         """Return how many trials the healing and the day can still pay for."""
-        rules, hold = self.doctor.rules, self.doctor.hold(self.healing_id)
+        settings, hold = self.doctor.settings, self.doctor.hold(self.healing_id)
         async with self.doctor.database.connection() as connection:
             mine = (await healings.get(connection, hold.id)).calls_reserved
             today = await healings.reserved_today(connection)
-        left = min(rules.budget_calls - mine, rules.daily_calls - today)
+        left = min(settings.heal_budget_calls - mine, settings.heal_daily_calls - today)
         return max(left, 0) // TRIAL_CALLS[self.agent]
 
 
-async def brief_of(doctor: Doctor, state: State, number: int) -> Brief:
+async def brief_of(doctor: OptimizerContext, state: State, number: int) -> Brief:
     """Return what a proposer may see of a healing in a round."""
     cases = _shown(state)
     desk = Desk(
@@ -114,8 +115,8 @@ def _rejected(state: State) -> list[Rejected]:
     return [
         Rejected(
             prompt=each["text"],
-            reason="rejected" if each["fate"] == "gate" else each["reason"],
+            reason="rejected" if each["fate"] == "gate" else sentence(each["reason"]),
         )
         for each in state["proposals"]
-        if each["origin"] in WRITTEN and each["fate"]
+        if each["origin"] in GENERATED and each["fate"]
     ]

@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from selfheal.db import version_stats
+from selfheal.db.reasons import because
 from selfheal.graph.settings import read_settings
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
@@ -43,7 +44,8 @@ async def reject(healing_id: UUID) -> None:
 async def pause(reason: str) -> None:
     """Put healing on hold. Releases are watched on, and taken back where they do harm."""
     async with opened_database() as database, database.connection() as connection:
-        await version_stats.pause(connection, paused=True, reason=reason, actor="cli")
+        cause = because("note", text=reason)
+        await version_stats.pause(connection, paused=True, reason=cause, actor="cli")
     click.echo("healing is on hold; `selfheal healings resume` lets it go on")
 
 
@@ -51,7 +53,8 @@ async def pause(reason: str) -> None:
 async def resume(reason: str) -> None:
     """Let healing go on."""
     async with opened_database() as database, database.connection() as connection:
-        await version_stats.pause(connection, paused=False, reason=reason, actor="cli")
+        cause = because("note", text=reason)
+        await version_stats.pause(connection, paused=False, reason=cause, actor="cli")
     click.echo("healing goes on")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from typing import Any
 
 import click
 from rich.console import Console
@@ -10,9 +9,10 @@ from rich.console import Console
 from selfheal.db.types import Agent
 from selfheal.graph.context import open_parts, require_model
 from selfheal.graph.database import open_data
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import DIET, Trigger
+from selfheal.optimizer.state import SHORTENING, State, Trigger
+from selfheal.optimizer.wording import worded
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -29,7 +29,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     require_model(settings)
     console = Console(stderr=True)
 
-    def watch(state: str, _: dict[str, Any]) -> None:
+    def watch(state: str, _: State) -> None:
         if sys.stderr.isatty():
             console.print(f"[dim]{state} done[/dim]")
 
@@ -37,10 +37,10 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
         tracing(),
         open_data(settings, create=False) as database,
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as doctor,
+        open_optimizer_context(settings, database, context) as doctor,
     ):
         result = await Optimizer(doctor, watch).run(trigger)
-    shown = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
+    shown = {"healing_id": None, **result, **worded(result.get("reason"))}
     click.echo(json.dumps(shown))
 
 
@@ -55,7 +55,7 @@ def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
     if diet and agent == "evaluator":
         raise Refused("the evaluator goes on no diet, since scores of two judges do not compare")
     if diet:
-        return Trigger(trigger=DIET, agent=agent or "worker")
+        return Trigger(trigger=SHORTENING, agent=agent or "worker")
     trigger = Trigger(trigger="command", forced=force)
     if agent:
         trigger["agent"] = agent

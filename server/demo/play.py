@@ -15,9 +15,11 @@ from selfheal.graph.context import Context, open_parts
 from selfheal.graph.database import database_url, naming_pooled, prepare
 from selfheal.graph.prompts import first_prompts
 from selfheal.graph.settings import Settings
-from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.context import OptimizerContext, open_optimizer_context
+from selfheal.optimizer.receipt.schema import Receipt, receipt_of
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Result, Trigger
+from selfheal.optimizer.state import Result, State, Trigger
+from selfheal.optimizer.wording import worded
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import Answered, Measured, broken_prompt, measure, requests
 from selfheal.server.http_server import serving
@@ -39,7 +41,7 @@ class Teller(Protocol):
         """Begin a phase of so many runs; return what is told of each."""
         ...
 
-    def state(self, name: str, found: dict[str, Any]) -> None:
+    def state(self, name: str, found: State) -> None:
         """Take notice of a state of the healing that has ended."""
         ...
 
@@ -51,7 +53,7 @@ class Story:
     model: str
     before: Measured
     healing: Result
-    receipt: dict[str, Any] | None
+    receipt: Receipt | None
     after: Measured | None
     unseen: Measured | None
     prompt: str
@@ -82,8 +84,8 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures, as other programs read them."""
-        record = self.receipt or {}
-        findings = record.get("findings") or {}
+        record = self.receipt
+        findings = record["findings"] if record else None
         return {
             "simulated": self.simulated,
             "model": self.model,
@@ -91,12 +93,12 @@ class Story:
             "action": {
                 "healing_id": self.healing.get("healing_id"),
                 "outcome": self.healing["outcome"],
-                "reason": self.healing.get("reason", ""),
-                "root_causes": findings.get("root_causes", []),
-                "from_version": record.get("from_version"),
-                "to_version": record.get("to_version"),
-                "model_calls": record.get("model_calls", 0),
-                "seconds": record.get("seconds", 0.0),
+                **worded(self.healing.get("reason")),
+                "root_causes": findings["root_causes"] if findings else [],
+                "from_version": record["from_version"] if record else None,
+                "to_version": record["to_version"] if record else None,
+                "model_calls": record["model_calls"] if record else 0,
+                "seconds": record["seconds"] if record else 0.0,
             },
             "after": self.after.as_json() if self.after else None,
             "unseen": self.unseen.as_json() if self.unseen else None,
@@ -119,12 +121,14 @@ async def play(settings: Settings, cycles: int, teller: Teller) -> Story:
         await prepare(database, {**first_prompts(), "worker": broken_prompt()})
         async with (
             open_parts(settings, database) as context,
-            open_doctor(settings, database, context) as doctor,
+            open_optimizer_context(settings, database, context) as doctor,
         ):
             return await _course(settings, doctor, cycles, teller)
 
 
-async def _course(settings: Settings, doctor: Doctor, cycles: int, teller: Teller) -> Story:
+async def _course(
+    settings: Settings, doctor: OptimizerContext, cycles: int, teller: Teller
+) -> Story:
     _need_sandbox(doctor.agent)
     known = requests("known") * cycles
     async with (
@@ -150,12 +154,12 @@ def _need_sandbox(context: Context) -> None:
         raise NoSandboxError
 
 
-async def _read(database: Database, result: Result) -> tuple[dict[str, Any] | None, str, str]:
+async def _read(database: Database, result: Result) -> tuple[Receipt | None, str, str]:
     """Return the receipt, the model by its own word, and the worker's live prompt."""
     async with database.connection() as connection:
         named = [run.model for run in await runs.recent(connection) if run.model]
         live = await prompts.released(connection, "worker")
         record = None
         if "healing_id" in result:
-            record = (await healings.get(connection, UUID(result["healing_id"]))).receipt
+            record = receipt_of(await healings.get(connection, UUID(result["healing_id"])))
     return record, named[0] if named else "no model answered", live.text

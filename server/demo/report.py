@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from selfheal.optimizer.receipt.markdown import as_markdown, quoted
+from selfheal.optimizer.wording import sentence
 from selfheal.server.demo.chart import chart
 from selfheal.server.demo.play import Story
 from selfheal.server.demo.show import failing_runs
@@ -47,7 +48,7 @@ def _markdown(story: Story) -> str:
         rate, score = f"{figures['pass_rate']:.0%}", f"{figures['average_score']:.3f}"
         lines.append(f"| {name} | {figures['runs']} | {figures['passed']} | {rate} | {score} |")
     if story.receipt is None:
-        reason = story.healing.get("reason", "")
+        reason = sentence(story.healing.get("reason"))
         lines += [
             "",
             f"No healing was opened ({story.healing['outcome']}): {quoted(reason, _LONGEST)}",

@@ -1,13 +1,14 @@
 """The demo on a terminal: progress while it lasts, the story at the end."""
 
 from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from selfheal.optimizer.state import GateReport, State
+from selfheal.optimizer.wording import sentence
 from selfheal.server.commands.output import plain
 from selfheal.server.demo.measure import Answered, Measured
 from selfheal.server.demo.play import Story
@@ -59,7 +60,7 @@ class Screen:
             self._console.print(f"{words} ({total} runs)")
         return lambda _: self._progress.advance(task)
 
-    def state(self, name: str, found: dict[str, Any]) -> None:
+    def state(self, name: str, found: State) -> None:
         """Take notice of a state of the healing that has ended."""
         detail = _detail(name, found)
         self._console.print(
@@ -67,14 +68,15 @@ class Screen:
         )
 
 
-def _detail(name: str, found: dict[str, Any]) -> str:
+def _detail(name: str, found: State) -> str:
     if found.get("outcome"):
-        return f": {found['outcome']} ({found['reason']})"
+        return f": {found['outcome']} ({sentence(found['reason'])})"
     if name == "sample":
         split = found["split"]
-        return ": " + " + ".join(str(len(split[s])) for s in ("train", "hold_out", "regression"))
+        sides = (split["train"], split["hold_out"], split["regression"])
+        return ": " + " + ".join(str(len(each)) for each in sides)
     if name == "gate":
-        return f": {found['gates'][-1]['reason']}"
+        return f": {sentence(found['gates'][-1]['reason'])}"
     return ""
 
 
@@ -109,7 +111,7 @@ def _show_action(console: Console, story: Story) -> None:
     if record is None:
         return
     console.print(f"\n{len(record['failed_run_ids'])} failed runs set it off. Root causes:")
-    for cause in (record["findings"] or {}).get("root_causes", []):
+    for cause in record["findings"]["root_causes"] if record["findings"] else []:
         console.print(plain(f"  - {cause}"), markup=False, highlight=False, emoji=False)
     for each in record["candidates"]:
         if each["fate"] == "accepted":
@@ -131,10 +133,10 @@ def _show_action(console: Console, story: Story) -> None:
 
 
 def _reason(story: Story) -> str:
-    return story.healing.get("reason", "")
+    return sentence(story.healing.get("reason"))
 
 
-def _evidence(gate: dict[str, Any]) -> str:
+def _evidence(gate: GateReport) -> str:
     return (
         f"{gate['gains']} cases gained, {gate['losses']} lost, e-value {gate['e_value']:g}"
         f" (100 accepts); over {gate['pairs']} pairs the old prompt passed"

@@ -11,8 +11,9 @@ import pytest
 
 from selfheal.db.pool import Database
 from selfheal.db.trials import Candidate, add_candidate, candidates
+from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import recompute
+from selfheal.optimizer.receipt.verify import verify
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, calls, defect, opened_clinic
@@ -84,10 +85,9 @@ async def ends_well(clinic: Clinic, env: Mapping[str, str], gemini: str) -> dict
         ("seed", 1),
     ]
     assert [each.version for each in await clinic.versions()] == [3, 2, 1]
-    receipt = healing.receipt
-    assert receipt is not None
+    receipt = receipt_of(healing)
     async with clinic.database.connection() as connection:
-        replayed = recompute(receipt, await read(connection, healing.id))
+        replayed = verify(receipt, await read(connection, healing.id))
     assert [each for each in replayed if not each.agrees] == []
     winner = next(each for each in receipt["candidates"] if each["fate"] == "accepted")
     assert winner["text"] == (await clinic.live()).text

@@ -11,7 +11,7 @@ from selfheal.app.errors import EvaluationError
 from selfheal.db import judge_checks
 from selfheal.db.judge_checks import JudgeCheck, Turn
 from selfheal.db.pool import Connection, Database
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.daily_check import ask_daily
@@ -91,7 +91,11 @@ async def test_one_process_of_many_asks_once_a_day(clinic: Clinic, gemini: str) 
 async def test_of_two_that_see_the_same_one_gets_the_turn(clinic: Clinic) -> None:
     async def take(connection: Connection) -> Turn | None:
         return await judge_checks.take_turn(
-            connection, model="m", prompt_version=1, calls=1, daily=clinic.doctor.rules.daily_calls
+            connection,
+            model="m",
+            prompt_version=1,
+            calls=1,
+            daily=clinic.doctor.settings.heal_daily_calls,
         )
 
     async def later() -> Turn | None:
@@ -113,8 +117,9 @@ async def test_a_check_by_a_healing_is_as_good(clinic: Clinic, gemini: str) -> N
 
 
 async def test_it_is_paid_from_the_days_allowance(clinic: Clinic, gemini: str) -> None:
-    def allowing(daily: int) -> Doctor:
-        return replace(clinic.doctor, rules=replace(clinic.doctor.rules, daily_calls=daily))
+    def allowing(daily: int) -> OptimizerContext:
+        settings = clinic.settings.model_copy(update={"heal_daily_calls": daily})
+        return replace(clinic.doctor, settings=settings)
 
     most = 2 * len(golden_verdicts())
     assert await ask_daily(allowing(most - 1)) is None
@@ -123,7 +128,7 @@ async def test_it_is_paid_from_the_days_allowance(clinic: Clinic, gemini: str) -
     await clinic.run(*KNOWN)
     other = replace(clinic, doctor=allowing(THIRD + 10))
     result = await other.heal()
-    assert "budget" in result.get("reason", ""), result
+    assert "budget_exhausted" in repr(result.get("reason")), result
     assert (await other.healing(result)).calls_used <= 10
 
 

@@ -32,7 +32,7 @@ async def test_a_judge_that_has_drifted_freezes_healing(
         before = await clinic.log()
         result = await clinic.heal(forced=True)
         assert result["outcome"] == "frozen"
-        assert result["reason"].startswith("the judge has drifted: ")
+        assert result["reason"]["code"] == "judge_drifted"
         assert await clinic.log() == before
         receipt = await clinic.receipt(result)
         assert (receipt["outcome"], receipt["judge"]["drifted"]) == ("frozen", True)
@@ -68,8 +68,10 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
         async with opened_clinic(database) as clinic:
             result = await clinic.heal(forced=True)
     assert result["outcome"] == "rejected"
-    assert "the judge answered 0 of" in result["reason"]
-    assert result["reason"].endswith("could not answer: the model's answer does not fit Marks")
+    reason = result["reason"]
+    message = reason["values"]["message"]
+    assert (reason["code"], "the judge answered 0 of" in message) == ("model_failed", True)
+    assert message.endswith("could not answer: the model's answer does not fit Marks")
 
 
 @pytest.mark.parametrize(

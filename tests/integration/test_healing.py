@@ -7,11 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from selfheal.db import deployment_stats, healings, prompts
+from selfheal.db import deployment_stats, healings, prompts, version_stats
 from selfheal.db.healings import Hold
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.statistics import ACCEPT_AT, e_value
+from selfheal.optimizer.wording import sentence
 from tests.conftest import control
 from tests.support.chaotic import chaotic
 from tests.support.healing import KNOWN, Clinic, ask, calls, defect, opened_clinic, passed
@@ -132,12 +135,15 @@ async def test_a_version_that_was_healed_before_is_healed_at_once(sick: Clinic) 
 
 
 async def test_why_nothing_is_done_can_be_read(sick: Clinic) -> None:
-    await sick.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, 'audit', 'test')")
+    audit = because("note", text="audit")
+    async with sick.database.connection() as connection:
+        await version_stats.pause(connection, paused=True, reason=audit, actor="test")
     assert (await sick.heal())["outcome"] == "paused"
     async with sick.database.connection() as connection:
         last = await deployment_stats.last_pass(connection)
     assert last is not None
-    assert (last.outcome, "audit" in last.reason) == ("paused", True)
+    assert last.outcome == "paused"
+    assert last.reason == because("operator_pause", cause=audit, actor="test")
 
 
 @pytest.mark.chaos
@@ -152,7 +158,7 @@ async def test_manual_stages_and_leaves_the_incumbent_live(
         assert (result["outcome"], result["to_version"]) == ("needs_approval", 3)
         assert (await clinic.live()).version == 2
         assert (await clinic.versions())[0].version == 3
-        assert "manual" in (await clinic.healing(result)).reason
+        assert "manual_rollout" in repr((await clinic.healing(result)).reason)
         assert (await clinic.receipt(result))["to_version"] == 3
         assert (await clinic.heal())["outcome"] == "cooling_down"
 
@@ -172,7 +178,7 @@ async def test_the_budget_is_never_overspent(
         healing = await clinic.healing(result)
         assert spent == healing.calls_used
         assert result["outcome"] in ("rejected", "needs_approval")
-        assert "budget" in healing.reason
+        assert "budget_exhausted" in repr(healing.reason)
         assert (await clinic.live()).version == 2
         await asyncio.sleep(0.5)
         assert (await calls(gemini) - before).total() == spent
@@ -232,8 +238,9 @@ async def test_a_retired_model_is_not_the_prompts_fault(clinic: Clinic, gemini: 
     }
     result = await clinic.heal()
     assert result["outcome"] == "not_the_prompt"
-    assert "3 runs failed for want of the model" in result["reason"]
-    assert "; the newest: model: google_genai:gemini-3.8-flash does not exist" in result["reason"]
+    why = sentence(result["reason"])
+    assert "3 runs failed because of the model" in why
+    assert "; the newest: model: google_genai:gemini-3.8-flash does not exist" in why
     assert await clinic.healings() == []
 
 
@@ -309,7 +316,7 @@ async def test_a_healing_whose_checkpoints_are_gone_is_closed(sick: Clinic) -> N
         " VALUES (gen_random_uuid(), 'worker', 't', 'gate', 2, gen_random_uuid(), now())"
     )
     result = await sick.heal()
-    assert (result["outcome"], "checkpoints" in result["reason"]) == ("rejected", True)
+    assert (result["outcome"], result["reason"]["code"]) == ("rejected", "checkpoints_missing")
     healing = await sick.healing(result)
     assert (healing.outcome, healing.errored) == ("rejected", True)
     assert as_markdown(await sick.receipt(result))
@@ -330,7 +337,7 @@ async def test_what_a_person_activates_meanwhile_stands(sick: Clinic) -> None:
             tasks.append(asyncio.create_task(interfere()))
 
     result = await sick.heal(watch)
-    assert (result["outcome"], "void" in result["reason"]) == ("rejected", True)
+    assert (result["outcome"], result["reason"]["code"]) == ("rejected", "proof_void")
     live = await sick.live()
     assert live.version == chosen[0]
     assert [each.action for each in await sick.log()] == ["activate", "activate", "seed"]
@@ -357,9 +364,8 @@ async def test_a_doctor_without_a_model_leaves_the_incumbent_and_says_why(
     result = await sick.heal()
     healing = await sick.healing(result)
     assert (result["outcome"], healing.outcome, healing.errored) == ("rejected", "rejected", True)
-    assert words in healing.reason
-    assert healing.receipt is not None
-    assert words in as_markdown(healing.receipt)
+    assert words in sentence(healing.reason)
+    assert words in as_markdown(receipt_of(healing))
     assert await sick.log() == before
     await control(gemini, faults=[])
     assert (await sick.heal())["outcome"] == "cooling_down"
@@ -393,7 +399,8 @@ async def test_a_doctor_whose_model_does_not_answer_in_time_gives_up(
         result = await clinic.heal()
         healing = await clinic.healing(result)
         assert (healing.outcome, healing.errored) == ("rejected", True)
-        assert healing.reason.startswith("the optimizer's model failed")
+        assert healing.reason is not None
+        assert healing.reason["code"] == "model_failed"
         assert (await clinic.live()).version == 2
 
 

@@ -155,7 +155,9 @@ async def test_one_process_tells_of_the_deployment(database: Database) -> None:
 
 async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, gemini: str) -> None:
     async with opened_clinic(database) as clinic:
-        await clinic.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, '', 'test')")
+        await clinic.execute(
+            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '{}', 'test')"
+        )
         await waiting(clinic)
         await clinic.execute(
             "INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)"

@@ -14,6 +14,7 @@ from zlib import crc32
 import pytest
 
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.graph.state import Example, Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.receipt.markdown import as_markdown
@@ -206,5 +207,5 @@ async def test_a_doctor_who_does_not_know_the_cure_releases_nothing(kitchen: Any
         await clinic.service.run(ask)
     result = await clinic.heal()
     assert (result["outcome"], model.drafts) == ("rejected", 4)
-    assert result["reason"] == "no candidate came through the screen"
+    assert result["reason"] == because("no_candidate_passed_screening")
     assert (await clinic.live()).text == LAZY

@@ -20,7 +20,7 @@ from selfheal.db.types import Agent
 from selfheal.graph.context import open_parts
 from selfheal.graph.settings import Settings, read_settings
 from selfheal.graph.state import Request
-from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.context import OptimizerContext, open_optimizer_context
 from selfheal.optimizer.runner import Optimizer, Watch
 from selfheal.optimizer.state import Result, Trigger
 from tests.support.served import Failed, Finished, Served, served
@@ -47,7 +47,7 @@ class Clinic:
     settings: Settings
     database: Database
     service: Served
-    doctor: Doctor
+    doctor: OptimizerContext
 
     async def put_live(self, text: str, agent: str = "worker") -> int:
         """Release a prompt as an operator does; return its version."""
@@ -119,7 +119,7 @@ class Clinic:
         """Return the receipt of the healing that a pass opened."""
         receipt = (await self.healing(result)).receipt
         assert receipt is not None
-        return receipt
+        return dict(receipt)
 
     async def execute(self, query: str, **values: Any) -> None:
         """Change what no function of ours changes."""
@@ -133,7 +133,7 @@ async def opened_clinic(database: Database) -> AsyncIterator[Clinic]:
     settings = read_settings()
     async with (
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as doctor,
+        open_optimizer_context(settings, database, context) as doctor,
         served(settings, database, context) as service,
     ):
         yield Clinic(settings, database, service, doctor)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from selfheal.db.reasons import because
 from selfheal.server.demo.chart import chart
 from selfheal.server.demo.measure import Answered, Measured, measure
 from selfheal.server.demo.play import Story
@@ -25,7 +26,11 @@ def story(before: list[Answered], after: list[Answered] | None = None, **more: A
     found = Story(
         model="SIMULATED-x",
         before=Measured(tuple(before)),
-        healing={"agent": None, "outcome": "healthy", "reason": "all is well"},
+        healing={
+            "agent": None,
+            "outcome": "healthy",
+            "reason": because("few_failures", failures=0, minutes=30),
+        },
         receipt=None,
         after=Measured(tuple(after)) if after is not None else None,
         unseen=None,
