@@ -84,18 +84,18 @@ def hints(thing: type | Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def untyped(kind: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Tell whether a type is, or is made of, a mapping to anything."""
+def untyped(kind: Any, loose: tuple[Any, ...] = (Any,), seen: tuple[Any, ...] = ()) -> bool:
+    """Tell whether a type is, or is made of, a mapping to one of the types that say nothing."""
     if any(kind is each for each in seen):
         return False
     parts = get_args(kind)
     if get_origin(kind) is psycopg.AsyncConnection:  # its rows are checked where they are read
         return False
-    if get_origin(kind) in (dict, Mapping) and Any in parts:
+    if get_origin(kind) in (dict, Mapping) and any(each in parts for each in loose):
         return True
     if kind in (dict, Mapping):
         return True
-    return any(untyped(each, (*seen, kind)) for each in parts if not isinstance(each, str))
+    return any(untyped(each, loose, (*seen, kind)) for each in parts if not isinstance(each, str))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda each: each.__name__.partition(".")[2])
@@ -121,7 +121,9 @@ def test_what_they_are_made_of_is_typed_to_the_last_field(whole: Any) -> None:
     fields = list(parts(whole, set()))
     assert len(fields) > 60
     loose = (Any, object, dict, Mapping)
-    assert [(of.__name__, kind) for of, kind in fields if kind in loose or untyped(kind)] == []
+    assert [
+        (of.__name__, kind) for of, kind in fields if kind in loose or untyped(kind, (Any, object))
+    ] == []
 
 
 def test_an_alias_is_no_way_out() -> None:
