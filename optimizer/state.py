@@ -342,7 +342,7 @@ class State(Trigger):
     to_version: NotRequired[int | None]
 
 
-class Result(TypedDict):
+class Ended(TypedDict):
     """How an optimizer run ended; `healing_id` is missing where no healing was opened.
 
     `agent` is null where no agent was requested, and none was found to be the cause. `errored` is
@@ -351,10 +351,22 @@ class Result(TypedDict):
 
     agent: Agent | None
     outcome: Outcome
-    reason: NotRequired[Reason]
     healing_id: NotRequired[str]
     to_version: NotRequired[int | None]
     errored: NotRequired[bool]
+
+
+class Result(Ended):
+    """How an optimizer run ended, and why."""
+
+    reason: NotRequired[Reason]
+
+
+class ShownResult(Ended):
+    """A result as clients get it: `reason` as text, and as the code that the text was made of."""
+
+    reason: str
+    coded_reason: Reason | None
 
 
 def is_shortening(trigger: str | None) -> bool:

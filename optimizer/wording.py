@@ -16,6 +16,7 @@ from typing import Any, Final
 from typing_extensions import TypedDict
 
 from selfheal.db.reasons import Code, Reason
+from selfheal.optimizer.state import Result, ShownResult
 
 _UNKNOWN: Final = "unknown"  # a figure that there is too little data for
 
@@ -192,3 +193,8 @@ def sentence(reason: Reason | None) -> str:
 def worded(reason: Reason | None) -> Worded:
     """Return a reason as answers and JSON output show it."""
     return Worded(reason=sentence(reason), coded_reason=reason)
+
+
+def shown_result(result: Result) -> ShownResult:
+    """Return the result of an optimizer run as clients get it."""
+    return {**result, **worded(result.get("reason"))}

@@ -15,6 +15,7 @@ from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.dataset.predecessors import earlier_versions
 from selfheal.optimizer.policy.detection import (
+    Limits,
     NoHealing,
     PastHealing,
     Record,
@@ -44,17 +45,8 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
             agent: await earlier_versions(connection, version, agent, goods.get(agent))
             for agent, version in live.items()
         }
-        shortening = is_shortening(state.get("trigger"))
-        shortened = shortening and await healings.shortened(
-            connection, state["agent"], numbers[state["agent"]]
-        )
-    decided: NoHealing | None = None
-    if shortening:
-        agent = state["agent"]
-        limits = context.settings
-        decided = decide_shortening(agent, live[agent], situation, limits, shortened=shortened)
-    elif not state.get("forced"):
-        decided = decide(situation, context.settings)
+        decided = await _decide(connection, state, live, situation, context.settings)
+    shortening = is_shortening(state.get("trigger"))
     found = State(
         incumbents=live,
         last_goods=goods,
@@ -65,6 +57,21 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
         **_counted_out(errors),
     )
     return {**found, **decided._asdict()} if decided else found  # type: ignore[typeddict-item]
+
+
+async def _decide(
+    connection: Connection,
+    state: State,
+    live: Mapping[Agent, Version],
+    situation: Situation,
+    limits: Limits,
+) -> NoHealing | None:
+    """Return why no healing is to be opened; None if one is, or was forced."""
+    if not is_shortening(state.get("trigger")):
+        return None if state.get("forced") else decide(situation, limits)
+    agent = state["agent"]
+    shortened = await healings.shortened(connection, agent, live[agent]["version"])
+    return decide_shortening(agent, live[agent], situation, limits, shortened=shortened)
 
 
 def failures(ended: Iterable[Run]) -> list[Run]:

@@ -12,7 +12,7 @@ from selfheal.graph.database import open_data
 from selfheal.optimizer.context import open_optimizer_context
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import SHORTENING, State, Trigger
-from selfheal.optimizer.wording import worded
+from selfheal.optimizer.wording import shown_result
 from selfheal.server.commands.errors import Refused
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -40,8 +40,8 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
         open_optimizer_context(settings, database, context) as doctor,
     ):
         result = await Optimizer(doctor, watch).run(trigger)
-    shown = {"healing_id": None, **result, **worded(result.get("reason"))}
-    click.echo(json.dumps(shown))
+    first = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None}
+    click.echo(json.dumps({**first, **shown_result(result)}))
 
 
 def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:

@@ -6,7 +6,7 @@ from selfheal.db.runs import Finish
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.runner import Optimizer
 from selfheal.optimizer.state import State, Trigger
-from selfheal.optimizer.wording import worded
+from selfheal.optimizer.wording import shown_result
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.event_writer import Tape
 from selfheal.server.serialization import loads
@@ -35,10 +35,9 @@ class OptimizerRun:
         if agent := given.get("agent"):
             trigger["agent"] = agent
         try:
-            ended = await Optimizer(self._doctor, watch).run(trigger)
+            result = shown_result(await Optimizer(self._doctor, watch).run(trigger))
         except RunError as error:
             return Ended(Finish(error.outcome, str(error)))
-        result = {**ended, **worded(ended.get("reason"))}
         if "values" in modes:
             tape.tell("values", result)
         await tape.flush()

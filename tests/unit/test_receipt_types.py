@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -48,6 +48,8 @@ from selfheal.optimizer.receipt import (
     stored,
     verify,
 )
+from selfheal.optimizer.wording import shown_result
+from selfheal.server.api.assistants import schemas_of
 from selfheal.server.api.schemas.healings import HealingDetail
 
 NODES = (attribute, conclude, detect, diagnose, gate, lint, propose, release, sample, screen,
@@ -66,22 +68,17 @@ def annotated(module: ModuleType) -> Iterator[tuple[str, Any]]:
         if getattr(value, "__module__", module.__name__) != module.__name__:
             continue
         if inspect.isclass(value):
-            yield from ((f"{name}.{field}", kind) for field, kind in hints(value).items())
+            yield from ((f"{name}.{field}", kind) for field, kind in get_type_hints(value).items())
             for method, function in inspect.getmembers(value, inspect.isfunction):
                 if function.__module__ != module.__name__:
                     continue
-                yield from ((f"{name}.{method}", kind) for kind in hints(function).values())
+                yield from (
+                    (f"{name}.{method}", kind) for kind in get_type_hints(function).values()
+                )
         elif inspect.isfunction(value) and name not in UNTYPED:
-            yield from ((name, kind) for kind in hints(value).values())
+            yield from ((name, kind) for kind in get_type_hints(value).values())
         elif get_origin(value):
             yield name, value  # an alias
-
-
-def hints(thing: type | Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(thing)
-    except (NameError, TypeError):
-        return {}
 
 
 def untyped(kind: Any, loose: tuple[Any, ...] = (Any,), seen: tuple[Any, ...] = ()) -> bool:
@@ -156,3 +153,13 @@ def test_a_reason_of_no_code_does_not_fit_the_schema() -> None:
     other = {"reason": {"code": "hearsay", "values": {}}, "evidence": evidence}
     with pytest.raises(ValueError, match="hearsay"):
         fits({**found, "attribution": other})
+
+
+def test_what_a_client_gets_of_an_optimizer_run_is_what_its_schema_says() -> None:
+    schema_of = schemas_of("optimizer")["output_schema"]
+    ended = state.Result(agent=None, outcome="busy", reason=because("healing_open"))
+    shown = shown_result(ended)
+    assert shown["reason"] == "another healing is in progress"
+    assert schema_of["properties"]["reason"]["type"] == "string"
+    assert shown.keys() <= schema_of["properties"].keys()
+    assert set(schema_of["required"]) <= shown.keys()
