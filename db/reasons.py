@@ -153,7 +153,7 @@ _JUDGE: Final[Mapping[str, _Kind]] = {
 }
 
 VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
-    # What somebody or something else said, kept as it was.
+    # What was written by others, kept as it was.
     "note": {"text": str},
     "run_failed": {"outcome": str, "message": str},
     # Why no healing is opened.

@@ -117,7 +117,7 @@ def _diagnosed(state: State) -> bool:
 
 
 def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
-    """Screen what is still in the race."""
+    """Screen what is not rejected yet."""
     return transitions.after_lint(state["proposals"], state["round"])
 
 

@@ -190,7 +190,7 @@ class JudgeFinding(TypedDict):
 
 
 class Proposal(TypedDict):
-    """A candidate and what has become of it so far; `fate` is empty while it is still in the race.
+    """A candidate and what has become of it so far; `fate` is empty until it is decided.
 
     `reason`: why it has this fate; null while it has none. `without`: when a prompt is shortened,
     the places of the sentences that are left out, the least needed first.

@@ -15,7 +15,7 @@ from selfheal.optimizer.state import PREVIOUSLY_LIVE, EarlierVersion, Proposal, 
 
 
 async def propose(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Add a round of proposals to the race."""
+    """Add a round of proposals."""
     context = optimizer_context(runtime)
     hold = context.hold(state["healing_id"])
     async with context.database.connection() as connection:

@@ -14,16 +14,17 @@ from selfheal.optimizer.state import PREVIOUSLY_LIVE, Case, Proposal, ScreenRepo
 
 
 async def screen(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Run the proposals that are still in the race on training cases; keep the best."""
+    """Run the proposals that are not rejected yet on training cases; keep the best."""
     context = optimizer_context(runtime)
     async with context.database.connection() as connection:
         await healings.enter(connection, context.hold(state["healing_id"]), "screen")
-    racing = [each for each in state["proposals"] if not each["fate"]]
-    texts = {each["ordinal"]: each["text"] for each in racing}
-    ledger = await Ledger.read(context, state["healing_id"], state["agent"], texts, stored(racing))
-    results = await _race(context, ledger, state, list(texts))
+    remaining = [each for each in state["proposals"] if not each["fate"]]
+    texts = {each["ordinal"]: each["text"] for each in remaining}
+    known = stored(remaining)
+    ledger = await Ledger.read(context, state["healing_id"], state["agent"], texts, known)
+    results = await _run_trials(context, ledger, state, list(texts))
     least = screening.bar(state["agent"], state["judge"]["usual"])
-    proven = {each["ordinal"] for each in racing if each["origin"] in PREVIOUSLY_LIVE}
+    proven = {each["ordinal"] for each in remaining if each["origin"] in PREVIOUSLY_LIVE}
     found = screening.report(results, proven, least)
     reported: ScreenReport = {**found, "round": state["round"]}
     return State(
@@ -34,7 +35,7 @@ async def screen(state: State, runtime: Runtime[RuntimeContext]) -> State:
     )
 
 
-async def _race(
+async def _run_trials(
     context: OptimizerContext, ledger: Ledger, state: State, arms: list[int]
 ) -> dict[int, list[Trial]]:
     places = asyncio.Semaphore(context.settings.heal_concurrency)
@@ -49,7 +50,7 @@ async def _race(
 
 
 def _with_fate(proposal: Proposal, reported: ScreenReport) -> Proposal:
-    """Give a fate to all that raced but the best."""
+    """Give a fate to all that were tried but the best."""
     ordinal = proposal["ordinal"]
     own = next((each for each in reported["results"] if each["ordinal"] == ordinal), None)
     if own is None or ordinal == reported["survivor"]:

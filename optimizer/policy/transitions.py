@@ -12,9 +12,9 @@ ROUNDS: Final = 2
 def after_lint(
     proposals: Sequence[Proposal], round_: int
 ) -> Literal["screen", "propose", "conclude"]:
-    """Screen what is still in the race."""
-    racing = any(not each["fate"] for each in proposals)
-    return "screen" if racing else _next_round(round_)
+    """Screen what is not rejected yet."""
+    remaining = any(not each["fate"] for each in proposals)
+    return "screen" if remaining else _next_round(round_)
 
 
 def after_screen(survivor: int | None, round_: int) -> Literal["gate", "propose", "conclude"]:

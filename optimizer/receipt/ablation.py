@@ -83,12 +83,12 @@ def _halved(receipt: Receipt) -> list[Proposal]:
 
 def _first(candidates: Sequence[CandidateRecord]) -> list[int]:
     """Return what went to the first gate, in a list; its recorded fate is the gate's."""
-    raced: list[CandidateRecord] = []
+    before_gate: list[CandidateRecord] = []
     for each in candidates:
         if each["round"] < _AFTER_GATE:
             fate: Fate = each["fate"] if each["fate"] in _OUT else ""
-            raced.append({**each, "fate": fate})
-    found = contender(raced)
+            before_gate.append({**each, "fate": fate})
+    found = contender(before_gate)
     return [found["ordinal"]] if found else []
 
 

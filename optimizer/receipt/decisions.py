@@ -96,7 +96,7 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     trials = _evidence(stored)
     agent, judge = receipt["agent"], receipt["judge"]
     for screen in receipt["screens"]:
-        racing = _racing(receipt, screen)
+        remaining = _screened(receipt, screen)
         train = _split(receipt)["train"][: screening.CASES[agent]]
         results = {
             each["ordinal"]: [
@@ -104,9 +104,9 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
                 for case in train
                 if (trial := trials.get(("screen", each["ordinal"], case, 0)))
             ]
-            for each in racing
+            for each in remaining
         }
-        proven = {each["ordinal"] for each in racing if each["origin"] in PREVIOUSLY_LIVE}
+        proven = {each["ordinal"] for each in remaining if each["origin"] in PREVIOUSLY_LIVE}
         now = screening.report(results, proven, screening.bar(agent, judge and judge["usual"]))
         name = f"screen of round {screen['round']}"
         yield Compared(f"{name}: results", screen["results"], now["results"])
@@ -117,7 +117,7 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         )
 
 
-def _racing(receipt: Receipt, screen: ScreenReport) -> list[CandidateRecord]:
+def _screened(receipt: Receipt, screen: ScreenReport) -> list[CandidateRecord]:
     found = [each for each in receipt["candidates"] if each["round"] == screen["round"]]
     return [each for each in found if each["fate"] != "lint"]
 
