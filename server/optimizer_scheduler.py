@@ -10,11 +10,12 @@ from selfheal.app.aio import stop
 from selfheal.app.errors import RunError
 from selfheal.db.errors import DatabaseError
 from selfheal.db.runs import Outcome
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.judge_drift import check_daily
-from selfheal.optimizer.rollout.monitor import advance_all
+from selfheal.optimizer.rollout.monitor import monitor_releases
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Result, Trigger
+from selfheal.optimizer.state import Result, State, Trigger
+from selfheal.optimizer.wording import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Scheduler:
         every: seconds between two passes; 0 turns off all but those that somebody asks for.
     """
 
-    def __init__(self, doctor: Doctor, every: float) -> None:
+    def __init__(self, doctor: OptimizerContext, every: float) -> None:
         self._doctor = doctor
         self._every = every
         self._failed = asyncio.Event()
@@ -52,7 +53,7 @@ class Scheduler:
             await self._recorded.wait()
             self._recorded.clear()
             try:
-                await advance_all(self._doctor.database)
+                await monitor_releases(self._doctor.database)
             except DatabaseError as error:
                 logger.warning("releases could not be looked after: %s", error)
             except Exception:
@@ -107,7 +108,7 @@ class Scheduler:
         """
         opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def watch(_: str, found: dict[str, Any]) -> None:
+        def watch(_: str, found: State) -> None:
             if "healing_id" in found and not opened.done():
                 opened.set_result(found["healing_id"])
 
@@ -122,7 +123,7 @@ class Scheduler:
 
     def _report(self, result: Result) -> None:
         """Log a healing's outcome; and once, not at each pass, why there is none."""
-        reason = result.get("reason", "")
+        reason = sentence(result.get("reason"))
         if "healing_id" in result:
             logger.warning("healing %s: %s, %s", result["healing_id"], result["outcome"], reason)
         elif result["outcome"] != (self._idle or "healthy"):
@@ -139,7 +140,7 @@ class Scheduler:
 
 
 @asynccontextmanager
-async def scheduling(doctor: Doctor, every: float) -> AsyncIterator[Scheduler]:
+async def scheduling(doctor: OptimizerContext, every: float) -> AsyncIterator[Scheduler]:
     """Run a scheduler beside the body."""
     scheduler = Scheduler(doctor, every)
     work = (scheduler.run(), scheduler.advance(), scheduler.ask_judge())

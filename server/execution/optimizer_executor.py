@@ -1,13 +1,12 @@
 """One claimed run of the optimizer: a pass, asked for over the wire."""
 
-from typing import Any
-
 from selfheal.app.errors import RunError
 from selfheal.db.claims import Claim
 from selfheal.db.runs import Finish
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Trigger
+from selfheal.optimizer.state import State, Trigger
+from selfheal.optimizer.wording import shown_result
 from selfheal.server.execution.agent_executor import Ended
 from selfheal.server.execution.event_writer import Tape
 from selfheal.server.serialization import loads
@@ -16,7 +15,7 @@ from selfheal.server.serialization import loads
 class OptimizerRun:
     """Makes passes for claims. A healing under way is resumed by whoever comes next."""
 
-    def __init__(self, doctor: Doctor) -> None:
+    def __init__(self, doctor: OptimizerContext) -> None:
         self._doctor = doctor
 
     async def perform(self, claim: Claim, tape: Tape) -> Ended:
@@ -28,7 +27,7 @@ class OptimizerRun:
         modes = claim.kwargs.get("stream_mode") or ()
         given = claim.kwargs.get("input") or {}
 
-        def watch(state: str, found: dict[str, Any]) -> None:
+        def watch(state: str, found: State) -> None:
             if "updates" in modes:
                 tape.tell("updates", {state: found})
 
@@ -36,7 +35,7 @@ class OptimizerRun:
         if agent := given.get("agent"):
             trigger["agent"] = agent
         try:
-            result = dict(await Optimizer(self._doctor, watch).run(trigger))
+            result = shown_result(await Optimizer(self._doctor, watch).run(trigger))
         except RunError as error:
             return Ended(Finish(error.outcome, str(error)))
         if "values" in modes:

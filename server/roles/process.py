@@ -16,7 +16,7 @@ from selfheal.db.pool import Database
 from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.prompts import first_prompts
 from selfheal.graph.sandbox.packages import configured_packages
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.server.app import (
     create_app,
     create_evaluator_app,
@@ -82,7 +82,7 @@ async def _serve_agent(
         deployment = Deployment(service.database, every or BY_CRONJOB)
         guarded = role == "runner" or await _has_keys(settings, service.database)
         async with (
-            open_doctor(settings, service.database, service.context) as doctor,
+            open_optimizer_context(settings, service.database, service.context) as doctor,
             scheduling(doctor, every) as scheduler,
             executing(service),
             exposing(metrics, Connections(service.database), deployment=deployment),

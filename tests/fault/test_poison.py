@@ -114,8 +114,8 @@ async def test_without_the_lint_the_order_goes_live(
     open_harness: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: the gate alone does not see what no case asks for."""
-    monkeypatch.setattr(linting, "breaches", lambda *_: [])
-    monkeypatch.setattr(diagnosing, "tainted", lambda *_: [])
+    monkeypatch.setattr(linting, "violations", lambda *_: [])
+    monkeypatch.setattr(diagnosing, "finding_violations", lambda *_: [])
     poison = BY_NAME[name]
     harness: HealingHarness = await open_harness(ObedientModel(poison))
     await write_poisoned_runs(harness, poison)

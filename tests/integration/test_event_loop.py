@@ -17,7 +17,7 @@ from selfheal.db import api_keys
 from selfheal.db.pool import Database
 from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.sandbox.packages import NO_PACKAGES
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.server.app import create_app, create_evaluator_app, create_worker_app
 from selfheal.server.http_server import freeze_what_is_loaded, serving
 from selfheal.server.optimizer_scheduler import Scheduler
@@ -270,7 +270,7 @@ async def manager(environment: None) -> AsyncIterator[tuple[FastAPI, Database]]:
     settings = read_settings()
     async with (
         open_service(settings, alone=False) as service,
-        open_doctor(settings, service.database, service.context) as doctor,
+        open_optimizer_context(settings, service.database, service.context) as doctor,
     ):
         yield create_app(service, Scheduler(doctor, every=0)), service.database
 

@@ -156,7 +156,7 @@ async def test_one_process_tells_of_the_deployment(database: Database) -> None:
 async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, gemini: str) -> None:
     async with open_healing_harness(database) as harness:
         await harness.execute(
-            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '', 'test')"
+            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '{}', 'test')"
         )
         await waiting(harness)
         await harness.execute(

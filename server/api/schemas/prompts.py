@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from selfheal.db.prompts import Action
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
+from selfheal.optimizer.wording import sentence
 from selfheal.server.api.schemas.base import Answer, Body, Literally
 
 PromptText = Annotated[
@@ -66,14 +68,25 @@ class ReleaseAnswer(Answer):
     action: Action = Field(description="What was done")
     version: int = Field(description="The version that is live from here on")
     actor: str = Field(description="Who did it")
-    note: str = Field(description="Why")
+    note: str = Field(description="Why: an operator's note, or the optimizer's reason as text")
     created_at: datetime = Field(description="When")
     healing_id: UUID | None = Field(description="The healing that released it, if one did")
     base_version: int | None = Field(
         description="While it is a canary: the version that the other threads keep"
     )
     percent: int = Field(description="The share of the threads that get it")
-    pinned: bool = Field(description="Whether it is never taken back by itself")
+    pinned: bool = Field(description="Whether it is never rolled back automatically")
+    coded_reason: Reason | None = Field(
+        None,
+        validation_alias="reason",
+        description="The optimizer's reason as a code with figures; null for an operator's release",
+    )
+
+    @model_validator(mode="after")
+    def _say_why(self) -> "ReleaseAnswer":
+        """Give the optimizer's reason as text where no operator wrote a note."""
+        self.note = self.note or sentence(self.coded_reason)
+        return self
 
 
 class DiffAnswer(Answer):
