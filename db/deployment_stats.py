@@ -7,9 +7,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from selfheal.db import queries
-from selfheal.db.encoding import storable
+from selfheal.db.encoding import json
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_optional
+from selfheal.db.reasons import Reason
 
 _SQL: Final = queries.load("deployment_stats")
 
@@ -52,13 +53,13 @@ class LastPass:
     """The outcome of the optimizer's newest pass, `error` if it failed, and the reason."""
 
     outcome: str
-    reason: str
+    reason: Reason | None
     ended_at: datetime
 
 
-async def record_pass(connection: Connection, outcome: str, reason: str = "") -> None:
+async def record_pass(connection: Connection, outcome: str, reason: Reason | None = None) -> None:
     """Count a pass of the optimizer; the outcome is `error` if it failed."""
-    await connection.execute(_SQL["record_pass"], {"outcome": outcome, "reason": storable(reason)})
+    await connection.execute(_SQL["record_pass"], {"outcome": outcome, "reason": json(reason)})
 
 
 async def last_pass(connection: Connection) -> LastPass | None:

@@ -1,11 +1,14 @@
 """The steps of a healing after it was closed: approved, rejected, promoted, rolled back."""
 
-from typing import Literal, TypedDict
+from typing import Literal
 from uuid import UUID
 
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
 from selfheal.db import queries
-from selfheal.db.encoding import storable
+from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import Reason
 
 LaterOutcome = Literal["rejected", "canary", "promoted"]
 
@@ -17,7 +20,7 @@ class FollowUp(TypedDict):
 
     at: str
     outcome: LaterOutcome
-    reason: str
+    reason: Reason
     actor: str
 
 
@@ -26,7 +29,7 @@ async def add(
     healing_id: UUID,
     outcome: LaterOutcome,
     *,
-    reason: str,
+    reason: Reason,
     actor: str,
 ) -> bool:
     """Store a later step, which gives the healing its outcome from now on.
@@ -38,7 +41,7 @@ async def add(
     values = {
         "healing_id": healing_id,
         "outcome": outcome,
-        "reason": storable(reason),
+        "reason": json(reason),
         "actor": storable(actor),
     }
     return (await connection.execute(_SQL["add"], values)).rowcount == 1

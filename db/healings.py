@@ -1,16 +1,18 @@
 """Healings: one open at a time, held by a lease, with its budget."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from selfheal.db import queries
-from selfheal.db.encoding import json, storable
+from selfheal.db.encoding import json
 from selfheal.db.errors import NotFoundError
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 
 Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
@@ -24,7 +26,7 @@ class Healing:
 
     Attributes:
         outcome: that of its last step; null while it is open.
-        reason: why it was closed as it was; each later step has a reason of its own.
+        reason: why it was closed as it was, null while it is open; each later step has its own.
         follow_ups: the steps since it was closed, oldest first.
     """
 
@@ -33,7 +35,7 @@ class Healing:
     trigger: str
     state: str
     outcome: Outcome | None
-    reason: str
+    reason: Reason | None
     errored: bool
     incumbent_version: int
     to_version: int | None
@@ -43,7 +45,7 @@ class Healing:
     calls_used: int
     input_tokens: int
     output_tokens: int
-    receipt: dict[str, Any] | None
+    receipt: Mapping[str, object] | None
     opened_at: datetime
     closed_at: datetime | None
     follow_ups: list[FollowUp] = field(default_factory=list)
@@ -62,8 +64,8 @@ class Closing:
     """How a healing ended."""
 
     outcome: Outcome
-    reason: str
-    receipt: dict[str, Any]
+    reason: Reason
+    receipt: Mapping[str, object]
     to_version: int | None = None
     errored: bool = False
 
@@ -187,7 +189,7 @@ async def close(connection: Connection, hold: Hold, closing: Closing) -> bool:
         "id": hold.id,
         "holder": hold.holder,
         "outcome": closing.outcome,
-        "reason": storable(closing.reason),
+        "reason": json(closing.reason),
         "errored": closing.errored,
         "to_version": closing.to_version,
         "receipt": json(closing.receipt),
@@ -235,9 +237,9 @@ async def proven_against(connection: Connection, agent: Agent, version: int) -> 
     return found
 
 
-async def dieted(connection: Connection, agent: Agent, version: int) -> bool:
-    """Tell whether a version was on a diet before, or came of one."""
-    cursor = await connection.execute(_SQL["dieted"], {"agent": agent, "version": version})
+async def shortened(connection: Connection, agent: Agent, version: int) -> bool:
+    """Tell whether a version was shortened before, or is the result of that."""
+    cursor = await connection.execute(_SQL["shortened"], {"agent": agent, "version": version})
     return await cursor.fetchone() is not None
 
 

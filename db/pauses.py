@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from selfheal.db import queries
+from selfheal.db.encoding import json
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_one, fetch_optional
+from selfheal.db.reasons import Reason
 
 _SQL = queries.load("pauses")
 
@@ -16,21 +18,21 @@ class Pause:
 
     id: int
     paused: bool
-    reason: str
+    reason: Reason
     actor: str
     created_at: datetime
 
 
-async def switch(connection: Connection, *, paused: bool, reason: str, actor: str) -> Pause:
+async def switch(connection: Connection, *, paused: bool, reason: Reason, actor: str) -> Pause:
     """Pause or resume healing.
 
     Args:
         connection: where it is stored.
         paused: True pauses healing, False resumes it.
-        reason: shown to users.
+        reason: why; an operator's own words are a `note`.
         actor: who did it.
     """
-    values = {"paused": paused, "reason": reason, "actor": actor}
+    values = {"paused": paused, "reason": json(reason), "actor": actor}
     return await fetch_one(connection, _SQL["add"], values, Pause)
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 import psycopg
 
 from selfheal.db import follow_ups, queries
+from selfheal.db.encoding import json
 from selfheal.db.errors import NotFoundError, ReleaseConflictError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_one, fetch_optional, fetch_value
+from selfheal.db.reasons import Reason, because, noted
 from selfheal.db.types import Agent
 
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
@@ -43,6 +45,10 @@ class Release:
 
     In a canary it is live for `percent` of the threads, and `base_version` for the others. A pinned
     release is never rolled back automatically.
+
+    Attributes:
+        note: what an operator wrote.
+        reason: why the optimizer made it; null where an operator did.
     """
 
     id: int
@@ -57,6 +63,7 @@ class Release:
     base_version: int | None
     percent: int
     pinned: bool
+    reason: Reason | None = None
 
     @property
     def incumbent(self) -> int:
@@ -66,11 +73,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The terms of a release: share of the threads, its healing, and whether it is pinned."""
+    """The terms of a release: share of the threads, its healing, whether it is pinned, and why."""
 
     percent: int = 100
     healing_id: UUID | None = None
     pinned: bool = False
+    reason: Reason | None = None
 
 
 TO_ALL = Terms()
@@ -216,6 +224,7 @@ async def release(
         "base_version": after.incumbent if after and terms.percent < 100 else None,
         "percent": terms.percent,
         "pinned": terms.pinned,
+        "reason": json(terms.reason),
     }
     try:
         async with connection.transaction():
@@ -241,16 +250,16 @@ async def _follow_up(connection: Connection, before: Release, now: Release) -> N
     """
     if before.healing_id is None:
         return
-    why = f": {now.note}" if now.note else ""
+    cause = now.reason or noted(now.note)
     outcome: follow_ups.LaterOutcome = "rejected"
     if now.version == before.version:
         if not before.percent < now.percent == 100:
             return
-        outcome, reason = "promoted", f"promoted{why}"
+        outcome, reason = "promoted", because("promoted", cause=cause)
     elif now.action in ("rollback", "take_back"):
-        reason = f"rolled back{why}"
+        reason = because("rolled_back", cause=cause)
     elif before.percent < 100:
-        reason = f"version {now.version} was released while this one was on trial{why}"
+        reason = because("replaced_during_canary", version=now.version, cause=cause)
     else:
         return
     await follow_ups.add(connection, before.healing_id, outcome, reason=reason, actor=now.actor)
@@ -264,6 +273,7 @@ async def rollback(
     note: str = "",
     after: Release | None = None,
     action: Action = "rollback",
+    reason: Reason | None = None,
 ) -> Release:
     """Make the previous version live; a second rollback goes to the version before that.
 
@@ -274,6 +284,7 @@ async def rollback(
         note: why.
         after: the release that the decision is based on; by default the newest one.
         action: the kind of release.
+        reason: why, if the optimizer decided it.
 
     Raises:
         NotFoundError: no other version was ever live.
@@ -284,7 +295,14 @@ async def rollback(
     if earlier is None:
         raise NotFoundError(f"{agent} has no earlier release to go back to")
     return await release(
-        connection, agent, earlier, after=current, action=action, actor=actor, note=note
+        connection,
+        agent,
+        earlier,
+        after=current,
+        action=action,
+        actor=actor,
+        note=note,
+        terms=Terms(reason=reason),
     )
 
 

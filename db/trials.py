@@ -1,6 +1,6 @@
 """The candidates and trials of a healing, and the plans that its arms share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -91,7 +91,7 @@ async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
 
 
 async def add_plan(
-    connection: Connection, healing_id: UUID, case_id: str, plan: dict[str, Any]
+    connection: Connection, healing_id: UUID, case_id: str, plan: Mapping[str, object]
 ) -> None:
     """Store the plan that all arms of a case share."""
     values = {"healing_id": healing_id, "case_id": case_id, "plan": json(plan)}

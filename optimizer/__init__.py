@@ -1,1 +1,1 @@
-"""The doctor: reads failed runs and releases better prompts, with proof."""
+"""The optimizer: reads failed runs and releases better prompts, with proof."""

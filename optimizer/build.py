@@ -9,32 +9,35 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from selfheal.optimizer.context import Given, traced_state
+from selfheal.optimizer.context import RuntimeContext, traced_state
 from selfheal.optimizer.nodes.attribute import blame
 from selfheal.optimizer.nodes.conclude import conclude
 from selfheal.optimizer.nodes.detect import detect
 from selfheal.optimizer.nodes.diagnose import diagnose
-from selfheal.optimizer.nodes.gate import MOST_GATES, gate
+from selfheal.optimizer.nodes.gate import gate
 from selfheal.optimizer.nodes.lint import lint
-from selfheal.optimizer.nodes.propose import ROUNDS, propose
+from selfheal.optimizer.nodes.propose import propose
 from selfheal.optimizer.nodes.release import release
 from selfheal.optimizer.nodes.sample import sample
 from selfheal.optimizer.nodes.screen import screen
 from selfheal.optimizer.nodes.shorten import halve, trim
 from selfheal.optimizer.nodes.triage import triage
+from selfheal.optimizer.policy import transitions
 from selfheal.optimizer.policy.ablation import half
-from selfheal.optimizer.state import Result, State, Trigger, on_diet
+from selfheal.optimizer.state import Result, State, Trigger, is_shortening
 
-OptimizerGraph = CompiledStateGraph[State, Given, Trigger, Result]
+OptimizerGraph = CompiledStateGraph[State, RuntimeContext, Trigger, Result]
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> OptimizerGraph:
-    """Return the compiled optimizer; give it `context={"doctor": …}` with each invocation."""
-    graph = StateGraph(State, context_schema=Given, input_schema=Trigger, output_schema=Result)
+    """Return the compiled optimizer; give it `context={"context": …}` with each invocation."""
+    graph = StateGraph(
+        State, context_schema=RuntimeContext, input_schema=Trigger, output_schema=Result
+    )
     for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
-    finding = (sample, diagnose, blame)
-    for node in (*finding, trim, halve, propose, lint, screen, gate, release, conclude):
+    attributing = (sample, diagnose, blame)
+    for node in (*attributing, trim, halve, propose, lint, screen, gate, release, conclude):
         graph.add_node(node.__name__, _traced(node))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
@@ -53,11 +56,11 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     return graph.compile(checkpointer=checkpointer, name="optimizer")
 
 
-def _traced(node: Callable[..., Awaitable[dict[str, Any]]]) -> Any:
+def _traced(node: Callable[..., Awaitable[State]]) -> Any:
     """Return the node, traced as a state of the healing."""
 
     @functools.wraps(node)
-    async def state(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+    async def state(state: State, runtime: Runtime[RuntimeContext]) -> State:
         with traced_state(runtime, node.__name__, agent=state.get("agent")) as found:
             updates = await node(state, runtime)
             found.update(updates or {})
@@ -67,23 +70,23 @@ def _traced(node: Callable[..., Awaitable[dict[str, Any]]]) -> Any:
 
 
 def after_detect(state: State) -> str:
-    """Go on unless there is nothing to heal."""
+    """Continue unless there is nothing to heal."""
     return END if state.get("outcome") else "triage"
 
 
 def after_triage(state: State) -> str:
-    """Go on unless it is over; a healing that was opened is closed with its receipt."""
+    """Continue unless it is over; a healing that was opened is closed with its receipt."""
     if not state.get("outcome"):
         return "sample"
     return "conclude" if state.get("healing_id") else END
 
 
 def after_sample(state: State) -> Literal["trim", "diagnose", "propose"]:
-    """Diagnose, unless it is done: the findings are about this agent, by runs that stay the same.
+    """Diagnose, unless that was done: the findings are about this agent, on the same runs.
 
-    An evaluator's cases are others than the runs that brought the blame upon it.
+    An evaluator's cases differ from the runs that led to it.
     """
-    if on_diet(state):
+    if is_shortening(state.get("trigger")):
         return "trim"
     known = _diagnosed(state) and state["agent"] != "evaluator"
     return "propose" if known else "diagnose"
@@ -95,53 +98,41 @@ def after_trim(state: State) -> Literal["gate", "conclude"]:
 
 
 def after_diagnose(state: State) -> Literal["blame", "propose"]:
-    """Decide whose prompt it is, unless that was asked for or is known."""
+    """Decide whose prompt it is, unless that was requested or is known."""
     return "propose" if state["blamed"] else "blame"
 
 
 def after_blame(state: State) -> Literal["sample", "diagnose", "propose"]:
-    """Make the other agents' cases; the worker's are there."""
+    """Make the other agents' cases; the worker's exist already."""
     if state["agent"] != "worker":
         return "sample"
     return "propose" if _diagnosed(state) else "diagnose"
 
 
 def _diagnosed(state: State) -> bool:
-    """Tell whether there is a diagnosis of the very agent that is blamed."""
-    because = state.get("findings", {}).get("because")
-    return because is not None and because["evidence"]["diagnosed"] == state["agent"]
+    """Tell whether there is a diagnosis of the very agent that was found to be the cause."""
+    findings = state.get("findings")
+    decided = findings.get("attribution") if findings else None
+    return decided is not None and decided["evidence"]["diagnosed"] == state["agent"]
 
 
 def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
-    """Screen what is still in the race."""
-    racing = any(not each["fate"] for each in state["proposals"])
-    return "screen" if racing else _again(state)
+    """Screen what is not rejected yet."""
+    return transitions.after_lint(state["proposals"], state["round"])
 
 
 def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
     """Send the survivor to the gate."""
-    return "gate" if state.get("survivor") else _again(state)
+    return transitions.after_screen(state.get("survivor"), state["round"])
 
 
 def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:
-    """Release or stage what was not rejected; after a rejection try again, once."""
-    last = state["gates"][-1]
-    if last["verdict"] != "rejected":
-        return "release"
-    may_retry = len(state["gates"]) < MOST_GATES and not last["budget_spent"]
-    if on_diet(state):
-        return "halve" if may_retry and _has_half(state) else "conclude"
-    return _again(state) if may_retry else "conclude"
-
-
-def _has_half(state: State) -> bool:
-    """Tell whether less could go than what the last gate rejected."""
+    """Release or stage what was not rejected; else try something else, once."""
+    if not is_shortening(state.get("trigger")):
+        return transitions.after_gate(state["gates"], state["round"])
     live, last = state["incumbent"]["text"], state["gates"][-1]["ordinal"]
-    return half(state["agent"], live, state["proposals"], last) is not None
-
-
-def _again(state: State) -> Literal["propose", "conclude"]:
-    return "propose" if state["round"] < ROUNDS else "conclude"
+    smaller = half(state["agent"], live, state["proposals"], last)
+    return transitions.after_shortening_gate(state["gates"], divisible=smaller is not None)
 
 
 optimizer = build_graph()

@@ -1,4 +1,4 @@
-"""What a pass is given beside its input."""
+"""What the nodes of the optimizer graph need beside its state."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,56 +17,34 @@ from selfheal.db.types import Agent
 from selfheal.graph.context import Context, opened
 from selfheal.optimizer.evaluation.budget import Budget
 from selfheal.optimizer.proposers.registry import require
-from selfheal.optimizer.settings import HealingSettings, ProposerName
+from selfheal.optimizer.settings import HealingSettings
 from selfheal.optimizer.state import State
 from selfheal.optimizer.tracing import HealingTrace
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The thresholds of healing, from the settings of section 3 of the design."""
+class OptimizerContext:
+    """What optimizer runs share: built once a process.
 
-    failure_threshold: int = 3
-    window_minutes: int = 30
-    rollout: str = "canary"
-    canary_percent: int = 50
-    budget_calls: int = 400
-    daily_calls: int = 2000
-    concurrency: int = 4
-    lease_seconds: float = 10.0
-    proposer: ProposerName = "writer"
-
-    @classmethod
-    def of(cls, settings: HealingSettings) -> "Rules":
-        """Read the thresholds off the settings."""
-        return cls(
-            failure_threshold=settings.failure_threshold,
-            window_minutes=settings.failure_window_minutes,
-            rollout=settings.rollout,
-            canary_percent=settings.canary_percent,
-            budget_calls=settings.heal_budget_calls,
-            daily_calls=settings.heal_daily_calls,
-            concurrency=settings.heal_concurrency,
-            lease_seconds=settings.lease_seconds,
-            proposer=settings.proposer,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Doctor:
-    """All that the nodes of a pass need: built once a process. `public_url` is the service's."""
+    Attributes:
+        agent: what the code agent's runs share; trials use it.
+        model: diagnoses and writes prompts.
+        holder: the token that this process holds leases with.
+        budget: charges this process's model calls.
+    """
 
     database: Database
     agent: Context
     model: Model
-    rules: Rules
+    settings: HealingSettings
     holder: UUID = field(default_factory=uuid4)
-    public_url: str | None = None
     budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
         budget = Budget(
-            self.database, per_healing=self.rules.budget_calls, per_day=self.rules.daily_calls
+            self.database,
+            per_healing=self.settings.heal_budget_calls,
+            per_day=self.settings.heal_daily_calls,
         )
         object.__setattr__(self, "budget", budget)
 
@@ -75,48 +53,51 @@ class Doctor:
         return Hold(UUID(healing_id), self.holder)
 
 
-class Given(TypedDict, total=False):
-    """What an invocation hands to the graph. Studio sends it empty."""
+class RuntimeContext(TypedDict, total=False):
+    """What an invocation of the graph is given. Studio gives nothing."""
 
-    doctor: Doctor
+    context: OptimizerContext
     trace: HealingTrace
 
 
 @asynccontextmanager
-async def open_doctor(
+async def open_optimizer_context(
     settings: HealingSettings, database: Database, agent: Context
-) -> AsyncIterator[Doctor]:
-    """Open what passes need beside the agent's own context.
+) -> AsyncIterator[OptimizerContext]:
+    """Open what optimizer runs need beside the code agent's own context.
 
     Raises:
         SettingsError: the optimizer's model cannot be used, or its proposer is not installed.
     """
     require(settings.proposer)
     async with open_model(settings, models_for(settings, "optimizer")) as model:
-        # Candidates are no versions yet, so their trials are made here, not by the worker's role.
+        # Candidates are no versions yet, so their trials run here, not in the worker's role.
         own = replace(agent, worker=None)
-        yield Doctor(database, own, model, Rules.of(settings), public_url=settings.public_url)
+        yield OptimizerContext(database, own, model, settings)
 
 
-def doctor_of(runtime: Runtime[Given]) -> Doctor:
-    """Return the pass's doctor. Studio gives none: then it is made of what the process opened.
+def optimizer_context(runtime: Runtime[RuntimeContext]) -> OptimizerContext:
+    """Return the context of an invocation; in Studio, one of what the process has opened.
 
     Raises:
         RuntimeError: the graph was invoked without one, outside Studio.
     """
-    if given := (runtime.context or {}).get("doctor"):
+    if given := (runtime.context or {}).get("context"):
         return given
     agent, database, settings = opened()
     # Studio opens the context with the settings of the whole service.
-    rules = Rules.of(cast("HealingSettings", settings))
-    return Doctor(database, agent, agent.model, rules, holder=_STUDIO)
+    healing = cast("HealingSettings", settings)
+    return OptimizerContext(database, agent, agent.model, healing, holder=_STUDIO)
+
+
+_STUDIO = uuid4()
 
 
 @contextmanager
-def traced_state(runtime: Runtime[Given], name: str, **inputs: Any) -> Iterator[dict[str, Any]]:
-    """Trace what happens inside as a state of the pass's healing, which must be open.
-
-    Studio traces the graph by itself.
+def traced_state(
+    runtime: Runtime[RuntimeContext], name: str, **inputs: Any
+) -> Iterator[dict[str, Any]]:
+    """Trace the body as a state of the open healing. Studio traces the graph by itself.
 
     Yields:
         A dict for what the state found.
@@ -129,17 +110,16 @@ def traced_state(runtime: Runtime[Given], name: str, **inputs: Any) -> Iterator[
         yield found
 
 
-_STUDIO = uuid4()
-
-
-async def admit(doctor: Doctor, healing_id: str, state: State, agent: Agent) -> dict[str, Any]:
-    """Make an agent the one whose prompt this healing is about; return what the state adds."""
+async def select_target(
+    context: OptimizerContext, healing_id: str, state: State, agent: Agent
+) -> State:
+    """Make an agent's prompt the one that a healing is about; return the updates of the state."""
     incumbent = state["incumbents"][agent]
-    async with doctor.database.connection() as connection:
-        await healings.blame(connection, doctor.hold(healing_id), agent, incumbent["version"])
-    return {
-        "agent": agent,
-        "blamed": True,
-        "incumbent": incumbent,
-        "last_good": state["last_goods"].get(agent),
-    }
+    async with context.database.connection() as connection:
+        await healings.blame(connection, context.hold(healing_id), agent, incumbent["version"])
+    return State(
+        agent=agent,
+        blamed=True,
+        incumbent=incumbent,
+        last_good=state["last_goods"].get(agent),
+    )

@@ -37,8 +37,8 @@ def poisson_at_least(events: int, mean: float) -> float:
     """Return P(X ≥ events) for X ~ Poisson(mean), mean > 0.
 
     Both tails are the probability of `events` itself times a sum of positive terms (the series
-    DLMF 8.7.1 above it, the finite sum DLMF 8.4.10 below it): nothing cancels. The sum is made of
-    the tail that the mean is not in.
+    DLMF 8.7.1 above it, the finite sum DLMF 8.4.10 below it): nothing cancels. The sum is that of
+    the tail that does not contain the mean.
     """
     if events <= 0:
         return 1.0
@@ -91,8 +91,8 @@ def _log_odds(a: float, b: float, below: float, above: float) -> float:
     """Return log(x / (1-x)) of the x with I_x(a, b) = below; `above` is 1 - below.
 
     By Newton's method for log I as a function of the log-odds. The density there is log-concave,
-    and so is its integral: wherever it begins, the method converges, from the second step on
-    without overshooting. The smaller tail is solved for, so that the logarithm tells it well.
+    and so is its integral: from any starting point the method converges, from the second step on
+    without overshooting. The smaller tail is solved for, so that its logarithm keeps the digits.
     """
     if below > above:
         return -_log_odds(b, a, above, below)

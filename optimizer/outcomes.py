@@ -1,59 +1,84 @@
-"""How a healing ends: pure, by what its states found, so that it can be recomputed."""
+"""How a healing ends: pure functions of what its states found, so that it can be recomputed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from selfheal.db.healings import Outcome
-from selfheal.optimizer.evaluation.judge_drift import DriftCheck
-from selfheal.optimizer.policy.ablation import nothing_goes
-from selfheal.optimizer.rollout.release import Action, Plan
-from selfheal.optimizer.state import Proposal, Unjudged
+from selfheal.db.reasons import Reason, because
+from selfheal.optimizer.policy.ablation import nothing_removable
+from selfheal.optimizer.state import (
+    GateReport,
+    JudgeFinding,
+    PlannedRelease,
+    Proposal,
+    ReleaseAction,
+    Unjudged,
+)
 
-_OUTCOMES: Final[Mapping[Action, Outcome]] = {
+_OUTCOMES: Final[Mapping[ReleaseAction, Outcome]] = {
     "release": "promoted",
     "canary": "canary",
     "stage": "needs_approval",
 }
 
-_MANY: Final = 0.5  # of the trials: from here on their fault is part of the reason
+_MANY: Final = 0.5  # of the trials: from here on their errors are part of the reason
 
 
 class Ending(NamedTuple):
-    """An outcome, and why."""
+    """The outcome of a healing, and why."""
 
     outcome: Outcome
-    reason: str
+    reason: Reason
 
 
-def frozen(judge: DriftCheck) -> Ending:
+def frozen(judge: JudgeFinding) -> Ending:
     """End without healing, by what was found of a judge that has drifted, or never was sound."""
-    why = "the judge has drifted" if judge.drifted else "the judge is not to be relied on"
-    return Ending("frozen", f"{why}: {judge.summary()}")
+    return Ending("frozen", distrust(judge))
 
 
-def lean(proposals: Sequence[Proposal], unjudged: Unjudged | None = None) -> Ending:
-    """End a diet in which no sentence can go."""
-    return Ending("healthy", nothing_goes(proposals) + _cause(unjudged))
+def distrust(judge: JudgeFinding) -> Reason:
+    """Return why a judge is not to be relied on, provided that it has drifted or is low."""
+    if judge["usual"] is None:
+        return because(
+            "judge_unreliable",
+            model=judge["model"],
+            agreed=judge["agreed"],
+            asked=judge["asked"],
+            prompt_version=judge["prompt_version"],
+        )
+    usually_agreed, usually_asked = judge["usual"]
+    return because(
+        "judge_drifted",
+        model=judge["model"],
+        agreed=judge["agreed"],
+        asked=judge["asked"],
+        prompt_version=judge["prompt_version"],
+        usually_agreed=usually_agreed,
+        usually_asked=usually_asked,
+    )
 
 
-def released(planned: Plan, gate_reason: str) -> Ending:
+def nothing_to_shorten(proposals: Sequence[Proposal], unjudged: Unjudged | None = None) -> Ending:
+    """End where no sentence of a prompt can be left out."""
+    return Ending("healthy", _with_cause(nothing_removable(proposals), unjudged))
+
+
+def released(planned: PlannedRelease, gate_reason: Reason) -> Ending:
     """End with what was planned for the candidate that the gate did not reject."""
-    staged = planned.action == "stage"
-    reason = f"{planned.reason}: {gate_reason}" if staged else planned.reason
-    return Ending(_OUTCOMES[planned.action], reason)
-
-
-def void(why: str) -> Ending:
-    """End because another version went live while the proof was running."""
-    return Ending("rejected", f"the proof is void: {why}")
+    if planned["void"]:
+        return Ending("rejected", because("proof_void", cause=planned["void"]))
+    reason = planned["reason"]
+    if planned["action"] == "stage":
+        reason = because("staged", plan=reason, gate=gate_reason)
+    return Ending(_OUTCOMES[planned["action"]], reason)
 
 
 def rejected(
-    gates: Sequence[Mapping[str, Any]],
+    gates: Sequence[GateReport],
     proposals: Sequence[Proposal],
     unjudged: Unjudged | None = None,
 ) -> Ending:
-    """End without a candidate that the gate let pass.
+    """End without a candidate that passed the gate.
 
     Args:
         gates: what each gate has come to.
@@ -61,32 +86,32 @@ def rejected(
         unjudged: the trials without a verdict: if they are many, they are the cause.
     """
     if gates:
-        return Ending("rejected", gates[-1]["reason"] + _cause(unjudged))
+        return Ending("rejected", _with_cause(gates[-1]["reason"], unjudged))
     if not proposals:
-        return Ending("rejected", "no prompt was found that seemed better")
-    fates = {each["fate"] for each in proposals}
-    stage = "the screen" if "screen" in fates else "lint"
-    return Ending("rejected", f"no candidate came through {stage}{_cause(unjudged)}")
+        return Ending("rejected", because("no_candidates"))
+    screened = any(each["fate"] == "screen" for each in proposals)
+    reason = because("no_candidate_passed_screening" if screened else "no_candidate_passed_lint")
+    return Ending("rejected", _with_cause(reason, unjudged))
 
 
-def _cause(unjudged: Unjudged | None) -> str:
-    """Return what is behind an ending that too few verdicts brought about; else nothing."""
-    if not unjudged or not unjudged["count"] or unjudged["count"] < _MANY * unjudged["of"]:
-        return ""
-    return f"; {without_verdict(unjudged)}"
-
-
-def without_verdict(unjudged: Unjudged) -> str:
-    """Say how many trials gave no verdict, and why the first of them gave none."""
-    first = f", the first: {unjudged['first']}" if unjudged["first"] else ""
-    return f"{unjudged['count']} of {unjudged['of']} trials gave no verdict{first}"
-
-
-def gave_up(before: Outcome | None, why: str) -> Ending:
-    """End by a fault of the optimizer's own, or for want of budget: what was done stays done.
+def gave_up(before: Outcome | None, why: Reason) -> Ending:
+    """End by an error of the optimizer's own, or for want of budget: what was done stays done.
 
     Args:
         before: the outcome that was decided on before, if it came so far.
-        why: the fault, in words.
+        why: the error.
     """
     return Ending(before or "rejected", why)
+
+
+def _with_cause(decision: Reason, unjudged: Unjudged | None) -> Reason:
+    """Return a decision, with what is behind it where most trials gave no verdict."""
+    if not unjudged or not unjudged["count"] or unjudged["count"] < _MANY * unjudged["of"]:
+        return decision
+    return because(
+        "many_trials_without_verdict",
+        decision=decision,
+        trials=unjudged["count"],
+        of=unjudged["of"],
+        first=unjudged["first"],
+    )

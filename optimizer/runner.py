@@ -1,191 +1,218 @@
-"""A pass of the optimizer: resumed if a process died over it, closed whatever happens."""
+"""One optimizer run: resumed if its process died, and closed whatever happens."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, cast
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langsmith import uuid7
 
 from selfheal.app.errors import RunError
-from selfheal.db import deployment_stats, healings, trials
+from selfheal.db import deployment_stats, healings
 from selfheal.db.checkpoints import PoolSaver
 from selfheal.db.errors import DatabaseError
-from selfheal.db.healings import Closing, Healing
+from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.build import OptimizerGraph, build_graph
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext, RuntimeContext
 from selfheal.optimizer.evaluation.budget import BudgetSpentError
-from selfheal.optimizer.nodes.conclude import ending
+from selfheal.optimizer.nodes.conclude import close_healing
 from selfheal.optimizer.outcomes import gave_up
-from selfheal.optimizer.receipt.build import receipt
-from selfheal.optimizer.rollout.preconditions import standing_by
+from selfheal.optimizer.rollout.preconditions import blocked_by
 from selfheal.optimizer.state import Result, State, Trigger
 from selfheal.optimizer.tracing import HealingTrace, untraced
+from selfheal.optimizer.wording import sentence
 
 logger = logging.getLogger(__name__)
 
-_LOOK_AGAIN: Final = 0.25
-_NOTHING_SEEN: Final = {"failed_run_ids": [], "errors": 0, "proposals": [], "gates": []}
+_POLL_SECONDS: Final = 0.25  # between two looks at the lease of an open healing
+_RECURSION_LIMIT: Final = 50
 
-Watch = Callable[[str, dict[str, Any]], None]
+Watch = Callable[[str, State], None]
+"""Called with each state's name and its updates, as it ends."""
 
 
 class LeaseLostError(Exception):
-    """This process was so late with its lease that another one took the healing over."""
+    """Another process has taken the healing over, since this one renewed its lease too late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of the graph: its checkpoints, where its trace goes, and what it starts with.
+
+    Attributes:
+        trigger: None where an abandoned healing is resumed.
+        agent: whose prompt was requested, or the healing is about; None if neither.
+    """
+
+    graph: OptimizerGraph
+    config: RunnableConfig
+    trace: HealingTrace
+    trigger: Trigger | None
+    agent: Agent | None
+
+    @property
+    def thread(self) -> str:
+        """The id of the healing that it opens or resumes."""
+        return str(self.config["configurable"]["thread_id"])
+
+    async def state(self) -> State:
+        """Return what the nodes have found so far."""
+        return cast("State", (await self.graph.aget_state(self.config)).values)
 
 
 class Optimizer:
-    """Runs passes in this process. One healing at a time in a deployment, whoever asks.
+    """Runs the optimizer graph in this process. One healing at a time in a deployment.
 
     Args:
-        watch: is told each state's name and what it found, as it ends.
+        context: what its runs share.
+        watch: called with each state's name and its updates, as it ends.
     """
 
-    def __init__(self, doctor: Doctor, watch: Watch = lambda _state, _found: None) -> None:
-        self._doctor = doctor
+    def __init__(
+        self, context: OptimizerContext, watch: Watch = lambda _state, _found: None
+    ) -> None:
+        self._context = context
         self._watch = watch
 
     async def run(self, trigger: Trigger) -> Result:
-        """Make one pass, for an agent or whichever is to blame; first end an abandoned healing.
+        """Run once, for an agent or whichever is the cause; first end an abandoned healing.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused; the incumbent stays live.
         """
         try:
-            result = await self._pass(trigger)
+            result = await self._run(trigger)
         except Exception as error:
-            await self._note("error", type(error).__name__)
+            await self._note("error", because("internal_error", error=type(error).__name__))
             raise
         outcome = "error" if "errored" in result else result["outcome"]
-        await self._note(outcome, result.get("reason", ""))
+        await self._note(outcome, result.get("reason"))
         return result
-
-    async def _note(self, outcome: str, reason: str) -> None:
-        """Store what the pass came to: a CronJob cannot be asked."""
-        try:
-            async with self._doctor.database.connection() as connection:
-                await deployment_stats.record_pass(connection, outcome, reason)
-        except DatabaseError as error:
-            logger.warning("a pass (%s) could not be counted: %s", outcome, error)
-
-    async def _pass(self, trigger: Trigger) -> Result:
-        if abandoned := await self._take_over():
-            return await self._heal(abandoned, None, abandoned.agent)
-        if waiting := await standing_by(self._doctor.database):
-            return Result(agent=trigger.get("agent"), outcome=waiting[0], reason=waiting[1])
-        return await self._heal(None, trigger, trigger.get("agent"))
 
     async def resume(self) -> Result | None:
         """Bring an abandoned healing to its end, if there is one."""
         abandoned = await self._take_over()
-        return await self._heal(abandoned, None, abandoned.agent) if abandoned else None
+        return await self._resume(abandoned) if abandoned else None
+
+    async def _note(self, outcome: str, reason: Reason | None) -> None:
+        """Store how the run ended: a CronJob's process cannot be queried."""
+        try:
+            async with self._context.database.connection() as connection:
+                await deployment_stats.record_pass(connection, outcome, reason)
+        except DatabaseError as error:
+            logger.warning("an optimizer run (%s) could not be counted: %s", outcome, error)
+
+    async def _run(self, trigger: Trigger) -> Result:
+        if abandoned := await self._take_over():
+            return await self._resume(abandoned)
+        agent = trigger.get("agent")
+        if blocked := await blocked_by(self._context.database):
+            return Result(agent=agent, outcome=blocked.outcome, reason=blocked.reason)
+        return await self._execute(str(uuid7()), trigger, agent)
+
+    async def _resume(self, healing: Healing) -> Result:
+        return await self._execute(str(healing.id), None, healing.agent)
 
     async def _take_over(self) -> Healing | None:
         """Return an abandoned healing, now ours.
 
-        Of an open one nobody knows at first whether its holder lives: wait until its lease is
-        renewed, or runs out.
+        At first it is unknown whether the holder of an open one is alive: wait until its lease is
+        renewed, or expires.
         """
         first: datetime | None = None
         while True:
-            async with self._doctor.database.connection() as connection:
+            async with self._context.database.connection() as connection:
                 taken = await healings.take_over(
-                    connection, self._doctor.holder, self._doctor.rules.lease_seconds
+                    connection, self._context.holder, self._context.settings.lease_seconds
                 )
                 one = None if taken else await healings.open_one(connection)
             if one is None or (first is not None and one.lease_until != first):
                 return taken
             first = one.lease_until
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _heal(
-        self, taken: Healing | None, trigger: Trigger | None, agent: Agent | None
-    ) -> Result:
-        thread = str(taken.id if taken else uuid7())
-        traced = HealingTrace(UUID(thread), trigger or {}, resumed=taken is not None)
-        config = RunnableConfig(configurable={"thread_id": thread}, recursion_limit=50)
-        saver = PoolSaver(self._doctor.database.pool)
-        graph = build_graph(saver)
-        given = None if taken else trigger
+    async def _execute(self, thread: str, trigger: Trigger | None, agent: Agent | None) -> Result:
+        saver = PoolSaver(self._context.database.pool)
+        run = _Run(
+            build_graph(saver),
+            RunnableConfig(configurable={"thread_id": thread}, recursion_limit=_RECURSION_LIMIT),
+            HealingTrace(UUID(thread), trigger or {}, resumed=trigger is None),
+            trigger,
+            agent,
+        )
         try:
             with untraced():
-                well = await self._through(graph, taken, given, config, traced)
-        except LeaseLostError as error:
-            return Result(agent=agent, outcome="busy", reason=str(error), healing_id=thread)
-        values = (await graph.aget_state(config)).values
-        result = _result(values, agent)
-        if not well:
+                errored = await self._to_the_end(run)
+        except LeaseLostError:
+            lost = because("lease_lost")
+            return Result(agent=agent, outcome="busy", reason=lost, healing_id=thread)
+        state = await run.state()
+        result = _result(state, agent)
+        if errored:
             result["errored"] = True
-        traced.end(result, **self._facts(values, result))
-        return await self._settled(saver, thread, result)
+        shown = {**result, "reason": sentence(result.get("reason"))}
+        run.trace.end(shown, **self._trace_metadata(state, result))
+        if "healing_id" not in result:  # nothing was opened, so nothing can be resumed
+            await saver.adelete_thread(thread)
+        return result
 
-    def _facts(self, values: dict[str, Any], result: Result) -> dict[str, Any]:
+    def _trace_metadata(self, state: State, result: Result) -> dict[str, object]:
         """Return what a trace is found by: healing, agent, trigger, outcome, versions, address."""
-        healing_id, base = result.get("healing_id"), self._doctor.public_url
+        healing_id, base = result.get("healing_id"), self._context.settings.public_url
         return {
             "healing_id": healing_id,
             "agent": result["agent"],
-            "trigger": values.get("trigger"),
+            "trigger": state.get("trigger"),
             "outcome": result["outcome"],
-            "from_version": values.get("incumbent", {}).get("version"),
+            "from_version": state["incumbent"]["version"] if "incumbent" in state else None,
             "to_version": result.get("to_version"),
             "healing_url": f"{base}/healings/{healing_id}" if base and healing_id else None,
         }
 
-    async def _through(
-        self,
-        graph: OptimizerGraph,
-        taken: Healing | None,
-        given: Trigger | None,
-        config: RunnableConfig,
-        traced: HealingTrace,
-    ) -> bool:
-        """Bring a pass to its end: by its states, or by giving up; False if a fault ended it.
+    async def _to_the_end(self, run: _Run) -> bool:
+        """Follow a run through its states, or give it up; return whether an error ended it.
 
         Raises:
-            LeaseLostError: another process is at it now.
+            LeaseLostError: another process has the healing now.
         """
-        thread = config["configurable"]["thread_id"]
         try:
-            if taken and not (await graph.aget_state(config)).next:
-                await self._give_up(graph, config, "its checkpoints do not say how to go on")
-                return False
-            async with self._leased(thread):
-                await self._follow(graph, given, config, traced)
-        except (RunError, BudgetSpentError) as error:
-            await self._give_up(graph, config, _words(error))
-            return isinstance(error, BudgetSpentError)
+            if run.trigger is None and not (await run.graph.aget_state(run.config)).next:
+                await self._give_up(run, because("checkpoints_missing"))
+                return True
+            async with self._leased(run.thread):
+                await self._follow(run)
+        except BudgetSpentError:
+            await self._give_up(run, because("budget_exhausted"))
+        except RunError as error:
+            await self._give_up(run, because("model_failed", message=str(error)))
+            return True
         except (asyncio.CancelledError, DatabaseError, LeaseLostError):
-            raise  # the lease runs out, and the next pass goes on from here
-        except Exception:
-            logger.exception("healing %s broke", thread)
-            await self._give_up(graph, config, "an internal error; the log has it")
-            return False
-        return True
+            raise  # the lease expires, and the next run resumes here
+        except Exception as error:
+            logger.exception("healing %s failed", run.thread)
+            await self._give_up(run, because("internal_error", error=type(error).__name__))
+            return True
+        return False
 
-    async def _follow(
-        self,
-        graph: OptimizerGraph,
-        given: Trigger | None,
-        config: RunnableConfig,
-        traced: HealingTrace,
-    ) -> None:
-        stream = graph.astream(
-            given,
-            config,
-            context={"doctor": self._doctor, "trace": traced},
+    async def _follow(self, run: _Run) -> None:
+        stream = run.graph.astream(
+            run.trigger,
+            run.config,
+            context=RuntimeContext(context=self._context, trace=run.trace),
             stream_mode="updates",
             durability="sync",
         )
         async for updates in stream:
             for state, found in updates.items():
-                self._watch(state, found or {})
+                self._watch(state, cast("State", found or {}))
 
     @contextlib.asynccontextmanager
     async def _leased(self, thread: str) -> AsyncIterator[None]:
@@ -199,7 +226,7 @@ class Optimizer:
         except asyncio.CancelledError:
             if renewing.done() and not renewing.cancelled():
                 owner.uncancel()
-                raise LeaseLostError("another process has taken over this healing") from None
+                raise LeaseLostError from None
             raise
         finally:
             renewing.cancel()
@@ -207,14 +234,14 @@ class Optimizer:
                 await renewing
 
     async def _renew(self, thread: str) -> None:
-        """Renew the lease until cancelled; return when somebody else has it."""
-        lease = self._doctor.rules.lease_seconds
+        """Renew the lease until cancelled; return when another process has it."""
+        lease = self._context.settings.lease_seconds
         held = False
         while True:
             await asyncio.sleep(lease / 4)
             try:
-                async with self._doctor.database.connection() as connection:
-                    mine = await healings.renew(connection, self._doctor.hold(thread), lease)
+                async with self._context.database.connection() as connection:
+                    mine = await healings.renew(connection, self._context.hold(thread), lease)
             except DatabaseError as error:
                 logger.warning("the lease of healing %s was not renewed: %s", thread, error)
                 continue
@@ -223,54 +250,41 @@ class Optimizer:
             held = held or mine
 
     async def _is_open(self, thread: str) -> bool:
-        async with self._doctor.database.connection() as connection:
+        async with self._context.database.connection() as connection:
             one = await healings.open_one(connection)
         return one is not None and str(one.id) == thread
 
-    async def _give_up(self, graph: OptimizerGraph, config: RunnableConfig, why: str) -> None:
+    async def _give_up(self, run: _Run, why: Reason) -> None:
         """Close the healing: the incumbent stays, and the receipt says why.
 
         Raises:
             LeaseLostError: it is not ours to close, and its checkpoints not ours to write.
         """
-        values = (await graph.aget_state(config)).values
-        thread = config["configurable"]["thread_id"]
-        ended: dict[str, Any] = gave_up(values.get("outcome"), why)._asdict()
-        hold = self._doctor.hold(thread)
+        state = await run.state()
+        ended = gave_up(state.get("outcome"), why)  # type: ignore[arg-type]
+        updates = State(outcome=ended.outcome, reason=ended.reason)
+        hold = self._context.hold(run.thread)
 
         async def close(connection: Connection) -> None:
             if await healings.holds(connection, hold):
-                ended["healing_id"] = thread
-                state: State = {**_NOTHING_SEEN, **values, **ended}  # type: ignore[typeddict-item]
-                healing = await healings.get(connection, hold.id)
-                tried = await trials.trials(connection, hold.id)
-                costs = await healings.costs(connection, hold.id)
-                written = receipt(state, healing, tried, costs, gave_up=True, **ending(state))
-                closing = Closing(ended["outcome"], why, written, errored=True)
-                await healings.close(connection, hold, closing)
-            elif "healing_id" in values:
-                raise LeaseLostError("another process has taken over this healing")
+                updates["healing_id"] = run.thread
+                await close_healing(
+                    connection, hold, {**_NOTHING_FOUND, **state}, ended, gave_up=True
+                )
+            elif "healing_id" in state:
+                raise LeaseLostError
 
-        await self._doctor.database.run(close)
-        await graph.aupdate_state(config, ended, "conclude")
-
-    async def _settled(self, saver: PoolSaver, thread: str, result: Result) -> Result:
-        """Forget the checkpoints of a pass that opened nothing; the log has the others."""
-        if "healing_id" not in result:
-            await saver.adelete_thread(thread)
-        return result
+        await self._context.database.run(close)
+        await run.graph.aupdate_state(run.config, updates, "conclude")
 
 
-def _result(values: dict[str, Any], agent: Agent | None) -> Result:
-    agent = values.get("agent", agent)
-    result = Result(agent=agent, outcome=values["outcome"], reason=values.get("reason", ""))
-    if healing_id := values.get("healing_id"):
+_NOTHING_FOUND: Final = State(failed_run_ids=[], errors=0, proposals=[], gates=[])
+
+
+def _result(state: State, agent: Agent | None) -> Result:
+    agent = state.get("agent", agent)
+    result = Result(agent=agent, outcome=state["outcome"], reason=state["reason"])
+    if healing_id := state.get("healing_id"):
         result["healing_id"] = healing_id
-        result["to_version"] = values.get("to_version")
+        result["to_version"] = state.get("to_version")
     return result
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, BudgetSpentError):
-        return str(error)
-    return f"the optimizer's model failed: {error}"

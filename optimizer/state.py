@@ -1,12 +1,16 @@
-"""What goes into the optimizer graph, what its nodes share, and what comes out: plain JSON."""
+"""What goes into the optimizer graph, what its nodes share, and what comes out.
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal, NotRequired
+Plain JSON throughout, so that a checkpoint stays readable when the code has changed. Several of
+these parts are copied into the receipt as they are (optimizer/receipt/schema.py).
+"""
+
+from typing import Final, Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent, Origin
-from selfheal.graph.state import Example
+from selfheal.graph.state import Example, Plan
 
 Outcome = Literal[
     "healthy",
@@ -20,13 +24,18 @@ Outcome = Literal[
     "canary",
     "promoted",
 ]
+Verdict = Literal["accepted", "rejected", "undecided"]
+Fate = Literal["", "lint", "screen", "gate", "accepted"]
+ReleaseAction = Literal["release", "canary", "stage"]
 
+Count: TypeAlias = tuple[int, int]
+"""So many, of so many. A list of two after a checkpoint or a receipt was read back."""
 
-EARLIER: Final[tuple[Origin, ...]] = ("proven", "last_good", "predecessor")
-"""The origins of versions that were live before: no lint reads them, and they win a tie."""
-WRITTEN: Final[tuple[Origin, ...]] = ("writer", "gepa")
-"""The origins of texts that a model wrote: lint reads them, and a writer hears of their fate."""
-DIET: Final = "diet"  # what sets off a healing that is to shorten a prompt, and not to better it
+PREVIOUSLY_LIVE: Final[tuple[Origin, ...]] = ("proven", "last_good", "predecessor")
+"""The origins of versions that were live before: lint does not read them, and they win a tie."""
+GENERATED: Final[tuple[Origin, ...]] = ("writer", "gepa")
+"""The origins of texts that a model wrote: lint reads them, and a proposer learns their fate."""
+SHORTENING: Final = "diet"  # the stored trigger of a healing that shortens a prompt
 
 
 class Version(TypedDict):
@@ -47,9 +56,9 @@ class EarlierVersion(Version):
 
 
 class Case(TypedDict):
-    """One request that candidates are tried on, with the plan that all arms share, if known.
+    """One request that candidates are tried on, with the plan that both prompts share, if known.
 
-    A case of the evaluator is a program too: `code`, the mark that it deserves from 0 to 1, and
+    A case of the evaluator also has a program: `code`, the mark that it deserves from 0 to 1, and
     its kind.
     """
 
@@ -57,16 +66,16 @@ class Case(TypedDict):
     source: Literal["production", "golden"]
     request: str
     examples: list[Example]
-    plan: NotRequired[dict[str, Any]]
+    plan: NotRequired[Plan]
     code: NotRequired[str]
     mark: NotRequired[float]
     kind: NotRequired[str]
 
 
 class Split(TypedDict):
-    """Who may see what: train is shown to the diagnostician, the others never are.
+    """The cases, divided: the diagnosis sees training cases, and neither of the other sets.
 
-    `looks`: how many earlier gates looked at a hold-out case, those never looked at left out.
+    `looks`: how many earlier gates used a held-out case; those never used are left out.
     `pinned`: ids of the cases in hold-out and regression that earlier healings healed.
     """
 
@@ -78,37 +87,113 @@ class Split(TypedDict):
     pinned: list[str]
 
 
-class Evidence(TypedDict):
-    """What the diagnostician sees of one run: `judge` is the judge's score, null if unasked.
+class ShownCheck(TypedDict):
+    """One rule's result as the diagnosis sees it; `score` from 0 to 1."""
 
-    Of a program that a judge was tried on, `deserved` is the score of a sound judge.
+    name: str
+    score: float
+    detail: str
+
+
+class Evidence(TypedDict):
+    """What the diagnosis sees of one run; `judge` is the judge's score, null if it gave none.
+
+    Of a program that a judge was tried on, `deserved` is the score that it should get.
     """
 
     run_id: str
     request: str
-    plan: dict[str, Any] | None
+    plan: Plan | None
     code: str
     outcome: str
-    checks: list[dict[str, Any]]
+    checks: list[ShownCheck]
     judge: float | None
     deserved: NotRequired[float]
     reasons: list[str]
 
 
-class Findings(TypedDict):
-    """The diagnosis, with run ids that exist; `because` is why the blame was laid, on what."""
+class Pattern(TypedDict):
+    """One way in which runs go wrong, and the ids of the runs that show it."""
 
-    patterns: list[dict[str, Any]]
+    description: str
+    run_ids: list[str]
+
+
+class AttributionEvidence(TypedDict):
+    """What the attribution was decided on.
+
+    `diagnosed`: the agent that the diagnosis names. `judge_low`: the judge agrees on clearly too
+    few golden verdicts. `judged`: failed runs in which no rule forbade a pass, so that the judge's
+    marks decided. `plans`: runs whose plan contradicts the request, though the worker followed it.
+    `revertible`: agents whose last good version is known, and is not live. `reverted`: training
+    cases that pass with an agent's last good version. `rejected`: agents for whose live version a
+    recent healing found no better one.
+    """
+
+    diagnosed: Agent
+    judge_low: bool
+    judged: Count
+    plans: Count
+    revertible: list[Agent]
+    reverted: dict[Agent, Count]
+    rejected: list[Agent]
+
+
+class AttributionRecord(TypedDict):
+    """Why an agent's prompt was found to be the cause."""
+
+    reason: Reason
+    evidence: AttributionEvidence
+
+
+class Findings(TypedDict):
+    """The diagnosis, with run ids that exist; `attribution` once it was decided by tests."""
+
+    patterns: list[Pattern]
     root_causes: list[str]
     blame: Agent
     suggestions: list[str]
-    because: NotRequired[dict[str, Any]]
+    attribution: NotRequired[AttributionRecord]
+
+
+class SoundCheck(TypedDict):
+    """An earlier check at which the judge was sound."""
+
+    model: str
+    prompt_version: int
+    agreed: int
+    asked: int
+
+
+class JudgeFinding(TypedDict):
+    """What was found of the judge.
+
+    `usual`: what it used to agree on, as (agreed, asked); null if unknown. `drifted`: it agrees on
+    fewer than usual. `low`: nothing is known of it, and it agrees on fewer than any judge should.
+    `sound_version`: the newest other evaluator prompt under which this model was sound, if it never
+    was under the present one. `check`: the id of its stored check; 0 before it is stored. `fresh`:
+    a sound check of the same day, so that it was not asked again. `compared`: the newest sound
+    checks, newest first.
+    """
+
+    model: str
+    prompt_version: int
+    asked: int
+    agreed: int
+    usual: Count | None
+    drifted: bool
+    low: bool
+    sound_version: int | None
+    check: int
+    fresh: bool
+    compared: list[SoundCheck]
 
 
 class Proposal(TypedDict):
-    """A candidate and what has become of it so far; `fate` is empty while it is in the race.
+    """A candidate and what has become of it so far; `fate` is empty until it is decided.
 
-    `without`: of a diet's, the places of the sentences that are left out, the least missed first.
+    `reason`: why it has this fate; null while it has none. `without`: when a prompt is shortened,
+    the places of the sentences that are left out, the least needed first.
     """
 
     ordinal: int
@@ -117,13 +202,88 @@ class Proposal(TypedDict):
     version: int | None
     text: str
     rationale: str
-    fate: Literal["", "lint", "screen", "gate", "accepted"]
-    reason: str
+    fate: Fate
+    reason: Reason | None
     without: NotRequired[list[int]]
 
 
+class ScreenResult(TypedDict):
+    """How many training cases a candidate passed, and its mean score, 0 to 1."""
+
+    ordinal: int
+    passed: int
+    of: int
+    score: float
+
+
+class Screening(TypedDict):
+    """What a screening came to; `bar`: the least share of cases that the survivor must pass."""
+
+    bar: float
+    results: list[ScreenResult]
+    survivor: int | None
+
+
+class ScreenReport(Screening):
+    """The screening of a round."""
+
+    round: int
+
+
+class PairResult(TypedDict):
+    """One case under both prompts, and the e-value after it.
+
+    `repeats`: of a case healed before that seemed lost, whether the candidate passed when it was
+    run again; null where that gave no verdict.
+    """
+
+    case_id: str
+    hold_out: bool
+    incumbent_passed: bool
+    candidate_passed: bool
+    repeats: list[bool | None]
+    e_value: float
+
+
+class GateReport(TypedDict):
+    """What the gate of a candidate came to.
+
+    `difference` is the mean paired difference of scores, -1 to 1, `lower` its one-sided bound, null
+    if unknown. `width`: how many cases ran at once. `cases_run`: those without a verdict included.
+    """
+
+    ordinal: int
+    budget_spent: bool
+    verdict: Verdict
+    reason: Reason
+    pairs: int
+    gains: int
+    losses: int
+    e_value: float
+    difference: float
+    lower: float | None
+    incumbent_rate: float
+    candidate_rate: float
+    width: int
+    cases_run: int
+    stopped: Reason
+    pair_results: list[PairResult]
+
+
+class PlannedRelease(TypedDict):
+    """What was decided for the candidate that the gate did not reject.
+
+    `rollout`: the setting at that time. `void`: why it was not done; null if it was.
+    """
+
+    rollout: str
+    action: ReleaseAction
+    reason: Reason
+    void: Reason | None
+
+
 class NewestError(TypedDict):
-    """Why the newest run that no prompt is to blame for has no verdict."""
+    """Why the newest run that no prompt could have influenced has no verdict."""
 
     run_id: str
     outcome: str
@@ -131,7 +291,7 @@ class NewestError(TypedDict):
 
 
 class Unjudged(TypedDict):
-    """How many of the trials asked for gave no verdict, and why the first of these gave none."""
+    """How many of the trials gave no verdict, and what the first of these ended with."""
 
     count: int
     of: int
@@ -139,9 +299,9 @@ class Unjudged(TypedDict):
 
 
 class Trigger(TypedDict):
-    """What a pass is asked to look at; without an agent, whichever is to blame.
+    """What an optimizer run is asked to look at; without an agent, whichever is the cause.
 
-    A pass whose `trigger` is `diet` names the agent.
+    One whose `trigger` is `diet`, which shortens a prompt, names the agent.
     """
 
     agent: NotRequired[Agent]
@@ -150,11 +310,11 @@ class Trigger(TypedDict):
 
 
 class State(Trigger):
-    """What the nodes share while a pass lasts."""
+    """What the nodes share; every node returns the part that it sets."""
 
     healing_id: NotRequired[str]
     outcome: NotRequired[Outcome]
-    reason: NotRequired[str]
+    reason: NotRequired[Reason]
     asked_about: NotRequired[Agent | None]
     blamed: NotRequired[bool]
     incumbents: NotRequired[dict[Agent, Version]]
@@ -167,7 +327,7 @@ class State(Trigger):
     errors: NotRequired[int]
     newest_error: NotRequired[NewestError]
     unjudged: NotRequired[Unjudged]
-    judge: NotRequired[dict[str, Any]]
+    judge: NotRequired[JudgeFinding]
     opinions: NotRequired[dict[str, float | None]]
     evidence: NotRequired[list[Evidence]]
     split: NotRequired[Split]
@@ -175,28 +335,40 @@ class State(Trigger):
     round: NotRequired[int]
     proposals: NotRequired[list[Proposal]]
     anchor: NotRequired[str]
-    screens: NotRequired[list[dict[str, Any]]]
+    screens: NotRequired[list[ScreenReport]]
     survivor: NotRequired[int | None]
-    gates: NotRequired[list[dict[str, Any]]]
-    planned: NotRequired[dict[str, Any]]
+    gates: NotRequired[list[GateReport]]
+    planned: NotRequired[PlannedRelease]
     to_version: NotRequired[int | None]
 
 
-class Result(TypedDict):
-    """How a pass ended; `healing_id` is missing where none had to be opened.
+class Ended(TypedDict):
+    """How an optimizer run ended; `healing_id` is missing where no healing was opened.
 
-    `agent` is null where nobody in particular was asked about, and nobody was blamed. `errored`
-    is there where a fault of the optimizer's own ended it.
+    `agent` is null where no agent was requested, and none was found to be the cause. `errored` is
+    set where an error of the optimizer's own ended it.
     """
 
     agent: Agent | None
     outcome: Outcome
-    reason: NotRequired[str]
     healing_id: NotRequired[str]
     to_version: NotRequired[int | None]
     errored: NotRequired[bool]
 
 
-def on_diet(passing: Mapping[str, Any]) -> bool:
-    """Tell whether a pass, or the healing of a receipt, is a diet."""
-    return passing.get("trigger") == DIET
+class Result(Ended):
+    """How an optimizer run ended, and why."""
+
+    reason: NotRequired[Reason]
+
+
+class ShownResult(Ended):
+    """A result as clients get it: `reason` as text, and as the code that the text was made of."""
+
+    reason: str
+    coded_reason: Reason | None
+
+
+def is_shortening(trigger: str | None) -> bool:
+    """Tell whether a healing is to shorten a prompt, by what triggered it."""
+    return trigger == SHORTENING

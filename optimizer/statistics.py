@@ -50,8 +50,9 @@ def e_value(gains: int, losses: int) -> float:
     """Return the evidence that a candidate wins more discordant pairs than it loses.
 
     The mean over θ of ∏ (2θ)^gain (2(1-θ))^loss: under "no better" its expectation is at most 1
-    at any stopping time, so it may be looked at after every case. 100 is reached by a useless
-    candidate at most once in a hundred.
+    at any stopping time, so it may be looked at after every case. A candidate that is no better
+    reaches 100 at most once in a hundred (Ville's inequality; Ramdas, Grünwald, Vovk and Shafer,
+    "Game-Theoretic Statistics and Safe Anytime-Valid Inference", Statistical Science 38, 2023).
 
     Args:
         gains: cases that the incumbent failed and the candidate passed.
@@ -66,10 +67,16 @@ def hopeless(gains: int, losses: int, left: int) -> bool:
 
 
 def futile(gains: int, losses: int, asked: int, left: int) -> bool:
-    """Tell whether the evidence is out of reach even at the best rate of gains one may believe in.
+    """Tell whether the evidence is out of reach even at the best plausible rate of gains.
 
-    That rate is the upper end of the exact 95 % interval of gains among the cases asked about, and
-    no more losses are reckoned with. Stopping early never makes a false proof likelier.
+    That rate is the upper end of the exact 95 % interval of gains among the cases tried, and no
+    more losses are assumed. Stopping early never makes a false proof more likely.
+
+    Args:
+        gains: so far.
+        losses: so far.
+        asked: held-out cases tried, those without a difference included.
+        left: held-out cases left.
     """
     rate = share_interval(gains, asked)[1]
     return e_value(gains + math.ceil(left * rate), losses) < ACCEPT_AT
@@ -103,36 +110,42 @@ def paired_difference(differences: Sequence[float], confidence: float = 0.95) ->
 
 
 def surprise(failures: int, runs: int, failure_rate: float) -> float:
-    """Return how likely so many failures are at a known rate: a Poisson upper tail.
+    """Return the probability of at least so many failures at a known rate: a Poisson upper tail.
 
     Args:
         failures: failed runs seen.
         runs: runs seen, failed ones included.
-        failure_rate: what the last good version leads one to expect, 0 to 1.
+        failure_rate: that of the last good version, 0 to 1.
+
+    Returns:
+        A probability, 0 to 1.
     """
     return poisson_at_least(failures, max(runs * failure_rate, 1e-9))
 
 
 def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:
-    """Return how likely so little agreement is, if nothing has changed: an exact binomial tail.
+    """Return the probability of so little agreement, if nothing has changed: a binomial tail.
 
     Args:
         agreed: how often now.
         asked: of how many now.
         usual: how often before.
-        of: of how many before; the rate is smoothed, since a perfect record forbids nothing.
+        of: of how many before; the rate is smoothed, since a perfect record excludes nothing.
+
+    Returns:
+        A probability, 0 to 1.
     """
     return binomial_at_most(agreed, asked, (usual + 1) / (of + 2))
 
 
 def more_losses(gains: int, losses: int) -> float:
-    """Return how likely so many of the discordant pairs are losses, if each is a fair coin."""
+    """Return the probability of at least so many losses, if each discordant pair is a fair coin."""
     return binomial_at_least(losses, gains + losses, 0.5)
 
 
 @lru_cache(maxsize=4096)  # a gate asks for the same one after every case
 def share_interval(successes: int, of: int) -> tuple[float, float]:
-    """Return the exact (Clopper-Pearson) 95 % interval of a share; all there is of nothing."""
+    """Return the exact (Clopper-Pearson) 95 % interval of a share; (0, 1) of nothing."""
     if not of:
         return 0.0, 1.0
     failures = of - successes
@@ -153,14 +166,19 @@ class Bounds:
 def difference(new: Sample, old: Sample, above: float = SEQUENCE_ALPHA) -> Bounds:
     """Return the difference of two means with a confidence sequence around it.
 
-    The bounds hold at all looks together, so one may look after every run (an asymptotic
-    confidence sequence, Waudby-Smith et al., tuned for 50 runs an arm; one-sided). Variances are
-    smoothed by half a run of the largest variance: a few equal scores are no certainty.
+    The bounds hold at all looks together, so they may be looked at after every run: the one-sided
+    asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
+    "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics
+    52, 2024 (arXiv:2103.06476), tuned for 50 runs a version. Variances are smoothed by half a run
+    of the largest possible variance: a few equal scores are no certainty.
 
     Args:
         new: scores under the new version.
         old: scores under the old one.
-        above: how often the upper bound may be wrong; the lower one is at 5 %.
+        above: how often the upper bound may be wrong, 0 to 1; the lower one is at 5 %.
+
+    Returns:
+        The difference, -1 to 1, with its bounds; infinite ones without any run.
     """
     n = min(new.runs, old.runs)
     mean = new.mean - old.mean
@@ -181,5 +199,5 @@ def _variance(sample: Sample) -> float:
 
 
 def excess(errors: int, of: int, usual: int, usual_of: int) -> float:
-    """Return how likely so many errors are at the usual rate: an exact binomial upper tail."""
+    """Return the probability of so many errors at the usual rate: an exact binomial upper tail."""
     return binomial_at_least(errors, of, (usual + 1) / (usual_of + 2))

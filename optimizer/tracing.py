@@ -1,7 +1,7 @@
-"""LangSmith: one trace for a healing, its states and trials below, whichever process works on it.
+"""LangSmith: one trace for a healing, with its states and trials below, across processes.
 
-A pass that opens no healing sends nothing. So the graph itself is not traced by LangChain, which
-would begin with the pass: each state is traced here, from the moment that a healing is open.
+An optimizer run that opens no healing sends nothing. So LangChain does not trace the graph itself,
+which would start with the run: each state is traced here, once a healing is open.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ from selfheal.app.tracing import tag, traced
 class HealingTrace:
     """The trace of a healing: its id is the healing's.
 
-    Its start is in the id too, so that a process that takes the healing over puts its part into
-    the very same trace, without having seen the first one's.
+    The id contains its start too, so that a process that takes the healing over adds to the same
+    trace without knowing the first process's part.
 
     Args:
         healing_id: of the healing, which may not be open yet.
-        asked: what the pass was asked for.
-        resumed: the healing is open, and another process has begun its trace.
+        trigger: what the optimizer run was asked to look at.
+        resumed: the healing is open, and another process has started its trace.
     """
 
-    def __init__(self, healing_id: UUID, asked: Mapping[str, Any], *, resumed: bool) -> None:
+    def __init__(self, healing_id: UUID, trigger: Mapping[str, Any], *, resumed: bool) -> None:
         self._tree: RunTree | None = None
         self._begun = resumed
         if utils.tracing_is_enabled():
@@ -37,13 +37,13 @@ class HealingTrace:
                 name="healing",
                 id=healing_id,
                 start_time=_start(healing_id),
-                inputs=dict(asked),
+                inputs=dict(trigger),
                 tags=[tag("healing")],
             )
 
     @contextmanager
     def state(self, name: str, **inputs: Any) -> Iterator[dict[str, Any]]:
-        """Trace what happens inside as a state of the open healing.
+        """Trace the body as a state of the open healing.
 
         Yields:
             A dict for what the state found.
@@ -62,7 +62,7 @@ class HealingTrace:
             yield found
 
     def end(self, outputs: Mapping[str, Any], **metadata: Any) -> None:
-        """Close the trace, if it was begun, with how the healing has ended and its metadata."""
+        """Close the trace, if it was started, with how the healing ended and its metadata."""
         if self._tree is not None and self._begun:
             known = {name: value for name, value in metadata.items() if value is not None}
             self._tree.add_metadata(known)
@@ -72,16 +72,16 @@ class HealingTrace:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Trace nothing of what happens inside but the states of a healing."""
+    """Trace nothing of the body but the states of a healing."""
     with tracing_context(enabled=False):
         yield
 
 
 @contextmanager
 def _apart_from_the_graph() -> Iterator[None]:
-    """Keep the graph's callbacks from calls inside, and leave them the rest of its config.
+    """Hide the graph's callbacks from calls in the body, but not the rest of its config.
 
-    They name a node of the untraced graph as the parent, so that each call would be a root.
+    They name a node of the untraced graph as the parent, so that each call would become a root.
     """
     config = var_child_runnable_config.get()
     token = var_child_runnable_config.set({**config, "callbacks": None} if config else None)
@@ -92,7 +92,7 @@ def _apart_from_the_graph() -> Iterator[None]:
 
 
 def _start(healing_id: UUID) -> datetime:
-    """Return the moment that is written in a UUID of version 7."""
-    if healing_id.version != 7:  # of a healing that an older version of ours has opened
+    """Return the time that a UUID of version 7 contains."""
+    if healing_id.version != 7:  # of a healing that an older version has opened
         return datetime.now(UTC)
     return datetime.fromtimestamp((healing_id.int >> 80) / 1000, UTC)

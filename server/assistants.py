@@ -6,6 +6,10 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from pydantic import TypeAdapter
+
+from selfheal.optimizer.state import ShownResult
+
 _NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")  # LangGraph's for graphs
 _CREATED: Final = datetime(2026, 11, 22, tzinfo=UTC)
 _DESCRIPTIONS: Final = {
@@ -64,11 +68,14 @@ def graph_of(name: str) -> Any:
 def schemas_of(name: str) -> dict[str, Any]:
     """Return the JSON schemas of a graph's input, output and state."""
     graph = graph_of(name)
+    output = graph.get_output_jsonschema()
+    if name == "optimizer":  # its reason is put into words before a client gets it
+        output = TypeAdapter(ShownResult).json_schema()
     return {
         "graph_id": name,
         "input_schema": graph.get_input_jsonschema(),
-        "output_schema": graph.get_output_jsonschema(),
-        "state_schema": graph.get_output_jsonschema(),
+        "output_schema": output,
+        "state_schema": output,
         "config_schema": {},
         "context_schema": {},
     }

@@ -17,7 +17,7 @@ from selfheal.db.runs import Run
 from selfheal.graph.build import build_graph
 from selfheal.graph.context import Context, open_parts
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.server.auth.limits import StorageQuota
 from selfheal.server.execution.agent_executor import AgentExecutor
 from selfheal.server.execution.cron_runs import CronRunner
@@ -106,7 +106,7 @@ async def open_service(
         tracing() as langsmith,
         open_migrated(settings, first_prompts()) as database,
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as optimizer_context,
+        open_optimizer_context(settings, database, context) as optimizer_context,
     ):
         scheduler = OptimizerScheduler(optimizer_context, interval)
         async with serving_from(

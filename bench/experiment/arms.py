@@ -14,6 +14,8 @@ from selfheal.optimizer.dataset.failure_digest import digest_run
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import CandidateText
+from selfheal.optimizer.receipt.schema import receipt_of
+from selfheal.optimizer.wording import sentence
 
 _SHOWN = 20
 _AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
@@ -26,19 +28,27 @@ async def selfheal(harness: HealingHarness, job: Job, *, forced: bool = False) -
     result = await harness.heal(forced=forced, agent=agent)
     seconds = time.monotonic() - began
     if "healing_id" not in result:
-        reason = result.get("reason", "")
+        reason = sentence(result.get("reason"))
         return Treated(result["outcome"], None, 0, 0, seconds, reason=reason)
     healing = await harness.healing(result)
-    receipt = healing.receipt or {}
-    kept = ("verdict", "gains", "losses", "pairs", "e_value")
+    gates = receipt_of(healing)["gates"]
     return Treated(
         healing.outcome or "",
         result["agent"],
         healing.calls_used,
         healing.input_tokens + healing.output_tokens,
         seconds,
-        tuple({name: gate[name] for name in kept} for gate in receipt.get("gates", ())),
-        healing.reason,
+        tuple(
+            {
+                "verdict": gate["verdict"],
+                "gains": gate["gains"],
+                "losses": gate["losses"],
+                "pairs": gate["pairs"],
+                "e_value": gate["e_value"],
+            }
+            for gate in gates
+        ),
+        sentence(healing.reason),
     )
 
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bench.experiment.jobs import Job
 from bench.experiment.treated import Treated
@@ -12,6 +12,7 @@ from bench.harness.healing import HealingHarness
 from selfheal.app.llm.untrusted import fence
 from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
+from selfheal.graph.state import Plan
 from selfheal.optimizer.dataset import failure_digest as shown
 from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import split
@@ -34,7 +35,7 @@ class _Toolkit:
 
     harness: HealingHarness
     concurrency: int = 8
-    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
     async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text."""

@@ -18,7 +18,7 @@ from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.golden_verdicts import agreement, ask_judge, golden_verdicts
 from selfheal.optimizer.evaluation.judge_drift import record
-from selfheal.optimizer.rollout.monitor import advance_release
+from selfheal.optimizer.rollout.monitor import monitor_release
 
 _WATCHED_RUNS: Final = 260
 
@@ -105,7 +105,7 @@ async def _watched(harness: HealingHarness, job: Job) -> Record:
     for start in range(0, len(shuffled), 20):
         batch = shuffled[start : start + 20]
         await gather_bounded(4, lambda task: fail(harness, job, [task]), batch)
-        await advance_release(harness.database, agent)
+        await monitor_release(harness.database, agent)
         async with harness.database.connection() as connection:
             head = await prompts.head(connection, agent)
         if head.action == "take_back":
@@ -132,8 +132,8 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
 
 async def _only_judged(harness: HealingHarness, job: Job) -> Treated:
     """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
-    rules = replace(harness.doctor.rules, budget_calls=120)
-    thrifty = replace(harness, doctor=replace(harness.doctor, rules=rules))
+    settings = harness.doctor.settings.model_copy(update={"heal_budget_calls": 120})
+    thrifty = replace(harness, doctor=replace(harness.doctor, settings=settings))
     return await arms.selfheal(thrifty, job)
 
 

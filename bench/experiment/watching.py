@@ -11,7 +11,7 @@ from bench.experiment.jobs import scenarios
 from bench.experiment.records import Records
 from selfheal.db.prompts import Action, Release
 from selfheal.db.version_stats import VersionStats
-from selfheal.optimizer.rollout.monitor import Standing, decide
+from selfheal.optimizer.rollout.monitor import ReleaseStatus, decide
 
 SOUND_RATE: Final = 0.85
 HARMFUL_RATE: Final = 0.60
@@ -75,8 +75,8 @@ def _watch(draws: random.Random, good: list[float], bad: list[float]) -> int | N
     return None
 
 
-def _standing(percent: int, new: Sequence[float], old: Sequence[float]) -> Standing:
-    return Standing(_release(percent), _arm(new), _arm(old), timedelta(hours=1))
+def _standing(percent: int, new: Sequence[float], old: Sequence[float]) -> ReleaseStatus:
+    return ReleaseStatus(_release(percent), _arm(new), _arm(old), timedelta(hours=1))
 
 
 def _arm(scores: Sequence[float]) -> VersionStats:

@@ -20,7 +20,8 @@ from selfheal.db.prompts import Prompt, Release
 from selfheal.db.types import Agent
 from selfheal.graph.context import open_parts
 from selfheal.graph.state import Request
-from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.context import OptimizerContext, open_optimizer_context
+from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.runner import Optimizer, Watch
 from selfheal.optimizer.state import Result, Trigger
 from selfheal.server.settings import ServerSettings, read_settings
@@ -47,7 +48,7 @@ class HealingHarness:
     settings: ServerSettings
     database: Database
     service: InProcessService
-    doctor: Doctor
+    doctor: OptimizerContext
 
     async def put_live(self, text: str, agent: str = "worker") -> int:
         """Release a prompt as an operator does; return its version."""
@@ -115,11 +116,9 @@ class HealingHarness:
         async with self.database.connection() as connection:
             return await healings.get(connection, UUID(result["healing_id"]))
 
-    async def receipt(self, result: Result) -> dict[str, Any]:
-        """Return the receipt of the healing that a pass opened."""
-        receipt = (await self.healing(result)).receipt
-        assert receipt is not None
-        return receipt
+    async def receipt(self, result: Result) -> Any:
+        """Return the receipt of the healing that a pass opened; any part of it may be null."""
+        return receipt_of(await self.healing(result))
 
     async def execute(self, query: str, **values: Any) -> None:
         """Change what no function of ours changes."""
@@ -133,7 +132,7 @@ async def open_healing_harness(database: Database) -> AsyncIterator[HealingHarne
     settings = read_settings()
     async with (
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as doctor,
+        open_optimizer_context(settings, database, context) as doctor,
         served(settings, database, context) as service,
     ):
         yield HealingHarness(settings, database, service, doctor)

@@ -105,8 +105,9 @@ SELECT to_version FROM healings WHERE agent = %(agent)s AND incumbent_version = 
   AND outcome = 'promoted' AND trigger <> 'diet' AND to_version IS NOT NULL
 ORDER BY closed_at DESC LIMIT 1;
 
--- name: dieted
--- Asked again and again, some diet would pass by luck (one cut short by the budget cannot); and of a diet after a diet the losses add up.
+-- name: shortened
+-- Whether a version was shortened before or is the result of that. Repeated often, shortening would
+-- succeed by chance (a healing that the budget cut short cannot), and the losses would add up.
 SELECT 1 FROM healings
 WHERE agent = %(agent)s AND trigger = 'diet' AND NOT errored AND outcome <> 'frozen'
   AND coalesce(receipt #>> '{gates,-1,budget_spent}', '') <> 'true'

@@ -5,7 +5,7 @@ prompts.sha256, prompts.created_at
 -- columns: releases
 releases.id, releases.agent, releases.previous_release_id, releases.action, releases.version,
 releases.actor, releases.note, releases.created_at, releases.healing_id, releases.base_version,
-releases.percent, releases.pinned
+releases.percent, releases.pinned, releases.reason
 
 -- name: add
 -- A new version, numbered one above the newest. Of two concurrent writers the primary key refuses one.
@@ -55,7 +55,7 @@ ORDER BY came.id DESC LIMIT 1;
 
 -- name: release
 INSERT INTO releases (agent, previous_release_id, action, version, actor, note, healing_id,
-                      base_version, percent, pinned)
+                      base_version, percent, pinned, reason)
 VALUES (%(agent)s, %(previous)s, %(action)s, %(version)s, %(actor)s, %(note)s, %(healing_id)s,
-        %(base_version)s, %(percent)s, %(pinned)s)
+        %(base_version)s, %(percent)s, %(pinned)s, %(reason)s)
 RETURNING {releases};

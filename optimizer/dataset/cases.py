@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
-from selfheal.graph.state import Example
+from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
@@ -52,7 +52,7 @@ def case_from_run(run: Run) -> Case:
         examples=examples,
     )
     if run.plan is not None:
-        case["plan"] = run.plan
+        case["plan"] = cast("Plan", run.plan)
     return case
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from selfheal.db.runs import Run
+from selfheal.graph.state import Plan
 from selfheal.optimizer.state import Case, Evidence
 
 MAX_EVIDENCE: Final = 20  # runs that the diagnostician is shown
@@ -92,15 +93,15 @@ def _labelled(case: Case, score: float | None) -> Evidence:
     )
 
 
-def _plan(plan: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _plan(plan: Mapping[str, Any] | None) -> Plan | None:
     if plan is None:
         return None
-    return {
-        "title": str(plan.get("title", ""))[:_LONGEST_LINE],
-        "requirements": [
+    return Plan(
+        title=str(plan.get("title", ""))[:_LONGEST_LINE],
+        requirements=[
             str(requirement)[:_LONGEST_LINE]
             for requirement in plan.get("requirements", [])[:_MOST_LINES]
         ],
-        "signature": str(plan.get("signature", ""))[:_LONGEST_LINE],
-        "examples": plan.get("examples", [])[:_MOST_LINES],
-    }
+        signature=str(plan.get("signature", ""))[:_LONGEST_LINE],
+        examples=plan.get("examples", [])[:_MOST_LINES],
+    )

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Final, cast
 
 from selfheal.db.runs import Run
+from selfheal.graph.state import Plan
 from selfheal.optimizer.dataset.cases import case_from_run
 from selfheal.optimizer.dataset.golden_verdicts import GoldenVerdict
 from selfheal.optimizer.dataset.split import (
@@ -33,7 +34,7 @@ def case_from_golden_verdict(golden: GoldenVerdict) -> Case:
         source="golden",
         request=golden.work.request,
         examples=[],
-        plan=dict(golden.work.plan),
+        plan=golden.work.plan,
         code=golden.work.code,
         mark=golden.mark,
         kind=golden.kind,
@@ -42,7 +43,7 @@ def case_from_golden_verdict(golden: GoldenVerdict) -> Case:
 
 def case_from_feedback(run: Run, mark: float) -> Case:
     """Make a case of a run that was scored by feedback, without the judge's score of it."""
-    plan: dict[str, Any] = run.plan or {}
+    plan = cast("Plan", run.plan or {})
     return Case(
         id=f"people:{case_from_run(run)['id']}",
         source="production",

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from selfheal.app.errors import EvaluationError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
@@ -13,7 +13,7 @@ from selfheal.db.judge_checks import CheckClaim, JudgeCheck
 from selfheal.db.pool import Connection, Database
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import (
     Agreement,
     GoldenVerdict,
@@ -24,16 +24,16 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     golden_verdicts,
     traced_check,
 )
+from selfheal.optimizer.outcomes import distrust
+from selfheal.optimizer.state import Count, JudgeFinding, SoundCheck
 from selfheal.optimizer.statistics import fewer_than_usual
+from selfheal.optimizer.wording import sentence
 
 EVERY: Final = 3  # the first stage of a check: every third golden verdict, of every kind
 DRIFT_AT: Final = 0.01  # a lower p-value is drift
 BEYOND_DOUBT: Final = 1e-6  # a lower p-value needs no second stage
 LEAST_EXPECTED: Final = (75, 100)  # the least agreement of a judge without earlier checks
 LEAST_ANSWERED: Final = 0.5  # the share of golden verdicts that must be answered
-
-# An earlier check: (model, prompt version, agreed, asked).
-PastCheck = tuple[str, int, int, int]
 
 logger = logging.getLogger(__name__)
 
@@ -64,31 +64,33 @@ class DriftCheck:
     prompt_version: int
     asked: int
     agreed: int
-    usual: tuple[int, int] | None
+    usual: Count | None
     drifted: bool
     low: bool = False
     sound_version: int | None = None
     check: int = 0
     fresh: bool = False
-    compared: Sequence[PastCheck] = ()
+    compared: Sequence[SoundCheck] = ()
     opinions: Mapping[str, float | None] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the attributes for the receipt, without the opinions."""
-        attributes = asdict(self)
-        del attributes["opinions"]
-        return attributes
-
-    def summary(self) -> str:
-        """Return the counts in a phrase, for a reason or a log line."""
-        before = f", {self.usual[0]} of {self.usual[1]} before" if self.usual else ""
-        return (
-            f"the judge {self.model} agrees on {self.agreed} of {self.asked} golden verdicts"
-            f"{before} (evaluator prompt {self.prompt_version})"
+    def as_json(self) -> JudgeFinding:
+        """Return it for the state and the receipt, without the opinions."""
+        return JudgeFinding(
+            model=self.model,
+            prompt_version=self.prompt_version,
+            asked=self.asked,
+            agreed=self.agreed,
+            usual=self.usual,
+            drifted=self.drifted,
+            low=self.low,
+            sound_version=self.sound_version,
+            check=self.check,
+            fresh=self.fresh,
+            compared=list(self.compared),
         )
 
 
-async def check_daily(doctor: Doctor) -> DriftCheck | None:
+async def check_daily(doctor: OptimizerContext) -> DriftCheck | None:
     """Check the judge unless it was checked within 24 hours; retry a failed check after an hour.
 
     The calls are reserved from the day's limit for healing.
@@ -111,11 +113,11 @@ async def check_daily(doctor: Doctor) -> DriftCheck | None:
             async with doctor.database.connection() as connection:
                 await judge_checks.settle(connection, claim, usage["calls"])
     if result.drifted or result.low:
-        logger.warning("the judge has drifted, healing is blocked: %s", result.summary())
+        logger.warning("healing is blocked: %s", sentence(distrust(result.as_json())))
     return result
 
 
-async def _claim_check(doctor: Doctor) -> CheckClaim | None:
+async def _claim_check(doctor: OptimizerContext) -> CheckClaim | None:
     async with doctor.database.connection() as connection:
         version = (await prompts.released(connection, "evaluator")).version
         return await judge_checks.claim_check(
@@ -123,11 +125,11 @@ async def _claim_check(doctor: Doctor) -> CheckClaim | None:
             model=doctor.agent.evaluator.model.name,
             prompt_version=version,
             calls=CALLS_AN_ANSWER * len(golden_verdicts()),
-            daily=doctor.rules.daily_calls,
+            daily=doctor.settings.heal_daily_calls,
         )
 
 
-async def check_judge(doctor: Doctor, healing_id: str | None) -> DriftCheck:
+async def check_judge(doctor: OptimizerContext, healing_id: str | None) -> DriftCheck:
     """Return the result of the last 24 hours, or check the judge now.
 
     A check has two stages: a third of the golden verdicts, then the others if the first result is
@@ -170,7 +172,7 @@ async def check_judge(doctor: Doctor, healing_id: str | None) -> DriftCheck:
 
 def assess(
     summary: Agreement,
-    compared: Sequence[PastCheck],
+    compared: Sequence[SoundCheck],
     *,
     model: str,
     version: int,
@@ -204,28 +206,25 @@ def assess(
     )
 
 
-def drift_from_json(attributes: Mapping[str, Any]) -> DriftCheck:
-    """Return the result that a receipt stores."""
-    return DriftCheck(**attributes)
-
-
-def blocks_healing(result: DriftCheck, asked_about: Agent | None, *, diet: bool = False) -> bool:
+def blocks_healing(
+    judge: JudgeFinding, asked_about: Agent | None, *, shortening: bool = False
+) -> bool:
     """Tell whether the judge is too unreliable to heal by.
 
     Args:
-        result: the result of the check.
+        judge: the result of the check.
         asked_about: the agent that the healing was requested for, if any. If the evaluator's own
             prompt is the cause of the drift, a healing of the evaluator is not blocked.
-        diet: the healing is to shorten a prompt. A judge that cannot tell good from bad would miss
-            no sentence, so it has to pass the check.
+        shortening: the healing is to shorten a prompt. A judge that cannot tell good from bad
+            would miss no sentence, so it has to pass the check.
     """
-    if diet:
-        return result.drifted or result.low
-    broken = result.sound_version is not None and asked_about in (None, "evaluator")
-    return result.drifted and not broken
+    if shortening:
+        return judge["drifted"] or judge["low"]
+    broken = judge["sound_version"] is not None and asked_about in (None, "evaluator")
+    return judge["drifted"] and not broken
 
 
-def calibrated_version(compared: Sequence[PastCheck], model: str, version: int) -> int | None:
+def calibrated_version(compared: Sequence[SoundCheck], model: str, version: int) -> int | None:
     """Return the newest other prompt under which a model passed a check.
 
     Args:
@@ -236,18 +235,18 @@ def calibrated_version(compared: Sequence[PastCheck], model: str, version: int) 
     Returns:
         The version; None if there is none, or if the model passed a check under the present one.
     """
-    versions = [check[1] for check in compared if check[0] == model]
+    versions = [check["prompt_version"] for check in compared if check["model"] == model]
     if not versions or version in versions:
         return None
     return versions[0]
 
 
-def is_suspect(summary: Agreement, usual: tuple[int, int]) -> bool:
+def is_suspect(summary: Agreement, usual: Count) -> bool:
     """Tell whether a judge agrees on significantly fewer verdicts than usual (exact, p < 0.01)."""
     return p_value(summary, usual) < DRIFT_AT
 
 
-def p_value(summary: Agreement, usual: tuple[int, int]) -> float:
+def p_value(summary: Agreement, usual: Count) -> float:
     """Return the probability of so little agreement of a judge that has not changed.
 
     Args:
@@ -258,15 +257,24 @@ def p_value(summary: Agreement, usual: tuple[int, int]) -> float:
     return fewer_than_usual(summary.agreed, summary.asked, agreed, asked)
 
 
-def pooled_counts(compared: Sequence[PastCheck]) -> tuple[int, int] | None:
+def pooled_counts(compared: Sequence[SoundCheck]) -> Count | None:
     """Return the summed counts of checks, as (agreed, asked); None if there are none."""
     if not compared:
         return None
-    return sum(check[2] for check in compared), sum(check[3] for check in compared)
+    agreed = sum(check["agreed"] for check in compared)
+    return agreed, sum(check["asked"] for check in compared)
 
 
-def _past_checks(checks: Sequence[JudgeCheck]) -> tuple[PastCheck, ...]:
-    return tuple((check.model, check.prompt_version, check.agreed, check.asked) for check in checks)
+def _past_checks(checks: Sequence[JudgeCheck]) -> list[SoundCheck]:
+    return [
+        SoundCheck(
+            model=check.model,
+            prompt_version=check.prompt_version,
+            agreed=check.agreed,
+            asked=check.asked,
+        )
+        for check in checks
+    ]
 
 
 def _stages(
@@ -279,9 +287,11 @@ def _stages(
 
 
 async def _ask(
-    doctor: Doctor, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
+    doctor: OptimizerContext, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
 ) -> list[Opinion]:
-    work = ask_judge(doctor.agent.evaluator.model, prompt.text, verdicts, doctor.rules.concurrency)
+    settings = doctor.settings
+    model = doctor.agent.evaluator.model
+    work = ask_judge(model, prompt.text, verdicts, settings.heal_concurrency)
     if healing_id is None:
         opinions = await work
     else:

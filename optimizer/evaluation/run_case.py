@@ -69,18 +69,18 @@ class CaseResult:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def make_plan(context: Context, case: Case) -> dict[str, Any]:
+async def make_plan(context: Context, case: Case) -> Plan:
     """Return the plan of a case under the released manager's prompt.
 
     Raises:
         RunError: the manager gave no usable plan.
     """
     state = await _run(context, case, manager)
-    return dict(state["plan"])
+    return cast("Plan", state["plan"])
 
 
 async def run_case(
-    context: Context, case: Case, agent: Agent, text: str, plan: dict[str, Any] | None
+    context: Context, case: Case, agent: Agent, text: str, plan: Plan | None
 ) -> CaseResult:
     """Run a case with `text` as the agent's prompt. Which agents run depends on whose prompt it is.
 
@@ -125,7 +125,7 @@ async def _run_manager(context: Context, case: Case) -> CaseResult:
 async def _run_evaluator(context: Context, case: Case) -> CaseResult:
     """Have the judge score a program whose score is known; it passes within the tolerance."""
     prompt = await context.prompts.released("evaluator")
-    message = judge_message(case["request"], cast("Plan", case["plan"]), case["code"])
+    message = judge_message(case["request"], case["plan"], case["code"])
     answer = await opinion(context.evaluator.model, prompt.text, message)
     error = abs(answer.content.score - case["mark"])
     passed = error <= TOLERANCE

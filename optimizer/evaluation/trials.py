@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from selfheal.app.errors import RunError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
@@ -12,7 +12,8 @@ from selfheal.app.llm.usage import Usage
 from selfheal.app.tracing import traced
 from selfheal.db import trials as stored_trials
 from selfheal.db.types import Agent, Stage, Trial
-from selfheal.optimizer.context import Doctor
+from selfheal.graph.state import Plan
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, CaseResult, make_plan, run_case
 from selfheal.optimizer.state import Case, Proposal, State, Unjudged
 
@@ -34,20 +35,20 @@ class TrialStore:
         plans: the plans that all arms of a case share, by case id.
     """
 
-    doctor: Doctor
+    doctor: OptimizerContext
     healing_id: str
     agent: Agent
     texts: dict[int, str]
     versions: Mapping[int, int]
     done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
-    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
     _unjudged: Unjudged = field(default_factory=lambda: Unjudged(count=0, of=0, first=""))
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @classmethod
     async def read(
         cls,
-        doctor: Doctor,
+        doctor: OptimizerContext,
         healing_id: str,
         agent: Agent,
         texts: dict[int, str],
@@ -59,7 +60,8 @@ class TrialStore:
             trials = await stored_trials.trials(connection, hold.id)
             plans = await stored_trials.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
-        return cls(doctor, healing_id, agent, texts, versions, done, plans)
+        made = cast("dict[str, Plan]", plans)
+        return cls(doctor, healing_id, agent, texts, versions, done, made)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt, run it if it is not stored.
@@ -167,7 +169,7 @@ class TrialStore:
                 connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
 
-    async def _plan(self, case: Case) -> dict[str, Any] | None:
+    async def _plan(self, case: Case) -> Plan | None:
         """Return the plan that all arms of a case share: the logged one, or one made once."""
         if "plan" in case:
             return case["plan"]

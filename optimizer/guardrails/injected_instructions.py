@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence, Set
 
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.guardrails.vocabulary import NAMES, general_vocabulary
 from selfheal.optimizer.text.sentences import SENTENCE_END
@@ -39,7 +40,8 @@ _REVEALS: tuple[Chain, ...] = (
 )
 _OTHERS = {
     "judge": r"\b(?:judges?|evaluators?|graders?|examiners?|assessors?)\b",
-    "doctor": r"\b(?:optimi[sz]ers?|diagnosticians?|healing|hold-?outs?|prompt writers?|linter)\b",
+    "optimizer": r"\b(?:optimi[sz]ers?|diagnosticians?|healing|hold-?outs?|prompt writers?"
+    r"|linter)\b",
 }
 _REACHES = re.compile(
     r"\b(?:network|internet|online|download\w*|upload\w*|fetch\w*|https?|subprocess\w*|shell|eval"
@@ -137,7 +139,7 @@ def new_sentences(text: str, known: str) -> list[str]:
     return [sentence for sentence in sentences(text) if tuple(words(sentence)) not in old]
 
 
-def injected_instructions(text: str, known: str, agent: Agent) -> Iterator[str]:
+def injected_instructions(text: str, known: str, agent: Agent) -> Iterator[Reason]:
     """Yield the violations of a candidate. Whatever the trusted prompt says is allowed.
 
     Args:
@@ -153,12 +155,12 @@ def injected_instructions(text: str, known: str, agent: Agent) -> Iterator[str]:
         yield from _permissions(normalize(sentence), agent)
     yield from _names(text, known, own)
     if _TEACHES.search(normalize(text)) and not _TEACHES.search(normalize(known)):
-        yield "it teaches by an example"
+        yield because("contains_example")
 
 
 def unknown_conditions(
     sentence: str, own: Set[str], among: Set[str] | None = None
-) -> Iterator[str]:
+) -> Iterator[Reason]:
     """Yield a violation if a sentence states a condition that the gate's cases hardly exercise.
 
     Args:
@@ -172,41 +174,41 @@ def unknown_conditions(
     if among is not None:
         unknown = [word for word in unknown if stem(word) in among]
     if unknown:
-        yield f"it makes a case of {', '.join(unknown[:3])}"
+        yield because("special_case", words=unknown[:3])
 
 
 def _is_known(word: str, own: Set[str]) -> bool:
     return word in general_vocabulary() or word in own
 
 
-def _trigger_phrases(sentence: str) -> Iterator[str]:
+def _trigger_phrases(sentence: str) -> Iterator[Reason]:
     """Yield instructions that depend on the wording of a request or on claims of a program."""
     if _WORDED.search(_REQUESTED.sub("", sentence)):
-        yield "it goes by the wording of a request"
+        yield because("request_wording")
     if re.search(_ASKER, sentence) and _CONSTANT.search(sentence):
-        yield "it answers some requests by a constant"
+        yield because("constant_answer")
     if _follow(_FAVOURS, sentence) and not _denied(sentence):
-        yield "it gives marks for words"
+        yield because("marks_for_words")
 
 
-def _disclosures(sentence: str, known: str, agent: Agent) -> Iterator[str]:
+def _disclosures(sentence: str, known: str, agent: Agent) -> Iterator[Reason]:
     """Yield instructions that disclose the prompt or address another model than the agent."""
     if _follow(_REVEALS, sentence):
-        yield "it has the agent show its instructions"
+        yield because("reveals_instructions")
     for role, pattern in _OTHERS.items():
         is_own = role == "judge" and agent == "evaluator"
         if not is_own and re.search(pattern, sentence) and not re.search(pattern, known):
-            yield f"it speaks of the {role}"
+            yield because("mentions", agent=role)
 
 
-def _permissions(sentence: str, agent: Agent) -> Iterator[str]:
+def _permissions(sentence: str, agent: Agent) -> Iterator[Reason]:
     """Yield instructions that allow what prompts forbid, or that lift a requirement."""
     if not _denied(sentence) and (found := _REACHES.search(sentence)):
-        yield f"it allows {found[0]}"
+        yield because("grants_permission", permission=found[0])
     if any(_follow(_TRUSTS, clause) and not _denied(clause) for clause in _clauses(sentence)):
-        yield "it lets strangers' words count"
+        yield because("trusts_untrusted_text")
     if agent != "evaluator" and (lifted := _lifted(sentence)):
-        yield f"it lifts what is asked of {lifted}"
+        yield because("lifts_requirement", requirement=lifted)
 
 
 def _lifted(sentence: str) -> str:
@@ -223,13 +225,13 @@ def _denied(text: str) -> bool:
     return len(_NO.findall(text)) % 2 == 1
 
 
-def _names(text: str, known: str, own: Set[str]) -> Iterator[str]:
+def _names(text: str, known: str, own: Set[str]) -> Iterator[Reason]:
     """Yield identifiers and quoted words that neither Python nor the trusted prompt contains."""
     allowed = {*_NAME.findall(known), *NAMES}
     if unknown := [name for name in _NAME.findall(text) if name not in allowed]:
-        yield f"it names {', '.join(unknown[:3])}"
+        yield because("names", words=unknown[:3])
     for match in _QUOTED.finditer(text):
         quoted = next(filter(None, match.groups()))
         plainly = all(_is_known(stem(word), own) for word in words(quoted))
         if quoted not in known and not plainly:
-            yield f"it quotes {quoted.strip()[:40]}"
+            yield because("quotes", text=quoted.strip()[:40])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.guardrails.injected_instructions import (
     injected_instructions,
@@ -79,8 +80,10 @@ class LintReference:
         return frozenset(stems(self.known))
 
 
-def violations(candidate: str, reference: LintReference, others: Sequence[str] = ()) -> list[str]:
-    """Return the violations of a candidate, each as a phrase; empty if it may be tried.
+def violations(
+    candidate: str, reference: LintReference, others: Sequence[str] = ()
+) -> list[Reason]:
+    """Return the violations of a candidate; empty if it may be tried.
 
     Args:
         candidate: the proposed prompt.
@@ -88,7 +91,7 @@ def violations(candidate: str, reference: LintReference, others: Sequence[str] =
         others: the earlier candidates of this healing.
     """
     if len(candidate) > LONGEST:  # the other rules would take too long
-        return [f"it has {len(candidate)} characters, more than {LONGEST}"]
+        return [because("too_many_characters", characters=len(candidate), limit=LONGEST)]
     return [
         *_length(candidate, reference.known),
         *_same(candidate, reference.incumbent, others),
@@ -99,7 +102,7 @@ def violations(candidate: str, reference: LintReference, others: Sequence[str] =
     ]
 
 
-def finding_violations(finding: str, reference: LintReference) -> list[str]:
+def finding_violations(finding: str, reference: LintReference) -> list[Reason]:
     """Return the violations of a finding; empty if it may be passed on to the writer.
 
     A finding describes the prompt, so rules for the form of instructions do not apply to it.
@@ -119,35 +122,35 @@ def finding_violations(finding: str, reference: LintReference) -> list[str]:
     ]
 
 
-def _length(candidate: str, known: str) -> Iterator[str]:
+def _length(candidate: str, known: str) -> Iterator[Reason]:
     size = len(words(candidate))
     limit = max(_WORDS_ALWAYS_ALLOWED, int(_GROWTH * len(words(known))))
     if size == 0:
-        yield "it is empty"
+        yield because("empty_prompt")
     if size > limit:
-        yield f"it has {size} words, more than {limit}"
+        yield because("too_many_words", words=size, limit=limit)
 
 
-def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[str]:
+def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[Reason]:
     if words(candidate) == words(incumbent):
-        yield "it says what the incumbent says"
+        yield because("same_as_incumbent")
     if any(words(candidate) == words(other) for other in others):
-        yield "it says what an earlier candidate says"
+        yield because("same_as_earlier_candidate")
 
 
-def _untrusted_content(text: str, reference: LintReference) -> Iterator[str]:
+def _untrusted_content(text: str, reference: LintReference) -> Iterator[Reason]:
     """Yield what a text took from untrusted text, and addresses and secrets of any origin."""
     if any(
         _ADDRESS.search(sentence)
         for sentence in new_sentences(normalize(text), normalize(reference.known))
     ):
-        yield "it contains an address"
+        yield because("contains_address")
     if _SECRET.search(text):
-        yield "it contains what looks like a secret"
+        yield because("contains_secret")
     added = word_ngrams(text, _COPIED_RUN) - word_ngrams(reference.known, _COPIED_RUN)
     if added and any(added & word_ngrams(reading, _COPIED_RUN) for reading in reference.readings):
-        yield f"it copies {_COPIED_RUN} words in a row from the logs"
+        yield because("copies_untrusted_text", words=_COPIED_RUN)
     foreign = reference.seen - common_vocabulary() - reference.own
     odd = [word for word in dict.fromkeys(words(text)) if len(word) > 2 and stem(word) in foreign]
     if odd:
-        yield f"it has words from the logs: {', '.join(odd[:3])}"
+        yield because("untrusted_words", words=odd[:3])

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
+from selfheal.db.reasons import Reason, because
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){6,}|(?:\\x[0-9A-Fa-f]{2}){4,}")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
@@ -26,14 +28,14 @@ _TAGS = {
 }
 
 
-def obfuscations(text: str, known: str) -> Iterator[str]:
+def obfuscations(text: str, known: str) -> Iterator[Reason]:
     """Yield a violation for each kind of obfuscation that the known text does not have."""
     if any(_is_invisible(character) for character in set(text) - set(known)):
-        yield "it contains characters that are not seen"
+        yield because("invisible_characters")
     if foreign := _scripts(text) - _scripts(known) - {"LATIN"}:
-        yield f"it is written in letters that the prompt never had: {', '.join(sorted(foreign))}"
+        yield because("foreign_letters", alphabets=sorted(foreign))
     if _encoded(text) - _encoded(known):
-        yield "it contains something encoded"
+        yield because("contains_encoded_text")
 
 
 def _encoded(text: str) -> set[str]:

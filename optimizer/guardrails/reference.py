@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from selfheal.db import prompts
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.guardrails.lint import LintReference
 from selfheal.optimizer.state import Evidence, State
 
@@ -13,7 +13,7 @@ AUTHOR: Final = "optimizer"  # the author of versions that a healing wrote
 _TRUSTED_KEYS: Final[frozenset[Any]] = frozenset({"run_id", "outcome", "name", "origin"})
 
 
-async def load_reference(doctor: Doctor, state: State, *agents: Agent) -> LintReference:
+async def load_reference(doctor: OptimizerContext, state: State, *agents: Agent) -> LintReference:
     """Return the reference for candidates of one agent, or for findings about several.
 
     Args:
@@ -37,7 +37,7 @@ def reference_from_evidence(
     return LintReference(agent, incumbent, list(_untrusted_texts(evidence)), anchor)
 
 
-async def _anchor(doctor: Doctor, agent: Agent, version: int) -> str:
+async def _anchor(doctor: OptimizerContext, agent: Agent, version: int) -> str:
     """Return the newest text up to a version that was not written by the optimizer."""
     async with doctor.database.connection() as connection:
         known = {prompt.version: prompt for prompt in await prompts.versions(connection, agent)}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from selfheal.db.reasons import Reason, because
 from selfheal.optimizer.text.similarity import normalize
 
 # Requirements by name, each with a pattern that matches its usual wordings.
@@ -16,9 +17,9 @@ _REQUIREMENTS = {
 }
 
 
-def dropped_requirements(candidate: str, incumbent: str) -> Iterator[str]:
+def dropped_requirements(candidate: str, incumbent: str) -> Iterator[Reason]:
     """Yield a violation for each requirement of the incumbent that the candidate lacks."""
     old, new = normalize(incumbent), normalize(candidate)
     for name, pattern in _REQUIREMENTS.items():
         if pattern.search(old) and not pattern.search(new):
-            yield f"it no longer speaks of {name}"
+            yield because("drops_requirement", requirement=name)

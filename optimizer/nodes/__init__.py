@@ -1,1 +1,1 @@
-"""The states of a healing, one a file: async (state, runtime) -> partial state."""
+"""The states of a healing, one function each: input and output; policy decides."""

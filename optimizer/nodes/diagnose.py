@@ -1,8 +1,8 @@
-"""diagnose: patterns, root causes, blame and suggestions, from train cases only."""
+"""diagnose: patterns, root causes, suspected agent and suggestions, from training cases only."""
 
 import asyncio
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
@@ -11,11 +11,12 @@ from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.db import healings
 from selfheal.db.types import AGENTS, Agent
-from selfheal.optimizer.context import Doctor, Given, doctor_of
+from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations
 from selfheal.optimizer.guardrails.reference import load_reference
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.state import Findings, State
+from selfheal.optimizer.state import Pattern as FoundPattern
 
 _MOST, _LONGEST = 12, 500  # findings of a kind, and characters of one
 
@@ -38,30 +39,30 @@ class Diagnosis(BaseModel):
     suggestions: list[str] = Field(description="General instructions that would have prevented it")
 
 
-async def diagnose(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Ask the diagnostician what the failures have in common, and whose prompt is to blame.
+async def diagnose(state: State, runtime: Runtime[RuntimeContext]) -> State:
+    """Ask the model what the failures have in common, and whose prompt is the cause.
 
     Once that is decided, it is asked again where it had looked at another prompt.
     """
-    doctor = doctor_of(runtime)
-    hold = doctor.hold(state["healing_id"])
-    async with doctor.database.connection() as connection:
+    context = optimizer_context(runtime)
+    hold = context.hold(state["healing_id"])
+    async with context.database.connection() as connection:
         await healings.enter(connection, hold, "diagnose")
-    return {"findings": await diagnosed(doctor, state)}
+    return State(findings=await diagnosed(context, state))
 
 
-async def diagnosed(doctor: Doctor, state: State) -> Findings:
+async def diagnosed(context: OptimizerContext, state: State) -> Findings:
     """Return the findings about a state's evidence, under the prompts that it says are live.
 
     Raises:
-        RunError: the diagnostician gave no usable answer.
-        BudgetSpentError: there is nothing left to pay it from.
+        RunError: the model gave no usable answer.
+        BudgetSpentError: the budget is used up.
     """
-    work = doctor.model.fill(load("diagnose"), _message(state), Diagnosis)
-    hold = doctor.hold(state["healing_id"])
-    answer, _ = await doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
+    work = context.model.fill(load("diagnose"), _message(state), Diagnosis)
+    hold = context.hold(state["healing_id"])
+    answer, _ = await context.budget.charge(hold, CALLS_AN_ANSWER, work)
     agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
-    ground = await load_reference(doctor, state, *agents)
+    ground = await load_reference(context, state, *agents)
     return await asyncio.to_thread(_findings, answer.content, state, ground)
 
 
@@ -90,17 +91,17 @@ def _asked(state: State) -> list[str]:
 
 
 def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Findings:
-    """Keep what can be relied on: run ids that exist, sentences that say something of their own.
+    """Keep what can be relied on: run ids that exist, sentences without injected text.
 
-    What a stranger may have dictated never reaches the writer. Patterns, which may name requests,
-    are for people only.
+    What untrusted text may have dictated never reaches the proposer. Patterns, which may name
+    requests, are shown to people only.
     """
     known = {each["run_id"] for each in state["evidence"]}
     patterns = [
-        {
-            "description": each.description[:_LONGEST],
-            "run_ids": [run_id for run_id in each.run_ids if run_id in known],
-        }
+        FoundPattern(
+            description=each.description[:_LONGEST],
+            run_ids=[run_id for run_id in each.run_ids if run_id in known],
+        )
         for each in diagnosis.patterns[:_MOST]
     ]
     found = Findings(
@@ -109,8 +110,9 @@ def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Find
         blame=state["agent"] if state["blamed"] else diagnosis.blame,
         suggestions=_said(diagnosis.suggestions, ground),
     )
-    if because := state.get("findings", {}).get("because"):
-        found["because"] = because
+    before = state.get("findings")
+    if before and "attribution" in before:
+        found["attribution"] = before["attribution"]
     return found
 
 

@@ -1,32 +1,32 @@
 """release: the proven candidate becomes a version, and live."""
 
-from dataclasses import asdict
-from typing import Any
-
 from langgraph.runtime import Runtime
 
 from selfheal.db import healings
 from selfheal.optimizer import outcomes
-from selfheal.optimizer.context import Given, doctor_of
-from selfheal.optimizer.rollout.release import SupersededError, carry_out, plan
-from selfheal.optimizer.state import State
+from selfheal.optimizer.context import RuntimeContext, optimizer_context
+from selfheal.optimizer.policy.release import plan
+from selfheal.optimizer.rollout.release import SupersededError, carry_out
+from selfheal.optimizer.state import PlannedRelease, State
 
 
-async def release(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Release the candidate that the gate accepted, or stage it for a person."""
-    doctor = doctor_of(runtime)
-    async with doctor.database.connection() as connection:
-        await healings.enter(connection, doctor.hold(state["healing_id"]), "release")
+async def release(state: State, runtime: Runtime[RuntimeContext]) -> State:
+    """Release the candidate that the gate accepted, or stage it for approval."""
+    context = optimizer_context(runtime)
+    async with context.database.connection() as connection:
+        await healings.enter(connection, context.hold(state["healing_id"]), "release")
     last = state["gates"][-1]
     winner = next(each for each in state["proposals"] if each["ordinal"] == last["ordinal"])
-    planned = plan(doctor.rules.rollout, state["agent"], last["verdict"], last["incumbent_rate"])
-    decided = {"rollout": doctor.rules.rollout, **asdict(planned), "void": ""}
+    rollout = context.settings.rollout
+    decided = plan(rollout, state["agent"], last["verdict"], last["incumbent_rate"])
+    planned = PlannedRelease(
+        rollout=rollout, action=decided.action, reason=decided.reason, void=None
+    )
+    version: int | None = None
     try:
-        released = await carry_out(doctor, state, winner, planned)
+        version = await carry_out(context, state, winner, decided)
     except SupersededError as error:
-        return {"planned": {**decided, "void": str(error)}, **outcomes.void(str(error))._asdict()}
-    return {
-        "planned": decided,
-        **outcomes.released(planned, last["reason"])._asdict(),
-        "to_version": released.version,
-    }
+        planned["void"] = error.reason
+    ended = outcomes.released(planned, last["reason"])
+    found = State(planned=planned, outcome=ended.outcome, reason=ended.reason)
+    return found if planned["void"] else {**found, "to_version": version}

@@ -1,6 +1,6 @@
-"""trim and halve: the live prompt with sentences left out, in place of what a writer proposes."""
+"""trim and halve: the live prompt with sentences left out, in place of a proposer's candidates."""
 
-from typing import Any
+from uuid import UUID
 
 from langgraph.runtime import Runtime
 
@@ -8,54 +8,51 @@ from selfheal.app.aio import gather_all
 from selfheal.db import healings, trials
 from selfheal.db.trials import Candidate
 from selfheal.optimizer import outcomes
-from selfheal.optimizer.context import Doctor, Given, doctor_of
+from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.evaluation.trials import INCUMBENT, TrialStore
-from selfheal.optimizer.policy.ablation import Trimming, contender, following, half
+from selfheal.optimizer.policy.ablation import Ablation, contender, half
 from selfheal.optimizer.policy.superiority import Pair, paired
 from selfheal.optimizer.state import Case, Proposal, State
 
 
-async def trim(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+async def trim(state: State, runtime: Runtime[RuntimeContext]) -> State:
     """Try the prompt without one sentence after another; what may go together goes to the gate."""
-    doctor = doctor_of(runtime)
-    hold = doctor.hold(state["healing_id"])
-    async with doctor.database.connection() as connection:
-        await healings.enter(connection, hold, "screen")
+    context = optimizer_context(runtime)
+    async with context.database.connection() as connection:
+        await healings.enter(connection, context.hold(state["healing_id"]), "screen")
     texts = {INCUMBENT: state["incumbent"]["text"]}
     live = {INCUMBENT: state["incumbent"]["version"]}
-    trial_store = await TrialStore.read(doctor, state["healing_id"], state["agent"], texts, live)
-    trimming = Trimming(state["agent"], texts[INCUMBENT])
-    trying = trimming.attempts()
-    attempt = next(trying, None)
-    while attempt:
-        proposal, first, last = attempt
-        texts[proposal["ordinal"]] = proposal["text"]
-        pairs = await _pairs(trial_store, proposal["ordinal"], state["split"]["train"][first:last])
-        attempt = following(trying, pairs)
-    await _keep(doctor, state, trimming.proposals)
-    survivor = contender(trimming.proposals)
+    trial_store = await TrialStore.read(context, state["healing_id"], state["agent"], texts, live)
+    ablation = Ablation(state["agent"], texts[INCUMBENT])
+    while attempt := ablation.next():
+        ordinal = attempt.proposal["ordinal"]
+        texts[ordinal] = attempt.proposal["text"]
+        cases = state["split"]["train"][attempt.first : attempt.last]
+        ablation.add(await _pairs(trial_store, ordinal, cases))
+    await _store(context, state, ablation.proposals)
+    survivor = contender(ablation.proposals)
     unjudged = trial_store.unjudged(state)
-    tried = {"round": 1, "proposals": trimming.proposals, "unjudged": unjudged}
+    tried = State(round=1, proposals=ablation.proposals, unjudged=unjudged)
     if survivor is None:
-        return {**tried, **outcomes.lean(trimming.proposals, unjudged)._asdict()}
+        ended = outcomes.nothing_to_shorten(ablation.proposals, unjudged)
+        return {**tried, "outcome": ended.outcome, "reason": ended.reason}
     return {**tried, "survivor": survivor["ordinal"]}
 
 
-async def halve(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
+async def halve(state: State, runtime: Runtime[RuntimeContext]) -> State:
     """Send half of what may go to the gate, since all of it was too much."""
     old = state["proposals"]
     last = state["gates"][-1]["ordinal"]
     new = half(state["agent"], state["incumbent"]["text"], old, last)
     assert new is not None  # noqa: S101 - or the graph would not have come here
-    await _keep(doctor_of(runtime), state, [new])
-    return {"proposals": [*old, new], "survivor": new["ordinal"]}
+    await _store(optimizer_context(runtime), state, [new])
+    return State(proposals=[*old, new], survivor=new["ordinal"])
 
 
-async def _keep(doctor: Doctor, state: State, proposals: list[Proposal]) -> None:
-    async with doctor.database.connection() as connection:
+async def _store(context: OptimizerContext, state: State, proposals: list[Proposal]) -> None:
+    async with context.database.connection() as connection:
         for each in proposals:
-            candidate = _candidate(doctor.hold(state["healing_id"]).id, each)
-            await trials.add_candidate(connection, candidate)
+            await trials.add_candidate(connection, candidate_row(state["healing_id"], each))
 
 
 async def _pairs(trial_store: TrialStore, arm: int, cases: list[Case]) -> list[Pair]:
@@ -67,9 +64,10 @@ async def _pairs(trial_store: TrialStore, arm: int, cases: list[Case]) -> list[P
     return [pair for pair in await gather_all(*map(one, cases)) if pair]
 
 
-def _candidate(healing_id: Any, proposal: Proposal) -> Candidate:
+def candidate_row(healing_id: str, proposal: Proposal) -> Candidate:
+    """Return a proposal as it is stored."""
     return Candidate(
-        healing_id=healing_id,
+        healing_id=UUID(healing_id),
         ordinal=proposal["ordinal"],
         round=proposal["round"],
         origin=proposal["origin"],

@@ -1,70 +1,89 @@
-"""triage: count out what no prompt mends, open the healing, and see whether the judge is well."""
-
-from typing import Any
+"""triage: leave out what no prompt can fix, open the healing, and check the judge."""
 
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from selfheal.db import healings, prompts
+from selfheal.db.reasons import Reason, because
 from selfheal.optimizer import outcomes
-from selfheal.optimizer.context import Doctor, Given, admit, doctor_of, traced_state
+from selfheal.optimizer.context import (
+    OptimizerContext,
+    RuntimeContext,
+    optimizer_context,
+    select_target,
+    traced_state,
+)
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.state import State, Version, on_diet
+from selfheal.optimizer.state import State, Version, is_shortening
 
 
-async def triage(state: State, runtime: Runtime[Given]) -> dict[str, Any]:
-    """Go on only with failures that a prompt may be to blame for, and only alone."""
-    doctor = doctor_of(runtime)
+async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
+    """Continue only with failures that a prompt may have caused, and only as the one healing."""
+    context = optimizer_context(runtime)
     failures = len(state["failed_run_ids"])
-    if not (state.get("forced") or on_diet(state)) and failures < doctor.rules.failure_threshold:
-        return {"outcome": "not_the_prompt", "reason": _not_the_prompt(state)}
+    requested = state.get("forced") or is_shortening(state.get("trigger"))
+    if not requested and failures < context.settings.failure_threshold:
+        return State(outcome="not_the_prompt", reason=_not_the_prompt(state))
     healing_id = str(get_config()["configurable"]["thread_id"])
     first = state.get("agent", "worker")
-    async with doctor.database.connection() as connection:
+    async with context.database.connection() as connection:
         mine = await healings.open_(
             connection,
-            doctor.hold(healing_id),
+            context.hold(healing_id),
             agent=first,
             trigger=state.get("trigger", "request"),
             incumbent_version=state["incumbents"][first]["version"],
-            lease=doctor.rules.lease_seconds,
+            lease=context.settings.lease_seconds,
         )
     if not mine:
-        return {"outcome": "busy", "reason": "another healing is under way"}
-    begun = {"healing_id": healing_id, "asked_about": state.get("agent")}
-    opened = {"round": 0, "proposals": [], "screens": [], "gates": []}
-    # Until somebody is blamed, the worker is the one whose failures are looked at.
-    admitted = {**await admit(doctor, healing_id, state, first), "blamed": "agent" in state}
-    with traced_state(runtime, "triage", failed_run_ids=state["failed_run_ids"]) as found:
-        found.update(await _judge(doctor, healing_id, state))
-    return {**begun, **opened, **admitted, **found}
-
-
-def _not_the_prompt(state: State) -> str:
-    why = (
-        f"{state['errors']} runs failed for want of the model, the judge or the sandbox,"
-        f" {len(state['failed_run_ids'])} by their quality"
+        return State(outcome="busy", reason=because("healing_open"))
+    opened = State(
+        healing_id=healing_id,
+        asked_about=state.get("agent"),
+        round=0,
+        proposals=[],
+        screens=[],
+        gates=[],
     )
+    target = await select_target(context, healing_id, state, first)
+    with traced_state(runtime, "triage", failed_run_ids=state["failed_run_ids"]) as found:
+        judged = await _check_judge(context, healing_id, state)
+        found.update(judged)
+    # The worker's failures are looked at until an agent is found to be the cause. A judge whose own
+    # prompt is broken is the target at once: its updates replace the worker's.
+    return {**opened, **target, "blamed": "agent" in state, **judged}
+
+
+def _not_the_prompt(state: State) -> Reason:
     newest = state.get("newest_error")
-    return f"{why}; the newest: {newest['outcome']}: {newest['message']}" if newest else why
+    return because(
+        "not_the_prompt",
+        errors=state["errors"],
+        failures=len(state["failed_run_ids"]),
+        newest=newest
+        and because("run_failed", outcome=newest["outcome"], message=newest["message"]),
+    )
 
 
-async def _judge(doctor: Doctor, healing_id: str, state: State) -> dict[str, Any]:
-    """Heal nothing by the word of a judge that has changed its mind.
+async def _check_judge(context: OptimizerContext, healing_id: str, state: State) -> State:
+    """Abort if the judge has drifted from its baseline.
 
     If it has a new prompt since it was sound, that prompt is what is broken: it is healed.
     """
-    finding = await judge_drift.check_judge(doctor, healing_id)
-    found: dict[str, Any] = {"judge": finding.as_json(), "opinions": dict(finding.opinions)}
-    if judge_drift.blocks_healing(finding, state.get("agent"), diet=on_diet(state)):
-        return {**found, **outcomes.frozen(finding)._asdict()}
-    if not finding.drifted or finding.sound_version is None:
+    checked = await judge_drift.check_judge(context, healing_id)
+    judge = checked.as_json()
+    found = State(judge=judge, opinions=dict(checked.opinions))
+    shortening = is_shortening(state.get("trigger"))
+    if judge_drift.blocks_healing(judge, state.get("agent"), shortening=shortening):
+        ended = outcomes.frozen(judge)
+        return {**found, "outcome": ended.outcome, "reason": ended.reason}
+    if not checked.drifted or checked.sound_version is None:
         return found
-    async with doctor.database.connection() as connection:
-        sound = await prompts.get(connection, "evaluator", finding.sound_version)
+    async with context.database.connection() as connection:
+        sound = await prompts.get(connection, "evaluator", checked.sound_version)
     goods = {
         **state["last_goods"],
         "evaluator": Version(version=sound.version, text=sound.text),
     }
-    blamed: State = {**state, "last_goods": goods}
-    return {**found, "last_goods": goods, **await admit(doctor, healing_id, blamed, "evaluator")}
+    target = await select_target(context, healing_id, {**state, "last_goods": goods}, "evaluator")
+    return {**found, "last_goods": goods, **target}

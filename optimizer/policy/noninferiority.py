@@ -1,21 +1,27 @@
-"""The gate of a diet: that a shorter prompt is no worse. Pure, as the other gate is."""
+"""The non-inferiority test: whether a shortened prompt is no worse."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
-from selfheal.optimizer.policy.sequential_test import Course
+from selfheal.db.reasons import Reason, because
+from selfheal.optimizer.policy.sequential_test import (
+    GateCases,
+    GateTest,
+    StoppingRule,
+    SuperiorityRule,
+)
 from selfheal.optimizer.policy.superiority import (
     FEWEST_PAIRS,
     MOST_CASES,
     Decision,
     Pair,
-    Verdict,
-    counts,
+    bound,
     decide,
-    undone,
+    discordant,
+    healed_case_lost,
 )
-from selfheal.optimizer.state import on_diet
+from selfheal.optimizer.state import Verdict
 from selfheal.optimizer.statistics import MARGIN, more_losses, paired_difference
 
 CONFIDENCE: Final = 0.975  # of each of two gates, so that both together are wrong in 5 % at most
@@ -23,67 +29,60 @@ LEAST_RATE: Final = 0.5
 _HARM_AT: Final = 0.05
 
 
-@dataclass(slots=True)
-class DietCourse(Course):
-    """Until there are 30 pairs, as many whatever they come to: first what was healed before, since
-    it is why sentences are there; then hold-out, then regression.
+class NonInferiorityRule:
+    """A fixed number of pairs, whatever they come to, unless they show harm.
 
-    Looking after every case and stopping where the bound looks well would let harm through.
-    Stopping early because there is harm lets none through.
+    Cases healed before come first, since they are why sentences are there; then hold-out, then
+    regression. Looking at the bound after every case, and stopping where it is good, would let harm
+    through. Stopping early because there is harm lets none through.
     """
 
-    def next(self) -> list[str]:
-        """Return the ids of the cases to run now, empty if it stops here."""
-        if harmful(self.pairs) or undone(self.pairs):
+    def left(self, test: GateTest) -> Sequence[str]:
+        """Return the ids of the cases that are still worth running, in order."""
+        if harmful(test.pairs) or healed_case_lost(test.pairs):
             return []
-        missing = FEWEST_PAIRS - len(self.pairs)
-        return self._order()[self.asked :][: min(missing, self.width)]
+        missing = max(FEWEST_PAIRS - len(test.pairs), 0)
+        return self._order(test.cases)[test.cases_run :][:missing]
 
-    @property
-    def proven(self) -> bool:
-        """False: there is no superiority to prove, and every pair counts for all."""
+    def proven(self, pairs: Sequence[Pair]) -> bool:
+        """Return False: there is no superiority to prove, and every pair counts for all."""
         return False
 
-    def why(self) -> str:
-        """Say why it stopped, provided that `next` gives nothing."""
-        if lost := undone(self.pairs):
+    def decide(self, pairs: Sequence[Pair]) -> Decision:
+        """Decide on the pairs seen so far."""
+        return decide_harmless(pairs)
+
+    def stopped(self, test: GateTest) -> Reason:
+        """Return why nothing is left to run."""
+        if lost := healed_case_lost(test.pairs):
             return lost
-        if harmful(self.pairs):
-            return "more is lost than by chance"
-        enough = len(self.pairs) >= FEWEST_PAIRS
-        return "there are enough pairs" if enough else "no cases are left"
+        if harmful(test.pairs):
+            return because("harm_found")
+        enough = len(test.pairs) >= FEWEST_PAIRS
+        return because("enough_pairs" if enough else "cases_exhausted")
 
-    def decision(self) -> Decision:
-        """Decide by what was seen so far."""
-        return decide_harmless(self.pairs)
-
-    def _order(self) -> list[str]:
-        healed = self.healed()
-        others = [each for each in self.regression if each not in healed]
-        return [*healed, *self.hold_out, *others][:MOST_CASES]
+    @staticmethod
+    def _order(cases: GateCases) -> list[str]:
+        healed = cases.healed()
+        others = [each for each in cases.regression if each not in healed]
+        return [*healed, *cases.hold_out, *others][:MOST_CASES]
 
 
-def course_for(
-    passing: Mapping[str, Any],
-    sides: tuple[Sequence[str], Sequence[str]],
-    width: int,
-    pinned: Collection[str],
-) -> Course:
-    """Return the course of a gate.
+def gate_test(cases: GateCases, width: int, *, shortening: bool) -> GateTest:
+    """Return the test of a gate, before its first case.
 
     Args:
-        passing: the pass or the receipt that it belongs to.
-        sides: ids of the hold-out and of the regression cases.
-        width: how many cases are run at once.
-        pinned: ids of the cases that were healed before.
+        cases: what may be run.
+        width: how many cases run at once.
+        shortening: the candidate is the incumbent without some sentences.
     """
-    kind = DietCourse if on_diet(passing) else Course
-    return kind(*sides, width, pinned)
+    rule: StoppingRule = NonInferiorityRule() if shortening else SuperiorityRule()
+    return GateTest(cases, width, rule)
 
 
 def harmful(pairs: Sequence[Pair]) -> bool:
     """Tell whether more was lost than gained, and more so than by chance."""
-    return more_losses(*counts(pairs)) < _HARM_AT
+    return more_losses(*discordant(pairs)) < _HARM_AT
 
 
 def decide_harmless(pairs: Sequence[Pair]) -> Decision:
@@ -92,21 +91,22 @@ def decide_harmless(pairs: Sequence[Pair]) -> Decision:
     scores = [each.candidate_score - each.incumbent_score for each in pairs]
     lower = paired_difference(scores, CONFIDENCE).lower
     verdict, reason = _verdict(seen, harmful(pairs), lower)
-    if lost := undone(pairs):
+    if lost := healed_case_lost(pairs):
         verdict, reason = "rejected", lost
-    rounded = round(lower, 4) if len(pairs) > 1 else lower
-    return replace(seen, verdict=verdict, reason=reason, lower=rounded)
+    return replace(seen, verdict=verdict, reason=reason, lower=bound(lower))
 
 
-def _verdict(seen: Decision, harm: bool, lower: float) -> tuple[Verdict, str]:
-    changed = f"{seen.gains} gains, {seen.losses} losses"
+def _verdict(seen: Decision, harm: bool, lower: float) -> tuple[Verdict, Reason]:
+    gains, losses = seen.gains, seen.losses
     if harm:
-        return "rejected", f"the sentences are missed: {changed}"
+        return "rejected", because("sentences_needed", gains=gains, losses=losses)
     if seen.pairs < FEWEST_PAIRS:
-        return "rejected", f"only {seen.pairs} of {FEWEST_PAIRS} pairs have verdicts"
+        return "rejected", because(
+            "too_few_pairs_to_compare", pairs=seen.pairs, needed=FEWEST_PAIRS
+        )
     if seen.incumbent_rate < LEAST_RATE:
-        rate = f"{seen.incumbent_rate:.0%}"
-        return "rejected", f"the live prompt passes only {rate}: nothing shows what it would lose"
+        return "rejected", because("incumbent_rate_too_low", rate=seen.incumbent_rate)
+    by = round(max(-lower, 0.0), 4)
     if lower <= -MARGIN:
-        return "rejected", f"{changed}, and it may score lower by {-lower:.2f}"
-    return "accepted", f"{changed}, score not lower by more than {max(-lower, 0):.2f}"
+        return "rejected", because("shorter_may_score_lower", gains=gains, losses=losses, by=by)
+    return "accepted", because("not_inferior", gains=gains, losses=losses, by=by)

@@ -1,4 +1,4 @@
-"""Whether a plan is at odds with the request that it was made from, told without a model."""
+"""Whether a plan contradicts the request that it was made from, decided without a model."""
 
 import ast
 import re
@@ -12,10 +12,10 @@ _CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
 
 
 def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
-    """Tell whether a plan names another thing than was asked for, or takes fewer arguments.
+    """Tell whether a plan names something else than was requested, or takes fewer arguments.
 
-    What was asked for is read off the stated examples, or where there are none, off the calls
-    that the request itself writes.
+    What was requested is taken from the stated examples or, where there are none, from the calls
+    in the request itself.
     """
     signature = str(plan.get("signature") or "")
     name = defined_name(signature)
@@ -55,7 +55,7 @@ def _mentions(name: str, call: ast.AST) -> bool:
 
 
 def _needs_more(name: str, room: int, call: ast.AST) -> bool:
-    """Tell whether a call gives more arguments than there is room for."""
+    """Tell whether a call passes more arguments than the signature takes."""
     return any(
         len(node.args) + len(node.keywords) > room
         for node in ast.walk(call)
@@ -68,7 +68,7 @@ def _needs_more(name: str, room: int, call: ast.AST) -> bool:
 
 
 def _room(signature: str, name: str) -> int | None:
-    """Return how many arguments a function's signature takes; None where there is no telling."""
+    """Return how many arguments a function's signature takes; None if that is not known."""
     found = re.search(rf"\b{re.escape(name)}\s*\(.*\)(?:\s*->[^:]+)?", signature, re.DOTALL)
     if found is None or re.search(r"\bclass\s", signature):
         return None

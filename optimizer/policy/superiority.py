@@ -1,10 +1,12 @@
-"""What the gate decides from the pairs seen so far: pure, so that a receipt can be recomputed."""
+"""The superiority test: whether a candidate is better than the incumbent, by the pairs so far."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
+from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Trial
+from selfheal.optimizer.state import Fate, Verdict
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     MARGIN,
@@ -20,15 +22,16 @@ FEWEST_PAIRS: Final = 30
 MOST_TAKES: Final = 3
 DEAD_RATE: Final = 0.2
 
-Verdict = Literal["accepted", "rejected", "undecided"]
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case under both prompts. `hold_out` pairs count for superiority, all for the rest.
+    """One case under both prompts; scores from 0 to 1.
 
-    `again`: of a case that was healed before and seems lost, whether the candidate passed it when
-    it was run again; null where that gave no verdict.
+    Held-out pairs count for superiority, all pairs for non-inferiority.
+
+    Attributes:
+        repeats: of a case healed before that seems lost, whether the candidate passed it when it
+            was run again; None where that gave no verdict.
     """
 
     case_id: str
@@ -37,28 +40,30 @@ class Pair:
     candidate_passed: bool
     incumbent_score: float
     candidate_score: float
-    again: tuple[bool | None, ...] = ()
+    repeats: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the pairs say. Scores from 0 to 1; `lower` is the one-sided 95 % bound."""
+    """What the pairs show.
+
+    Attributes:
+        difference: mean paired difference of scores, candidate less incumbent, -1 to 1.
+        lower: its one-sided 95 % bound; None where there are too few pairs for one.
+        incumbent_rate: the share of pairs that the incumbent passed, 0 to 1.
+        candidate_rate: the share that the candidate passed.
+    """
 
     verdict: Verdict
-    reason: str
+    reason: Reason
     pairs: int
     gains: int
     losses: int
     e_value: float
     difference: float
-    lower: float
+    lower: float | None
     incumbent_rate: float
     candidate_rate: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the decision as plain JSON; an unknown bound is null."""
-        plain = asdict(self)
-        return {**plain, "lower": None if self.lower == float("-inf") else self.lower}
 
 
 def paired(case_id: str, hold_out: bool, old: Trial | None, new: Trial | None) -> Pair | None:
@@ -68,7 +73,7 @@ def paired(case_id: str, hold_out: bool, old: Trial | None, new: Trial | None) -
     return Pair(case_id, hold_out, old.passed, new.passed, old.score, new.score)
 
 
-def asks_again(pair: Pair, pinned: Collection[str]) -> bool:
+def needs_repeat(pair: Pair, pinned: Collection[str]) -> bool:
     """Tell whether a case is to be run again under the candidate, before it counts as lost.
 
     Args:
@@ -76,33 +81,33 @@ def asks_again(pair: Pair, pinned: Collection[str]) -> bool:
         pinned: ids of the cases that were healed before.
     """
     lost = pair.incumbent_passed and not pair.candidate_passed
-    undecided = len(pair.again) < MOST_TAKES - 1 and not lost_for_good(pair)
+    undecided = len(pair.repeats) < MOST_TAKES - 1 and not lost_for_good(pair)
     return lost and undecided and pair.case_id in pinned
 
 
 def lost_for_good(pair: Pair) -> bool:
-    """Tell whether a case that was healed before is lost in 2 of 3 takes, the first included."""
-    return any(passed is False for passed in pair.again)
+    """Tell whether a case that was healed before is lost in 2 of 3 runs, the first included."""
+    return any(passed is False for passed in pair.repeats)
 
 
-def taken_again(pair: Pair, trial: Trial | None) -> Pair:
-    """Return the pair with another take under the candidate."""
-    return replace(pair, again=(*pair.again, trial.passed if trial else None))
+def with_repeat(pair: Pair, trial: Trial | None) -> Pair:
+    """Return the pair with another run under the candidate; None where it gave no verdict."""
+    return replace(pair, repeats=(*pair.repeats, trial.passed if trial else None))
 
 
-def undone(pairs: Sequence[Pair]) -> str:
-    """Say that a case that was healed before is lost, if one is."""
-    lost = next((pair.case_id for pair in pairs if lost_for_good(pair)), "")
-    return f"{lost}, healed before, is lost in 2 of {MOST_TAKES}" if lost else ""
+def healed_case_lost(pairs: Sequence[Pair]) -> Reason | None:
+    """Return the reason to stop if a case that was healed before is lost; None if none is."""
+    lost = next((pair.case_id for pair in pairs if lost_for_good(pair)), None)
+    return because("healed_case_lost", case_id=lost, takes=MOST_TAKES) if lost else None
 
 
-def fate(verdict: Verdict) -> Literal["accepted", "gate"]:
+def fate(verdict: Verdict) -> Fate:
     """Return what becomes of a candidate by the gate's verdict."""
     return "accepted" if verdict == "accepted" else "gate"
 
 
-def counts(pairs: Sequence[Pair]) -> tuple[int, int]:
-    """Return gains and losses over the hold-out pairs."""
+def discordant(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """Return (gains, losses) over the held-out pairs."""
     held = [pair for pair in pairs if pair.hold_out]
     gains = sum(pair.candidate_passed and not pair.incumbent_passed for pair in held)
     losses = sum(pair.incumbent_passed and not pair.candidate_passed for pair in held)
@@ -111,26 +116,26 @@ def counts(pairs: Sequence[Pair]) -> tuple[int, int]:
 
 def superior(pairs: Sequence[Pair]) -> bool:
     """Tell whether the evidence that the candidate is better suffices."""
-    return e_value(*counts(pairs)) >= ACCEPT_AT
+    return e_value(*discordant(pairs)) >= ACCEPT_AT
 
 
-def beyond_hope(pairs: Sequence[Pair], left: int) -> bool:
-    """Tell whether no outcome of the cases left could bring the evidence."""
-    return hopeless(*counts(pairs), left)
+def cannot_prove(pairs: Sequence[Pair], left: int) -> bool:
+    """Tell whether no outcome of the `left` cases could bring the evidence."""
+    return hopeless(*discordant(pairs), left)
 
 
-def beyond_belief(pairs: Sequence[Pair], left: int) -> bool:
-    """Tell whether the cases left could bring the evidence only against all that is seen so far."""
-    return futile(*counts(pairs), sum(pair.hold_out for pair in pairs), left)
+def improbable_proof(pairs: Sequence[Pair], left: int) -> bool:
+    """Tell whether the `left` cases could bring the evidence only against all seen so far."""
+    return futile(*discordant(pairs), sum(pair.hold_out for pair in pairs), left)
 
 
 def decide(pairs: Sequence[Pair]) -> Decision:
     """Decide after the last pair: superior on hold-out, and not inferior over all pairs."""
-    gains, losses = counts(pairs)
+    gains, losses = discordant(pairs)
     evidence = e_value(gains, losses)
     difference = paired_difference([p.candidate_score - p.incumbent_score for p in pairs])
     verdict, reason = _verdict(evidence, gains, losses, len(pairs), difference.lower)
-    if lost := undone(pairs):
+    if lost := healed_case_lost(pairs):
         verdict, reason = "rejected", lost
     return Decision(
         verdict=verdict,
@@ -140,31 +145,39 @@ def decide(pairs: Sequence[Pair]) -> Decision:
         losses=losses,
         e_value=round(evidence, 4),
         difference=round(difference.mean, 4),
-        lower=difference.lower if difference.lower == float("-inf") else round(difference.lower, 4),
+        lower=bound(difference.lower),
         incumbent_rate=_rate([pair.incumbent_passed for pair in pairs]),
         candidate_rate=_rate([pair.candidate_passed for pair in pairs]),
     )
 
 
+def bound(lower: float) -> float | None:
+    """Return a bound to 4 digits; None for an infinite one, which JSON cannot express."""
+    return None if lower == float("-inf") else round(lower, 4)
+
+
 def _verdict(
     evidence: float, gains: int, losses: int, pairs: int, lower: float
-) -> tuple[Verdict, str]:
-    seen = f"{gains} gains, {losses} losses"
+) -> tuple[Verdict, Reason]:
+    e = round(evidence, 4)
+    by = round(max(-lower, 0.0), 4)
     if evidence < ACCEPT_AT:
         if gains > losses and evidence >= WORTH_A_LOOK:
-            return "undecided", f"better, but not proven: {seen} (e = {evidence:.3g} of 100)"
-        return "rejected", f"not shown to be better: {seen} (e = {evidence:.3g} of 100)"
+            return "undecided", _unproven("better_but_unproven", gains, losses, e)
+        return "rejected", _unproven("not_shown_better", gains, losses, e)
     if pairs < FEWEST_PAIRS:
-        return (
-            "undecided",
-            f"better ({seen}), but only {pairs} of {FEWEST_PAIRS} pairs have verdicts",
+        return "undecided", because(
+            "too_few_pairs", gains=gains, losses=losses, pairs=pairs, needed=FEWEST_PAIRS
         )
     if lower <= -MARGIN:
-        return "rejected", f"better on hold-out ({seen}), but may score lower by {-lower:.2f}"
-    return (
-        "accepted",
-        f"{seen} (e = {evidence:.3g}), score not lower by more than {max(-lower, 0):.2f}",
-    )
+        return "rejected", because("may_score_lower", gains=gains, losses=losses, by=by)
+    return "accepted", because("proven", gains=gains, losses=losses, e_value=e, by=by)
+
+
+def _unproven(
+    code: Literal["better_but_unproven", "not_shown_better"], gains: int, losses: int, e: float
+) -> Reason:
+    return because(code, gains=gains, losses=losses, e_value=e, needed=int(ACCEPT_AT))
 
 
 def _rate(passed: Sequence[bool]) -> float:

@@ -6,18 +6,14 @@ from typing import Final
 
 from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.types import Agent
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.failure_digest import covers_case, digest_trial
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
 from selfheal.optimizer.evaluation.trials import TrialStore, is_evidence
 from selfheal.optimizer.nodes.diagnose import diagnosed
-from selfheal.optimizer.proposers.base import (
-    ProposalRequest,
-    RejectedCandidate,
-    ScoredCase,
-    Shape,
-)
-from selfheal.optimizer.state import WRITTEN, Case, Evidence, Findings, State, Version
+from selfheal.optimizer.proposers.base import ProposalRequest, RejectedCandidate, ScoredCase, Shape
+from selfheal.optimizer.state import GENERATED, Case, Evidence, Findings, State, Version
+from selfheal.optimizer.wording import sentence
 
 _NO_EVIDENCE: Final = 0.0
 
@@ -35,7 +31,7 @@ class HealingToolkit:
         case_ids: the ids of the cases of the request.
     """
 
-    doctor: Doctor
+    doctor: OptimizerContext
     healing_id: str
     agent: Agent
     incumbents: Mapping[Agent, Version]
@@ -45,7 +41,7 @@ class HealingToolkit:
     @property
     def concurrency(self) -> int:
         """How many operations may run at once."""
-        return self.doctor.rules.concurrency
+        return self.doctor.settings.heal_concurrency
 
     async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text. It is charged like a trial, but no decision is based on it."""
@@ -85,7 +81,7 @@ class HealingToolkit:
         return remaining // TRIAL_CALLS[self.agent]
 
 
-async def proposal_request(doctor: Doctor, state: State, number: int) -> ProposalRequest:
+async def proposal_request(doctor: OptimizerContext, state: State, number: int) -> ProposalRequest:
     """Return the request for a round of proposals.
 
     Args:
@@ -119,8 +115,8 @@ def _rejected(state: State) -> list[RejectedCandidate]:
     return [
         RejectedCandidate(
             prompt=proposal["text"],
-            reason="rejected" if proposal["fate"] == "gate" else proposal["reason"],
+            reason="rejected" if proposal["fate"] == "gate" else sentence(proposal["reason"]),
         )
         for proposal in state["proposals"]
-        if proposal["origin"] in WRITTEN and proposal["fate"]
+        if proposal["origin"] in GENERATED and proposal["fate"]
     ]

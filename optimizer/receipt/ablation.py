@@ -1,86 +1,98 @@
-"""What a diet decided, made again. See recompute.py.
+"""Verification of a healing that shortens a prompt."""
 
-Each function yields what is looked at, what is on record, and what it is when it is made again.
-"""
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from collections.abc import Iterator
-from typing import Any, Final, cast
-
-from selfheal.optimizer import build
 from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.policy import superiority
-from selfheal.optimizer.policy.ablation import Trimming, contender, following, half
+from selfheal.optimizer.policy.ablation import Ablation, contender, half
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.receipt.stored import Stored
-from selfheal.optimizer.state import Proposal, State, on_diet
+from selfheal.optimizer.policy.transitions import after_shortening_gate
+from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
+from selfheal.optimizer.receipt.stored import Compared, Stored
+from selfheal.optimizer.state import Fate, Proposal, is_shortening
 
-Record = dict[str, Any]
-Found = Iterator[tuple[str, Any, Any]]
-
-_OUT: Final = ("lint", "screen")
+_OUT: Final[tuple[Fate, ...]] = ("lint", "screen")
+_AFTER_GATE: Final = 3  # the round of what is tried when the first gate rejected
 
 
-def sentences(record: Record, stored: Stored) -> Found:
-    """Cut the prompt again, and decide of each sentence again whether it may go."""
-    if not (on_diet(record) and record["candidates"]):
+def sentences(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Cut the prompt again, and decide again of each sentence whether it may go."""
+    if not (is_shortening(receipt["trigger"]) and receipt["candidates"]):
         return
-    made = Trimming(record["agent"], record["incumbent"]["text"])
-    trying = made.attempts()
-    attempt = next(trying, None)
-    while attempt:
-        proposal, first, last = attempt
-        cases = record["split"]["train"][first:last]
-        attempt = following(trying, _pairs(stored, proposal["ordinal"], cases))
-    made.proposals += _halved(record)
-    now = {each["ordinal"]: each for each in made.proposals}
-    ordinals = [each["ordinal"] for each in record["candidates"]]
-    yield "diet: its sentences", ordinals, sorted(now)
-    for each in record["candidates"]:
-        again = now[each["ordinal"]]
-        held = [it for it in record["gates"] if it["ordinal"] == each["ordinal"]]
-        fate = (again["fate"], again["reason"])
-        for it in held:
-            fate = (superiority.fate(it["verdict"]), it["reason"])
+    now = {each["ordinal"]: each for each in _repeated(receipt, stored)}
+    recorded = [each["ordinal"] for each in receipt["candidates"]]
+    yield Compared("shortening: its sentences", recorded, sorted(now))
+    gates = {each["ordinal"]: each for each in receipt["gates"]}
+    for each in receipt["candidates"]:
+        again, gate = now[each["ordinal"]], gates.get(each["ordinal"])
         name = f"candidate {each['ordinal']}"
-        what = ("text", "rationale", "without")
-        yield (
-            f"{name}: what is left out",
-            [each[field] for field in what],
-            [again.get(field) for field in what],
-        )
-        yield f"{name}: fate", (each["fate"], each["reason"]), fate
+        yield Compared(f"{name}: what is left out", _removal(each), _removal(again))
+        fate = (again["fate"], again["reason"])
+        if gate:
+            fate = (superiority.fate(gate["verdict"]), gate["reason"])
+        yield Compared(f"{name}: fate", (each["fate"], each["reason"]), fate)
 
 
-def course(record: Record, stored: Stored) -> Found:
-    """Ask again what went to each gate, and whether it was time to end after the last one."""
-    if not on_diet(record) or record["gave_up"]:
+def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Decide again what went to each gate, and what followed the last one."""
+    if not is_shortening(receipt["trigger"]) or receipt["gave_up"]:
         return
-    due = [*_first(record["candidates"]), *(each["ordinal"] for each in _halved(record))]
-    yield "gates: their candidates", [each["ordinal"] for each in record["gates"]], due
-    if record["gates"]:
-        went = build.after_gate(cast("State", {**record, "proposals": record["candidates"]}))
-        yield "course: what came last", "release" if record["release"] else "conclude", went
+    gates = receipt["gates"]
+    halved = _halved(receipt)
+    due = [*_first(receipt["candidates"]), *(each["ordinal"] for each in halved)]
+    yield Compared("gates: their candidates", [each["ordinal"] for each in gates], due)
+    if gates:
+        smaller = _half(receipt, receipt["candidates"], gates[-1]["ordinal"])
+        followed = after_shortening_gate(gates, divisible=smaller is not None)
+        yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
 
 
-def _halved(record: Record) -> list[Proposal]:
+def _repeated(receipt: Receipt, stored: Stored) -> list[Proposal]:
+    """Return the removals that follow from the stored trials."""
+    ablation = Ablation(receipt["agent"], _live(receipt))
+    train = receipt["split"]["train"] if receipt["split"] else []
+    while attempt := ablation.next():
+        cases = train[attempt.first : attempt.last]
+        ablation.add(_pairs(stored, attempt.proposal["ordinal"], cases))
+    return [*ablation.proposals, *_halved(receipt)]
+
+
+def _removal(proposal: Proposal) -> tuple[str, str, list[int] | None]:
+    return proposal["text"], proposal["rationale"], proposal.get("without")
+
+
+def _live(receipt: Receipt) -> str:
+    if receipt["incumbent"] is None:
+        raise ValueError("there are candidates, and no incumbent")
+    return receipt["incumbent"]["text"]
+
+
+def _half(receipt: Receipt, tried: Sequence[Proposal], ordinal: int) -> Proposal | None:
+    return half(receipt["agent"], _live(receipt), tried, ordinal)
+
+
+def _halved(receipt: Receipt) -> list[Proposal]:
     """Return what was tried after a first gate that was too much, in a list; else none."""
-    tried = [each for each in record["candidates"] if each["round"] < 3]
-    if len(record["gates"]) < 2:
+    if len(receipt["gates"]) < 2:
         return []
-    first = record["gates"][0]["ordinal"]
-    found = half(record["agent"], record["incumbent"]["text"], tried, first)
+    tried = [each for each in receipt["candidates"] if each["round"] < _AFTER_GATE]
+    found = _half(receipt, tried, receipt["gates"][0]["ordinal"])
     return [found] if found else []
 
 
-def _first(candidates: list[Proposal]) -> list[int]:
-    """Return what went to the first gate, in a list; its fate is the gate's by now."""
-    tried = [each for each in candidates if each["round"] < 3]
-    raced = [{**each, "fate": each["fate"] if each["fate"] in _OUT else ""} for each in tried]
-    found = contender([cast("Proposal", each) for each in raced])
+def _first(candidates: Sequence[CandidateRecord]) -> list[int]:
+    """Return what went to the first gate, in a list; its recorded fate is the gate's."""
+    before_gate: list[CandidateRecord] = []
+    for each in candidates:
+        if each["round"] < _AFTER_GATE:
+            fate: Fate = each["fate"] if each["fate"] in _OUT else ""
+            before_gate.append({**each, "fate": fate})
+    found = contender(before_gate)
     return [found["ordinal"]] if found else []
 
 
-def _pairs(stored: Stored, arm: int, cases: list[str]) -> list[Pair]:
+def _pairs(stored: Stored, arm: int, cases: Sequence[str]) -> list[Pair]:
     known = [each for each in stored.trials if each.stage == "screen" and is_evidence(each)]
     tried = {(each.arm, each.case_id): each for each in known}
     found = [

@@ -1,14 +1,22 @@
-"""The record of a healing: what was seen, tried, decided and done, for a sceptic to recompute."""
+"""Building a receipt from what a healing's states found and what is stored of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from selfheal.db.healings import Cost, Healing
-from selfheal.db.types import Trial
-from selfheal.optimizer.state import Case, Proposal, State, on_diet
+from selfheal.db.types import Agent, Trial
+from selfheal.optimizer.outcomes import Ending
+from selfheal.optimizer.receipt.schema import (
+    CandidateRecord,
+    CostRecord,
+    HealedCase,
+    JudgeRecord,
+    Receipt,
+    SplitRecord,
+    TrialRecord,
+)
+from selfheal.optimizer.state import Case, State, Version, is_shortening
 from selfheal.optimizer.text.diffs import unified_diff
 
 
@@ -17,100 +25,133 @@ def receipt(
     healing: Healing,
     trials: Sequence[Trial],
     costs: Sequence[Cost],
+    ended: Ending,
     *,
-    outcome: str,
-    reason: str,
     gave_up: bool = False,
-) -> dict[str, Any]:
-    """Return the receipt as plain JSON.
+) -> Receipt:
+    """Return the receipt of a healing that is being closed.
 
     Args:
         state: what the states of the healing found.
         healing: its row.
         trials: all that was tried.
         costs: what each state has cost.
-        outcome: how it ends.
-        reason: why.
-        gave_up: a fault ended it, or the budget did; the reason says which.
+        ended: how it ends.
+        gave_up: an error or the budget ended it; the reason says which.
     """
-    ended = datetime.now(UTC)
-    split = state.get("split")
-    # A canary is promoted later, or not: what is healed by then is asked of its row.
-    heals = state.get("to_version") is not None and not on_diet(state)
-    healed = [*split["train"], *split["hold_out"]] if split and heals else []
-    return {
-        "healing_id": str(healing.id),
-        "selfheal": version("selfheal"),
-        "agent": healing.agent,
-        "trigger": healing.trigger,
-        "asked_about": state.get("asked_about"),
-        "outcome": outcome,
-        "reason": reason,
-        "gave_up": gave_up,
-        "opened_at": healing.opened_at.isoformat(),
-        "closed_at": ended.isoformat(),
-        "seconds": round((ended - healing.opened_at).total_seconds(), 1),
-        "from_version": healing.incumbent_version,
-        "to_version": state.get("to_version"),
-        "incumbent": state.get("incumbent"),
-        "anchor": state.get("anchor"),
-        "failed_run_ids": state["failed_run_ids"],
-        "errors_counted_out": state["errors"],
-        "newest_error": state.get("newest_error"),
-        "judge": _judge(state),
-        "evidence": state.get("evidence", []),
-        "findings": state.get("findings"),
-        "split": _split(state),
-        "healed_cases": [_healed(case) for case in healed if case["source"] == "production"],
-        "rounds": state.get("round", 0),
-        "candidates": [_candidate(each, state) for each in state["proposals"]],
-        "screens": state.get("screens", []),
-        "gates": state["gates"],
-        "release": state.get("planned"),
-        "unjudged": state.get("unjudged"),
-        "trials": [listed(trial) for trial in trials],
-        "costs": [asdict(cost) for cost in costs],
-        "model_calls": healing.calls_used,
-        "input_tokens": healing.input_tokens,
-        "output_tokens": healing.output_tokens,
-    }
+    closed = datetime.now(UTC)
+    return Receipt(
+        schema_version=1,
+        selfheal=version("selfheal"),
+        healing_id=str(healing.id),
+        agent=healing.agent,
+        trigger=healing.trigger,
+        asked_about=state.get("asked_about"),
+        outcome=ended.outcome,
+        reason=ended.reason,
+        gave_up=gave_up,
+        opened_at=healing.opened_at.isoformat(),
+        closed_at=closed.isoformat(),
+        seconds=round((closed - healing.opened_at).total_seconds(), 1),
+        from_version=healing.incumbent_version,
+        to_version=state.get("to_version"),
+        incumbent=state.get("incumbent"),
+        anchor=state.get("anchor"),
+        failed_run_ids=state["failed_run_ids"],
+        errors_counted_out=state["errors"],
+        newest_error=state.get("newest_error"),
+        judge=_judge(state),
+        evidence=state.get("evidence", []),
+        findings=state.get("findings"),
+        split=_split(state),
+        healed_cases=_healed_cases(state),
+        rounds=state.get("round", 0),
+        candidates=_candidates(state),
+        screens=state.get("screens", []),
+        gates=state["gates"],
+        release=state.get("planned"),
+        unjudged=state.get("unjudged"),
+        trials=[trial_record(trial) for trial in trials],
+        costs=[cost_record(cost) for cost in costs],
+        model_calls=healing.calls_used,
+        input_tokens=healing.input_tokens,
+        output_tokens=healing.output_tokens,
+    )
 
 
-def difference(record: Mapping[str, Any], ordinal: int, text: str) -> str:
-    """Return what a candidate changes in the incumbent of a receipt, as a unified diff."""
-    return _diff(record["agent"], record["incumbent"], ordinal, text)
+def candidate_diff(agent: Agent, incumbent: Version, ordinal: int, text: str) -> str:
+    """Return what a candidate changes in the incumbent, as a unified diff."""
+    label = f"{agent} {incumbent['version']}"
+    return unified_diff(incumbent["text"], text, label, f"candidate {ordinal}")
 
 
-def listed(trial: Trial) -> dict[str, Any]:
+def trial_record(trial: Trial) -> TrialRecord:
     """Return a trial as a receipt lists it."""
-    row = asdict(trial)
-    return {name: row[name] for name in row if name not in ("healing_id", "created_at")}
+    return TrialRecord(
+        stage=trial.stage,
+        arm=trial.arm,
+        case_id=trial.case_id,
+        outcome=trial.outcome,
+        passed=trial.passed,
+        score=trial.score,
+        executed=trial.executed,
+        calls=trial.calls,
+        take=trial.take,
+    )
 
 
-def _judge(state: State) -> dict[str, Any] | None:
+def cost_record(cost: Cost) -> CostRecord:
+    """Return the cost of a state as a receipt lists it."""
+    return CostRecord(
+        state=cost.state,
+        payments=cost.payments,
+        calls=cost.calls,
+        input_tokens=cost.input_tokens,
+        output_tokens=cost.output_tokens,
+    )
+
+
+def _judge(state: State) -> JudgeRecord | None:
     judge = state.get("judge")
     return {**judge, "opinions": state.get("opinions", {})} if judge else None
 
 
-def _split(state: State) -> dict[str, Any] | None:
+def _split(state: State) -> SplitRecord | None:
     split = state.get("split")
     if not split:
         return None
-    sides = ("train", "hold_out", "regression")
-    ids = {side: [case["id"] for case in split[side]] for side in sides}  # type: ignore[literal-required]
-    others = {name: split[name] for name in ("fingerprint", "looks", "pinned")}
-    return {**ids, **others}
+    return SplitRecord(
+        train=_ids(split["train"]),
+        hold_out=_ids(split["hold_out"]),
+        regression=_ids(split["regression"]),
+        fingerprint=split["fingerprint"],
+        looks=split["looks"],
+        pinned=split["pinned"],
+    )
 
 
-def _healed(case: Case) -> dict[str, Any]:
-    return {"id": case["id"], "request": case["request"], "examples": case["examples"]}
+def _ids(cases: Sequence[Case]) -> list[str]:
+    return [case["id"] for case in cases]
 
 
-def _candidate(proposal: Proposal, state: State) -> dict[str, Any]:
-    diff = _diff(state["agent"], state["incumbent"], proposal["ordinal"], proposal["text"])
-    return {**proposal, "diff": diff}
+def _healed_cases(state: State) -> list[HealedCase]:
+    """Return the production cases of a candidate that is released, or staged.
+
+    A canary may not be promoted: whether these count as healed depends on the healing's row.
+    """
+    split = state.get("split")
+    if not split or state.get("to_version") is None or is_shortening(state.get("trigger")):
+        return []
+    return [
+        HealedCase(id=case["id"], request=case["request"], examples=case["examples"])
+        for case in (*split["train"], *split["hold_out"])
+        if case["source"] == "production"
+    ]
 
 
-def _diff(agent: str, incumbent: Mapping[str, Any], ordinal: int, text: str) -> str:
-    label = f"{agent} {incumbent['version']}"
-    return unified_diff(incumbent["text"], text, label, f"candidate {ordinal}")
+def _candidates(state: State) -> list[CandidateRecord]:
+    found: list[CandidateRecord] = []
+    for each in state["proposals"]:
+        diff = candidate_diff(state["agent"], state["incumbent"], each["ordinal"], each["text"])
+        found.append({**each, "diff": diff})
+    return found

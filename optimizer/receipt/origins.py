@@ -1,11 +1,6 @@
-"""What a healing began with, made again: rows, judge, blame, split, costs. See recompute.py.
+"""Verification of what a healing started with: rows, judge, attribution, split, costs."""
 
-Each function yields what is looked at, what is on record, and what it is when it is made again.
-"""
-
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from selfheal.db.types import Trial
 from selfheal.optimizer.dataset.golden_verdicts import (
@@ -18,89 +13,103 @@ from selfheal.optimizer.dataset.split import fingerprint_of_ids
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.trials import is_evidence
 from selfheal.optimizer.policy import attribution
-from selfheal.optimizer.receipt.build import listed
-from selfheal.optimizer.receipt.stored import Stored
+from selfheal.optimizer.receipt.build import cost_record, trial_record
+from selfheal.optimizer.receipt.schema import Receipt
+from selfheal.optimizer.receipt.stored import Compared, Stored
+from selfheal.optimizer.state import Count
 
-Record = dict[str, Any]
-Found = Iterator[tuple[str, Any, Any]]
 
-
-def rows(record: Record, stored: Stored) -> Found:
+def rows(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Compare the receipt's copies with the rows that they were taken from."""
-    copied, kept = record["trials"], [listed(trial) for trial in stored.trials]
-    yield (
+    copied, kept = receipt["trials"], [trial_record(trial) for trial in stored.trials]
+    yield Compared(
         "trials: as they are listed",
         [each for each in copied if each not in kept],
         [each for each in kept if each not in copied],
     )
-    if record["incumbent"]:
-        incumbent = record["incumbent"]
-        began = (stored.healing.incumbent_version, stored.incumbent)
-        yield "incumbent: its text", (incumbent["version"], incumbent["text"]), began
+    if incumbent := receipt["incumbent"]:
+        yield Compared(
+            "incumbent: its text",
+            (incumbent["version"], incumbent["text"]),
+            (stored.healing.incumbent_version, stored.incumbent),
+        )
 
 
-def judge(record: Record, stored: Stored) -> Found:
-    """Ask again what the opinions of the judge come to, and whether it has drifted."""
-    found = record["judge"]
+def judge(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Recompute what the judge's opinions come to, and whether it has drifted."""
+    found = receipt["judge"]
     if not found:
         return
-    said = {"model": found["model"], "prompt_version": found["prompt_version"]}
-    counted = {"asked": found["asked"], "agreed": found["agreed"]}
-    check = asdict(stored.check) if stored.check else {}
-    known = {**said, **counted, "drifted": found["drifted"] or found["low"]}
-    yield "judge: its check", known, {name: check.get(name) for name in known}
+    counted = (found["asked"], found["agreed"])
+    check = stored.check
+    yield Compared(
+        "judge: its check",
+        (found["model"], found["prompt_version"], *counted, found["drifted"] or found["low"]),
+        check and (check.model, check.prompt_version, check.asked, check.agreed, check.drifted),
+    )
     if opinions := found["opinions"]:
         golden = {each.id: each for each in golden_verdicts()}
         summed = agreement([Opinion(golden[each], score) for each, score in opinions.items()])
-        yield "judge: agreement", counted, {"asked": summed.asked, "agreed": summed.agreed}
+        yield Compared("judge: agreement", counted, (summed.asked, summed.agreed))
     now = judge_drift.assess(
         Agreement(found["asked"], found["agreed"], unanswered=0, bias=0.0),
         found["compared"],
         model=found["model"],
         version=found["prompt_version"],
         fresh=found["fresh"],
-    ).as_json()
-    names = ("usual", "drifted", "low", "sound_version")
-    yield (
+    )
+    yield Compared(
         "judge: verdict",
-        {name: found[name] for name in names},
-        {name: now[name] for name in names},
+        (found["usual"], found["drifted"], found["low"], found["sound_version"]),
+        (now.usual, now.drifted, now.low, now.sound_version),
     )
 
 
-def blamed(record: Record, stored: Stored) -> Found:
-    """Ask again whose prompt it is; nothing, where that was asked for or never got so far."""
-    findings = record["findings"] or {}
-    if not (because := findings.get("because")):
+def attributed(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Decide again whose prompt it is; nothing, where that was requested or was not reached."""
+    findings = receipt["findings"]
+    judge = receipt["judge"]
+    if not findings or "attribution" not in findings or not judge:
         return
-    seen = attribution.Evidence(**because["evidence"])
-    tried = {agent: _passed(stored.trials, attribution.ARMS[agent]) for agent in seen.reverted}
-    yield "blame: what was tried", seen.reverted, tried
-    yield "blame: the judge", seen.judge_low, record["judge"]["low"]
-    if record["agent"] != "evaluator":  # else the diagnosis is of marked programs by now
-        shown = record["evidence"] if record["failed_run_ids"] else []
-        yield "blame: what the runs show", (seen.judged, seen.plans), attribution.observed(shown)
-    yield "blame: enough was tried", None, attribution.next_test(seen)
-    now = attribution.decide(seen)
-    yield "blame: its agent", (findings["blame"], because["reason"]), (now.agent, now.reason)
+    recorded = findings["attribution"]
+    evidence = recorded["evidence"]
+    tried = {
+        agent: _passed(stored.trials, attribution.ARMS[agent]) for agent in evidence["reverted"]
+    }
+    yield Compared("attribution: what was tried", evidence["reverted"], tried)
+    yield Compared("attribution: the judge", evidence["judge_low"], judge["low"])
+    if receipt["agent"] != "evaluator":  # else the diagnosis is of marked programs by now
+        shown = receipt["evidence"] if receipt["failed_run_ids"] else []
+        yield Compared(
+            "attribution: what the runs show",
+            (evidence["judged"], evidence["plans"]),
+            attribution.observed(shown),
+        )
+    yield Compared("attribution: enough was tried", None, attribution.next_test(evidence))
+    now = attribution.decide(evidence)
+    yield Compared(
+        "attribution: its agent",
+        (findings["blame"], recorded["reason"]),
+        (now.agent, now.reason),
+    )
 
 
-def _passed(trials: Any, arm: int) -> attribution.Count:
+def _passed(trials: Sequence[Trial], arm: int) -> Count:
     known = [each for each in trials if (each.stage, each.arm) == ("blame", arm)]
-    verdicts: list[Trial] = [each for each in known if is_evidence(each)]
+    verdicts = [each for each in known if is_evidence(each)]
     return sum(each.passed for each in verdicts), len(verdicts)
 
 
-def split(record: Record, stored: Stored) -> Found:
-    """Take the fingerprint again, and see that no case was on two sides, or tried on the wrong."""
-    divided = record["split"]
+def split(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Recompute the fingerprint, and look for cases in two sets or tried in the wrong one."""
+    divided = receipt["split"]
     if not divided:
         return
-    sides = [divided[side] for side in ("train", "hold_out", "regression")]
-    yield "split: fingerprint", divided["fingerprint"], fingerprint_of_ids(*sides)
-    everybody = [each for side in sides for each in set(side)]
-    twice = sorted({each for each in everybody if everybody.count(each) > 1})
-    yield "split: cases on two sides", [], twice
+    sides = [divided["train"], divided["hold_out"], divided["regression"]]
+    yield Compared("split: fingerprint", divided["fingerprint"], fingerprint_of_ids(*sides))
+    ids = [each for side in sides for each in set(side)]
+    twice = sorted({each for each in ids if ids.count(each) > 1})
+    yield Compared("split: cases in two sets", [], twice)
     train, proof = set(sides[0]), {*sides[1], *sides[2]}
     astray = [
         f"{each.stage} {each.case_id}"
@@ -109,23 +118,23 @@ def split(record: Record, stored: Stored) -> Found:
         or (each.stage == "gate" and each.case_id not in proof)
         or (each.stage == "blame" and each.case_id in proof)
     ]
-    yield "split: trials on a side that they may not see", [], astray
+    yield Compared("split: trials on cases of another set", [], astray)
 
 
-def costs(record: Record, stored: Stored) -> Found:
+def costs(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Add up again what was paid."""
     paid = stored.costs
-    yield "cost: by state", record["costs"], [asdict(each) for each in paid]
-    for name, total in (
-        ("model_calls", sum(each.calls for each in paid)),
-        ("input_tokens", sum(each.input_tokens for each in paid)),
-        ("output_tokens", sum(each.output_tokens for each in paid)),
-    ):
-        yield f"cost: {name.replace('_', ' ')}", record[name], total
+    yield Compared("cost: by state", receipt["costs"], [cost_record(each) for each in paid])
+    calls = sum(each.calls for each in paid)
+    yield Compared("cost: model calls", receipt["model_calls"], calls)
+    tokens = sum(each.input_tokens for each in paid)
+    yield Compared("cost: input tokens", receipt["input_tokens"], tokens)
+    tokens = sum(each.output_tokens for each in paid)
+    yield Compared("cost: output tokens", receipt["output_tokens"], tokens)
     by_state = {each.state: each.calls for each in paid}
     beyond = [
         stage
         for stage in ("blame", "screen", "gate")
         if sum(each.calls for each in stored.trials if each.stage == stage) > by_state.get(stage, 0)
     ]
-    yield "cost: stages whose trials were not paid for", [], beyond
+    yield Compared("cost: stages whose trials were not paid for", [], beyond)

@@ -1,8 +1,8 @@
-"""What the database keeps of a healing: what its receipt is held against."""
+"""The rows that a receipt is verified against."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from selfheal.db import healings, judge_checks, prompts, trials
@@ -15,15 +15,23 @@ from selfheal.db.trials import Candidate
 from selfheal.db.types import Trial
 
 
+class Compared(NamedTuple):
+    """One thing of a receipt: as it is recorded, and as it is when it is recomputed."""
+
+    what: str
+    recorded: object
+    recomputed: object
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The rows of one closed healing.
 
     Attributes:
-        healing: its row, with how it ended and what became of that later.
-        incumbent: the text of the version that it began from; null if there is no such version.
+        healing: its row, with how it ended and what followed.
+        incumbent: the text of the version that it started from; None if there is none.
         releases: the steps of the release log that name this healing, oldest first.
-        check: what was found of the judge; null if it was not asked about.
+        check: what was found of the judge; None if it was not checked.
     """
 
     healing: Healing
@@ -36,14 +44,14 @@ class Stored:
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
-    """Read all that is kept of a healing.
+    """Read all that is stored of a healing.
 
     Raises:
         NotFoundError: there is none.
     """
     healing = await healings.get(connection, healing_id)
     log = await prompts.releases(connection, healing.agent, limit=1000)
-    judge: dict[str, Any] = (healing.receipt or {}).get("judge") or {}
+    check = _check_id(healing)
     return Stored(
         healing=healing,
         incumbent=await _text(connection, healing),
@@ -51,8 +59,15 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         trials=await trials.trials(connection, healing_id),
         costs=await healings.costs(connection, healing_id),
         releases=[each for each in reversed(log) if each.healing_id == healing_id],
-        check=await judge_checks.get(connection, judge["check"]) if "check" in judge else None,
+        check=None if check is None else await judge_checks.get(connection, check),
     )
+
+
+def _check_id(healing: Healing) -> int | None:
+    """Return the id of the judge's check that a receipt names, if it names one."""
+    judge = (healing.receipt or {}).get("judge")
+    check = judge.get("check") if isinstance(judge, dict) else None
+    return check if isinstance(check, int) else None
 
 
 async def _text(connection: Connection, healing: Healing) -> str | None:

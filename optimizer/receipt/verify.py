@@ -1,76 +1,99 @@
-"""Every decision of a healing made again from what is stored, by the functions that made it.
+"""Verification of a receipt: every decision is recomputed by the functions that made it.
 
-Each is made again from what is on record of those before it. So one figure that was changed shows
-as the one decision that does not follow from the rest, and not as all that came after it.
+Each is recomputed from what is recorded of those before it. So one figure that was changed shows as
+the one decision that does not follow from the rest, and not as all that came after it. Codes and
+figures are compared, never sentences.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
-from selfheal.optimizer.receipt import ablation, decisions, origins
-from selfheal.optimizer.receipt.stored import Stored
+from pydantic import TypeAdapter, ValidationError
 
-Record = dict[str, Any]
-Section = Callable[[Record, Stored], Iterator[tuple[str, Any, Any]]]
+from selfheal.optimizer.receipt import ablation, decisions, origins
+from selfheal.optimizer.receipt.schema import Receipt
+from selfheal.optimizer.receipt.stored import Compared, Stored
+
+Section = Callable[[Receipt, Stored], Iterator[Compared]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One decision: as it is recorded, and as it is when it is recomputed; both as plain JSON."""
+
+    what: str
+    recorded: object
+    recomputed: object
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same, to the last digit."""
+        return bool(self.recorded == self.recomputed)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as `selfheal healings show --replay --json` prints it."""
+        return {
+            "what": self.what,
+            "stored": self.recorded,
+            "now": self.recomputed,
+            "agrees": self.agrees,
+        }
+
+
+def verify(receipt: Receipt, stored: Stored) -> list[Verification]:
+    """Recompute all decisions of a closed healing, in their order.
+
+    Args:
+        receipt: as it was read from the healing's row; it need not fit its schema.
+        stored: the rows to verify it against.
+    """
+    return [each for section in _SECTIONS for each in _recomputed(section, receipt, stored)]
+
+
+def _fits_schema(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Compare the receipt with its schema."""
+    try:
+        _SCHEMA.validate_python(receipt)
+    except ValidationError as error:
+        wrong = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
+        yield Compared("receipt: its schema", [], wrong)
+    else:
+        yield Compared("receipt: its schema", [], [])
+
+
+_SCHEMA: Final = TypeAdapter(Receipt)
 
 _SECTIONS: Final[tuple[Section, ...]] = (
+    _fits_schema,
     origins.rows,
     origins.judge,
-    origins.blamed,
+    origins.attributed,
     origins.split,
     decisions.candidates,
     ablation.sentences,
     decisions.screens,
     decisions.gates,
-    decisions.course,
-    ablation.course,
+    decisions.last_step,
+    ablation.last_step,
     decisions.released,
     decisions.ended,
     origins.costs,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recomputed:
-    """One decision: as it is on record, and as it is when it is made again."""
-
-    what: str
-    stored: Any
-    now: Any
-
-    @property
-    def agrees(self) -> bool:
-        """Whether both are the same, to the last digit."""
-        return bool(self.stored == self.now)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return {**asdict(self), "agrees": self.agrees}
-
-
-def recompute(record: Record, stored: Stored) -> list[Recomputed]:
-    """Make all decisions of a closed healing again, in their order.
-
-    Args:
-        record: its receipt.
-        stored: what the database keeps of it.
-    """
-    return [each for section in _SECTIONS for each in _made_again(section, record, stored)]
-
-
-def _made_again(section: Section, record: Record, stored: Stored) -> Iterator[Recomputed]:
-    """Yield a section's decisions; one that cannot be made again disagrees, whatever the cause."""
+def _recomputed(section: Section, receipt: Receipt, stored: Stored) -> Iterator[Verification]:
+    """Yield a section's decisions; one that cannot be recomputed disagrees, whatever the cause."""
     try:
-        for what, before, now in section(record, stored):
-            yield Recomputed(what, _plain(before), _plain(now))
+        for what, recorded, recomputed in section(receipt, stored):
+            yield Verification(what, _plain(recorded), _plain(recomputed))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        why = f"cannot be made again: {type(error).__name__}: {error}"
-        yield Recomputed(section.__name__, "what a whole receipt has", why)
+        why = f"cannot be recomputed: {type(error).__name__}: {error}"
+        yield Verification(section.__name__, "what a complete receipt has", why)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: a stored list is the tuple that it was."""
+def _plain(value: Any) -> object:
+    """Return a value as JSON has it: a stored list may have been a tuple."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

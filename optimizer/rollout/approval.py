@@ -1,4 +1,4 @@
-"""A person's word on a staged candidate."""
+"""Manually approve or reject a staged candidate."""
 
 from uuid import UUID
 
@@ -7,19 +7,20 @@ from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
 from selfheal.db.prompts import Release, Terms
+from selfheal.db.reasons import because, noted
 from selfheal.optimizer.settings import HealingSettings
 
 _STAGED = "needs_approval"
 
 
 def share(settings: HealingSettings, *, at_once: bool) -> int:
-    """Return the percentage of the threads that an approved version is given."""
+    """Return the percentage of the threads that an approved version is released to."""
     canary = settings.rollout == "canary" and not at_once
     return settings.canary_percent if canary else 100
 
 
 class NothingToDecideError(Exception):
-    """This healing has no candidate that waits for a person."""
+    """This healing has no candidate that waits for approval."""
 
 
 async def approve(
@@ -43,7 +44,7 @@ async def approve(
         percent = 100  # scores of two judges do not compare
     canary = percent < 100
     outcome: follow_ups.LaterOutcome = "canary" if canary else "promoted"
-    reason = f"approved: {note}" if note else "approved"
+    reason = because("approved", cause=noted(note))
     await follow_ups.add(connection, healing.id, outcome, reason=reason, actor=actor)
     return await prompts.release(
         connection,
@@ -58,7 +59,7 @@ async def approve(
 
 
 async def reject(connection: Connection, healing_id: UUID, *, actor: str) -> Healing:
-    """Refuse a staged candidate. Its version stays in the list and is not live.
+    """Reject a staged candidate. Its version stays in the list and is not live.
 
     Returns:
         The healing as it is now.
@@ -68,14 +69,16 @@ async def reject(connection: Connection, healing_id: UUID, *, actor: str) -> Hea
         NotFoundError: there is no such healing.
     """
     healing, _ = await _staged(connection, healing_id)
-    await follow_ups.add(connection, healing.id, "rejected", reason="rejected", actor=actor)
+    await follow_ups.add(
+        connection, healing.id, "rejected", reason=because("rejected"), actor=actor
+    )
     return await healings.get(connection, healing.id)
 
 
 async def _staged(connection: Connection, healing_id: UUID) -> tuple[Healing, int]:
-    """Return a healing whose candidate waits for a person, and the candidate's version."""
+    """Return a healing whose candidate waits for approval, and the candidate's version."""
     healing = await healings.get(connection, healing_id)
     if healing.outcome != _STAGED or healing.to_version is None:
-        ended = healing.outcome or "it is under way"
+        ended = healing.outcome or "it is in progress"
         raise NothingToDecideError(f"healing {healing_id} has nothing to decide: {ended}")
     return healing, healing.to_version

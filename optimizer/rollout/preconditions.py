@@ -1,24 +1,28 @@
-"""Why no pass may be made now, whatever failed: healing is on hold, or a canary is under way."""
+"""Why no optimizer run may start now: healing is paused, or a canary is running."""
 
 from selfheal.db import pauses, prompts
 from selfheal.db.pool import Database
-from selfheal.optimizer.rollout.monitor import WATCHED, advance_all
-from selfheal.optimizer.state import Outcome
+from selfheal.db.reasons import because
+from selfheal.optimizer.policy.detection import NoHealing
+from selfheal.optimizer.rollout.monitor import MONITORED, monitor_releases
 
 
-async def standing_by(database: Database) -> tuple[Outcome, str] | None:
-    """Advance what is released, then return why to wait, as outcome and words; None if not.
+async def blocked_by(database: Database) -> NoHealing | None:
+    """Advance what is released, then return why no run may start; None if one may.
 
     Raises:
         DatabaseError: Postgres cannot be reached.
     """
-    await advance_all(database)
+    await monitor_releases(database)
     async with database.connection() as connection:
         if pause := await pauses.current(connection):
-            return "paused", f"healing is on hold: {pause.reason} ({pause.actor})"
-        for agent in WATCHED:
+            reason = because("operator_pause", cause=pause.reason, actor=pause.actor)
+            return NoHealing("paused", reason)
+        for agent in MONITORED:
             head = await prompts.head(connection, agent)
             if head.percent < 100:
-                share = f"{head.percent} % of the threads"
-                return "cooling_down", f"the {agent}'s version {head.version} is tried on {share}"
+                reason = because(
+                    "canary_running", agent=agent, version=head.version, percent=head.percent
+                )
+                return NoHealing("cooling_down", reason)
     return None

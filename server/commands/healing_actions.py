@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from selfheal.db import pauses
+from selfheal.db.reasons import because
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.rollout.approval import NothingToDecideError
 from selfheal.server.commands.errors import CommandError
@@ -56,7 +57,8 @@ async def reject(healing_id: UUID) -> None:
 async def pause(reason: str) -> None:
     """Pause healing. Canary and watch continue, including automatic rollback."""
     async with opened_database() as database, database.connection() as connection:
-        await pauses.switch(connection, paused=True, reason=reason, actor="cli")
+        cause = because("note", text=reason)
+        await pauses.switch(connection, paused=True, reason=cause, actor="cli")
     click.echo("healing is paused; `selfheal healings resume` resumes it")
 
 
@@ -64,7 +66,8 @@ async def pause(reason: str) -> None:
 async def resume(reason: str) -> None:
     """Resume healing."""
     async with opened_database() as database, database.connection() as connection:
-        await pauses.switch(connection, paused=False, reason=reason, actor="cli")
+        cause = because("note", text=reason)
+        await pauses.switch(connection, paused=False, reason=cause, actor="cli")
     click.echo("healing is resumed")
 
 

@@ -1,5 +1,7 @@
-"""`selfheal healings …`: what the optimizer did, and why."""
+"""`selfheal healings list|show`: what the optimizer did, and why."""
 
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 import click
@@ -8,8 +10,10 @@ from selfheal.db import deployment_stats
 from selfheal.db import healings as store
 from selfheal.db.healings import Healing
 from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.schema import NoReceiptError, Receipt, receipt_of
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import Recomputed, recompute
+from selfheal.optimizer.receipt.verify import Verification, verify
+from selfheal.optimizer.wording import sentence, worded
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
@@ -23,7 +27,7 @@ async def list_(limit: int, as_json: bool) -> None:
         last = await deployment_stats.last_pass(connection)
         await say_if_empty(rows, database)
     if as_json:
-        print_json(rows)
+        print_json([_as_json(row) for row in rows])
         return
     print_table(
         ("healing", "opened", "agent", "outcome", "from", "to", "calls", "reason"),
@@ -36,51 +40,53 @@ async def list_(limit: int, as_json: bool) -> None:
                 row.incumbent_version,
                 row.to_version,
                 row.calls_used,
-                row.follow_ups[-1]["reason"] if row.follow_ups else row.reason,
+                sentence(row.follow_ups[-1]["reason"] if row.follow_ups else row.reason),
             )
             for row in rows
         ],
     )
     if last:
-        click.echo(
-            plain(f"\nlast pass, {last.ended_at:%m-%d %H:%M:%S}: {last.outcome}, {last.reason}")
-        )
+        ended, why = f"{last.ended_at:%m-%d %H:%M:%S}", sentence(last.reason)
+        click.echo(plain(f"\nlast optimizer run, {ended}: {last.outcome}, {why}"))
+
+
+def _as_json(row: Healing) -> dict[str, Any]:
+    """Return a healing with its reasons as the API gives them: as text, and as codes."""
+    steps = [{**each, **worded(each["reason"])} for each in row.follow_ups]
+    return {**asdict(row), **worded(row.reason), "follow_ups": steps}
 
 
 @run_async
 async def show(healing_id: UUID, as_json: bool, markdown: bool, replay: bool) -> None:
-    """Show a healing's receipt: as a story, as JSON, or made again from what is stored."""
+    """Show a healing's receipt: as a document, as JSON, or recomputed from what is stored."""
     if markdown and (as_json or replay):
-        raise CommandError("--markdown goes neither with --json nor with --replay")
+        raise CommandError("--markdown cannot be combined with --json or --replay")
     async with opened_database(reading=True) as database, database.connection() as connection:
         stored = await read(connection, healing_id)
     row = stored.healing
     if replay:
-        _replay(recompute(_whole(row), stored), row, as_json=as_json)
+        _show_verification(verify(_receipt(row), stored), row, as_json=as_json)
     elif as_json:
-        print_json(row)
+        print_json(_as_json(row))
     elif row.receipt is None:
-        click.echo(f"healing {row.id} is under way: {row.state}")
+        click.echo(f"healing {row.id} is in progress: {row.state}")
     else:
-        click.echo(plain(as_markdown(row.receipt, row.follow_ups)))
+        click.echo(plain(as_markdown(_receipt(row), row.follow_ups)))
 
 
-def _whole(row: Healing) -> dict[str, object]:
-    """Return a receipt that can be replayed.
+def _receipt(row: Healing) -> Receipt:
+    """Return a healing's receipt.
 
     Raises:
-        CommandError: there is none, or it is older than that.
+        CommandError: there is none, or this version cannot read it.
     """
-    if row.receipt is None:
-        raise CommandError(f"healing {row.id} is under way: {row.state}")
-    if "selfheal" not in row.receipt:
-        raise CommandError(
-            f"the receipt of healing {row.id} is older than replays; read it without"
-        )
-    return row.receipt
+    try:
+        return receipt_of(row)
+    except NoReceiptError as error:
+        raise CommandError(str(error)) from error
 
 
-def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
+def _show_verification(found: list[Verification], row: Healing, *, as_json: bool) -> None:
     """Print what the decisions come to.
 
     Raises:
@@ -93,8 +99,8 @@ def _replay(found: list[Recomputed], row: Healing, *, as_json: bool) -> None:
         for each in found:
             click.echo(plain(f"{'agrees   ' if each.agrees else 'DISAGREES'}  {each.what}"))
             if not each.agrees:
-                click.echo(plain(f"           on record: {each.stored}"))
-                click.echo(plain(f"           now:       {each.now}"))
+                click.echo(plain(f"           recorded:   {each.recorded}"))
+                click.echo(plain(f"           recomputed: {each.recomputed}"))
     if wrong:
         names = ", ".join(each.what for each in wrong)
         raise CommandError(f"{len(wrong)} of {len(found)} decisions disagree: {names}", code=1)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from typing import Any
 
 import click
 from rich.console import Console
@@ -12,9 +11,10 @@ from selfheal.db.bootstrap import open_migrated
 from selfheal.db.types import Agent
 from selfheal.graph.context import open_parts
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import DIET, Trigger
+from selfheal.optimizer.state import SHORTENING, State, Trigger
+from selfheal.optimizer.wording import shown_result
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.model_address import read_settings_beside_service
@@ -40,7 +40,7 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     require_model(settings)
     console = Console(stderr=True)
 
-    def show_progress(state: str, _: dict[str, Any]) -> None:
+    def show_progress(state: str, _: State) -> None:
         if sys.stderr.isatty():
             console.print(f"[dim]{state} done[/dim]")
 
@@ -48,11 +48,11 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
         tracing(),
         open_migrated(settings, first_prompts(), create=False) as database,
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as doctor,
+        open_optimizer_context(settings, database, context) as doctor,
     ):
         result = await Optimizer(doctor, show_progress).run(trigger)
-    row = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None, **result}
-    click.echo(json.dumps(row))
+    first = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None}
+    click.echo(json.dumps({**first, **shown_result(result)}))
 
 
 def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
@@ -68,7 +68,7 @@ def _trigger(agent: Agent | None, *, force: bool, diet: bool) -> Trigger:
             "the evaluator's prompt cannot be shortened: scores of two judges are not comparable"
         )
     if diet:
-        return Trigger(trigger=DIET, agent=agent or "worker")
+        return Trigger(trigger=SHORTENING, agent=agent or "worker")
     trigger = Trigger(trigger="command", forced=force)
     if agent:
         trigger["agent"] = agent

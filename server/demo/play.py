@@ -14,9 +14,11 @@ from selfheal.db.embedded.temporary import scratch_database
 from selfheal.db.pool import Database, open_database
 from selfheal.graph.context import Context, open_parts
 from selfheal.graph.prompts import first_prompts
-from selfheal.optimizer.context import Doctor, open_doctor
+from selfheal.optimizer.context import OptimizerContext, open_optimizer_context
+from selfheal.optimizer.receipt.schema import Receipt, receipt_of
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Result, Trigger
+from selfheal.optimizer.state import Result, State, Trigger
+from selfheal.optimizer.wording import worded
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
 from selfheal.server.execution.optimizer import OptimizerScheduler
@@ -39,7 +41,7 @@ class DemoObserver(Protocol):
         """Begin a phase of `total` runs; return what to call after each run."""
         ...
 
-    def state(self, name: str, updates: dict[str, Any]) -> None:
+    def state(self, name: str, updates: State) -> None:
         """Show a state of the healing that has ended, with its updates of the graph's state."""
         ...
 
@@ -61,7 +63,7 @@ class DemoResult:
     model: str
     before: PhaseResult
     healing: Result
-    receipt: dict[str, Any] | None
+    receipt: Receipt | None
     after: PhaseResult | None
     unseen: PhaseResult | None
     prompt: str
@@ -92,8 +94,8 @@ class DemoResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures for `--json` and report.json."""
-        record = self.receipt or {}
-        findings = record.get("findings") or {}
+        record = self.receipt
+        findings = record["findings"] if record else None
         return {
             "simulated": self.simulated,
             "model": self.model,
@@ -101,12 +103,12 @@ class DemoResult:
             "action": {
                 "healing_id": self.healing.get("healing_id"),
                 "outcome": self.healing["outcome"],
-                "reason": self.healing.get("reason", ""),
-                "root_causes": findings.get("root_causes", []),
-                "from_version": record.get("from_version"),
-                "to_version": record.get("to_version"),
-                "model_calls": record.get("model_calls", 0),
-                "seconds": record.get("seconds", 0.0),
+                **worded(self.healing.get("reason")),
+                "root_causes": findings["root_causes"] if findings else [],
+                "from_version": record["from_version"] if record else None,
+                "to_version": record["to_version"] if record else None,
+                "model_calls": record["model_calls"] if record else 0,
+                "seconds": record["seconds"] if record else 0.0,
             },
             "after": self.after.as_json() if self.after else None,
             "unseen": self.unseen.as_json() if self.unseen else None,
@@ -134,13 +136,13 @@ async def run_demo(settings: ServerSettings, cycles: int, observer: DemoObserver
         await migrate_and_seed(database, {**first_prompts(), "worker": broken_prompt()})
         async with (
             open_parts(settings, database) as context,
-            open_doctor(settings, database, context) as doctor,
+            open_optimizer_context(settings, database, context) as doctor,
         ):
             return await _run_phases(settings, doctor, cycles, observer)
 
 
 async def _run_phases(
-    settings: ServerSettings, doctor: Doctor, cycles: int, observer: DemoObserver
+    settings: ServerSettings, doctor: OptimizerContext, cycles: int, observer: DemoObserver
 ) -> DemoResult:
     _require_sandbox(doctor.agent)
     known = requests("known") * cycles
@@ -167,12 +169,12 @@ def _require_sandbox(context: Context) -> None:
         raise NoSandboxError
 
 
-async def _read(database: Database, result: Result) -> tuple[dict[str, Any] | None, str, str]:
+async def _read(database: Database, result: Result) -> tuple[Receipt | None, str, str]:
     """Return the receipt, the name under which the model answered, and the live prompt."""
     async with database.connection() as connection:
         models = [run.model for run in await runs.recent(connection) if run.model]
         live = await prompts.released(connection, "worker")
         record = None
         if "healing_id" in result:
-            record = (await healings.get(connection, UUID(result["healing_id"]))).receipt
+            record = receipt_of(await healings.get(connection, UUID(result["healing_id"])))
     return record, models[0] if models else "no model answered", live.text

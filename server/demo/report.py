@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from selfheal.optimizer.receipt.markdown import as_markdown, quoted
+from selfheal.optimizer.wording import sentence
 from selfheal.server.demo.chart import chart
 from selfheal.server.demo.play import DemoResult
 from selfheal.server.demo.show import failing_runs
@@ -47,7 +48,7 @@ def _markdown(result: DemoResult) -> str:
         rate, score = f"{figures['pass_rate']:.0%}", f"{figures['average_score']:.3f}"
         lines.append(f"| {name} | {figures['runs']} | {figures['passed']} | {rate} | {score} |")
     if result.receipt is None:
-        reason = result.healing.get("reason", "")
+        reason = sentence(result.healing.get("reason"))
         lines += [
             "",
             f"No healing was opened ({result.healing['outcome']}): {quoted(reason, _LONGEST)}",

@@ -1,13 +1,14 @@
 """The demo on a terminal: progress while it runs, the result at the end."""
 
 from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from selfheal.optimizer.state import GateReport, State
+from selfheal.optimizer.wording import sentence
 from selfheal.server.commands.output import plain
 from selfheal.server.demo.measure import DemoRun, PhaseResult
 from selfheal.server.demo.play import DemoResult
@@ -59,7 +60,7 @@ class ConsoleProgress:
             self._console.print(f"{description} ({total} runs)")
         return lambda _: self._progress.advance(task)
 
-    def state(self, name: str, updates: dict[str, Any]) -> None:
+    def state(self, name: str, updates: State) -> None:
         """Print a state of the healing that has ended."""
         detail = _detail(name, updates)
         self._console.print(
@@ -67,14 +68,15 @@ class ConsoleProgress:
         )
 
 
-def _detail(name: str, updates: dict[str, Any]) -> str:
+def _detail(name: str, updates: State) -> str:
     if updates.get("outcome"):
-        return f": {updates['outcome']} ({updates['reason']})"
+        return f": {updates['outcome']} ({sentence(updates['reason'])})"
     if name == "sample":
         split = updates["split"]
-        return ": " + " + ".join(str(len(split[s])) for s in ("train", "hold_out", "regression"))
+        sides = (split["train"], split["hold_out"], split["regression"])
+        return ": " + " + ".join(str(len(each)) for each in sides)
     if name == "gate":
-        return f": {updates['gates'][-1]['reason']}"
+        return f": {sentence(updates['gates'][-1]['reason'])}"
     return ""
 
 
@@ -109,7 +111,7 @@ def _show_action(console: Console, result: DemoResult) -> None:
     if record is None:
         return
     console.print(f"\n{len(record['failed_run_ids'])} failed runs triggered it. Root causes:")
-    for cause in (record["findings"] or {}).get("root_causes", []):
+    for cause in record["findings"]["root_causes"] if record["findings"] else []:
         console.print(plain(f"  - {cause}"), markup=False, highlight=False, emoji=False)
     for each in record["candidates"]:
         if each["fate"] == "accepted":
@@ -131,10 +133,10 @@ def _show_action(console: Console, result: DemoResult) -> None:
 
 
 def _reason(result: DemoResult) -> str:
-    return result.healing.get("reason", "")
+    return sentence(result.healing.get("reason"))
 
 
-def _evidence(gate: dict[str, Any]) -> str:
+def _evidence(gate: GateReport) -> str:
     return (
         f"{gate['gains']} cases gained, {gate['losses']} lost, e-value {gate['e_value']:g}"
         f" (accepted from 100); of {gate['pairs']} pairs the old prompt passed"

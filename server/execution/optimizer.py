@@ -11,11 +11,12 @@ from selfheal.app.errors import RunError
 from selfheal.db.claims import Claim
 from selfheal.db.errors import DatabaseError
 from selfheal.db.runs import Outcome, RunResult
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.judge_drift import check_daily
-from selfheal.optimizer.rollout.monitor import advance_all
+from selfheal.optimizer.rollout.monitor import monitor_releases
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Result, Trigger
+from selfheal.optimizer.state import Result, State, Trigger
+from selfheal.optimizer.wording import sentence, shown_result
 from selfheal.server.execution.events import EventWriter
 from selfheal.server.serialization import loads
 
@@ -26,7 +27,7 @@ _MONITOR_PAUSE: Final = 0.2  # seconds; runs that end together are evaluated tog
 _JUDGE_DELAY: Final = 5.0  # seconds after the start: a baseline of the judge before anything fails
 _JUDGE_POLL: Final = 600.0  # seconds between two looks at whether a day has passed
 
-Watch = Callable[[str, dict[str, Any]], None]
+Watch = Callable[[str, State], None]
 """Called with the name of each state of a pass, and what it found."""
 
 
@@ -38,7 +39,7 @@ class OptimizerScheduler:
         interval: seconds between two passes; 0 turns off all passes but those on request.
     """
 
-    def __init__(self, context: Doctor, interval: float) -> None:
+    def __init__(self, context: OptimizerContext, interval: float) -> None:
         self._context = context
         self._interval = interval
         self._failed = asyncio.Event()
@@ -59,7 +60,7 @@ class OptimizerScheduler:
         async def advance() -> None:
             await self._recorded.wait()
             self._recorded.clear()
-            await advance_all(self._context.database)
+            await monitor_releases(self._context.database)
 
         await periodic(advance, _MONITOR_PAUSE, name="monitoring of releases")
 
@@ -107,7 +108,7 @@ class OptimizerScheduler:
         """
         opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def watch(_: str, found: dict[str, Any]) -> None:
+        def watch(_: str, found: State) -> None:
             if "healing_id" in found and not opened.done():
                 opened.set_result(found["healing_id"])
 
@@ -126,7 +127,7 @@ class OptimizerScheduler:
 
     def _report(self, result: Result) -> None:
         """Log a healing's outcome; and why there is none, when that changes."""
-        reason = result.get("reason", "")
+        reason = sentence(result.get("reason"))
         if "healing_id" in result:
             logger.warning("healing %s: %s, %s", result["healing_id"], result["outcome"], reason)
         elif result["outcome"] != (self._idle or "healthy"):
@@ -153,7 +154,7 @@ async def scheduling(scheduler: OptimizerScheduler) -> AsyncIterator[None]:
 class OptimizerExecutor:
     """Runs passes of the optimizer for claims. An open healing is resumed by the next pass."""
 
-    def __init__(self, context: Doctor) -> None:
+    def __init__(self, context: OptimizerContext) -> None:
         self._context = context
 
     async def execute(self, claim: Claim, events: EventWriter) -> RunResult:
@@ -165,7 +166,7 @@ class OptimizerExecutor:
         modes = claim.options.stream_mode
         request = claim.options.input or {}
 
-        def watch(state: str, found: dict[str, Any]) -> None:
+        def watch(state: str, found: State) -> None:
             if "updates" in modes:
                 events.write("updates", {state: found})
 
@@ -173,7 +174,7 @@ class OptimizerExecutor:
         if agent := request.get("agent"):
             trigger["agent"] = agent
         try:
-            result = dict(await Optimizer(self._context, watch).run(trigger))
+            result = shown_result(await Optimizer(self._context, watch).run(trigger))
         except RunError as error:
             return RunResult(error.outcome, str(error))
         if "values" in modes:

@@ -13,8 +13,9 @@ from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_hea
 from bench.harness.processes import Process, finished, heard, speaking
 from selfheal.db.pool import Database
 from selfheal.db.trials import Candidate, add_candidate, candidates
+from selfheal.optimizer.receipt.schema import Receipt, receipt_of
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import recompute
+from selfheal.optimizer.receipt.verify import verify
 from tests.conftest import control
 from tests.support.chaos import chaos_only
 
@@ -68,7 +69,7 @@ async def until(harness: HealingHarness, query: str, running: Process) -> None:
             await asyncio.sleep(0.005)
 
 
-async def ends_well(harness: HealingHarness, env: Mapping[str, str], gemini: str) -> dict[str, Any]:
+async def ends_well(harness: HealingHarness, env: Mapping[str, str], gemini: str) -> Receipt:
     """Let a second process go on at once; check that all is as if there had been one only."""
     opened = [each.id for each in await harness.healings()]
     async with speaking(*COMMAND, env=env) as (_, said):
@@ -84,10 +85,9 @@ async def ends_well(harness: HealingHarness, env: Mapping[str, str], gemini: str
         ("seed", 1),
     ]
     assert [each.version for each in await harness.versions()] == [3, 2, 1]
-    receipt = healing.receipt
-    assert receipt is not None
+    receipt = receipt_of(healing)
     async with harness.database.connection() as connection:
-        replayed = recompute(receipt, await read(connection, healing.id))
+        replayed = verify(receipt, await read(connection, healing.id))
     assert [each for each in replayed if not each.agrees] == []
     winner = next(each for each in receipt["candidates"] if each["fate"] == "accepted")
     assert winner["text"] == (await harness.live()).text
@@ -98,6 +98,7 @@ async def ends_well(harness: HealingHarness, env: Mapping[str, str], gemini: str
     made.subtract({"manager": 3, "worker": 3})  # the three runs that failed
     # Every trial's calls are on the receipt once; what is more, was in flight or is no trial's.
     tried = sum(row["calls"] for row in receipt["trials"])
+    assert receipt["judge"] is not None
     checked = receipt["judge"]["asked"]  # golden verdicts, before the first trial
     overhead = made["diagnostician"] + made["writer"] + made["manager"] + checked
     assert tried + overhead <= made.total() <= tried + overhead + IN_FLIGHT

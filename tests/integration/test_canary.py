@@ -12,10 +12,13 @@ from bench.harness.service import store_run
 from selfheal.db import healings, pauses, prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
+from selfheal.db.reasons import because
 from selfheal.db.runs import RunResult
 from selfheal.graph.context import ReleasedPrompts
-from selfheal.optimizer.rollout.monitor import advance_all, advance_release
-from selfheal.optimizer.rollout.preconditions import standing_by
+from selfheal.optimizer.receipt.schema import receipt_of
+from selfheal.optimizer.rollout.monitor import monitor_release, monitor_releases
+from selfheal.optimizer.rollout.preconditions import blocked_by
+from selfheal.optimizer.wording import sentence
 from tests.conftest import control
 
 
@@ -85,7 +88,7 @@ async def test_a_good_canary_is_promoted(database: Database) -> None:
     while (await live(database))[2] == "canary":
         version = await ran(database, 0.95)
         assert version in (1, 2)
-        await advance_all(database)
+        await monitor_releases(database)
     assert await live(database) == (2, 100, "promote")
     assert (await ran(database, 0.9)) == 2
     async with database.connection() as connection:
@@ -98,11 +101,11 @@ async def test_a_bad_canary_is_taken_back(database: Database) -> None:
         version = await ran(database, 0.0)
         if version == 1:
             await ran(database, 0.9, version=1)
-        await advance_all(database)
+        await monitor_releases(database)
         if (await live(database))[2] == "take_back":
             break
     assert await live(database) == (1, 100, "take_back")
-    assert await advance_release(database, "worker") is None  # what was good is not watched
+    assert await monitor_release(database, "worker") is None  # what was good is not watched
 
 
 async def harmful(database: Database, **terms: object) -> None:
@@ -117,7 +120,7 @@ async def harmful(database: Database, **terms: object) -> None:
 
 async def test_a_harmful_version_activated_by_hand_is_taken_back(database: Database) -> None:
     await harmful(database)
-    steps = await asyncio.gather(*(advance_release(database, "worker") for _ in range(5)))
+    steps = await asyncio.gather(*(monitor_release(database, "worker") for _ in range(5)))
     assert await live(database) == (1, 100, "take_back")
     assert [each.action for each in steps if each].count("take_back") == 1
     async with database.connection() as connection:
@@ -127,26 +130,30 @@ async def test_a_harmful_version_activated_by_hand_is_taken_back(database: Datab
 
 async def test_a_pinned_one_stays(database: Database) -> None:
     await harmful(database, pinned=True)
-    step = await advance_release(database, "worker")
+    step = await monitor_release(database, "worker")
     assert step is not None
     assert (step.action, (await live(database))[0]) == ("hold", 2)
 
 
 async def test_two_that_took_themselves_back_put_healing_on_hold(database: Database) -> None:
     await harmful(database)
-    await advance_all(database)
-    assert await standing_by(database) is None
+    await monitor_releases(database)
+    assert await blocked_by(database) is None
     await harmful(database)
-    await advance_all(database)
-    waiting = await standing_by(database)
+    await monitor_releases(database)
+    waiting = await blocked_by(database)
     assert waiting is not None
-    assert waiting[0] == "paused"
+    assert waiting.outcome == "paused"
+    two = because("releases_rolled_back", releases=2, hours=24)
+    assert waiting.reason == because("operator_pause", cause=two, actor="optimizer")
     async with database.connection() as connection:
-        await pauses.switch(connection, paused=False, reason="seen to", actor="test")
-    assert await standing_by(database) is None
+        await pauses.switch(
+            connection, paused=False, reason=because("note", text="looked into"), actor="test"
+        )
+    assert await blocked_by(database) is None
     await harmful(database)
-    await advance_all(database)
-    assert await standing_by(database) is None  # the count begins anew
+    await monitor_releases(database)
+    assert await blocked_by(database) is None  # the count begins anew
 
 
 async def test_verdicts_of_another_judge_do_not_compare(database: Database) -> None:
@@ -161,7 +168,7 @@ async def test_verdicts_of_another_judge_do_not_compare(database: Database) -> N
             action="activate",
             actor="test",
         )
-    step = await advance_release(database, "worker")
+    step = await monitor_release(database, "worker")
     assert step is not None
     assert step.action == "wait"
 
@@ -196,34 +203,37 @@ async def test_a_person_approves_or_refuses_and_pauses(
     async with database.connection() as connection:
         assert (await healings.get(connection, UUID(healing))).outcome == "canary"
     assert (await said("reject", healing))[0] == 2
-    waiting = await standing_by(database)
+    waiting = await blocked_by(database)
     assert waiting is not None
     assert waiting[0] == "cooling_down"
     for _ in range(200):
         await ran(database, 0.9)
-        await advance_all(database)
+        await monitor_releases(database)
         if (await live(database))[2] == "promote":
             break
     async with database.connection() as connection:
         row = await healings.get(connection, UUID(healing))
     steps = [(each["outcome"], each["actor"]) for each in row.follow_ups]
     assert (row.outcome, steps) == ("promoted", [("canary", "cli"), ("promoted", "optimizer")])
-    assert row.follow_ups[0]["reason"] == "approved"
-    assert row.receipt is not None
-    assert (row.reason, row.receipt["outcome"]) == (row.receipt["reason"], "needs_approval")
+    assert row.follow_ups[0]["reason"] == because("approved", cause=None)
+    receipt = receipt_of(row)
+    assert (row.reason, receipt["outcome"]) == (receipt["reason"], "needs_approval")
     code, told = await said("show", healing)
     assert told.startswith("# Healing of the worker: promoted"), "no longer that it waits"
-    assert f"- decided {row.receipt['closed_at'][:19]} UTC: needs_approval: " in told
+    assert f"- decided {receipt['closed_at'][:19]} UTC: needs_approval: " in told
     at = [f"{each['at'][:19]} UTC, by `{each['actor']}`" for each in row.follow_ups]
     assert all(f"- then {each}" in told for each in at)
     assert (await said("show", healing, "--replay"))[0] == 0
     (listed,) = [line for line in (await said("list"))[1].splitlines() if healing in line]
-    assert row.follow_ups[-1]["reason"].split()[0] in listed
-    assert "waits" not in listed
+    assert sentence(row.follow_ups[-1]["reason"])[:40] in listed
+    assert "approval is needed" not in listed
     assert (await said("pause", "--reason", "the model is moved"))[0] == 0
     async with open_healing_harness(database) as harness:
         paused = await harness.heal(forced=True)
-        assert (paused["outcome"], "the model is moved" in paused["reason"]) == ("paused", True)
+        assert (paused["outcome"], "the model is moved" in sentence(paused["reason"])) == (
+            "paused",
+            True,
+        )
         assert (await said("resume"))[0] == 0
         await control(gemini, scenario="sound")
         assert (await harness.heal())["outcome"] == "healthy"

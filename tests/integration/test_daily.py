@@ -12,7 +12,7 @@ from selfheal.app.errors import EvaluationError
 from selfheal.db import judge_checks
 from selfheal.db.judge_checks import CheckClaim, JudgeCheck
 from selfheal.db.pool import Connection, Database
-from selfheal.optimizer.context import Doctor
+from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import check_daily
@@ -91,7 +91,11 @@ async def test_one_process_of_many_asks_once_a_day(harness: HealingHarness, gemi
 async def test_of_two_that_see_the_same_one_gets_the_turn(harness: HealingHarness) -> None:
     async def take(connection: Connection) -> CheckClaim | None:
         return await judge_checks.claim_check(
-            connection, model="m", prompt_version=1, calls=1, daily=harness.doctor.rules.daily_calls
+            connection,
+            model="m",
+            prompt_version=1,
+            calls=1,
+            daily=harness.doctor.settings.heal_daily_calls,
         )
 
     async def later() -> CheckClaim | None:
@@ -113,8 +117,9 @@ async def test_a_check_by_a_healing_is_as_good(harness: HealingHarness, gemini: 
 
 
 async def test_it_is_paid_from_the_days_allowance(harness: HealingHarness, gemini: str) -> None:
-    def allowing(daily: int) -> Doctor:
-        return replace(harness.doctor, rules=replace(harness.doctor.rules, daily_calls=daily))
+    def allowing(daily: int) -> OptimizerContext:
+        settings = harness.settings.model_copy(update={"heal_daily_calls": daily})
+        return replace(harness.doctor, settings=settings)
 
     most = 2 * len(golden_verdicts())
     assert await check_daily(allowing(most - 1)) is None
@@ -123,7 +128,7 @@ async def test_it_is_paid_from_the_days_allowance(harness: HealingHarness, gemin
     await harness.run(*KNOWN)
     other = replace(harness, doctor=allowing(THIRD + 10))
     result = await other.heal()
-    assert "budget" in result.get("reason", ""), result
+    assert "budget_exhausted" in repr(result.get("reason")), result
     assert (await other.healing(result)).calls_used <= 10
 
 

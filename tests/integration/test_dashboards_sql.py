@@ -26,7 +26,7 @@ _WRITES = (
     "INSERT INTO grafana.releases (id) VALUES (1)",
     "UPDATE grafana.runs SET score = 1",
     "DELETE FROM grafana.healings",
-    "INSERT INTO public.pauses (paused, reason, actor) VALUES (true, '', '')",
+    "INSERT INTO public.pauses (paused, reason, actor) VALUES (true, '{}', '')",
     "TRUNCATE public.runs",
     "CREATE TABLE public.mine (n int)",
     "CREATE TABLE grafana.mine (n int)",

@@ -9,9 +9,10 @@ import pytest
 from bench.harness.healing import HealingHarness, defect, open_healing_harness, passed
 from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.optimizer.policy import ablation
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import DIET, Result, Trigger
+from selfheal.optimizer.state import SHORTENING, Result, Trigger
 from tests.conftest import control
 from tests.integration.test_replay import agrees, disagreeing, tampered
 
@@ -28,6 +29,7 @@ LEAN = (
     " Handle edge cases and invalid input: empty values, boundaries, wrong types."
     " Answer with one ```python code block with the whole program."
 )
+AS_THE_TEST_SAYS = because("note", text="as the test says")
 UNSEEN = ("caesar_cipher", "add_months", "parse_size", "Stack", "fibonacci_up_to", "luhn_valid")
 
 
@@ -38,7 +40,7 @@ async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarne
 
 
 async def diet(harness: HealingHarness, agent: str = "worker") -> Result:
-    return await Optimizer(harness.doctor).run(Trigger(trigger=DIET, agent=agent))  # type: ignore[typeddict-item]
+    return await Optimizer(harness.doctor).run(Trigger(trigger=SHORTENING, agent=agent))  # type: ignore[typeddict-item]
 
 
 async def fattened(harness: HealingHarness) -> str:
@@ -67,9 +69,9 @@ async def test_fillers_go_and_nothing_that_is_needed(harness: HealingHarness) ->
     healing = await harness.healing(result)
     assert healing.calls_used <= 400
     record = await harness.receipt(result)
-    assert (record["trigger"], record["healed_cases"]) == (DIET, [])
+    assert (record["trigger"], record["healed_cases"]) == (SHORTENING, [])
     assert record["gates"][-1]["pairs"] == 30
-    await agrees(harness, result, "diet: its sentences", "gates: their cand", "course", "release")
+    await agrees(harness, result, "shortening: its", "gates: their cand", "last step", "release")
 
 
 async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarness) -> None:
@@ -79,10 +81,12 @@ async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarnes
     assert await harness.log() == before
     # A few train cases may overlook that a sentence is missed: then it is the gate that finds it.
     if result["outcome"] == "healthy":
-        assert result["reason"].endswith("of 5 sentences, always kept: 1, missed: 4")
+        assert result["reason"] == because("no_sentence_removable", sentences=5, kept=1, missed=4)
     else:
         assert result["outcome"] == "rejected", await harness.receipt(result)
-    await agrees(harness, result, "diet: its sentences", "candidate 1: fate", "outcome", "cost")
+    await agrees(
+        harness, result, "shortening: its sentences", "candidate 1: fate", "outcome", "cost"
+    )
     again = await diet(harness)
     assert (again["outcome"], "healing_id" in again) == ("cooling_down", False)
 
@@ -93,16 +97,16 @@ async def test_what_the_screen_overlooks_the_gate_finds(
 ) -> None:
     """Whatever train cases say, half is tried after all was too much, and then the prompt stays."""
     monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
-    monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
+    monkeypatch.setattr(ablation, "_judged", lambda _: ("", AS_THE_TEST_SAYS))
     await harness.put_live(LEAN)
     before = await harness.log()
     result = await diet(harness)
     assert (result["outcome"], await harness.log()) == ("rejected", before)
-    assert "the sentences are missed" in result["reason"]
+    assert result["reason"]["code"] == "sentences_needed"
     gates = (await harness.receipt(result))["gates"]
     assert [len(each["without"]) for each in await tried(harness, result)] == [4, 2]
     assert max(each["pairs"] for each in gates) < 30
-    await agrees(harness, result, "gates: their candidates", "course", "candidate 7: fate")
+    await agrees(harness, result, "gates: their candidates", "last step", "candidate 7: fate")
 
 
 @pytest.mark.chaos
@@ -116,13 +120,13 @@ async def test_what_was_healed_before_may_not_be_lost(
     assert pinned
     await harness.put_live(LEAN)
     monkeypatch.setattr(ablation, "_is_lost", lambda _: False)
-    monkeypatch.setattr(ablation, "_judged", lambda _: ("", "as the test says"))
+    monkeypatch.setattr(ablation, "_judged", lambda _: ("", AS_THE_TEST_SAYS))
     result = await diet(harness)
     record = await harness.receipt(result)
-    lost = next(each for each in record["gates"][0]["course"] if each["again"])
+    lost = next(each for each in record["gates"][0]["pair_results"] if each["repeats"])
     assert lost["case_id"] in set(record["split"]["pinned"]) & pinned
-    assert False in lost["again"]
-    reason = f"{lost['case_id']}, healed before, is lost in 2 of 3"
+    assert False in lost["repeats"]
+    reason = because("healed_case_lost", case_id=lost["case_id"], takes=3)
     assert (result["outcome"], record["gates"][0]["reason"]) == ("rejected", reason)
     assert {0, 1} <= {each["take"] for each in record["trials"]}
     await agrees(harness, result, "gate of candidate 6", "gates: their candidates")
@@ -140,7 +144,7 @@ async def tried(harness: HealingHarness, result: Result) -> list[dict[str, Any]]
 async def test_a_prompt_of_one_sentence_is_left_alone(harness: HealingHarness) -> None:
     await harness.put_live("You write complete Python with type hints and docstrings.")
     result = await diet(harness)
-    assert (result["outcome"], "one sentence" in result["reason"]) == ("healthy", True)
+    assert (result["outcome"], result["reason"]["code"]) == ("healthy", "single_sentence")
     assert await harness.healings() == []
 
 
@@ -151,7 +155,7 @@ async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
     await control(gemini, scenario="judge-lenient")
     result = await diet(harness)
     assert result["outcome"] == "frozen"
-    assert result["reason"].startswith("the judge is not to be relied on: ")
+    assert result["reason"]["code"] == "judge_unreliable"
     await agrees(harness, result, "outcome")
 
 
@@ -161,13 +165,13 @@ async def test_the_managers_prompt_is_shortened_too(harness: HealingHarness) -> 
     result = await diet(harness, "manager")
     assert (result["agent"], result["outcome"]) == ("manager", "canary")
     assert (await harness.receipt(result))["gates"][-1]["pairs"] == 30
-    await agrees(harness, result, "diet: its sentences", "gates: their candidates")
+    await agrees(harness, result, "shortening: its sentences", "gates: their candidates")
 
 
 async def test_a_tampered_sentence_shows(harness: HealingHarness) -> None:
     await harness.put_live(LEAN)
     result = await diet(harness)
-    await tampered(harness, "candidates", "0", "reason", value="nobody misses it")
+    await tampered(harness, "candidates", "0", "reason", value=because("nothing_left"))
     assert await disagreeing(harness, result) == {"candidate 1: fate"}
 
 
@@ -187,7 +191,7 @@ async def test_the_command(harness: HealingHarness, service_env: dict[str, str])
     assert (line["agent"], line["outcome"], line["to_version"]) == ("worker", "promoted", 3)
     show = selfheal("healings", "show", line["healing_id"])
     code, story, _ = await finished(*show, "--markdown", env=env)
-    assert (code, story.startswith("# Diet of the worker: promoted\n")) == (0, True)
+    assert (code, story.startswith("# Shortening of the worker: promoted\n")) == (0, True)
     assert "| may go: lost none of" in story
     assert FILLERS[0] in story
     code, out, err = await finished(*show, "--replay", env=env)

@@ -13,6 +13,7 @@ from selfheal.optimizer.dataset.golden_verdicts import (
 )
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import is_suspect
+from selfheal.optimizer.wording import sentence
 from tests.conftest import control
 from tests.support.chaos import chaos_only
 
@@ -39,7 +40,7 @@ async def test_a_judge_that_has_drifted_freezes_healing(
         before = await harness.log()
         result = await harness.heal(forced=True)
         assert result["outcome"] == "frozen"
-        assert result["reason"].startswith("the judge has drifted: ")
+        assert result["reason"]["code"] == "judge_drifted"
         assert await harness.log() == before
         receipt = await harness.receipt(result)
         assert (receipt["outcome"], receipt["judge"]["drifted"]) == ("frozen", True)
@@ -58,9 +59,9 @@ async def test_a_sound_judge_is_asked_once_a_day(database: Database, gemini: str
         await harness.put_live(await defect(gemini, "hello-world"))
         await harness.run(*KNOWN)
         before = await calls(gemini)
-        healing = await harness.healing(await harness.heal(forced=True))
+        result = await harness.heal(forced=True)
+        healing, record = await harness.healing(result), await harness.receipt(result)
         assert healing.calls_used == (await calls(gemini) - before).total()
-        record = healing.receipt or {}
         assert (record["judge"]["drifted"], record["judge"]["asked"]) == (False, asked)
 
 
@@ -75,8 +76,10 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
         async with open_healing_harness(database) as harness:
             result = await harness.heal(forced=True)
     assert result["outcome"] == "rejected"
-    assert "the judge answered 0 of" in result["reason"]
-    assert result["reason"].endswith("could not answer: the model's answer does not fit Marks")
+    reason = result["reason"]
+    message = sentence(reason)
+    assert (reason["code"], "the judge answered 0 of" in message) == ("model_failed", True)
+    assert message.endswith("could not answer: the model's answer does not fit Marks")
 
 
 @pytest.mark.parametrize(

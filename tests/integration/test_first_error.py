@@ -13,7 +13,8 @@ from bench.harness.scripted_model import Asked, agent_reply, serve_scripted_mode
 from selfheal.db.pool import Database
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import recompute
+from selfheal.optimizer.receipt.verify import verify
+from selfheal.optimizer.wording import sentence
 
 LEAKED = "PERMISSION_DENIED: Your API key was reported as leaked"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -59,9 +60,13 @@ async def test_a_healing_whose_trials_gave_no_verdict_says_why(
     assert unjudged["first"].startswith("model: the key may not use ")
     assert LEAKED in unjudged["first"]
     assert result["outcome"] == "rejected"
-    assert result["reason"].endswith(unjudged["first"])
+    reason = result["reason"]
+    assert (reason["code"], reason["values"]["first"]) == (
+        "many_trials_without_verdict",
+        unjudged["first"],
+    )
     assert unjudged["first"] in as_markdown(receipt)
-    assert [each.what for each in recompute(receipt, stored) if not each.agrees] == []
+    assert [each.what for each in verify(receipt, stored) if not each.agrees] == []
 
 
 async def test_runs_that_were_counted_out_say_why(
@@ -75,11 +80,9 @@ async def test_runs_that_were_counted_out_say_why(
             forced = await harness.heal(forced=True)
             receipt = await harness.receipt(forced)
     assert seen["outcome"] == "not_the_prompt"
-    assert (
-        f"the newest: model: the key may not use {harness.settings.model}: {LEAKED}"
-        in (seen["reason"])
-    )
-    assert LEAKED in forced["reason"]
+    newest = f"the newest: model: the key may not use {harness.settings.model}: {LEAKED}"
+    assert newest in sentence(seen["reason"])
+    assert LEAKED in sentence(forced["reason"])
     assert LEAKED in receipt["newest_error"]["message"]
     assert f"`{receipt['newest_error']['run_id']}`, ended with" in as_markdown(receipt)
 

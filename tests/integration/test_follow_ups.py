@@ -1,21 +1,23 @@
 """Whatever ends what a healing released is a later step of it, and shows wherever it is read."""
 
 from datetime import datetime
-from importlib.resources import files
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from bench.harness.processes import selfheal, started
-from selfheal.db import healings, prompts
+from selfheal.db import deployment_stats, healings, pauses, prompts
 from selfheal.db.healings import Closing, Healing, Hold, Outcome
-from selfheal.db.migrate import migrate
+from selfheal.db.migrate import migrate, migrations
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Action, Release, Terms
+from selfheal.db.reasons import because
 from selfheal.optimizer.rollout import approval
 
 TO_ALL, CANARY = 100, 50
+DECIDED = because("note", text="as decided")
+WHY = because("note", text="why")
 
 
 async def closed(database: Database, outcome: Outcome) -> Healing:
@@ -32,8 +34,8 @@ async def closed(database: Database, outcome: Outcome) -> Healing:
             lease=60,
         )
         added = await prompts.add(connection, "worker", f"Better {hold.id}.", author="optimizer")
-        receipt = {"outcome": outcome, "reason": "as decided"}
-        closing = Closing(outcome, "as decided", receipt, added.version)
+        receipt = {"outcome": outcome, "reason": DECIDED}
+        closing = Closing(outcome, DECIDED, receipt, added.version)
         if outcome != "needs_approval":
             percent = CANARY if outcome == "canary" else TO_ALL
             terms = Terms(percent, hold.id)
@@ -85,7 +87,8 @@ async def test_a_rollback_by_hand_is_a_step_of_the_healing_that_released(
     await rollback(database)
     now = await again(database, healing)
     step = now.follow_ups[-1]
-    assert (now.outcome, step["actor"], step["reason"]) == ("rejected", "ops", "rolled back: why")
+    assert (now.outcome, step["actor"]) == ("rejected", "ops")
+    assert step["reason"] == because("rolled_back", cause=WHY)
     assert now.closed_at is not None
     assert datetime.fromisoformat(step["at"]) >= now.closed_at
     assert (now.reason, now.receipt) == (healing.reason, healing.receipt), "as it was decided"
@@ -111,14 +114,17 @@ async def test_a_canary_activated_for_all_is_promoted(database: Database) -> Non
     healing = await closed(database, "canary")
     await activate(database, healing.to_version or 0)
     now = await again(database, healing)
-    assert (now.outcome, now.follow_ups[-1]["reason"]) == ("promoted", "promoted: why")
+    assert now.outcome == "promoted"
+    assert now.follow_ups[-1]["reason"] == because("promoted", cause=WHY)
 
 
 async def test_a_canary_that_another_version_ends_is_rejected(database: Database) -> None:
     healing = await closed(database, "canary")
     await activate(database, 1)
     now = await again(database, healing)
-    assert (now.outcome, now.follow_ups[-1]["actor"]) == ("rejected", "ops")
+    step = now.follow_ups[-1]
+    assert (now.outcome, step["actor"]) == ("rejected", "ops")
+    assert step["reason"] == because("replaced_during_canary", version=1, cause=WHY)
 
 
 async def test_a_promoted_version_that_is_replaced_was_promoted(database: Database) -> None:
@@ -146,6 +152,9 @@ async def test_over_http_a_healing_lists_who_decided_and_when(
     assert (detail["outcome"], detail["reason"]) == ("promoted", "as decided")
     (step,) = detail["follow_ups"]
     assert step["reason"] == "approved: read the diff"
+    note = because("note", text="read the diff")
+    assert step["coded_reason"] == because("approved", cause=note)
+    assert detail["coded_reason"] == DECIDED
     assert step["actor"]
     assert datetime.fromisoformat(step["at"]).tzinfo is not None
     steps = {each["id"]: each["follow_ups"] for each in listed}
@@ -162,23 +171,43 @@ async def test_nothing_follows_where_nothing_was_released_or_staged(database: Da
     assert len((await again(database, healing)).follow_ups) == 1
 
 
-async def test_steps_that_were_appended_to_the_reason_become_rows(
-    database: Database,
+async def test_sentences_of_the_version_before_become_notes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healing = await closed(database, "canary")
-    step = next(
-        each
-        for each in (files("selfheal.db") / "migrations").iterdir()
-        if "follow_ups" in each.name
-    )
+    """Apply the steps up to the one that makes reasons codes, then that one, over stored rows."""
+    known = migrations()
+    step = next(each for each in known if "reasons" in each.name)
     async with database.connection() as connection:
-        for query in (
-            "DROP TABLE healing_follow_ups",
-            "UPDATE healings SET outcome = 'rejected', reason = reason || '; then taken back: x'",
-        ):
-            await connection.execute(query.encode())
-        await connection.execute("DELETE FROM schema_migrations WHERE name = %s", (step.name,))
-    assert (await migrate(database)).applied == [step.name]
-    now = await again(database, healing)
-    assert (now.reason, now.outcome) == ("as decided", "rejected")
-    assert [each["reason"] for each in now.follow_ups] == ["taken back: x"]
+        await connection.execute(b"DROP SCHEMA public CASCADE")
+        await connection.execute(b"DROP SCHEMA grafana CASCADE")
+        await connection.execute(b"CREATE SCHEMA public")
+    before = [each for each in known if each.number < step.number]
+    monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: before)
+    await migrate(database)
+    healing = uuid4()
+    async with database.connection() as connection:
+        for query in BEFORE:
+            await connection.execute(query.encode(), {"id": healing})
+    monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: known)
+    assert step.name in (await migrate(database)).applied
+    async with database.connection() as connection:
+        now = await healings.get(connection, healing)
+        last = await deployment_stats.last_pass(connection)
+        pause = await pauses.current(connection)
+    assert (now.reason, [each["reason"] for each in now.follow_ups]) == (DECIDED, [WHY])
+    assert last is not None
+    assert last.reason is None
+    assert pause is not None
+    assert pause.reason == WHY
+
+
+BEFORE = (
+    """INSERT INTO healings (id, agent, trigger, state, outcome, reason, incumbent_version, holder,
+           lease_until, closed_at)
+       VALUES (%(id)s, 'worker', 'test', 'end', 'promoted', 'as decided', 1, %(id)s, now(),
+           now())""",
+    """INSERT INTO healing_follow_ups (healing_id, outcome, reason, actor)
+       VALUES (%(id)s, 'promoted', 'why', 'ops')""",
+    "INSERT INTO optimizer_outcomes (outcome, passes, last_at) VALUES ('healthy', 1, now())",
+    "INSERT INTO pauses (paused, reason, actor) VALUES (true, 'why', 'ops')",
+)

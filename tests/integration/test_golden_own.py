@@ -41,8 +41,7 @@ async def test_own_requests_prove_candidates_until_they_are_removed(
     async with open_healing_harness(database) as harness:
         await harness.put_live(await defect(gemini, "hello-world"))
         await harness.run(*KNOWN[:3])
-        receipt = (await harness.healing(await harness.heal())).receipt
-        assert receipt is not None
+        receipt = await harness.receipt(await harness.heal())
         split = receipt["split"]
     assert "golden:own:vat" in [*split["hold_out"], *split["regression"]]
     assert "golden:own:vat" not in split["train"]

@@ -17,11 +17,15 @@ from bench.harness.healing import (
     passed,
 )
 from bench.harness.service import Failed
-from selfheal.db import deployment_stats, healings, prompts
+from selfheal.db import deployment_stats, healings, pauses, prompts
 from selfheal.db.healings import Hold
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.schema import receipt_of
+from selfheal.optimizer.state import State
 from selfheal.optimizer.statistics import ACCEPT_AT, e_value
+from selfheal.optimizer.wording import sentence
 from tests.conftest import control
 from tests.support.chaos import chaos_only
 
@@ -142,12 +146,15 @@ async def test_a_version_that_was_healed_before_is_healed_at_once(sick: HealingH
 
 
 async def test_why_nothing_is_done_can_be_read(sick: HealingHarness) -> None:
-    await sick.execute("INSERT INTO pauses (paused, reason, actor) VALUES (true, 'audit', 'test')")
+    audit = because("note", text="audit")
+    async with sick.database.connection() as connection:
+        await pauses.switch(connection, paused=True, reason=audit, actor="test")
     assert (await sick.heal())["outcome"] == "paused"
     async with sick.database.connection() as connection:
         last = await deployment_stats.last_pass(connection)
     assert last is not None
-    assert (last.outcome, "audit" in last.reason) == ("paused", True)
+    assert last.outcome == "paused"
+    assert last.reason == because("operator_pause", cause=audit, actor="test")
 
 
 @pytest.mark.chaos
@@ -162,7 +169,7 @@ async def test_manual_stages_and_leaves_the_incumbent_live(
         assert (result["outcome"], result["to_version"]) == ("needs_approval", 3)
         assert (await harness.live()).version == 2
         assert (await harness.versions())[0].version == 3
-        assert "manual" in (await harness.healing(result)).reason
+        assert "manual_rollout" in repr((await harness.healing(result)).reason)
         assert (await harness.receipt(result))["to_version"] == 3
         assert (await harness.heal())["outcome"] == "cooling_down"
 
@@ -182,7 +189,7 @@ async def test_the_budget_is_never_overspent(
         healing = await harness.healing(result)
         assert spent == healing.calls_used
         assert result["outcome"] in ("rejected", "needs_approval")
-        assert "budget" in healing.reason
+        assert "budget_exhausted" in repr(healing.reason)
         assert (await harness.live()).version == 2
         await asyncio.sleep(0.5)
         assert (await calls(gemini) - before).total() == spent
@@ -244,8 +251,9 @@ async def test_a_retired_model_is_not_the_prompts_fault(
     }
     result = await harness.heal()
     assert result["outcome"] == "not_the_prompt"
-    assert "3 runs failed for want of the model" in result["reason"]
-    assert "; the newest: model: google_genai:gemini-3.8-flash does not exist" in result["reason"]
+    why = sentence(result["reason"])
+    assert "3 runs failed because of the model" in why
+    assert "; the newest: model: google_genai:gemini-3.8-flash does not exist" in why
     assert await harness.healings() == []
 
 
@@ -301,7 +309,7 @@ async def test_a_process_that_lost_its_lease_leaves_the_healing_to_the_other(
         )
         stealing = []
 
-        def watch(state: str, _: dict[str, Any]) -> None:
+        def watch(state: str, _: State) -> None:
             if state == "diagnose":
                 stealing.append(asyncio.create_task(harness.execute(stolen)))
 
@@ -321,7 +329,7 @@ async def test_a_healing_whose_checkpoints_are_gone_is_closed(sick: HealingHarne
         " VALUES (gen_random_uuid(), 'worker', 't', 'gate', 2, gen_random_uuid(), now())"
     )
     result = await sick.heal()
-    assert (result["outcome"], "checkpoints" in result["reason"]) == ("rejected", True)
+    assert (result["outcome"], result["reason"]["code"]) == ("rejected", "checkpoints_missing")
     healing = await sick.healing(result)
     assert (healing.outcome, healing.errored) == ("rejected", True)
     assert as_markdown(await sick.receipt(result))
@@ -337,12 +345,12 @@ async def test_what_a_person_activates_meanwhile_stands(sick: HealingHarness) ->
 
     tasks = []
 
-    def watch(state: str, _: dict[str, Any]) -> None:
+    def watch(state: str, _: State) -> None:
         if state == "screen":
             tasks.append(asyncio.create_task(interfere()))
 
     result = await sick.heal(watch)
-    assert (result["outcome"], "void" in result["reason"]) == ("rejected", True)
+    assert (result["outcome"], result["reason"]["code"]) == ("rejected", "proof_void")
     live = await sick.live()
     assert live.version == chosen[0]
     assert [each.action for each in await sick.log()] == ["activate", "activate", "seed"]
@@ -369,9 +377,8 @@ async def test_a_doctor_without_a_model_leaves_the_incumbent_and_says_why(
     result = await sick.heal()
     healing = await sick.healing(result)
     assert (result["outcome"], healing.outcome, healing.errored) == ("rejected", "rejected", True)
-    assert words in healing.reason
-    assert healing.receipt is not None
-    assert words in as_markdown(healing.receipt)
+    assert words in sentence(healing.reason)
+    assert words in as_markdown(receipt_of(healing))
     assert await sick.log() == before
     await control(gemini, faults=[])
     assert (await sick.heal())["outcome"] == "cooling_down"
@@ -407,7 +414,8 @@ async def test_a_doctor_whose_model_does_not_answer_in_time_gives_up(
         result = await harness.heal()
         healing = await harness.healing(result)
         assert (healing.outcome, healing.errored) == ("rejected", True)
-        assert healing.reason.startswith("the optimizer's model failed")
+        assert healing.reason is not None
+        assert healing.reason["code"] == "model_failed"
         assert (await harness.live()).version == 2
 
 

@@ -53,9 +53,9 @@ async def agreed(harness: HealingHarness) -> Agreement:
     return agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
 
 
-async def because(harness: HealingHarness, result: Any) -> dict[str, Any]:
-    """Return on what evidence the healing laid its blame."""
-    found: dict[str, Any] = (await harness.receipt(result))["findings"]["because"]
+async def attribution(harness: HealingHarness, result: Any) -> dict[str, Any]:
+    """Return why the healing found an agent to be the cause, and on what evidence."""
+    found: dict[str, Any] = (await harness.receipt(result))["findings"]["attribution"]
     return found
 
 
@@ -68,7 +68,7 @@ async def test_a_broken_manager_heals(harness: HealingHarness, gemini: str, name
     healing = await harness.healing(result)
     assert (healing.agent, healing.incumbent_version) == ("manager", 2)
     assert healing.calls_used <= 260
-    assert (await because(harness, result))["evidence"]["plans"][0] > 0
+    assert (await attribution(harness, result))["evidence"]["plans"][0] > 0
     receipt = await harness.receipt(result)
     assert receipt["findings"]["blame"] == "manager"
     assert "catchier" not in (await harness.live("manager")).text
@@ -85,7 +85,7 @@ async def test_a_manager_edited_in_a_hurry_is_reverted(
     assert not any(await run(harness, *KNOWN[:3]))
     result = await harness.heal()
     assert (result["agent"], result["outcome"], result["to_version"]) == ("manager", "promoted", 1)
-    evidence = (await because(harness, result))["evidence"]
+    evidence = (await attribution(harness, result))["evidence"]
     tried, of = evidence["reverted"]["manager"]
     assert tried == of > 0
     stages = {row["stage"] for row in (await harness.receipt(result))["trials"]}
@@ -166,7 +166,7 @@ async def test_an_agent_can_be_asked_for(harness: HealingHarness, gemini: str) -
     await run(harness, *KNOWN[:3])
     result = await harness.heal(agent="manager")
     assert (result["agent"], result["outcome"]) == ("manager", "promoted")
-    assert "because" not in (await harness.receipt(result))["findings"]
+    assert "attribution" not in (await harness.receipt(result))["findings"]
 
 
 async def test_people_may_speak_against_the_judge(harness: HealingHarness, gemini: str) -> None:

@@ -158,7 +158,7 @@ async def test_it_exports_waiting_runs_and_a_paused_healing(
 ) -> None:
     async with open_healing_harness(database) as harness:
         await harness.execute(
-            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '', 'test')"
+            "INSERT INTO pauses (paused, reason, actor) VALUES (true, '{}', 'test')"
         )
         await waiting(harness)
         await harness.execute(

@@ -16,6 +16,7 @@ import pytest
 from bench.harness.healing import HealingHarness, open_healing_harness, passed
 from bench.harness.scripted_model import Asked, serve_scripted_model
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.graph.state import Example, Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.receipt.markdown import as_markdown
@@ -208,5 +209,5 @@ async def test_a_doctor_who_does_not_know_the_cure_releases_nothing(kitchen: Any
         await harness.service.run(ask)
     result = await harness.heal()
     assert (result["outcome"], model.drafts) == ("rejected", 4)
-    assert result["reason"] == "no candidate came through the screen"
+    assert result["reason"] == because("no_candidate_passed_screening")
     assert (await harness.live()).text == LAZY

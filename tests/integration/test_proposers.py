@@ -13,14 +13,16 @@ import pytest
 from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_healing_harness, passed
 from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
 from selfheal.db.settings import SettingsError
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.proposers import gepa
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
 from selfheal.optimizer.proposers.toolkit import HealingToolkit
 from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import recompute
+from selfheal.optimizer.receipt.verify import verify
 from selfheal.optimizer.state import Case, Result
 from selfheal.server.settings import read_settings
 from tests.conftest import control
@@ -64,11 +66,11 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Tries:
 async def replays(harness: HealingHarness, result: Result) -> None:
     async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
-    assert stored.healing.receipt is not None
-    found = recompute(stored.healing.receipt, stored)
+    receipt = receipt_of(stored.healing)
+    found = verify(receipt, stored)
     assert [each for each in found if not each.agrees] == []
-    ended = "course: what came last"
-    assert stored.healing.receipt["gave_up"] or ended in {each.what for each in found}
+    ended = "last step"
+    assert receipt["gave_up"] or ended in {each.what for each in found}
 
 
 async def test_a_broken_worker_heals_through_the_same_gate(
@@ -134,7 +136,7 @@ async def test_nothing_better_is_an_honest_rejection(
     result = await sick.heal()
     assert result["outcome"] == "rejected"
     healing, receipt = await sick.healing(result), await sick.receipt(result)
-    assert healing.reason == "no candidate came through the screen"
+    assert healing.reason == because("no_candidate_passed_screening")
     assert [each["origin"] for each in receipt["candidates"]] == ["predecessor"]
     assert (receipt["rounds"], receipt["gave_up"]) == (2, False)
     assert (await sick.live()).version == 2
@@ -175,7 +177,7 @@ async def test_the_budget_stops_it(
         spent = (await calls(gemini) - before).total()
         healing = await harness.healing(result)
         assert spent == healing.calls_used <= budget
-        assert "budget" in healing.reason
+        assert "budget_exhausted" in repr(healing.reason)
         assert (await harness.live()).version == 2
         await replays(harness, result)
         await asyncio.sleep(0.5)
@@ -187,7 +189,9 @@ async def test_a_writer_that_babbles_ends_it_at_once(sick: HealingHarness, gemin
     await control(gemini, faults=[{"kind": "babble", "persona": "writer"}])
     before = await calls(gemini)
     result = await sick.heal()
-    assert "model failed" in (await sick.healing(result)).reason
+    reason = (await sick.healing(result)).reason
+    assert reason is not None
+    assert reason["code"] == "model_failed"
     assert (await calls(gemini) - before)["writer"] == 2
 
 

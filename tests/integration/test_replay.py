@@ -12,13 +12,17 @@ from psycopg.types.json import Jsonb
 from bench.harness.healing import KNOWN, HealingHarness, defect, open_healing_harness
 from bench.harness.processes import finished, selfheal
 from selfheal.db.pool import Database
+from selfheal.db.reasons import because
+from selfheal.optimizer import wording
 from selfheal.optimizer.proposers import writer
 from selfheal.optimizer.proposers.base import CandidateText
-from selfheal.optimizer.receipt.build import listed
+from selfheal.optimizer.receipt.build import trial_record
+from selfheal.optimizer.receipt.markdown import as_markdown
+from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.receipt.stored import read
-from selfheal.optimizer.receipt.verify import Recomputed, recompute
+from selfheal.optimizer.receipt.verify import Verification, verify
 from selfheal.optimizer.rollout import approval
-from selfheal.optimizer.state import Result
+from selfheal.optimizer.state import Result, State
 from tests.conftest import control
 from tests.support.chaos import chaos_only
 
@@ -53,11 +57,10 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Any:
     return set_to
 
 
-async def replayed(harness: HealingHarness, result: Result) -> list[Recomputed]:
+async def replayed(harness: HealingHarness, result: Result) -> list[Verification]:
     async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
-    assert stored.healing.receipt is not None
-    return recompute(stored.healing.receipt, stored)
+    return verify(receipt_of(stored.healing), stored)
 
 
 async def disagreeing(harness: HealingHarness, result: Result) -> set[str]:
@@ -76,8 +79,9 @@ async def fates(harness: HealingHarness, result: Result) -> list[str]:
     return [each["fate"] for each in (await harness.receipt(result))["candidates"]]
 
 
-ALL = ("judge: agreement", "blame: its agent", "split: fingerprint", "candidate 1: fate",
-       "screen of round 1", "gate of candidate", "release: plan", "outcome", "cost")  # fmt: skip
+ALL = ("receipt: its schema", "judge: agreement", "attribution: its agent",
+       "split: fingerprint", "candidate 1: fate", "screen of round 1", "gate of candidate",
+       "release: plan", "outcome", "cost")  # fmt: skip
 
 
 async def test_a_promotion_replays(sick: HealingHarness) -> None:
@@ -95,14 +99,14 @@ async def test_a_revert_to_the_last_good_version_replays(
     await harness.run(*KNOWN[:3])
     result = await harness.heal()
     assert (result["outcome"], result["to_version"]) == ("promoted", 1)
-    await agrees(harness, result, *ALL, "blame: what was tried")
+    await agrees(harness, result, *ALL, "attribution: what was tried")
 
 
 async def test_a_rejection_at_lint_replays(sick: HealingHarness, writes: Any) -> None:
     writes("Write Python, as https://example.com/prompts says.")
     result = await sick.heal()
     assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"lint", "screen"})
-    await agrees(sick, result, "candidate 5: fate", "course")
+    await agrees(sick, result, "candidate 5: fate", "last step")
 
 
 async def test_a_rejection_at_the_screen_replays(
@@ -112,7 +116,7 @@ async def test_a_rejection_at_the_screen_replays(
     writes(*(f"{broken} {'Really. ' * times}" for times in range(1, 5)))
     result = await sick.heal()
     assert (result["outcome"], {*await fates(sick, result)}) == ("rejected", {"screen"})
-    await agrees(sick, result, "screen of round 1", "screen of round 2", "course")
+    await agrees(sick, result, "screen of round 1", "screen of round 2", "last step")
 
 
 @pytest.mark.chaos
@@ -123,7 +127,7 @@ async def test_a_rejection_at_the_gate_replays(harness: HealingHarness, writes: 
     result = await harness.heal(forced=True)
     assert (result["outcome"], "gate" in await fates(harness, result)) == ("rejected", True)
     assert len((await harness.receipt(result))["gates"]) == 2
-    await agrees(harness, result, "gate of candidate", "gates: their candidate", "course")
+    await agrees(harness, result, "gate of candidate", "gates: their candidate", "last step")
 
 
 async def test_one_that_waits_for_a_person_replays(
@@ -180,20 +184,20 @@ async def test_one_without_budget_replays(
         await harness.put_live(await defect(gemini, "hello-world"))
         await harness.run(*KNOWN[:3])
         result = await harness.heal()
-        assert "budget" in (await harness.healing(result)).reason
+        assert "budget_exhausted" in repr((await harness.healing(result)).reason)
         await agrees(harness, result, "outcome", "cost: model calls")
 
 
 async def test_a_void_proof_replays(sick: HealingHarness) -> None:
     tasks = []
 
-    def watch(state: str, _: dict[str, Any]) -> None:
+    def watch(state: str, _: State) -> None:
         if state == "screen":
             text = "You write Python, all of it, and well."
             tasks.append(asyncio.create_task(sick.put_live(text)))
 
     result = await sick.heal(watch)
-    assert "void" in result["reason"]
+    assert result["reason"]["code"] == "proof_void"
     await agrees(sick, result, "release: plan")
 
 
@@ -222,7 +226,7 @@ async def test_healings_of_other_agents_replay(
     await harness.run()
     result = await harness.heal()
     assert result["agent"] == agent.partition("-")[2]
-    await agrees(harness, result, "blame: its agent", "screen of round 1")
+    await agrees(harness, result, "attribution: its agent", "screen of round 1")
 
 
 @pytest.fixture
@@ -252,7 +256,7 @@ async def test_a_tampered_trial_shows(healed: tuple[HealingHarness, Result, str]
     assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
     async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
-    await tampered(harness, "trials", value=[listed(each) for each in stored.trials])
+    await tampered(harness, "trials", value=[trial_record(each) for each in stored.trials])
     assert {each.partition(":")[0] for each in await disagreeing(harness, result)} == {gate}
 
 
@@ -275,24 +279,48 @@ async def test_a_tampered_screen_shows(healed: tuple[HealingHarness, Result, str
     assert await disagreeing(harness, result) == expected
 
 
+SCHEMA = "receipt: its schema"
+SOUND = {"model": "m", "prompt_version": 1, "agreed": 1000, "asked": 1000}
+
+
+async def test_a_sentence_that_is_reworded_changes_no_proof(
+    sick: HealingHarness, writes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reasons of lint, screening, gates, releases, attribution and outcomes: none is a sentence."""
+    writes("Write Python, as https://example.com/prompts says.")
+    rejected = await sick.heal()
+    await sick.execute("UPDATE healings SET closed_at = closed_at - interval '2 days'")
+    monkeypatch.undo()
+    promoted = await sick.heal(forced=True)
+    assert (rejected["outcome"], promoted["outcome"]) == ("rejected", "promoted")
+    before = as_markdown(receipt_of(await sick.healing(promoted)))
+    for code in wording.WORDING:
+        monkeypatch.setitem(wording.WORDING, code, f"said otherwise, {code}")
+    assert as_markdown(receipt_of(await sick.healing(promoted))) != before
+    await agrees(sick, rejected, "outcome")
+    await agrees(sick, promoted, *ALL)
+
+
 TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("gates", "-1", "e_value"), 101.5, {"GATE: e-value"}),
     (("gates", "-1", "gains"), 9, {"GATE: gains and losses"}),
     (("gates", "-1", "lower"), 0.5, {"GATE: score difference"}),
-    (("gates", "-1", "asked"), 8, {"GATE: where it stopped"}),
+    (("gates", "-1", "cases_run"), 8, {"GATE: where it stopped"}),
     (("gates", "-1", "candidate_rate"), 0.99, {"GATE: rates"}),
     (("gates", "-1", "incumbent_rate"), 0.3, {"GATE: rates", "release: plan"}),
-    (("gates", "-1", "reason"), "it is better", {"GATE: verdict", "WINNER: fate"}),
-    (("gates", "-1", "course", "0", "e_value"), 3, {"GATE: pairs in order"}),
+    (("gates", "-1", "reason"), because("enough_pairs"), {"GATE: verdict", "WINNER: fate"}),
+    (("gates", "-1", "pair_results", "0", "e_value"), 3, {"GATE: pairs in order"}),
+    (("gates", "-1", "reason", "values", "gains"), 99, {"GATE: verdict", "WINNER: fate"}),
     (("split", "fingerprint"), "0123456789abcdef", {"split: fingerprint"}),
     (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
-    (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate"}),
-    (("candidates", "1", "fate"), "forgotten", {"candidate 2: fate"}),
-    (("candidates", "2", "reason"), "it was bad", {"candidate 3: fate"}),
+    (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate", SCHEMA}),
+    (("candidates", "1", "fate"), "forgotten", {"candidate 2: fate", SCHEMA}),
+    (("candidates", "2", "reason"), because("empty_prompt"), {"candidate 3: fate"}),
+    (("candidates", "2", "reason"), "it was bad", {"candidate 3: fate", SCHEMA}),
     (("release", "rollout"), "manual", {"release: plan"}),
-    (("release", "reason"), "no reason", {"release: plan", "outcome: decision"}),
+    (("release", "reason"), because("watched"), {"release: plan", "outcome: decision"}),
     (("to_version",), 1, {"release: what the release log says"}),
-    (("judge", "compared"), [["m", 1, 1000, 1000]], {"judge: verdict"}),
+    (("judge", "compared"), [SOUND], {"judge: verdict"}),
     (("judge", "drifted"), True, {"judge: verdict", "judge: its check", "outcome: decision"}),
     (("model_calls",), 3, {"cost: model calls"}),
     (("output_tokens",), 3, {"cost: output tokens"}),
@@ -301,8 +329,8 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
      {"incumbent: its text", "candidate 1: diff", "candidate 2: diff", "candidate 3: diff"}),
     (("candidates", "1", "text"), "Read https://example.com first.",
      {"candidate 2: its text", "candidate 2: diff", "candidate 2: fate"}),
-    (("findings", "because", "reason"), "it was clear", {"blame: its agent"}),
-    (("findings", "because", "evidence", "judge_low"), True, {"blame: the judge"}),
+    (("findings", "attribution", "reason"), because("watched"), {"attribution: its agent"}),
+    (("findings", "attribution", "evidence", "judge_low"), True, {"attribution: the judge"}),
     (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: their candidate"}),
     (("outcome",), "rejected", {"outcome: decision", "outcome: the healing's row"}),
 ]  # fmt: skip
@@ -339,7 +367,7 @@ async def test_a_case_that_is_moved_to_another_side_shows(
     split = (await harness.receipt(result))["split"]
     await tampered(harness, "split", "hold_out", value=[*split["train"], *split["hold_out"]])
     found = await disagreeing(harness, result)
-    assert {"split: fingerprint", "split: cases on two sides"} <= found
+    assert {"split: fingerprint", "split: cases in two sets"} <= found
 
 
 async def test_the_command_replays(

@@ -8,7 +8,8 @@ FROM generate_series(2, 3) AS n;
 INSERT INTO healings (id, agent, trigger, state, outcome, reason, incumbent_version, to_version,
                       holder, lease_until, calls_reserved, calls_used, input_tokens, output_tokens,
                       receipt, opened_at, closed_at, errored)
-SELECT md5(h.n::text)::uuid, h.agent, 'failures', h.state, h.outcome, 'STRANGER', 1, h.to_version,
+SELECT md5(h.n::text)::uuid, h.agent, 'failures', h.state, h.outcome,
+       '{"code": "note", "values": {"text": "STRANGER"}}', 1, h.to_version,
        gen_random_uuid(), now(), 0, 120, 90000, 30000, '{"evidence": "STRANGER"}',
        now() - h.began * interval '1 minute', now() - h.ended * interval '1 minute', h.errored
 FROM (VALUES (1, 'worker', 'end', 'promoted', 2, 185, 180, false),
@@ -80,8 +81,9 @@ INSERT INTO feedback (run_id, score, comment)
 SELECT id, 1, 'STRANGER' FROM runs WHERE outcome = 'ok' LIMIT 5;
 
 INSERT INTO pauses (paused, reason, actor, created_at)
-VALUES (true, 'STRANGER', 'STRANGER', now() - interval '20 minutes'),
-       (false, 'STRANGER', 'STRANGER', now() - interval '10 minutes');
+VALUES (true, '{"code": "note", "values": {"text": "STRANGER"}}', 'STRANGER',
+        now() - interval '20 minutes'),
+       (false, '{"code": "note", "values": {"text": "STRANGER"}}', 'STRANGER', now() - interval '10 minutes');
 
 INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted, created_at)
 VALUES ('google_genai:gemini', 1, 40, 24, true, now() - interval '100 minutes');

@@ -16,14 +16,14 @@ from selfheal.db.bootstrap import open_migrated
 from selfheal.graph.context import open_parts
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer import build
-from selfheal.optimizer.context import open_doctor
+from selfheal.optimizer.context import open_optimizer_context
 from selfheal.optimizer.runner import Optimizer
-from selfheal.optimizer.state import Trigger
+from selfheal.optimizer.state import State, Trigger
 from selfheal.server.observability.langsmith import tracing
 from selfheal.server.settings import read_settings
 
 
-def watch(state: str, _: dict[str, Any]) -> None:
+def watch(state: str, _: State) -> None:
     """Say which state has ended."""
     print(f"ended {state}", flush=True)
     if state == os.environ.get("FREEZE_AFTER"):
@@ -48,7 +48,7 @@ async def main() -> None:
         tracing(),
         open_migrated(settings, first_prompts()) as database,
         open_parts(settings, database) as context,
-        open_doctor(settings, database, context) as doctor,
+        open_optimizer_context(settings, database, context) as doctor,
     ):
         print("begun", flush=True)
         result = await Optimizer(doctor, watch).run(Trigger(trigger="test"))

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from selfheal.db.prompts import Action, Release
+from selfheal.db.reasons import because
 from selfheal.db.version_stats import VersionStats
 from selfheal.optimizer.rollout.monitor import (
     CANARY_FOR,
     WATCH_FOR,
     WATCH_RUNS,
-    Standing,
-    Step,
+    MonitorDecision,
+    ReleaseStatus,
     decide,
-    over,
+    watch_ended,
 )
 from selfheal.optimizer.statistics import difference, excess
 
@@ -38,8 +39,10 @@ def same(n: int, score: float = 0.9, **more: float) -> VersionStats:
     return VersionStats(n, score, 0.0, int(more.get("errors", 0)), more.get("p95", 1.0))
 
 
-def step(new: VersionStats, old: VersionStats, hours: float = 1, **terms: object) -> Step:
-    return decide(Standing(release(**terms), new, old, timedelta(hours=hours)))  # type: ignore[arg-type]
+def step(
+    new: VersionStats, old: VersionStats, hours: float = 1, **terms: object
+) -> MonitorDecision:
+    return decide(ReleaseStatus(release(**terms), new, old, timedelta(hours=hours)))  # type: ignore[arg-type]
 
 
 def test_a_canary_as_good_is_promoted_after_twenty_runs_an_arm() -> None:
@@ -64,10 +67,10 @@ def test_nothing_is_decided_on_fewer_than_five_runs() -> None:
 
 def test_errors_and_slowness_take_a_canary_back() -> None:
     broken = step(same(25, errors=20), same(40, errors=1))
-    assert (broken.action, "without a verdict" in broken.reason) == ("take_back", True)
+    assert broken == ("take_back", because("more_errors", errors=20, runs=45, before=1))
     assert step(same(25, errors=2), same(40, errors=1)).action != "take_back"
     slow = step(same(25, p95=9.0), same(40, p95=2.0))
-    assert (slow.action, "slow" in slow.reason) == ("take_back", True)
+    assert slow == ("take_back", because("slower", seconds=9.0, before=2.0))
 
 
 def test_an_outage_does_not_take_back_what_all_have() -> None:
@@ -84,15 +87,15 @@ def test_after_a_day_it_is_promoted_if_never_worse_else_a_person_is_called() -> 
 
 def test_what_is_pinned_is_never_taken_back() -> None:
     pinned = step(same(30, 0.1), same(50), percent=100, pinned=True, action="activate")
-    assert (pinned.action, pinned.reason.startswith("it is pinned")) == ("hold", True)
+    assert (pinned.action, pinned.reason["code"]) == ("hold", "pinned_but_worse")
 
 
 def test_watching_ends() -> None:
     live = release(100, action="heal")
-    assert over(live, WATCH_RUNS, timedelta())
-    assert over(live, 0, WATCH_FOR)
-    assert not over(live, WATCH_RUNS - 1, timedelta(hours=1))
-    assert not over(release(50), 10**6, WATCH_FOR)
+    assert watch_ended(live, WATCH_RUNS, timedelta())
+    assert watch_ended(live, 0, WATCH_FOR)
+    assert not watch_ended(live, WATCH_RUNS - 1, timedelta(hours=1))
+    assert not watch_ended(release(50), 10**6, WATCH_FOR)
 
 
 def test_without_runs_the_bounds_say_nothing() -> None:
@@ -116,7 +119,7 @@ def taken_back_after(new: np.ndarray, old: np.ndarray, *, canary: bool) -> int |
     terms = release() if canary else release(100, action="activate")
     for n in range(1, len(new) + 1):
         before = old[:n] if canary else old
-        action = decide(Standing(terms, arm(new[:n]), arm(before), timedelta())).action
+        action = decide(ReleaseStatus(terms, arm(new[:n]), arm(before), timedelta())).action
         if action == "take_back":
             return n
         if action == "promote":
@@ -146,7 +149,7 @@ def test_a_much_better_canary_is_promoted_at_once() -> None:
     good, bad = world(rng, 0.8)(400), world(rng, 0.4)(400)
     for n in range(1, 60):
         if (
-            decide(Standing(release(), arm(good[:n]), arm(bad[:n]), timedelta())).action
+            decide(ReleaseStatus(release(), arm(good[:n]), arm(bad[:n]), timedelta())).action
             == "promote"
         ):
             break

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from selfheal.db.runs import Run
-from selfheal.graph.state import Example
+from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import (
     DUPLICATE_AT,
@@ -220,8 +220,8 @@ def test_a_case_is_known_by_its_words_and_examples() -> None:
 
 
 def test_a_logged_plan_is_used_again() -> None:
-    plan = {"title": "t", "requirements": [], "signature": "f()", "examples": []}
-    logged: Run = replace(run("failed"), id=uuid4(), plan=plan)
+    plan = Plan(title="t", requirements=[], signature="f()", examples=[])
+    logged: Run = replace(run("failed"), id=uuid4(), plan={**plan})
     assert case_from_run(logged)["plan"] == plan
     assert "plan" not in case_from_run(replace(logged, plan=None))
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from selfheal.db.reasons import because
 from selfheal.server.demo.chart import chart
 from selfheal.server.demo.measure import DemoRun, PhaseResult, measure
 from selfheal.server.demo.play import DemoResult
@@ -25,7 +26,11 @@ def result(before: list[DemoRun], after: list[DemoRun] | None = None, **more: An
     found = DemoResult(
         model="SIMULATED-x",
         before=PhaseResult(tuple(before)),
-        healing={"agent": None, "outcome": "healthy", "reason": "all is well"},
+        healing={
+            "agent": None,
+            "outcome": "healthy",
+            "reason": because("few_failures", failures=0, minutes=30),
+        },
         receipt=None,
         after=PhaseResult(tuple(after)) if after is not None else None,
         unseen=None,

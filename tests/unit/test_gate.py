@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfheal.db.reasons import because
 from selfheal.db.types import Agent
 from selfheal.optimizer.policy import superiority
+from selfheal.optimizer.policy.release import plan
 from selfheal.optimizer.policy.superiority import (
     DEAD_RATE,
     FEWEST_PAIRS,
     Pair,
-    asks_again,
     decide,
     lost_for_good,
+    needs_repeat,
 )
-from selfheal.optimizer.rollout.release import plan
+from selfheal.optimizer.state import Verdict
 from selfheal.optimizer.statistics import ACCEPT_AT
 
 
@@ -61,7 +63,8 @@ def test_what_is_not_shown_to_be_better_is_rejected(seen: list[Pair]) -> None:
 def test_better_but_not_proven_is_left_to_a_person() -> None:
     found = decide(pairs(gains=8, both=52))
     assert (found.verdict, found.e_value < ACCEPT_AT) == ("undecided", True)
-    assert "8 gains, 0 losses" in found.reason
+    counted = (found.reason["values"]["gains"], found.reason["values"]["losses"])
+    assert (found.reason["code"], counted) == ("better_but_unproven", (8, 0))
 
 
 def test_only_hold_out_counts_for_superiority() -> None:
@@ -69,14 +72,15 @@ def test_only_hold_out_counts_for_superiority() -> None:
     assert (found.verdict, found.gains, found.e_value) == ("rejected", 0, 1.0)
     assert not superiority.superior(pairs(gains=40, held=False))
     assert superiority.superior(pairs(gains=10))
-    assert superiority.beyond_hope(pairs(gains=40, held=False), left=9)
+    assert superiority.cannot_prove(pairs(gains=40, held=False), left=9)
 
 
 @given(st.integers(10, FEWEST_PAIRS - 1))
 def test_fewer_than_thirty_pairs_are_never_accepted(count: int) -> None:
     found = decide(pairs(gains=count))
     assert found.verdict == "undecided"
-    assert f"only {count} of {FEWEST_PAIRS} pairs" in found.reason
+    values = {"gains": count, "losses": 0, "pairs": count, "needed": FEWEST_PAIRS}
+    assert found.reason == because("too_few_pairs", **values)
 
 
 def test_regression_completes_the_thirty_pairs() -> None:
@@ -90,7 +94,7 @@ def test_a_lower_score_beyond_the_margin_is_rejected_though_more_passes() -> Non
     found = decide(barely + worse)
     assert found.e_value >= ACCEPT_AT
     assert found.verdict == "rejected"
-    assert "may score lower" in found.reason
+    assert found.reason["code"] == "may_score_lower"
 
 
 def test_regressions_lost_weigh_against_gains() -> None:
@@ -116,9 +120,11 @@ def test_the_order_of_pairs_does_not_matter(
     assert decide(seen) == decide(mixed)
 
 
-def test_an_unknown_bound_is_null_in_json() -> None:
-    assert decide([]).as_json()["lower"] is None
-    assert decide(pairs(gains=30)).as_json()["lower"] > 0
+def test_an_unknown_bound_is_none() -> None:
+    assert decide([]).lower is None
+    lower = decide(pairs(gains=30)).lower
+    assert lower is not None
+    assert lower > 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_an_unknown_bound_is_null_in_json() -> None:
     ],
 )
 def test_what_becomes_of_a_candidate(
-    rollout: str, agent: Agent, verdict: str, rate: float, action: str
+    rollout: str, agent: Agent, verdict: Verdict, rate: float, action: str
 ) -> None:
     assert plan(rollout, agent, verdict, rate).action == action
 
@@ -155,11 +161,11 @@ def test_a_case_that_was_healed_before_is_lost_in_two_of_three(
     takes: list[bool | None], gone: bool
 ) -> None:
     lost = Pair("a", False, True, False, 1.0, 0.0)
-    assert not asks_again(lost, ["b"])
+    assert not needs_repeat(lost, ["b"])
     for passed in takes:
-        assert asks_again(lost, ["a"])
-        lost = replace(lost, again=(*lost.again, passed))
-    assert not asks_again(lost, ["a"])
+        assert needs_repeat(lost, ["a"])
+        lost = replace(lost, repeats=(*lost.repeats, passed))
+    assert not needs_repeat(lost, ["a"])
     assert lost_for_good(lost) is gone
 
 
@@ -168,10 +174,11 @@ def test_a_case_that_was_healed_before_outweighs_a_proof() -> None:
     assert decide(proof).verdict == "accepted"
     gone = Pair("run:1", True, True, False, 1.0, 0.0, (False,))
     found = decide([*proof, gone])
-    assert (found.verdict, "run:1" in found.reason) == ("rejected", True)
-    assert decide([*proof, replace(gone, again=(True, True))]).verdict == "accepted"
+    assert found.verdict == "rejected"
+    assert found.reason == because("healed_case_lost", case_id="run:1", takes=3)
+    assert decide([*proof, replace(gone, repeats=(True, True))]).verdict == "accepted"
 
 
 def test_only_what_the_incumbent_passes_can_be_lost() -> None:
-    assert not asks_again(Pair("a", False, False, False, 0, 0), ["a"])
-    assert not asks_again(Pair("a", False, True, True, 1, 1), ["a"])
+    assert not needs_repeat(Pair("a", False, False, False, 0, 0), ["a"])
+    assert not needs_repeat(Pair("a", False, True, True, 1, 1), ["a"])

@@ -6,19 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfheal.db.reasons import because
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.split import split
 from selfheal.optimizer.policy.ablation import (
     MOST_GROUPS,
-    Trimming,
+    Ablation,
     contender,
-    following,
     half,
-    nothing_goes,
+    nothing_removable,
     set_aside,
 )
-from selfheal.optimizer.policy.noninferiority import DietCourse, decide_harmless
+from selfheal.optimizer.policy.noninferiority import decide_harmless, gate_test
+from selfheal.optimizer.policy.sequential_test import GateCases, GateTest
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.text.sentences import remove_sentences, split_sentences
 
@@ -77,13 +78,13 @@ def pair(old: float, new: float, case: str = "a", hold_out: bool = False) -> Pai
 Asked = Callable[[str], list[Pair]]
 
 
-def walked(text: str, asked: Asked) -> Trimming:
+def walked(text: str, asked: Asked) -> Ablation:
     """Try a text; `asked` says what a shorter one comes to, two cases at a time."""
-    made = Trimming("worker", text)
-    trying = made.attempts()
-    attempt = next(trying, None)
-    while attempt:
-        attempt = following(trying, asked(attempt.proposal["text"]))
+    made = Ablation("worker", text)
+    while attempt := made.next():
+        assert made.next() is attempt, "the same until it was answered"
+        made.add(asked(attempt.proposal["text"]))
+    assert made.next() is None
     return made
 
 
@@ -92,14 +93,14 @@ def missing(*missed: str) -> Asked:
     return lambda text: [pair(1, 1), pair(1, all(each in text for each in missed))]
 
 
-def fates(made: Trimming) -> list[tuple[list[int], str]]:
+def fates(made: Ablation) -> list[tuple[list[int], str]]:
     return [(each["without"], each["fate"]) for each in made.proposals]
 
 
 def test_unneeded_sentences_are_removed_together_and_the_rest_stays() -> None:
     made = walked("Be nice. Boil the eggs for long. Salt.", missing("Boil the eggs for long."))
     assert fates(made) == [([1], "screen"), ([0], ""), ([2], ""), ([0, 2], "")]
-    assert made.proposals[0]["reason"] == "lost 1 of 2 cases"
+    assert made.proposals[0]["reason"] == because("cases_lost", lost=1, of=2)
     found = contender(made.proposals)
     assert found is not None
     assert (found["ordinal"], found["text"]) == (4, "Boil the eggs for long.")
@@ -122,7 +123,9 @@ def test_a_single_one_goes_alone() -> None:
 def test_the_whole_prompt_never_goes_nor_what_always_has_to_stay() -> None:
     made = walked("Use no network. Go on.", missing())
     assert fates(made) == [([0], "lint"), ([1], "")]
-    assert "network" in made.proposals[0]["reason"]
+    dropped = because("drops_requirement", requirement="the network")
+    kept = because("breaks_prompt_rules", violations=[dropped])
+    assert made.proposals[0]["reason"] == kept
     both = walked("Go on. Stop.", missing())
     assert fates(both)[2:] == [([0, 1], "screen"), ([0], "")]
     assert fates(walked("Only this.", missing())) == [([0], "lint")]
@@ -130,15 +133,17 @@ def test_the_whole_prompt_never_goes_nor_what_always_has_to_stay() -> None:
 
 def test_cases_that_fail_anyway_show_nothing() -> None:
     made = walked("Boil it. Go.", lambda _: [pair(0, 1), pair(0, 0)])
-    reason = "the live prompt passes only 0 of 6 cases"
-    assert {each["reason"] for each in made.proposals} == {reason}
+    reason = because("incumbent_passes_too_few", passed=0, of=6)
+    assert all(each["reason"] == reason for each in made.proposals)
     assert contender(made.proposals) is None
-    assert nothing_goes(made.proposals).endswith("of 2 sentences, always kept: 0, missed: 2")
+    assert nothing_removable(made.proposals) == because(
+        "no_sentence_removable", sentences=2, kept=0, missed=2
+    )
 
 
 def test_a_lower_score_counts_though_all_pass() -> None:
     made = walked("Boil it. Go.", lambda _: [pair(1, 0.9)] * 2)
-    assert {each["reason"] for each in made.proposals} == {"scores lower by 0.10"}
+    assert all(each["reason"] == because("scores_lower", by=0.1) for each in made.proposals)
 
 
 def test_trying_ends_at_the_first_loss_and_after_some_groups() -> None:
@@ -154,7 +159,9 @@ def test_trying_ends_at_the_first_loss_and_after_some_groups() -> None:
     # Of three cases each, two at a time; without all of it there is nothing to try.
     assert len(tries) == 20 * 2 + MOST_GROUPS - 1
     assert contender(made.proposals) is None
-    assert nothing_goes(made.proposals).endswith("missed: 0, the others together")
+    assert nothing_removable(made.proposals) == because(
+        "no_sentences_removable_together", sentences=20, kept=0, missed=0
+    )
 
 
 def test_a_gate_that_rejects_is_followed_by_one_of_the_better_half() -> None:
@@ -181,9 +188,10 @@ HOLD_OUT = [f"h{number}" for number in range(25)]
 REGRESSION = [f"r{number}" for number in range(20)]
 
 
-def gated(*scores: tuple[float, float]) -> DietCourse:
+def gated(*scores: tuple[float, float]) -> GateTest:
     """Run a gate with these scores, one after another, then both at 1."""
-    course, left = DietCourse(HOLD_OUT, REGRESSION, 4), list(scores)
+    cases, left = GateCases(HOLD_OUT, REGRESSION), list(scores)
+    course = gate_test(cases, 4, shortening=True)
     while batch := course.next():
         marks = [left.pop(0) if left else (1.0, 1.0) for _ in batch]
         pairs = [pair(*mark, case, True) for mark, case in zip(marks, batch, strict=True)]
@@ -195,27 +203,30 @@ def test_a_gate_asks_about_thirty_pairs_and_does_not_stop_where_it_looks_well() 
     course = gated()
     assert [each.case_id for each in course.pairs] == [*HOLD_OUT, *REGRESSION[:5]]
     assert course.decision().verdict == "accepted"
-    assert course.why() == "there are enough pairs"
+    assert course.stopped() == because("enough_pairs")
 
 
 def test_a_gate_stops_at_harm() -> None:
     course = gated(*[(1, 0)] * 9)
     assert len(course.pairs) == 8  # five losses and no gain are beyond chance; four at a time
-    assert (course.decision().verdict, course.why()) == ("rejected", "more is lost than by chance")
+    assert (course.decision().verdict, course.stopped()) == ("rejected", because("harm_found"))
 
 
 @pytest.mark.parametrize(
-    ("pairs", "why"),
+    ("pairs", "code", "figures"),
     [
-        ([pair(1, 1)] * 29, "only 29 of 30"),
-        ([pair(0, 0)] * 16 + [pair(1, 1)] * 14, "passes only 47%"),
-        ([pair(1, 0.88)] * 30, "lower by 0.12"),
-        ([pair(1, 0)] * 3 + [pair(1, 1)] * 27, "lower by 0.2"),
+        ([pair(1, 1)] * 29, "too_few_pairs_to_compare", {"pairs": 29, "needed": 30}),
+        ([pair(0, 0)] * 16 + [pair(1, 1)] * 14, "incumbent_rate_too_low", {"rate": 0.4667}),
+        ([pair(1, 0.88)] * 30, "shorter_may_score_lower", {"by": 0.12}),
+        ([pair(1, 0)] * 3 + [pair(1, 1)] * 27, "shorter_may_score_lower", {"by": 0.2139}),
     ],
 )
-def test_what_is_not_shown_to_be_harmless_is_rejected(pairs: list[Pair], why: str) -> None:
+def test_what_is_not_shown_to_be_harmless_is_rejected(
+    pairs: list[Pair], code: str, figures: dict[str, float]
+) -> None:
     decided = decide_harmless(pairs)
-    assert (decided.verdict, why in decided.reason) == ("rejected", True), decided
+    assert (decided.verdict, decided.reason["code"]) == ("rejected", code)
+    assert figures.items() <= decided.reason["values"].items()
 
 
 def test_an_empty_gate_is_rejected() -> None:

@@ -1,4 +1,4 @@
-"""Healings: read their receipts, ask for one, and say a person's word on it."""
+"""Healings: read their receipts, start one, approve or reject one, pause and resume."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from selfheal.db import deployment_stats, healings, pauses
 from selfheal.db.pool import Connection
+from selfheal.db.reasons import because
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.state import Trigger
 from selfheal.server.api.errors import documented
@@ -42,7 +43,7 @@ async def list_healings(
 
 @router.get("/healings/last-pass", dependencies=[ADMIN], responses=documented(401, 403))
 async def get_last_pass(connection: ConnectionDep) -> LastPassAnswer:
-    """Show what the optimizer last came to, also where it did nothing, and why."""
+    """Show how the last optimizer run ended, also where it did nothing, and why."""
     row = await deployment_stats.last_pass(connection)
     return LastPassAnswer.model_validate(row) if row else LastPassAnswer()
 
@@ -53,7 +54,7 @@ async def get_last_pass(connection: ConnectionDep) -> LastPassAnswer:
 async def get_healing(
     healing_id: HealingId, connection: ConnectionDep, service: ServiceDep
 ) -> HealingDetail:
-    """Show one healing with its receipt and what became of it since."""
+    """Show one healing with its receipt and what followed."""
     detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
     detail.trace_url = service.langsmith.trace_url(healing_id)
     return detail
@@ -66,7 +67,7 @@ async def get_healing(
     responses=documented(401, 403, 413, 422),
 )
 async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
-    """Ask for a pass. Answers as soon as its healing is open, or it ended without one."""
+    """Start an optimizer run. Answers once its healing is open, or it ended without one."""
     scheduler: OptimizerScheduler = request.app.state.scheduler
     trigger = Trigger(trigger="request", forced=body.force)
     if body.agent:
@@ -76,14 +77,14 @@ async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
 
 @router.post("/healings/pause", responses=documented(401, 403, 413, 422))
 async def pause(body: PauseBody, caller: Admin, connection: ConnectionDep) -> PauseAnswer:
-    """Put healing on hold. Releases are watched on, and taken back where they do harm."""
-    return await _hold(connection, caller, body, paused=True)
+    """Pause healing. Releases are still monitored, and rolled back where they do harm."""
+    return await _set_pause(connection, caller, body, paused=True)
 
 
 @router.post("/healings/resume", responses=documented(401, 403, 413, 422))
 async def resume(body: PauseBody, caller: Admin, connection: ConnectionDep) -> PauseAnswer:
-    """Let healing go on."""
-    return await _hold(connection, caller, body, paused=False)
+    """Resume healing."""
+    return await _set_pause(connection, caller, body, paused=False)
 
 
 @router.post("/healings/{healing_id}/approve", responses=documented(401, 403, 404, 409, 413, 422))
@@ -104,13 +105,15 @@ async def approve(
 
 @router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
 async def reject(healing_id: HealingId, caller: Admin, connection: ConnectionDep) -> HealingAnswer:
-    """Refuse a staged candidate. Its version stays in the list and is not live."""
+    """Reject a staged candidate. Its version stays in the list and is not live."""
     row = await approval.reject(connection, healing_id, actor=caller.actor)
     return HealingAnswer.model_validate(row)
 
 
-async def _hold(
+async def _set_pause(
     connection: Connection, caller: Caller, body: PauseBody, *, paused: bool
 ) -> PauseAnswer:
-    row = await pauses.switch(connection, paused=paused, reason=body.reason, actor=caller.actor)
+    row = await pauses.switch(
+        connection, paused=paused, reason=because("note", text=body.reason), actor=caller.actor
+    )
     return PauseAnswer.model_validate(row)

@@ -1,20 +1,29 @@
 """Healings and their receipts."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AliasChoices, BeforeValidator, Field, SerializeAsAny, SkipValidation
 
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
+from selfheal.optimizer.receipt.schema import Receipt
+from selfheal.optimizer.wording import sentence
 from selfheal.server.api.schemas.base import Answer, Body, ExactText
+
+ReasonText = Annotated[str, BeforeValidator(sentence)]
+"""A stored reason as English text; empty where there is none."""
+
+_STORED = AliasChoices("reason")  # both fields are made of what is stored as the reason
+_CODED = "The reason as a code with its figures, which do not change when the text is reworded"
 
 
 class HealBody(Body):
-    """Ask for a pass of the optimizer."""
+    """Start an optimizer run."""
 
     agent: Agent | None = Field(
-        None, description="Whose prompt to look at; null: whichever is to blame"
+        None, description="Whose prompt to look at; null: whichever is the cause"
     )
     force: bool = Field(
         default=False, description="Heal even if there are too few failures, or too soon"
@@ -29,37 +38,41 @@ class ApproveBody(Body):
 
 
 class PauseBody(Body):
-    """Put healing on hold, or let it go on."""
+    """Pause or resume healing."""
 
-    reason: ExactText = Field("a person's word", max_length=1000, description="Why")
+    reason: ExactText = Field("requested by an operator", max_length=1000, description="Why")
 
 
 class PauseAnswer(Answer):
-    """Whether healing is on hold."""
+    """Whether healing is paused."""
 
     paused: bool = Field(description="Whether it is")
-    reason: str = Field(description="Why, in words")
-    actor: str = Field(description="Who said so")
+    reason: ReasonText = Field(description="Why, as text")
+    coded_reason: Reason = Field(validation_alias=_STORED, description=_CODED)
+    actor: str = Field(description="Who paused or resumed it")
     created_at: datetime = Field(description="When")
 
 
 class LastPassAnswer(Answer):
-    """What the optimizer last came to. All fields are null before its first pass."""
+    """How the last optimizer run ended. All fields are null before the first."""
 
     outcome: str | None = Field(None, description="`healthy`, `cooling_down`, `promoted`, …")
-    reason: str | None = Field(None, description="Why it did that, or why it did nothing")
-    ended_at: datetime | None = Field(None, description="When the pass ended")
+    reason: ReasonText | None = Field(None, description="Why it did that, or did nothing, as text")
+    coded_reason: Reason | None = Field(None, validation_alias=_STORED, description=_CODED)
+    ended_at: datetime | None = Field(None, description="When the run ended")
 
 
 class PassAnswer(Answer):
-    """A pass that was asked for."""
+    """An optimizer run that was requested."""
 
     agent: Agent | None = Field(
-        description="Whose prompt is looked at; null where nobody was asked about or blamed"
+        description="Whose prompt is looked at; null if no agent was requested and none was"
+        " identified as the cause"
     )
-    outcome: str | None = Field(description="How it ended; null while a healing is under way")
+    outcome: str | None = Field(description="How it ended; null while a healing is in progress")
     healing_id: UUID | None = Field(None, description="The healing, if one was opened")
-    reason: str = Field("", description="Why, in words")
+    reason: ReasonText = Field("", description="Why, as text")
+    coded_reason: Reason | None = Field(None, validation_alias=_STORED, description=_CODED)
 
 
 class FollowUpAnswer(Answer):
@@ -67,7 +80,10 @@ class FollowUpAnswer(Answer):
 
     at: datetime = Field(description="When")
     outcome: str = Field(description="`canary`, `promoted` or `rejected`: the outcome from then on")
-    reason: str = Field(description="What was done: approved, rejected, promoted, rolled back")
+    reason: ReasonText = Field(
+        description="What was done, as text: approved, rejected, promoted, rolled back"
+    )
+    coded_reason: Reason = Field(validation_alias=_STORED, description=_CODED)
     actor: str = Field(description="Who did it: a key, `cli`, or `optimizer`")
 
 
@@ -76,12 +92,16 @@ class HealingAnswer(Answer):
 
     id: UUID = Field(description="The healing")
     agent: Agent = Field(description="Whose prompt it is about")
-    trigger: str = Field(description="What set it off")
+    trigger: str = Field(description="What triggered it")
     state: str = Field(description="The state that it is in")
     outcome: str | None = Field(
-        description="How it ended, the last follow-up included; null while it is under way"
+        description="How it ended, the last follow-up included; null while it is in progress"
     )
-    reason: str = Field(description="Why it was closed as it was, before any follow-up")
+    reason: ReasonText = Field(
+        description="Why it was closed as it was, before any follow-up, as text; empty while it is"
+        " in progress"
+    )
+    coded_reason: Reason | None = Field(validation_alias=_STORED, description=_CODED)
     follow_ups: list[FollowUpAnswer] = Field(description="The steps since, oldest first")
     incumbent_version: int = Field(description="The version that was live")
     to_version: int | None = Field(description="The version that it stored, if any")
@@ -95,9 +115,10 @@ class HealingAnswer(Answer):
 class HealingDetail(HealingAnswer):
     """One healing with its receipt."""
 
-    receipt: dict[str, Any] | None = Field(
+    # Given as it is stored: verification says what does not fit the schema, not this answer.
+    receipt: SkipValidation[SerializeAsAny[Receipt]] | None = Field(
         description="All that was seen, tried, decided and done until it was closed; null while"
-        " it is under way"
+        " it is in progress. A receipt of an older version has another `schema_version`, or none"
     )
     trace_url: str | None = Field(
         None, description="Where LangSmith shows its trace; null where healings are not traced"

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from selfheal.db.prompts import Action
+from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
+from selfheal.optimizer.wording import sentence
 from selfheal.server.api.schemas.base import Answer, Body, ExactText
 
 PromptText = Annotated[
@@ -68,7 +70,7 @@ class ReleaseAnswer(Answer):
     action: Action = Field(description="The kind of release")
     version: int = Field(description="The version that this release made live")
     actor: str = Field(description="Who did it")
-    note: str = Field(description="Why")
+    note: str = Field(description="Why: an operator's note, or the optimizer's reason as text")
     created_at: datetime = Field(description="When")
     healing_id: UUID | None = Field(
         description="The healing that made the release, null if none did"
@@ -76,6 +78,17 @@ class ReleaseAnswer(Answer):
     base_version: int | None = Field(description="For a canary: the version of the other threads")
     percent: int = Field(description="The share of threads that get the version, in percent")
     pinned: bool = Field(description="Whether it is never rolled back automatically")
+    coded_reason: Reason | None = Field(
+        None,
+        validation_alias="reason",
+        description="The optimizer's reason as a code with figures; null for an operator's release",
+    )
+
+    @model_validator(mode="after")
+    def _say_why(self) -> "ReleaseAnswer":
+        """Give the optimizer's reason as text where no operator wrote a note."""
+        self.note = self.note or sentence(self.coded_reason)
+        return self
 
 
 class DiffAnswer(Answer):

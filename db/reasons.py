@@ -1,0 +1,299 @@
+"""Reasons: why something was decided, as a code with its figures. Nothing here is a sentence.
+
+Reasons are stored, compared and verified; the sentence is made when one is shown
+(optimizer/wording.py), so that it can be reworded without touching what is stored.
+"""
+
+from collections.abc import Mapping
+from types import UnionType
+from typing import Final, Literal, TypeAlias, Union
+
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
+Code = Literal[
+    "already_shortened",
+    "approved",
+    "better_but_unproven",
+    "breaks_prompt_rules",
+    "budget_exhausted",
+    "budget_exhausted_before_end",
+    "canary_first",
+    "canary_not_worse_in_a_day",
+    "canary_running",
+    "canary_scores",
+    "canary_undecided",
+    "cannot_prove_at_this_rate",
+    "cannot_prove_with_cases_left",
+    "cases_exhausted",
+    "cases_lost",
+    "checkpoints_missing",
+    "constant_answer",
+    "contains_address",
+    "contains_encoded_text",
+    "contains_example",
+    "contains_secret",
+    "cooling_down",
+    "copies_untrusted_text",
+    "daily_budget_exhausted",
+    "diagnosed_agent_cleared",
+    "diagnosis_uncontested",
+    "drops_requirement",
+    "empty_prompt",
+    "enough_pairs",
+    "evidence_insufficient",
+    "failures_as_usual",
+    "few_failures",
+    "few_new_failures",
+    "foreign_letters",
+    "grants_permission",
+    "harm_found",
+    "healed_case_lost",
+    "healing_open",
+    "hold_out_exhausted",
+    "incumbent_dead",
+    "incumbent_passes_too_few",
+    "incumbent_rate_too_low",
+    "instant_rollout",
+    "internal_error",
+    "invisible_characters",
+    "judge_drifted",
+    "judge_marks_decided",
+    "judge_unreliable",
+    "last_good_version_passes",
+    "lease_lost",
+    "lifts_requirement",
+    "manual_rollout",
+    "many_trials_without_verdict",
+    "marks_for_words",
+    "may_score_lower",
+    "mentions",
+    "model_failed",
+    "more_errors",
+    "names",
+    "no_candidate_passed_lint",
+    "no_candidate_passed_screening",
+    "no_candidates",
+    "no_sentence_removable",
+    "no_sentences_removable_together",
+    "not_inferior",
+    "not_shown_better",
+    "not_the_prompt",
+    "note",
+    "nothing_left",
+    "nothing_lost",
+    "operator_pause",
+    "pinned_but_worse",
+    "plans_contradict_requests",
+    "promoted",
+    "proof_void",
+    "proven",
+    "proven_but_cases_exhausted",
+    "proven_over_enough_pairs",
+    "quotes",
+    "rejected",
+    "releases_rolled_back",
+    "replaced_during_canary",
+    "request_wording",
+    "reveals_instructions",
+    "rolled_back",
+    "run_failed",
+    "same_as_earlier_candidate",
+    "same_as_incumbent",
+    "scores_lower",
+    "screening_lost",
+    "sentences_needed",
+    "shorter_may_score_lower",
+    "single_sentence",
+    "slower",
+    "special_case",
+    "staged",
+    "too_few_pairs",
+    "too_few_pairs_to_compare",
+    "too_many_characters",
+    "too_many_words",
+    "trusts_untrusted_text",
+    "untrusted_words",
+    "version_went_live",
+    "watched",
+    "worse_scores",
+]
+
+# A reason may hold others, and `|` cannot name what is defined further down.
+Value: TypeAlias = Union[int, float, str, list[str], "Reason", list["Reason"], None]
+
+
+class Reason(TypedDict):
+    """Why something was decided, as plain JSON: a code, and the values that VALUES lists for it.
+
+    A value is a number, a text that was not written by the product (a model's error, an operator's
+    note, a word that was found), a list of such texts, or another reason or several.
+    """
+
+    code: Code
+    values: dict[str, Value]
+
+
+_Kind: TypeAlias = type | UnionType
+_NUMBER: Final = int | float
+_REASON: Final = dict
+_OPTIONAL: Final = dict | None
+_LIST: Final = list
+
+_SCORES: Final[Mapping[str, _Kind]] = {
+    "runs": int,  # of the canary
+    "mean": _NUMBER,  # difference of mean scores, new less old, -1 to 1
+    "lower": _NUMBER | None,  # its lower bound; null where there are too few runs for one
+}
+_COUNTED: Final[Mapping[str, _Kind]] = {"gains": int, "losses": int}
+_JUDGE: Final[Mapping[str, _Kind]] = {
+    "model": str,
+    "agreed": int,
+    "asked": int,
+    "prompt_version": int,
+}
+
+VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
+    # What was written by others, kept as it was.
+    "note": {"text": str},
+    "run_failed": {"outcome": str, "message": str},
+    # Why no healing is opened.
+    "already_shortened": {"agent": str, "version": int},
+    "canary_running": {"agent": str, "version": int, "percent": int},
+    "cooling_down": {"until": str},  # ISO 8601, UTC
+    "daily_budget_exhausted": {"calls": int},
+    "failures_as_usual": {"failures": int, "runs": int, "p": _NUMBER},
+    "few_failures": {"failures": int, "minutes": int},
+    "few_new_failures": {"failures": int},
+    "healing_open": {},
+    "not_the_prompt": {"errors": int, "failures": int, "newest": _OPTIONAL},
+    "operator_pause": {"cause": _REASON, "actor": str},
+    "single_sentence": {"agent": str, "version": int},
+    # Which prompt is the cause.
+    "diagnosed_agent_cleared": {"agent": str},
+    "diagnosis_uncontested": {},
+    "judge_marks_decided": {},
+    "last_good_version_passes": {"passed": int, "of": int},
+    "plans_contradict_requests": {"plans": int, "of": int},
+    # What lint rejects.
+    "breaks_prompt_rules": {"violations": _LIST},  # of reasons
+    "constant_answer": {},
+    "contains_address": {},
+    "contains_encoded_text": {},
+    "contains_example": {},
+    "contains_secret": {},
+    "copies_untrusted_text": {"words": int},
+    "drops_requirement": {"requirement": str},
+    "empty_prompt": {},
+    "foreign_letters": {"alphabets": _LIST},
+    "grants_permission": {"permission": str},
+    "invisible_characters": {},
+    "lifts_requirement": {"requirement": str},
+    "marks_for_words": {},
+    "mentions": {"agent": str},
+    "names": {"words": _LIST},
+    "quotes": {"text": str},
+    "request_wording": {},
+    "reveals_instructions": {},
+    "same_as_earlier_candidate": {},
+    "same_as_incumbent": {},
+    "special_case": {"words": _LIST},
+    "too_many_characters": {"characters": int, "limit": int},
+    "too_many_words": {"words": int, "limit": int},
+    "trusts_untrusted_text": {},
+    "untrusted_words": {"words": _LIST},
+    # What becomes of a sentence that is left out.
+    "cases_lost": {"lost": int, "of": int},
+    "incumbent_passes_too_few": {"passed": int, "of": int},
+    "nothing_left": {},
+    "nothing_lost": {"of": int, "change": _NUMBER},
+    "scores_lower": {"by": _NUMBER},
+    # Screening.
+    "screening_lost": {"passed": int, "of": int},
+    # Where the gate stopped.
+    "budget_exhausted": {},
+    "cannot_prove_at_this_rate": {"left": int},
+    "cannot_prove_with_cases_left": {"left": int},
+    "cases_exhausted": {},
+    "enough_pairs": {},
+    "harm_found": {},
+    "hold_out_exhausted": {},
+    "proven_but_cases_exhausted": {},
+    "proven_over_enough_pairs": {},
+    # The gate's verdict.
+    "better_but_unproven": {**_COUNTED, "e_value": _NUMBER, "needed": int},
+    "budget_exhausted_before_end": {"decision": _REASON},
+    "healed_case_lost": {"case_id": str, "takes": int},
+    "incumbent_rate_too_low": {"rate": _NUMBER},
+    "may_score_lower": {**_COUNTED, "by": _NUMBER},
+    "not_inferior": {**_COUNTED, "by": _NUMBER},
+    "not_shown_better": {**_COUNTED, "e_value": _NUMBER, "needed": int},
+    "proven": {**_COUNTED, "e_value": _NUMBER, "by": _NUMBER},
+    "sentences_needed": _COUNTED,
+    "shorter_may_score_lower": {**_COUNTED, "by": _NUMBER},
+    "too_few_pairs": {**_COUNTED, "pairs": int, "needed": int},
+    "too_few_pairs_to_compare": {"pairs": int, "needed": int},
+    # What is done with a candidate that was not rejected.
+    "canary_first": {"rate": _NUMBER},
+    "evidence_insufficient": {},
+    "incumbent_dead": {},
+    "instant_rollout": {},
+    "manual_rollout": {},
+    # How a healing ends otherwise.
+    "checkpoints_missing": {},
+    "internal_error": {"error": str},
+    "judge_drifted": {**_JUDGE, "usually_agreed": int, "usually_asked": int},
+    "judge_unreliable": _JUDGE,
+    "lease_lost": {},
+    "many_trials_without_verdict": {"decision": _REASON, "trials": int, "of": int, "first": str},
+    "model_failed": {"message": str},
+    "no_candidate_passed_lint": {},
+    "no_candidate_passed_screening": {},
+    "no_candidates": {},
+    "no_sentence_removable": {"sentences": int, "kept": int, "missed": int},
+    "no_sentences_removable_together": {"sentences": int, "kept": int, "missed": int},
+    "proof_void": {"cause": _REASON},
+    "staged": {"plan": _REASON, "gate": _REASON},
+    "version_went_live": {"version": int | None},
+    # What becomes of a release.
+    "canary_not_worse_in_a_day": _SCORES,
+    "canary_scores": _SCORES,
+    "canary_undecided": _SCORES,
+    "more_errors": {"errors": int, "runs": int, "before": int},
+    "pinned_but_worse": {"cause": _REASON},
+    "releases_rolled_back": {"releases": int, "hours": int},
+    "slower": {"seconds": _NUMBER, "before": _NUMBER},
+    "watched": {},
+    "worse_scores": {"by": _NUMBER, "at_least": _NUMBER},
+    # What follows after a healing was closed.
+    "approved": {"cause": _OPTIONAL},
+    "promoted": {"cause": _OPTIONAL},
+    "rejected": {},
+    "replaced_during_canary": {"version": int, "cause": _OPTIONAL},
+    "rolled_back": {"cause": _OPTIONAL},
+}
+
+
+def because(code: Code, **values: Value) -> Reason:
+    """Return a reason.
+
+    Args:
+        code: what was decided.
+        values: exactly those that VALUES lists for the code.
+
+    Raises:
+        ValueError: a value is missing, is not one of the code's, or is of another type.
+    """
+    kinds = VALUES[code]
+    wrong = {
+        name
+        for name in kinds.keys() | values.keys()
+        if name not in kinds or name not in values or not isinstance(values[name], kinds[name])
+    }
+    if wrong:
+        raise ValueError(f"reason {code}: missing, unknown or mistyped: {', '.join(sorted(wrong))}")
+    return Reason(code=code, values=values)
+
+
+def noted(text: str) -> Reason | None:
+    """Return what an operator wrote as a reason; None if nothing was written."""
+    return because("note", text=text) if text else None

@@ -1,0 +1,152 @@
+"""The receipt: the record of a healing from which every one of its decisions can be recomputed."""
+
+from typing import Final, Literal, cast
+
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
+from selfheal.db.healings import Healing, Outcome
+from selfheal.db.reasons import Reason
+from selfheal.db.types import Agent, Stage
+from selfheal.graph.state import Example
+from selfheal.optimizer.state import (
+    Evidence,
+    Findings,
+    GateReport,
+    JudgeFinding,
+    NewestError,
+    PlannedRelease,
+    Proposal,
+    ScreenReport,
+    Unjudged,
+    Version,
+)
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a field is removed, renamed, or changes its meaning."""
+
+
+class JudgeRecord(JudgeFinding):
+    """What was found of the judge, with its score for each golden verdict that it was asked about.
+
+    A score is null where the judge gave none.
+    """
+
+    opinions: dict[str, float | None]
+
+
+class SplitRecord(TypedDict):
+    """The ids of the cases of each set, with a hash of the division. See `Split`."""
+
+    train: list[str]
+    hold_out: list[str]
+    regression: list[str]
+    fingerprint: str
+    looks: dict[str, int]
+    pinned: list[str]
+
+
+class HealedCase(TypedDict):
+    """A production case that must stay healed: later healings try it again."""
+
+    id: str
+    request: str
+    examples: list[Example]
+
+
+class CandidateRecord(Proposal):
+    """A candidate, with what it changes in the incumbent as a unified diff."""
+
+    diff: str
+
+
+class TrialRecord(TypedDict):
+    """One case run once under one prompt; see `Trial`. `arm`: the candidate; 0, the incumbent."""
+
+    stage: Stage
+    arm: int
+    case_id: str
+    outcome: str
+    passed: bool
+    score: float
+    executed: bool
+    calls: int
+    take: int
+
+
+class CostRecord(TypedDict):
+    """What one state of the healing cost: model calls and tokens."""
+
+    state: str
+    payments: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+class Receipt(TypedDict):
+    """All that was seen, tried, decided and done until the healing was closed.
+
+    `schema_version`: of this document. `selfheal`: the version that wrote it. `gave_up`: an error
+    or the budget ended it; the reason says which. `anchor`: the last prompt before the incumbent
+    that a person wrote. Times are ISO 8601, `seconds` the time between them. Fields of a state that
+    was not reached are null or empty.
+    """
+
+    schema_version: Literal[1]
+    selfheal: str
+    healing_id: str
+    agent: Agent
+    trigger: str
+    asked_about: Agent | None
+    outcome: Outcome
+    reason: Reason
+    gave_up: bool
+    opened_at: str
+    closed_at: str
+    seconds: float
+    from_version: int
+    to_version: int | None
+    incumbent: Version | None
+    anchor: str | None
+    failed_run_ids: list[str]
+    errors_counted_out: int
+    newest_error: NewestError | None
+    judge: JudgeRecord | None
+    evidence: list[Evidence]
+    findings: Findings | None
+    split: SplitRecord | None
+    healed_cases: list[HealedCase]
+    rounds: int
+    candidates: list[CandidateRecord]
+    screens: list[ScreenReport]
+    gates: list[GateReport]
+    release: PlannedRelease | None
+    unjudged: Unjudged | None
+    trials: list[TrialRecord]
+    costs: list[CostRecord]
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+class NoReceiptError(Exception):
+    """A healing has no receipt that this version can read; the message says why."""
+
+
+def receipt_of(healing: Healing) -> Receipt:
+    """Return a closed healing's receipt.
+
+    What is in it is not checked here: verification does, and reports each part that does not fit.
+
+    Raises:
+        NoReceiptError: the healing is open, or its receipt has another schema version.
+    """
+    if healing.receipt is None:
+        raise NoReceiptError(f"healing {healing.id} is in progress: {healing.state}")
+    found = healing.receipt.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise NoReceiptError(
+            f"the receipt of healing {healing.id} has schema version {found}, and this version of"
+            f" selfheal reads {SCHEMA_VERSION}"
+        )
+    return cast("Receipt", healing.receipt)

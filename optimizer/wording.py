@@ -1,0 +1,200 @@
+"""The sentences for reasons: the only place where a reason becomes English.
+
+Nothing that is stored or compared depends on a sentence, so each may be reworded freely.
+
+A template is a format string over the values of its code. A value that is a reason, or a list of
+reasons or texts, is put into words first. Beside Python's format specifications there are two:
+`{cause:?: }` gives nothing where the value is null, and else what follows the question mark, then
+the value; `{until:clock}` gives the time of day of an ISO 8601 time.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from string import Formatter
+from typing import Any, Final
+
+from typing_extensions import TypedDict
+
+from selfheal.db.reasons import Code, Reason
+from selfheal.optimizer.state import Result, ShownResult
+
+_UNKNOWN: Final = "unknown"  # a figure that there is too little data for
+
+WORDING: dict[Code, str] = {
+    "note": "{text}",
+    "run_failed": "{outcome}: {message}",
+    "already_shortened": "version {version} of the {agent} prompt was shortened, or is the result"
+    " of shortening: each version can be shortened once",
+    "canary_running": "version {version} of the {agent} prompt is a canary on {percent} % of the"
+    " threads",
+    "cooling_down": "the last healing ended without a release; the next one starts no earlier than"
+    " {until:clock} UTC",
+    "daily_budget_exhausted": "the day's {calls} model calls are used up",
+    "failures_as_usual": "{failures} of {runs} runs failed, no more than usual (p = {p:.2g})",
+    "few_failures": "{failures} failed runs within {minutes} minutes",
+    "few_new_failures": "only {failures} new failures since the last healing",
+    "healing_open": "another healing is in progress",
+    "not_the_prompt": "{errors} runs failed because of the model, the judge or the sandbox,"
+    " {failures} because of their quality{newest:?; the newest: }",
+    "operator_pause": "healing is paused: {cause} ({actor})",
+    "single_sentence": "version {version} of the {agent} prompt is a single sentence",
+    "diagnosed_agent_cleared": "the {agent}, named by the diagnosis, was cleared",
+    "diagnosis_uncontested": "the diagnosis says so, and nothing contradicts it",
+    "judge_marks_decided": "the judge agrees on too few golden verdicts, and its marks decided"
+    " these runs",
+    "last_good_version_passes": "with its last good version {passed} of {of} training cases pass",
+    "plans_contradict_requests": "{plans} of {of} plans contradict what was stated, and were"
+    " followed",
+    "breaks_prompt_rules": "{violations}",
+    "constant_answer": "it answers some requests by a constant",
+    "contains_address": "it contains an address",
+    "contains_encoded_text": "it contains something encoded",
+    "contains_example": "it teaches by an example",
+    "contains_secret": "it contains what looks like a secret",
+    "copies_untrusted_text": "it copies {words} words in a row from the logs",
+    "drops_requirement": "it no longer mentions {requirement}",
+    "empty_prompt": "it is empty",
+    "foreign_letters": "it is written in letters that the prompt never had: {alphabets}",
+    "grants_permission": "it allows {permission}",
+    "invisible_characters": "it contains invisible characters",
+    "lifts_requirement": "it lifts what is required of {requirement}",
+    "marks_for_words": "it gives marks for words",
+    "mentions": "it mentions the {agent}",
+    "names": "it names {words}",
+    "quotes": "it quotes {text}",
+    "request_wording": "it depends on the wording of a request",
+    "reveals_instructions": "it has the agent show its instructions",
+    "same_as_earlier_candidate": "it has the same words as an earlier candidate",
+    "same_as_incumbent": "it has the same words as the incumbent",
+    "special_case": "it makes a special case of {words}",
+    "too_many_characters": "it has {characters} characters, more than {limit}",
+    "too_many_words": "it has {words} words, more than {limit}",
+    "trusts_untrusted_text": "it gives untrusted text authority",
+    "untrusted_words": "it has words from the logs: {words}",
+    "cases_lost": "lost {lost} of {of} cases",
+    "incumbent_passes_too_few": "the live prompt passes only {passed} of {of} cases",
+    "nothing_left": "nothing would be left",
+    "nothing_lost": "lost none of {of} cases, score {change:+.2f}",
+    "scores_lower": "scores lower by {by:.2f}",
+    "screening_lost": "passed {passed} of {of} training cases",
+    "budget_exhausted": "the budget of model calls is used up",
+    "cannot_prove_at_this_rate": "at the rate of gains seen, the {left} held-out cases left will"
+    " not prove it",
+    "cannot_prove_with_cases_left": "not even gains in all {left} held-out cases left could prove"
+    " it",
+    "cases_exhausted": "no cases are left",
+    "enough_pairs": "there are enough pairs",
+    "harm_found": "more cases are lost than by chance",
+    "hold_out_exhausted": "all held-out cases were tried",
+    "proven_but_cases_exhausted": "proven, but no cases are left",
+    "proven_over_enough_pairs": "proven, over enough pairs",
+    "better_but_unproven": "better, but not proven: {gains} gains, {losses} losses"
+    " (e = {e_value:.3g} of {needed})",
+    "budget_exhausted_before_end": "{decision}; the budget of model calls is used up",
+    "healed_case_lost": "{case_id}, healed before, is lost in 2 of {takes}",
+    "incumbent_rate_too_low": "the live prompt passes only {rate:.0%}: nothing shows what would be"
+    " lost",
+    "may_score_lower": "better on held-out cases ({gains} gains, {losses} losses), but may score"
+    " lower by {by:.2f}",
+    "not_inferior": "{gains} gains, {losses} losses, score not lower by more than {by:.2f}",
+    "not_shown_better": "not shown to be better: {gains} gains, {losses} losses"
+    " (e = {e_value:.3g} of {needed})",
+    "proven": "{gains} gains, {losses} losses (e = {e_value:.3g}), score not lower by more than"
+    " {by:.2f}",
+    "sentences_needed": "the sentences are needed: {gains} gains, {losses} losses",
+    "shorter_may_score_lower": "{gains} gains, {losses} losses, and may score lower by {by:.2f}",
+    "too_few_pairs": "better ({gains} gains, {losses} losses), but only {pairs} of {needed} pairs"
+    " have verdicts",
+    "too_few_pairs_to_compare": "only {pairs} of {needed} pairs have verdicts",
+    "canary_first": "proven; tried beside the incumbent, which passes {rate:.0%}",
+    "evidence_insufficient": "the evidence is not sufficient: approval is needed",
+    "incumbent_dead": "released at once: the incumbent had nothing to lose",
+    "instant_rollout": "released at once",
+    "manual_rollout": "proven; approval is needed, since SELFHEAL_ROLLOUT is manual",
+    "checkpoints_missing": "its checkpoints do not show where to resume",
+    "internal_error": "an internal error, {error}; see the log",
+    "judge_drifted": "the judge has drifted: the judge {model} agrees on {agreed} of {asked} golden"
+    " verdicts, {usually_agreed} of {usually_asked} before (evaluator prompt {prompt_version})",
+    "judge_unreliable": "the judge is not reliable: the judge {model} agrees on {agreed} of {asked}"
+    " golden verdicts (evaluator prompt {prompt_version})",
+    "lease_lost": "another process has taken over this healing",
+    "many_trials_without_verdict": "{decision}; {trials} of {of} trials gave no verdict, the first:"
+    " {first}",
+    "model_failed": "the optimizer's model failed: {message}",
+    "no_candidate_passed_lint": "no candidate passed lint",
+    "no_candidate_passed_screening": "no candidate passed screening",
+    "no_candidates": "no prompt was found that seemed better",
+    "no_sentence_removable": "nothing can be left out: of {sentences} sentences, always kept:"
+    " {kept}, missed: {missed}",
+    "no_sentences_removable_together": "nothing can be left out: of {sentences} sentences, always"
+    " kept: {kept}, missed: {missed}, the others together",
+    "proof_void": "the proof is void: {cause}",
+    "staged": "{plan}: {gate}",
+    "version_went_live": "another version went live meanwhile{version:?: }",
+    "canary_not_worse_in_a_day": "{runs} runs, score {mean:+.2f} (at least {lower:+.2f}); not worse"
+    " in a day",
+    "canary_scores": "{runs} runs, score {mean:+.2f} (at least {lower:+.2f})",
+    "canary_undecided": "undecided after a day: {runs} runs, score {mean:+.2f} (at least"
+    " {lower:+.2f})",
+    "more_errors": "{errors} of {runs} runs ended without a verdict, {before} before",
+    "pinned_but_worse": "it is pinned, but {cause}",
+    "releases_rolled_back": "{releases} releases were rolled back automatically within {hours}"
+    " hours",
+    "slower": "it is slow: 95 % within {seconds:.1f} s, {before:.1f} s before",
+    "watched": "it is being watched",
+    "worse_scores": "its scores are lower by {by:.2f} (at least {at_least:.2f})",
+    "approved": "approved{cause:?: }",
+    "promoted": "promoted{cause:?: }",
+    "rejected": "rejected",
+    "replaced_during_canary": "version {version} was released while this one was a"
+    " canary{cause:?: }",
+    "rolled_back": "rolled back{cause:?: }",
+}
+
+
+class Worded(TypedDict):
+    """A reason as it is shown: as text, and as the code and figures that the text was made of."""
+
+    reason: str
+    coded_reason: Reason | None
+
+
+class _Sentences(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec.startswith("?"):
+            return "" if value is None else format_spec[1:] + self.format_field(value, "")
+        if format_spec == "clock":
+            return f"{datetime.fromisoformat(value):%H:%M}"
+        if isinstance(value, Mapping):
+            return sentence(value)  # type: ignore[arg-type]
+        if isinstance(value, list):
+            reasons = any(isinstance(each, Mapping) for each in value)
+            return ("; " if reasons else ", ").join(self.format_field(each, "") for each in value)
+        return _UNKNOWN if value is None else format(value, format_spec)
+
+
+_SENTENCES: Final = _Sentences()
+
+
+def sentence(reason: Reason | None) -> str:
+    """Return a reason in English: no capital letter, no full stop; empty where there is none.
+
+    A reason that a later version has stored, whose code this one does not know, is given as the
+    code and its values.
+    """
+    if reason is None:
+        return ""
+    template = WORDING.get(reason["code"])
+    if template is None:
+        return f"{reason['code']} {reason['values']}"
+    return _SENTENCES.vformat(template, (), reason["values"])
+
+
+def worded(reason: Reason | None) -> Worded:
+    """Return a reason as answers and JSON output show it."""
+    return Worded(reason=sentence(reason), coded_reason=reason)
+
+
+def shown_result(result: Result) -> ShownResult:
+    """Return the result of an optimizer run as clients get it."""
+    return {**result, **worded(result.get("reason"))}
