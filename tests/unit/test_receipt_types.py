@@ -9,7 +9,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 import psycopg
 import pytest
 from pydantic import TypeAdapter
-from selfheal.server.assistants import schemas_of
 from typing_extensions import is_typeddict
 
 from selfheal.db.reasons import because
@@ -51,6 +50,7 @@ from selfheal.optimizer.receipt import (
 )
 from selfheal.optimizer.wording import shown_result
 from selfheal.server.api.schemas.healings import HealingDetail
+from selfheal.server.assistants import schemas_of
 
 NODES = (attribute, conclude, detect, diagnose, gate, lint, propose, release, sample, screen,
          shorten, triage)  # fmt: skip
