@@ -13,7 +13,7 @@ def test_callers_who_come_before_they_are_served_wait() -> None:
         accepted.close()
 
 
-def test_an_address_without_a_service_yet_is_accepted() -> None:
+def test_an_address_in_use_is_refused() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(CannotListenError, match=f"cannot listen on 127.0.0.1:{port}: .*--x"):
