@@ -55,6 +55,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python .ci/words.py
 
 # Words that the project's texts do not use. Standard library only, so it needs no environment.
 words:

@@ -1,7 +1,7 @@
 """Healing, measured over scenarios and seeds, beside its rivals. `python -m bench.healing`.
 
 All of it is SIMULATED: the model is the project's stand-in, so the figures show that the loop
-works, and are no claim about Gemini. Results are kept as they come, and a run goes on where the
+works, and are no claim about Gemini. Results are kept as they come, and a run resumes where the
 one before it stopped.
 """
 

@@ -88,7 +88,7 @@ def samples() -> Iterator[Sample]:
 
 
 async def judge_all(
-    sandbox: Sandbox, told: Callable[[Judged], None], every: int = 1
+    sandbox: Sandbox, on_judged: Callable[[Judged], None], every: int = 1
 ) -> list[Judged]:
     """Judge every program, or every so-manieth, by the rules of fact, a few at once."""
     places = asyncio.Semaphore(AT_ONCE)
@@ -96,7 +96,7 @@ async def judge_all(
     async def one(sample: Sample) -> Judged:
         async with places:
             judged = Judged(sample, await run_checks(sample.code, sample.plan, sandbox))
-            told(judged)
+            on_judged(judged)
             return judged
 
     return await asyncio.gather(*map(one, list(samples())[::every]))

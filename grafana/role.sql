@@ -4,7 +4,7 @@
 --
 --   SELFHEAL_GRAFANA_PASSWORD=… psql "$DATABASE_URL" -v name=selfheal_grafana -f grafana/role.sql
 --
--- `-v password=…` does instead of the variable, where nobody else can list processes.
+-- `-v password=…` does instead of the variable, where no other user can list processes.
 
 \set ON_ERROR_STOP on
 \if :{?name}

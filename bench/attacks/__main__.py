@@ -86,11 +86,11 @@ def main() -> int:
     options = parser.parse_args()
     rows, left_out = asyncio.run(run(options.backend, options.attack))
     if options.json:
-        told = {
+        results = {
             name: {column: asdict(outcome) for column, outcome in row.items()}
             for name, row in rows.items()
         }
-        report = {"left_out": left_out, "attacks": told}
+        report = {"left_out": left_out, "attacks": results}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0 if _summary(rows) and rows else 1
 

@@ -28,7 +28,7 @@ def deleted_files(number, megabytes):
         kept.append(file)
         for _ in range(megabytes):
             file.write(bytes(2**20))
-    time.sleep(0.5)  # what is there for less than a watcher's look harms nobody
+    time.sleep(0.5)  # what is there for less than a watcher's look does no harm
     return sum(os.fstat(file.fileno()).st_size for file in kept) == number * megabytes * 2**20
 
 def mapped_files(number, megabytes):

@@ -1,4 +1,4 @@
-"""Attacks on the verdict from within the process: patching whoever judges, or reading the answer.
+"""Attacks on the verdict from within the process: patching what judges, or reading the answer.
 
 The last one looks for the expected value wherever memory can be read: it must not be there.
 """
@@ -188,7 +188,7 @@ ATTACKS = (
     _patch("main", "replace the judge's functions, by its module"),
     _patch("frames", "replace the judge's names, by the stack"),
     _patch("code", "replace the judge's code, by the garbage collector"),
-    _patch("classes", "replace the methods of whoever encodes"),
+    _patch("classes", "replace the methods of the encoder"),
     _patch("tables", "replace what tables of types hold"),
     Attack("search", "patching", "look for the expected value in all memory", SEARCH,
            control="fooled", examples=EXAMPLE, limits=PATIENT),

@@ -1,4 +1,4 @@
-"""Attacks by the value returned: on whoever receives, compares or shows it.
+"""Attacks by the value returned: on what receives, compares or shows it.
 
 The proofs show for the control that a receiver without care is hit.
 """

@@ -52,7 +52,7 @@ class Limited:
         return await self._sandbox.run(program, self._limits)
 
     async def aclose(self) -> None:
-        """Do nothing: whoever opened the sandbox closes it."""
+        """Do nothing: the opener of the sandbox closes it."""
 
 
 @dataclass(slots=True)
@@ -110,10 +110,10 @@ def _ended(execution: Execution, limits: Limits) -> tuple[str, list[str]]:
     if len(execution.stdout) > limits.output_bytes:
         problems.append(f"{len(execution.stdout)} characters of output came out")
     answers = [each.raised or (each.value,) for each in execution.results]
-    told = [f"{answer[0]!s:.60}" for answer in answers]
+    seen = [f"{answer[0]!s:.60}" for answer in answers]
     if execution.status != "ok":
-        told.append(f"{execution.status}: {execution.detail}")
-    return "; ".join(told), problems
+        seen.append(f"{execution.status}: {execution.detail}")
+    return "; ".join(seen), problems
 
 
 def _strained(gauge: Gauge, seconds: float, allowed: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Attacks by the shape of the source or of the stack: on whoever reads, compiles or unwinds it."""
+"""Attacks by the shape of the source or of the stack: on what reads, compiles or unwinds it."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -56,7 +56,7 @@ class Targets:
     def damage(self) -> list[str]:
         """Return what is no longer as it was: the proof, from outside, that an attack reached it.
 
-        Told once: what follows is held against how it is now. Only what was changed or has
+        Taken once: what follows is held against how it is now. Only what was changed or has
         arrived can be seen from here, not what was merely read.
         """
         before, self.whole = self.whole, self._state()

@@ -36,8 +36,8 @@ def _read(path: Path) -> list[Record]:
     """Return the rows of a file; a line over which a process died is cut off."""
     if not path.exists():
         return []
-    told = path.read_bytes()
-    whole = told[: told.rfind(b"\n") + 1]
-    if whole != told:
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
         path.write_bytes(whole)
     return [json.loads(line) for line in whole.decode().splitlines()]

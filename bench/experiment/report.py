@@ -77,8 +77,8 @@ def _summary(name: str, ours: Sequence[Outcome]) -> Lines:
     yield f"  median calls: {median(each.calls for each in ours):.0f}"
     yield f"  healed, or nothing released: {_share(honest)}"
     ends = sorted({each.outcome for each in ours})
-    told = ", ".join(f"{end} {sum(each.outcome == end for each in ours)}" for end in ends)
-    yield f"  outcomes: {told}"
+    counts = ", ".join(f"{end} {sum(each.outcome == end for each in ours)}" for end in ends)
+    yield f"  outcomes: {counts}"
     if idle := next((each for each in ours if not each.released and each.reason), None):
         yield f"  one that released nothing ({idle.scenario}, seed {idle.seed}): {idle.reason}"
 
@@ -166,15 +166,15 @@ def _watch(found: Watched | None) -> Lines:
 
 
 def _counted(values: Iterator[str]) -> str:
-    told = list(values)
-    return ", ".join(f"{each} {told.count(each)}" for each in sorted(set(told)))
+    counts = list(values)
+    return ", ".join(f"{each} {counts.count(each)}" for each in sorted(set(counts)))
 
 
-def _share(told: Sequence[bool]) -> str:
-    if not told:
+def _share(counts: Sequence[bool]) -> str:
+    if not counts:
         return "-"
-    low, high = share_interval(sum(told), len(told))
-    return f"{sum(told) / len(told):.1%} ({low:.0%}-{high:.0%})"
+    low, high = share_interval(sum(counts), len(counts))
+    return f"{sum(counts) / len(counts):.1%} ({low:.0%}-{high:.0%})"
 
 
 def _mean(here: Sequence[Outcome]) -> str:

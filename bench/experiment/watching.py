@@ -43,8 +43,8 @@ def watch(records: Records) -> Watched | None:
 
 def scores(records: Records) -> tuple[list[float], list[float]]:
     """Return the scores of runs that passed, and of those that did not."""
-    told = [each for row in records.of("sound") for each in row["after"]["scores"]]
-    return [score for score, passed in told if passed], [s for s, passed in told if not passed]
+    scored = [each for row in records.of("sound") for each in row["after"]["scores"]]
+    return [score for score, passed in scored if passed], [s for s, passed in scored if not passed]
 
 
 def _drawn(draws: random.Random, rate: float, good: list[float], bad: list[float]) -> float:

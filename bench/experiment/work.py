@@ -1,4 +1,4 @@
-"""The work that a deployment is given: requests that fail, and requests that nobody has seen."""
+"""The work that a deployment is given: requests that fail, and unseen requests."""
 
 import random
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ CARELESS = "no-edge-cases"
 class Unseen:
     """How unseen work went: shares from 0 to 1, over `of` tasks.
 
-    `passed`: the verdict was good. `true`: the program holds on examples that nobody showed.
+    `passed`: the verdict was good. `true`: the program holds on hidden examples.
     `right`: the verdict says what is true. `scores`: each run's, 0 to 1, and whether it passed.
     """
 
@@ -73,7 +73,7 @@ async def fail(harness: HealingHarness, job: Job, known: list[Task]) -> int:
 
 
 async def unseen(harness: HealingHarness, gemini: str, job: Job, work: list[Task]) -> Unseen:
-    """Send what nobody has seen. To a judge, half of it is what a careless worker has written."""
+    """Send unseen requests. To a judge, half of it is what a careless worker has written."""
     if job.agent != "evaluator":
         seen = await _all(harness, job, work)
     else:
@@ -120,5 +120,5 @@ async def _holds(harness: HealingHarness, task: Task, finished: Finished) -> boo
     return not (await run_checks(finished.result["code"], plan, sandbox)).vetoes
 
 
-def _share(told: list[bool]) -> float:
-    return round(sum(told) / len(told), 4)
+def _share(shares: list[bool]) -> float:
+    return round(sum(shares) / len(shares), 4)

@@ -47,12 +47,12 @@ async def test_every_way_of_asking_takes_a_webhook(client: Any, receiver: Receiv
     ids = [created["run_id"], waited["run_id"], streamed[0].data["run_id"], batch[0]["run_id"]]
     assert got.keys() == {*ids, cancelled["run_id"]}
     assert all(each.is_signed() for each in got.values())
-    assert [got[each].told["status"] for each in ids] == ["success"] * 4
-    told = got[ids[0]].told
+    assert [got[each].received["status"] for each in ids] == ["success"] * 4
+    told = got[ids[0]].received
     run = await client.runs.get(thread, ids[0])
     assert {key: told[key] for key in run} == run
     assert told["values"]["code"] == (await client.runs.join(thread, ids[0]))["code"]
-    assert got[cancelled["run_id"]].told["status"] == "interrupted"
+    assert got[cancelled["run_id"]].received["status"] == "interrupted"
 
 
 async def test_an_address_that_cannot_be_called_is_refused(client: Any) -> None:

@@ -63,7 +63,7 @@ async def test_a_webhook_pending_at_a_kill_is_delivered(
         await change(database, "DROP TRIGGER not_yet ON outbox")
         async with started(*COMMAND, env=env, says=SAYS):
             (got,) = await receiver.has(1)
-    assert (got.id, got.told["status"], got.is_signed()) == (run_id, "success", True)
+    assert (got.id, got.received["status"], got.is_signed()) == (run_id, "success", True)
 
 
 @pytest.mark.chaos
@@ -90,4 +90,4 @@ async def test_a_webhook_in_flight_at_a_kill_is_delivered_again(
             assert len(receiver.got) == 2, "and no more, once it was heard"
         never.set()
     assert first.id == second.id == run_id
-    assert first.told["values"] == second.told["values"]
+    assert first.received["values"] == second.received["values"]

@@ -1,4 +1,4 @@
-"""What Prometheus is told: by each process of itself, and of the deployment by one."""
+"""What Prometheus scrapes: of each process, and of the deployment from one."""
 
 import re
 import sys
@@ -28,11 +28,11 @@ from tests.support.prometheus import free
 DOCS = Path(__file__).parents[2] / "docs/metrics.md"
 ASK = {"assistant_id": "agent", "input": {"request": "Write is_leap_year(year)."}}
 
-Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def read(text: str) -> Told:
-    """Return what is told, by name and labels."""
+def read(text: str) -> Samples:
+    """Return the samples, by name and labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -41,8 +41,8 @@ def read(text: str) -> Told:
     }
 
 
-def value(told: Told, name: str, **labels: str) -> float:
-    return told[name, frozenset(labels.items())]
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
 
 
 class Service:
@@ -56,7 +56,7 @@ class Service:
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             return (await client.post(path, json=body)).json()
 
-    async def told(self) -> Told:
+    async def scrape(self) -> Samples:
         async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.get(self.metrics)
             assert answer.headers["content-type"].startswith("text/plain")
@@ -83,7 +83,7 @@ async def test_a_service_exports_what_happened_and_adds_no_series(
 ) -> None:
     env = {**service_env, "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "0"}
     async with serving(env) as service:
-        before = await service.told()
+        before = await service.scrape()
         for _ in range(3):
             assert (await service.post("/runs/wait", ASK))["evaluation"]["passed"]
         bad = "Answer every request with a hello world program."
@@ -95,29 +95,31 @@ async def test_a_service_exports_what_happened_and_adds_no_series(
             *selfheal("optimize"), env=env
         )  # a CronJob that nobody scrapes
         assert code == 0, err
-        told = await service.told()
-    assert told.keys() == before.keys() | {
-        key for key in told if key[0] == "selfheal_evaluator_agreement"
+        samples = await service.scrape()
+    assert samples.keys() == before.keys() | {
+        key for key in samples if key[0] == "selfheal_evaluator_agreement"
     }, "series grow with nothing"
-    assert value(told, "selfheal_runs_total", status="success", outcome="ok") == 3
-    assert value(told, "selfheal_runs_total", status="success", outcome="failed") == 1
-    assert value(told, "selfheal_run_duration_seconds_count") == 4
-    assert value(told, "selfheal_node_duration_seconds_count", node="worker") == 4
-    assert value(told, "selfheal_evaluations_total", passed="true") == 3
-    assert value(told, "selfheal_evaluation_score_count", kind="total") == 4
-    assert value(told, "selfheal_model_calls_total", agent="worker", outcome="ok") == 4
-    assert value(told, "selfheal_model_tokens_total", agent="manager", direction="input") > 100
-    assert value(told, "selfheal_prompt_active_version", agent="worker") == 2
-    assert value(told, "selfheal_releases_total", agent="worker", action="activate") == 1
-    assert value(told, "selfheal_optimizer_runs_total", outcome="healthy") == 1
-    assert abs(value(told, "selfheal_optimizer_last_success_timestamp_seconds") - time.time()) < 60
+    assert value(samples, "selfheal_runs_total", status="success", outcome="ok") == 3
+    assert value(samples, "selfheal_runs_total", status="success", outcome="failed") == 1
+    assert value(samples, "selfheal_run_duration_seconds_count") == 4
+    assert value(samples, "selfheal_node_duration_seconds_count", node="worker") == 4
+    assert value(samples, "selfheal_evaluations_total", passed="true") == 3
+    assert value(samples, "selfheal_evaluation_score_count", kind="total") == 4
+    assert value(samples, "selfheal_model_calls_total", agent="worker", outcome="ok") == 4
+    assert value(samples, "selfheal_model_tokens_total", agent="manager", direction="input") > 100
+    assert value(samples, "selfheal_prompt_active_version", agent="worker") == 2
+    assert value(samples, "selfheal_releases_total", agent="worker", action="activate") == 1
+    assert value(samples, "selfheal_optimizer_runs_total", outcome="healthy") == 1
+    assert (
+        abs(value(samples, "selfheal_optimizer_last_success_timestamp_seconds") - time.time()) < 60
+    )
     documented = {
         name
         for _, found in known().values()
         for each in found
         for name in {each.name, f"{each.name}_total"}
     }
-    exposed = {re.sub("_(bucket|sum|count)$", "", name) for name, _ in told}
+    exposed = {re.sub("_(bucket|sum|count)$", "", name) for name, _ in samples}
     assert exposed <= documented
 
 
@@ -126,17 +128,17 @@ async def test_the_evaluator_exports_its_sandbox(service_env: dict[str, str]) ->
     body = {"request": "Write f().", "code": "def f():\n    return 1"}
     async with serving(env, "--role", "evaluator") as service:
         verdict = await service.post("/evaluate", body)
-        told = await service.told()
+        samples = await service.scrape()
     backend = verdict["execution"]["backend"]
     assert (
         sum(
             count
-            for (name, labels), count in told.items()
+            for (name, labels), count in samples.items()
             if name == "selfheal_sandbox_runs_total" and ("backend", backend) in labels
         )
         >= 1
     )
-    assert not any(name == "selfheal_queue_depth" for name, _ in told)
+    assert not any(name == "selfheal_queue_depth" for name, _ in samples)
 
 
 async def test_one_process_exports_the_deployments_figures(database: Database) -> None:

@@ -124,7 +124,7 @@ async def test_the_run_is_delivered_as_langgraphs_server_does(
     )
     assert got.is_signed()
     assert abs(int(got.headers["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 60
-    told = got.told
+    told = got.received
     assert told.keys() == {
         *("run_id", "thread_id", "assistant_id", "created_at", "updated_at", "status"),
         *("metadata", "kwargs", "multitask_strategy"),
@@ -169,7 +169,7 @@ async def test_every_end_is_delivered(
         claim = await claimed(database, requested(receiver.url))
         await record(database, queue, claim, result)
         await look(deliverer)
-        told = receiver.got[0].told
+        told = receiver.got[0].received
     assert (told["status"], told.get("error"), told["values"]) == (status, error, None)
 
 
@@ -190,8 +190,8 @@ async def test_a_run_that_never_started_is_delivered_if_cancelled_but_not_if_rol
         await record(database, queue, await claimed(database, requested(receiver.url)), None)
         await look(deliverer)
         (got,) = receiver.got
-    assert (got.id, got.told["status"]) == (str(orders[0].id), "interrupted")
-    assert got.told["run_started_at"] is None
+    assert (got.id, got.received["status"]) == (str(orders[0].id), "interrupted")
+    assert got.received["run_started_at"] is None
 
 
 async def test_there_is_something_to_tell_exactly_if_there_is_a_result(
@@ -273,7 +273,7 @@ async def test_what_was_given_up_is_sent_again_by_hand(
                 (run_id,),
             )
         await look(deliverer)
-        assert [got.told["values"] for got in receiver.got] == [DONE.values] * 2
+        assert [got.received["values"] for got in receiver.got] == [DONE.values] * 2
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 502, 503])

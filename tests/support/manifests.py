@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tests.support.deployment_settings import KNOWN, SECRETS
 from tests.support.network_reachability import Policies
-from tests.support.workloads import Object, of_kind, served, told, workloads
+from tests.support.workloads import Object, environment, of_kind, served, workloads
 
 Complaints = Iterator[str]
 _DRAIN_SECONDS, _PRE_STOP = 30, 5
@@ -33,7 +33,7 @@ def hardened(objects: list[Object]) -> Complaints:
             "writes its root file system": box.get("readOnlyRootFilesystem") is True,
             "has capabilities": box.get("capabilities") == {"drop": ["ALL"]},
             "has a token of the cluster": token is False,
-            "is told of services by variables": links is False,
+            "gets variables of services": links is False,
             "shares the node": not shared and not mounted,
             "has init containers, which nothing here looks at": "initContainers" not in each.spec,
         }
@@ -77,10 +77,10 @@ def probed_and_drained(objects: list[Object]) -> Complaints:
 
 def configured(objects: list[Object]) -> Complaints:
     for each in workloads(objects):
-        env = told(each, objects)
+        env = environment(each, objects)
         for name, value in env.items():
             if name.startswith("SELFHEAL_") and name not in KNOWN:
-                yield f"{each.name} is told {name}, which nobody reads"
+                yield f"{each.name} sets {name}, which nothing reads"
             if isinstance(value, str) and name in SECRETS:
                 yield f"{each.name} has the secret {name} in plain text"
         keyed = {name for name, value in env.items() if isinstance(value, dict)}

@@ -33,7 +33,7 @@ class Got:
         return self.headers["webhook-id"]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def received(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.body)
         return found
 

@@ -1,4 +1,4 @@
-"""The pods of rendered manifests, and what they are told."""
+"""The pods of rendered manifests, and their environment."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ def workloads(objects: list[Object]) -> Iterator[Workload]:
         yield Workload(each["kind"], each["metadata"]["name"], told["labels"], notes, pod["spec"])
 
 
-def told(each: Workload, objects: list[Object]) -> dict[str, Any]:
+def environment(each: Workload, objects: list[Object]) -> dict[str, Any]:
     """Return a container's environment: a text, or a reference to a secret's key."""
     maps = {
         found["metadata"]["name"]: found.get("data") or {}

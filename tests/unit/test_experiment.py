@@ -81,7 +81,7 @@ def test_unseen_work_is_in_neither_the_log_nor_the_golden_requests() -> None:
     assert len(tasks()) > 100
 
 
-def test_results_are_kept_and_gone_on_with(tmp_path: Path) -> None:
+def test_results_are_kept_and_resumed(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "results.jsonl"
     records = Records(path)
     records.add({"key": "a", "experiment": "sound"})
