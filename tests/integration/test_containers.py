@@ -114,7 +114,7 @@ def test_compose_has_every_role_and_no_secret(compose: dict[str, Any]) -> None:
             if variable in SECRETS and variable != "DATABASE_URL":
                 assert _REFERENCE.fullmatch(value), f"{name} has {variable} in plain text"
             if variable.startswith("SELFHEAL_") and name not in ("prometheus", "grafana"):
-                assert variable in KNOWN, f"{name} is told {variable}, which nobody reads"
+                assert variable in KNOWN, f"{name} sets {variable}, which nothing reads"
         assert (
             ":"
             not in service["environment"].get("DATABASE_URL", "://@").split("://")[1].split("@")[0]
