@@ -62,8 +62,8 @@ async def diagnosed(context: OptimizerContext, state: State) -> Findings:
     hold = context.hold(state["healing_id"])
     answer, _ = await context.budget.charge(hold, CALLS_AN_ANSWER, work)
     agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
-    ground = await load_reference(context, state, *agents)
-    return await asyncio.to_thread(_findings, answer.content, state, ground)
+    reference = await load_reference(context, state, *agents)
+    return await asyncio.to_thread(_findings, answer.content, state, reference)
 
 
 def _message(state: State) -> str:
@@ -90,7 +90,7 @@ def _asked(state: State) -> list[str]:
     return [blamed, "Programs that the judge was tried on, one a line:"]
 
 
-def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Findings:
+def _findings(diagnosis: Diagnosis, state: State, reference: LintReference) -> Findings:
     """Keep what can be relied on: run ids that exist, sentences without injected text.
 
     What untrusted text may have dictated never reaches the proposer. Patterns, which may name
@@ -106,9 +106,9 @@ def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Find
     ]
     found = Findings(
         patterns=patterns,
-        root_causes=_said(diagnosis.root_causes, ground),
+        root_causes=_said(diagnosis.root_causes, reference),
         blame=state["agent"] if state["blamed"] else diagnosis.blame,
-        suggestions=_said(diagnosis.suggestions, ground),
+        suggestions=_said(diagnosis.suggestions, reference),
     )
     before = state.get("findings")
     if before and "attribution" in before:
@@ -116,6 +116,8 @@ def _findings(diagnosis: Diagnosis, state: State, ground: LintReference) -> Find
     return found
 
 
-def _said(sentences: list[str], ground: LintReference) -> list[str]:
+def _said(sentences: list[str], reference: LintReference) -> list[str]:
     said = [each.strip() for each in sentences[:_MOST] if each.strip()]
-    return [each for each in said if len(each) <= _LONGEST and not finding_violations(each, ground)]
+    return [
+        each for each in said if len(each) <= _LONGEST and not finding_violations(each, reference)
+    ]

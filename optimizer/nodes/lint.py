@@ -14,20 +14,20 @@ from selfheal.optimizer.state import GENERATED, Proposal, State
 
 async def lint(state: State, runtime: Runtime[RuntimeContext]) -> State:
     """Reject proposals that break a rule of form. A version that was live before is exempt."""
-    ground = await load_reference(optimizer_context(runtime), state, state["agent"])
+    reference = await load_reference(optimizer_context(runtime), state, state["agent"])
     # Checking untrusted texts takes up to a second: not in the event loop.
-    checked = await asyncio.to_thread(_checked, state["proposals"], ground)
-    return State(proposals=checked, anchor=ground.anchor)
+    checked = await asyncio.to_thread(_checked, state["proposals"], reference)
+    return State(proposals=checked, anchor=reference.anchor)
 
 
-def _checked(proposals: Sequence[Proposal], ground: LintReference) -> list[Proposal]:
+def _checked(proposals: Sequence[Proposal], reference: LintReference) -> list[Proposal]:
     """Return the proposals, those rejected that break a rule."""
     checked: list[Proposal] = []
     for each in proposals:
         proposal = each
         if not each["fate"] and each["origin"] in GENERATED:
             others = [other["text"] for other in checked]
-            if found := violations(each["text"], ground, others):
+            if found := violations(each["text"], reference, others):
                 reason = because("breaks_prompt_rules", violations=found)
                 proposal = {**each, "fate": "lint", "reason": reason}
         checked.append(proposal)
