@@ -30,7 +30,7 @@ from bench.experiment.world import simulated_gemini
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.server.app import create_app
 from selfheal.server.execution.optimizer import scheduling
-from selfheal.server.http_server import serving
+from selfheal.server.http.server import serving
 from selfheal.server.service import executing, open_service
 from selfheal.server.settings import read_settings
 

@@ -15,9 +15,8 @@ from selfheal.db.healings import Hold
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
 from selfheal.graph.context import Context, opened
-from selfheal.optimizer.evaluation.budget import Budget
-from selfheal.optimizer.proposers.registry import require
-from selfheal.optimizer.settings import HealingSettings
+from selfheal.optimizer.budget import Budget
+from selfheal.optimizer.settings import HealingSettings, require_proposer
 from selfheal.optimizer.state import State
 from selfheal.optimizer.tracing import HealingTrace
 
@@ -69,7 +68,7 @@ async def open_optimizer_context(
     Raises:
         SettingsError: the optimizer's model cannot be used, or its proposer is not installed.
     """
-    require(settings.proposer)
+    require_proposer(settings.proposer)
     async with open_model(settings, models_for(settings, "optimizer")) as model:
         # Candidates are no versions yet, so their trials run here, not in the worker's role.
         own = replace(agent, worker=None)

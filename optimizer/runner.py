@@ -20,9 +20,9 @@ from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
+from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.build import OptimizerGraph, build_graph
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext
-from selfheal.optimizer.evaluation.budget import BudgetSpentError
 from selfheal.optimizer.nodes.conclude import close_healing
 from selfheal.optimizer.outcomes import gave_up
 from selfheal.optimizer.rollout.preconditions import blocked_by

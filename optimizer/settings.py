@@ -1,12 +1,17 @@
 """Settings of healing."""
 
-from typing import Literal
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, Literal
 
 from pydantic import Field
 
 from selfheal.app.settings import ModelSettings, ServiceSettings
+from selfheal.db.settings import SettingsError
 
 ProposerName = Literal["writer", "gepa"]
+# The command that installs what a proposer needs.
+INSTALL_HINTS: Final[Mapping[ProposerName, str]] = {"gepa": "pip install 'selfheal[gepa]'"}
 
 
 class HealingSettings(ServiceSettings, ModelSettings):
@@ -37,3 +42,18 @@ class HealingSettings(ServiceSettings, ModelSettings):
         2000, ge=1, le=10_000_000, description="model calls of all healings in a day"
     )
     heal_concurrency: int = Field(4, ge=1, le=100, description="model calls of a healing at a time")
+
+
+def require_proposer(name: ProposerName) -> None:
+    """Check that a proposer can be used, before a healing depends on it.
+
+    Raises:
+        SettingsError: a package that it needs is not installed.
+    """
+    if name not in INSTALL_HINTS:
+        return
+    try:
+        import_module(name)
+    except ImportError as error:
+        message = f"SELFHEAL_PROPOSER: {name} is not installed: {INSTALL_HINTS[name]}"
+        raise SettingsError(message) from error

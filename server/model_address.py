@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from selfheal.db.embedded.cluster import make_data_folder
-from selfheal.server.binding import is_loopback
+from selfheal.server.http.binding import is_loopback
 from selfheal.server.settings import ServerSettings, read_settings
 
 logger = logging.getLogger(__name__)

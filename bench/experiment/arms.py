@@ -11,8 +11,8 @@ from selfheal.app.llm.usage import metered
 from selfheal.db import prompts, runs
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.failure_digest import digest_run
+from selfheal.optimizer.evaluation.diagnosis import Diagnosis
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.wording import sentence

@@ -16,9 +16,9 @@ from selfheal.graph.state import Plan
 from selfheal.optimizer.dataset import failure_digest as shown
 from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import split
+from selfheal.optimizer.evaluation.diagnosis import Diagnosis
 from selfheal.optimizer.evaluation.run_case import make_plan, run_case
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import ProposalRequest, ScoredCase, Shape
 from selfheal.optimizer.proposers.gepa import search_prompts
 from selfheal.optimizer.state import Case, Evidence, Findings

@@ -16,8 +16,8 @@ from selfheal.db.runs import RunResult
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.failure_digest import digest_run
+from selfheal.optimizer.evaluation.diagnosis import Diagnosis
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.nodes.diagnose import Diagnosis
 from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.state import Result
 from selfheal.simulator.bank import load_bank

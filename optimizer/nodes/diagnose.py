@@ -1,42 +1,11 @@
 """diagnose: patterns, root causes, suspected agent and suggestions, from training cases only."""
 
-import asyncio
-import json
-from typing import Literal
-
 from langgraph.runtime import Runtime
-from pydantic import BaseModel, Field
 
-from selfheal.app.llm.client import CALLS_AN_ANSWER
-from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.db import healings
-from selfheal.db.types import AGENTS, Agent
-from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
-from selfheal.optimizer.guardrails.lint import LintReference, finding_violations
-from selfheal.optimizer.guardrails.reference import load_reference
-from selfheal.optimizer.instructions import load
-from selfheal.optimizer.state import Findings, State
-from selfheal.optimizer.state import Pattern as FoundPattern
-
-_MOST, _LONGEST = 12, 500  # findings of a kind, and characters of one
-
-
-class Pattern(BaseModel):
-    """One way in which runs go wrong."""
-
-    description: str = Field(description="What goes wrong, in a sentence")
-    run_ids: list[str] = Field(description="The run_ids of the runs that show it")
-
-
-class Diagnosis(BaseModel):
-    """Why runs failed."""
-
-    patterns: list[Pattern] = Field(description="What goes wrong again and again")
-    root_causes: list[str] = Field(description="Why it goes wrong")
-    blame: Literal["manager", "worker", "evaluator"] = Field(
-        description="The agent whose prompt has to change"
-    )
-    suggestions: list[str] = Field(description="General instructions that would have prevented it")
+from selfheal.optimizer.context import RuntimeContext, optimizer_context
+from selfheal.optimizer.evaluation.diagnosis import diagnosed
+from selfheal.optimizer.state import State
 
 
 async def diagnose(state: State, runtime: Runtime[RuntimeContext]) -> State:
@@ -49,75 +18,3 @@ async def diagnose(state: State, runtime: Runtime[RuntimeContext]) -> State:
     async with context.database.connection() as connection:
         await healings.enter(connection, hold, "diagnose")
     return State(findings=await diagnosed(context, state))
-
-
-async def diagnosed(context: OptimizerContext, state: State) -> Findings:
-    """Return the findings about a state's evidence, under the prompts that it says are live.
-
-    Raises:
-        RunError: the model gave no usable answer.
-        BudgetSpentError: the budget is used up.
-    """
-    work = context.model.fill(load("diagnose"), _message(state), Diagnosis)
-    hold = context.hold(state["healing_id"])
-    answer, _ = await context.budget.charge(hold, CALLS_AN_ANSWER, work)
-    agents: tuple[Agent, ...] = (state["agent"],) if state["blamed"] else AGENTS
-    reference = await load_reference(context, state, *agents)
-    return await asyncio.to_thread(_findings, answer.content, state, reference)
-
-
-def _message(state: State) -> str:
-    live = [(agent, state["incumbents"][agent]["text"]) for agent in AGENTS]
-    lines = "\n".join(json.dumps(each) for each in state["evidence"])
-    return "\n\n".join(
-        (
-            RULE,
-            "The prompts that the agents ran under:",
-            *(fence(f"prompt:{agent}", text) for agent, text in live),
-            *_asked(state),
-            fence("failures", lines),
-        )
-    )
-
-
-def _asked(state: State) -> list[str]:
-    """Say what is shown and, if it is decided, whose prompt has to change."""
-    if not state["blamed"]:
-        return ["Runs that ended badly, one a line:"]
-    blamed = f"It is known that the {state['agent']}'s prompt is to blame: say what is wrong in it."
-    if state["agent"] != "evaluator":
-        return [blamed, "Runs that ended badly, one a line:"]
-    return [blamed, "Programs that the judge was tried on, one a line:"]
-
-
-def _findings(diagnosis: Diagnosis, state: State, reference: LintReference) -> Findings:
-    """Keep what can be relied on: run ids that exist, sentences without injected text.
-
-    What untrusted text may have dictated never reaches the proposer. Patterns, which may name
-    requests, are shown to people only.
-    """
-    known = {each["run_id"] for each in state["evidence"]}
-    patterns = [
-        FoundPattern(
-            description=each.description[:_LONGEST],
-            run_ids=[run_id for run_id in each.run_ids if run_id in known],
-        )
-        for each in diagnosis.patterns[:_MOST]
-    ]
-    found = Findings(
-        patterns=patterns,
-        root_causes=_said(diagnosis.root_causes, reference),
-        blame=state["agent"] if state["blamed"] else diagnosis.blame,
-        suggestions=_said(diagnosis.suggestions, reference),
-    )
-    before = state.get("findings")
-    if before and "attribution" in before:
-        found["attribution"] = before["attribution"]
-    return found
-
-
-def _said(sentences: list[str], reference: LintReference) -> list[str]:
-    said = [each.strip() for each in sentences[:_MOST] if each.strip()]
-    return [
-        each for each in said if len(each) <= _LONGEST and not finding_violations(each, reference)
-    ]

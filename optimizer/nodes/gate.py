@@ -6,8 +6,8 @@ from langgraph.runtime import Runtime
 
 from selfheal.app.aio import gather_all
 from selfheal.db import healings
+from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
-from selfheal.optimizer.evaluation.budget import BudgetSpentError
 from selfheal.optimizer.evaluation.trials import INCUMBENT, TrialStore, stored_versions
 from selfheal.optimizer.policy import superiority
 from selfheal.optimizer.policy.noninferiority import gate_test

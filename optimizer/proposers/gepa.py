@@ -19,7 +19,6 @@ from typing import Any, Final, TypeVar
 
 from selfheal.app.aio import gather_bounded
 from selfheal.db.encoding import storable
-from selfheal.db.settings import SettingsError
 from selfheal.db.types import Agent
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
 from selfheal.optimizer.proposers.writer import EDIT_STYLES, write
@@ -30,7 +29,6 @@ MINIBATCH: Final = 3
 METRIC_CALLS: Final[Mapping[Agent, int]] = {"worker": 40, "manager": 40, "evaluator": 120}
 # GEPA runs an accepted candidate on all cases, so more cases than these leave few candidates.
 MOST_CASES: Final[Mapping[Agent, int]] = {"worker": 8, "manager": 8, "evaluator": 20}
-INSTALL_HINT: Final = "pip install 'selfheal[gepa]'"
 
 _PROMPT: Final = "prompt"  # GEPA evolves named components; this is the only one
 _SHARE: Final = 2  # the remaining budget is halved: for the search, and for screening and gate
@@ -38,18 +36,6 @@ _SHARE: Final = 2  # the remaining budget is halved: for the search, and for scr
 Value = TypeVar("Value")
 
 logger = logging.getLogger(__name__)
-
-
-def require() -> Any:
-    """Return the gepa package.
-
-    Raises:
-        SettingsError: it is not installed.
-    """
-    try:
-        return importlib.import_module("gepa")
-    except ImportError as error:
-        raise SettingsError(f"SELFHEAL_PROPOSER: gepa is not installed: {INSTALL_HINT}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +148,7 @@ def _search(
     seed: int,
 ) -> SearchResult:
     """Run GEPA, in a thread: without an experiment tracker, files, or terminal output."""
-    result = require().optimize(
+    result = importlib.import_module("gepa").optimize(
         seed_candidate={_PROMPT: adapter.request.incumbent},
         trainset=list(train),
         valset=None if validation is None else list(validation),
@@ -253,7 +239,7 @@ class _Adapter:
         """Return the results of a batch under a candidate, as GEPA's EvaluationBatch."""
         text = candidate[_PROMPT]
         results = self.bridge.wait(lambda: self._score(text, batch))
-        return require().EvaluationBatch(
+        return importlib.import_module("gepa").EvaluationBatch(
             outputs=results,
             scores=[result.score for result in results],
             trajectories=results if capture_traces else None,

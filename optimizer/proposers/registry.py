@@ -12,20 +12,8 @@ _PROPOSERS: Final[Mapping[ProposerName, Proposer]] = {
     "writer": PromptWriter(),
     "gepa": gepa.GepaProposer(),
 }
-# The command that installs what a proposer needs.
-INSTALL_HINTS: Final[Mapping[ProposerName, str]] = {"gepa": gepa.INSTALL_HINT}
 
 
 def get_proposer(name: ProposerName) -> Proposer:
     """Return a proposer by its name."""
     return _PROPOSERS[name]
-
-
-def require(name: ProposerName) -> None:
-    """Check that a proposer can be used, before a healing depends on it.
-
-    Raises:
-        SettingsError: a package that it needs is not installed.
-    """
-    if name == "gepa":
-        gepa.require()

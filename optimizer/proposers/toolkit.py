@@ -8,9 +8,9 @@ from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.db.types import Agent
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.failure_digest import covers_case, digest_trial
+from selfheal.optimizer.evaluation.diagnosis import diagnosed
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
 from selfheal.optimizer.evaluation.trials import TrialStore, is_evidence
-from selfheal.optimizer.nodes.diagnose import diagnosed
 from selfheal.optimizer.proposers.base import ProposalRequest, RejectedCandidate, ScoredCase, Shape
 from selfheal.optimizer.state import GENERATED, Case, Evidence, Findings, State, Version
 from selfheal.optimizer.wording import sentence

@@ -23,7 +23,7 @@ from selfheal.db import api_keys
 from selfheal.db.api_keys import SCOPES, Scope
 from selfheal.db.pool import Database
 from selfheal.graph.remote import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS
-from selfheal.server.binding import is_loopback
+from selfheal.server.http.binding import is_loopback
 
 _LOCAL: Final = "local"
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")

@@ -2,9 +2,9 @@
 
 import click
 
-from selfheal.server.binding import PORTS
 from selfheal.server.cli.deferred import implemented_by
 from selfheal.server.cli.options import AGENTS, as_json
+from selfheal.server.http.binding import PORTS
 
 
 @click.command()

@@ -19,9 +19,9 @@ from selfheal.db.migrate import newer_schema
 from selfheal.db.settings import SettingsError
 from selfheal.graph.sandbox.packages import configured_packages
 from selfheal.graph.sandbox.selection import survey
-from selfheal.optimizer.proposers.registry import INSTALL_HINTS, require
+from selfheal.optimizer.settings import INSTALL_HINTS, require_proposer
+from selfheal.server.cli.output import print_json
 from selfheal.server.commands.errors import CommandError
-from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.commands.settings_reference import in_force
 from selfheal.server.model_address import read_settings_beside_service
@@ -177,7 +177,7 @@ def _proposer(settings: ServerSettings) -> CheckResult:
     """Check that the configured proposer is installed."""
     name = settings.proposer
     try:
-        require(name)
+        require_proposer(name)
     except SettingsError:
         return CheckResult(
             "proposer", False, f"{name} is not installed", INSTALL_HINTS.get(name, "")

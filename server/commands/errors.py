@@ -9,7 +9,7 @@ from selfheal.db.embedded.server import EmbeddedPostgresError
 from selfheal.db.errors import DatabaseError
 from selfheal.db.settings import SettingsError
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
-from selfheal.server.binding import CannotListenError
+from selfheal.server.http.binding import CannotListenError
 
 
 class CommandError(click.ClickException):

@@ -25,8 +25,8 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     traced_check,
 )
 from selfheal.optimizer.evaluation import judge_drift
+from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.errors import CommandError
-from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing

@@ -14,8 +14,8 @@ from selfheal.optimizer.receipt.schema import NoReceiptError, Receipt, receipt_o
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import Verification, verify
 from selfheal.optimizer.wording import sentence, worded
+from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.errors import CommandError
-from selfheal.server.commands.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 

@@ -6,7 +6,7 @@ import click
 
 from selfheal.db import api_keys as store
 from selfheal.db.api_keys import Key, Scope
-from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 

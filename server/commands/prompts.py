@@ -9,7 +9,7 @@ import click
 from selfheal.db import prompts as store
 from selfheal.db.types import Agent
 from selfheal.optimizer.text.diffs import unified_diff
-from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
 
 

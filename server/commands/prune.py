@@ -1,7 +1,7 @@
 """`selfheal prune`: deletes what is older than the retention settings."""
 
 from selfheal.db import retention
-from selfheal.server.commands.output import print_json, print_table
+from selfheal.server.cli.output import print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.settings import read_settings
 

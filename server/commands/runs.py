@@ -7,7 +7,7 @@ import click
 
 from selfheal.db import runs as log
 from selfheal.db.runs import Outcome
-from selfheal.server.commands.output import plain, print_json, print_table
+from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.runtime import opened_database, run_async, say_if_empty
 
 

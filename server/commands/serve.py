@@ -5,10 +5,10 @@ import logging
 from selfheal.db import api_keys
 from selfheal.db.bootstrap import open_any_schema
 from selfheal.db.embedded.server import NoClusterError
-from selfheal.server.api.connections import allowed_connections
-from selfheal.server.binding import PORTS, is_loopback, listen
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
+from selfheal.server.http.binding import PORTS, is_loopback, listen
+from selfheal.server.http.connections import allowed_connections
 from selfheal.server.observability.logs import log_to_stderr
 from selfheal.server.settings import ServerSettings, read_settings
 
@@ -38,7 +38,7 @@ async def serve(role: str, host: str, port: int | None, metrics_port: int | None
         metrics_port = _metrics_port(port)
     with listen(host, port) as listener, listen(host, metrics_port, "--metrics-port") as metrics:
         logger.info("starting role %s on port %d", role, listener.getsockname()[1])
-        from selfheal.server.roles.process import serve_role  # noqa: PLC0415 - takes seconds
+        from selfheal.server.process import serve_role  # noqa: PLC0415 - takes seconds
 
         await serve_role(settings, role, listener, metrics, connections)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from selfheal.server.commands.output import plain
+from selfheal.server.cli.output import plain
 from selfheal.server.demo.measure import DemoRun
 from selfheal.server.demo.play import DemoResult
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from selfheal.app.aio import gather_bounded
-from selfheal.server.commands.output import plain
+from selfheal.server.cli.output import plain
 
 _AT_ONCE = 4
 _LONGEST = 500  # characters of a message, a provider's reason included

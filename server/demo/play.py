@@ -22,7 +22,7 @@ from selfheal.optimizer.wording import worded
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
 from selfheal.server.execution.optimizer import OptimizerScheduler
-from selfheal.server.http_server import serving
+from selfheal.server.http.server import serving
 from selfheal.server.service import executing, serving_from
 from selfheal.server.settings import ServerSettings
 

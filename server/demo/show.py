@@ -9,7 +9,7 @@ from rich.table import Table
 
 from selfheal.optimizer.state import GateReport, State
 from selfheal.optimizer.wording import sentence
-from selfheal.server.commands.output import plain
+from selfheal.server.cli.output import plain
 from selfheal.server.demo.measure import DemoRun, PhaseResult
 from selfheal.server.demo.play import DemoResult
 

@@ -15,10 +15,11 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import StreamingResponse
 
 from bench.harness.processes import Process, finished, selfheal, started
-from selfheal.server import http_server
-from selfheal.server.api import connections, middleware
+from selfheal.server.api import middleware
 from selfheal.server.api.middleware import BODY, BodyLimit
-from selfheal.server.binding import listen
+from selfheal.server.http import connections
+from selfheal.server.http import server as http_server
+from selfheal.server.http.binding import listen
 
 SAYS = r"serving on (http://\S+)"
 ASK = {"assistant_id": "agent", "input": {"request": "Write add(a, b) that returns the sum."}}
@@ -100,7 +101,7 @@ async def test_two_hundred_stalled_bodies_hold_little_memory(
 async def test_the_soft_limit_of_open_files_is_raised() -> None:
     shown = (
         "import resource;"
-        "from selfheal.server.api.connections import allowed_connections as allowed;"
+        "from selfheal.server.http.connections import allowed_connections as allowed;"
         "print(allowed(20), resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
     command = (sys.executable, "-c", shown)

@@ -18,8 +18,8 @@ from selfheal.db.pool import Database
 from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.sandbox.packages import NO_PACKAGES
 from selfheal.server.app import create_app, create_evaluator_app, create_worker_app
-from selfheal.server.http_server import freeze_garbage_collector, serving
-from selfheal.server.roles.services import WorkerService
+from selfheal.server.execution.role_services import WorkerService
+from selfheal.server.http.server import freeze_garbage_collector, serving
 from selfheal.server.service import open_service
 from selfheal.server.settings import read_settings
 from tests.support import parser_worst_cases

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from selfheal.server.binding import CannotListenError, listen
+from selfheal.server.http.binding import CannotListenError, listen
 
 
 def test_callers_who_come_before_they_are_served_wait() -> None:

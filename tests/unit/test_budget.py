@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from selfheal.optimizer.evaluation.budget import Reservations
+from selfheal.optimizer.budget import Reservations
 
 
 async def test_without_an_open_reservation_it_does_not_wait() -> None:

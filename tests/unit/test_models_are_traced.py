@@ -17,7 +17,7 @@ TRACED_IN: Final = {
     "server/studio.py": "LangGraph's server traces by itself",
     "optimizer/context.py": "test_a_healing_that_changes_hands_is_one_trace",
     "server/service.py": "test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores",
-    "server/roles/process.py": "test_what_other_roles_do_is_a_part_of_the_runs_trace",
+    "server/process.py": "test_what_other_roles_do_is_a_part_of_the_runs_trace",
     "server/commands/golden.py": "test_a_check_of_the_judge_is_one_trace",
     "server/commands/doctor.py": "test_the_doctors_question_is_a_trace_by_its_name",
     "server/commands/optimize.py": "test_a_pass_that_finds_nothing_is_no_trace",

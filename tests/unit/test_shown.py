@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfheal.server.commands.output import print_table
+from selfheal.server.cli.output import print_table
 
 
 def test_a_row_is_one_line_however_narrow_the_terminal_is(

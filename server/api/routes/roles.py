@@ -7,8 +7,8 @@ from selfheal.server.api.routing import StrictRoute
 from selfheal.server.api.schemas.roles import EvaluateBody, ExecuteAnswer, ExecuteBody
 from selfheal.server.api.schemas.runs import EvaluationAnswer
 from selfheal.server.auth.admission import RoleOnly, set_usage_headers
+from selfheal.server.execution.role_services import EvaluatorService, WorkerService
 from selfheal.server.observability.langsmith import traced_role
-from selfheal.server.roles.services import EvaluatorService, WorkerService
 
 worker_router = APIRouter(tags=["worker"], route_class=StrictRoute)
 evaluator_router = APIRouter(tags=["evaluator"], route_class=StrictRoute)

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from selfheal.server.http_server import beside
+from selfheal.server.http.server import beside
 from selfheal.server.observability.metrics.deployment import Deployment
 
 

@@ -23,13 +23,13 @@ from selfheal.server.app import (
     create_worker_app,
 )
 from selfheal.server.execution.optimizer import scheduling
-from selfheal.server.http_server import serve_until_stopped
+from selfheal.server.execution.role_services import WorkerService
+from selfheal.server.http.server import serve_until_stopped
 from selfheal.server.model_address import publish_model_address
 from selfheal.server.observability.langsmith import tracing
 from selfheal.server.observability.metrics.deployment import CRONJOB_INTERVAL, Deployment
 from selfheal.server.observability.metrics.exposition import exposing
 from selfheal.server.observability.metrics.process import Connections
-from selfheal.server.roles.services import WorkerService
 from selfheal.server.service import executing, open_service
 from selfheal.server.settings import ServerSettings
 

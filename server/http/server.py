@@ -11,8 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from selfheal.app.aio import on_termination
-from selfheal.server.api.connections import BACKLOG, LimitedConnection
-from selfheal.server.binding import listen
+from selfheal.server.http.binding import listen
+from selfheal.server.http.connections import BACKLOG, LimitedConnection
 
 _DRAIN_SECONDS = 15
 _FEW = 64  # connections to what serves this machine, or a scraper

@@ -1,1 +1,0 @@
-"""The processes of the roles, and the services of worker and evaluator."""
