@@ -29,7 +29,7 @@ import httpx
 from bench.experiment.world import simulated_gemini
 from selfheal.db.embedded.server import embedded_postgres
 from selfheal.server.app import create_app
-from selfheal.server.execution.optimizer import scheduling
+from selfheal.server.execution.optimizer_runs import scheduling
 from selfheal.server.http.server import serving
 from selfheal.server.service import executing, open_service
 from selfheal.server.settings import read_settings

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -16,9 +16,7 @@ from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_one, fetch_optional, fetch_value
 from selfheal.db.reasons import Reason, because, noted
-from selfheal.db.types import Agent
-
-Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
+from selfheal.db.types import Action, Agent, Release
 
 Row = TypeVar("Row")
 
@@ -37,38 +35,6 @@ class Prompt:
     note: str
     sha256: str
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One entry of an agent's release log: from here on `version` is live.
-
-    In a canary it is live for `percent` of the threads, and `base_version` for the others. A pinned
-    release is never rolled back automatically.
-
-    Attributes:
-        note: what an operator wrote.
-        reason: why the optimizer made it; null where an operator did.
-    """
-
-    id: int
-    agent: Agent
-    previous_release_id: int | None
-    action: Action
-    version: int
-    actor: str
-    note: str
-    created_at: datetime
-    healing_id: UUID | None
-    base_version: int | None
-    percent: int
-    pinned: bool
-    reason: Reason | None = None
-
-    @property
-    def incumbent(self) -> int:
-        """The version that is live for all, or was before the canary."""
-        return self.version if self.base_version is None else self.base_version
 
 
 @dataclass(frozen=True, slots=True)

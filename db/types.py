@@ -5,10 +5,13 @@ from datetime import datetime
 from typing import Final, Literal, get_args
 from uuid import UUID
 
-Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
+from selfheal.db.reasons import Reason
+
 Agent = Literal["manager", "worker", "evaluator"]
 AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
+Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
+Stage = Literal["blame", "screen", "gate"]
+Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,54 @@ class Trial:
     calls: int
     take: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One entry of an agent's release log: from here on `version` is live.
+
+    In a canary it is live for `percent` of the threads, and `base_version` for the others. A pinned
+    release is never rolled back automatically.
+
+    Attributes:
+        note: what an operator wrote.
+        reason: why the optimizer made it; null where an operator did.
+    """
+
+    id: int
+    agent: Agent
+    previous_release_id: int | None
+    action: Action
+    version: int
+    actor: str
+    note: str
+    created_at: datetime
+    healing_id: UUID | None
+    base_version: int | None
+    percent: int
+    pinned: bool
+    reason: Reason | None = None
+
+    @property
+    def incumbent(self) -> int:
+        """The version that is live for all, or was before the canary."""
+        return self.version if self.base_version is None else self.base_version
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStats:
+    """Results of a version's runs.
+
+    Attributes:
+        runs: with a verdict, or with an unusable answer, which scores 0.
+        mean: of their scores, 0 to 1.
+        variance: of their scores.
+        errors: runs without a verdict for a reason that no prompt causes.
+        p95_seconds: 95th percentile of the durations; None without any run.
+    """
+
+    runs: int
+    mean: float
+    variance: float
+    errors: int
+    p95_seconds: float | None

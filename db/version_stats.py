@@ -1,37 +1,17 @@
 """How prompt versions compare with each other in production."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from selfheal.db import queries
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_one, fetch_value
-from selfheal.db.types import Agent
+from selfheal.db.types import Agent, VersionStats
 
 Side = Literal["canary", "base"]
 
 _SQL = queries.load("version_stats")
-
-
-@dataclass(frozen=True, slots=True)
-class VersionStats:
-    """Results of a version's runs.
-
-    Attributes:
-        runs: with a verdict, or with an unusable answer, which scores 0.
-        mean: of their scores, 0 to 1.
-        variance: of their scores.
-        errors: runs without a verdict for a reason that no prompt causes.
-        p95_seconds: 95th percentile of the durations; None without any run.
-    """
-
-    runs: int
-    mean: float
-    variance: float
-    errors: int
-    p95_seconds: float | None
 
 
 async def collect(

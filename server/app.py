@@ -23,7 +23,7 @@ from selfheal.server.api.routes import (
     threads,
 )
 from selfheal.server.auth.limits import RateLimiter
-from selfheal.server.execution.optimizer import OptimizerScheduler
+from selfheal.server.execution.optimizer_runs import OptimizerScheduler
 from selfheal.server.execution.role_services import EvaluatorService, WorkerService
 from selfheal.server.service import Service
 from selfheal.server.settings import ServerSettings

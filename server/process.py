@@ -22,7 +22,7 @@ from selfheal.server.app import (
     create_runner_app,
     create_worker_app,
 )
-from selfheal.server.execution.optimizer import scheduling
+from selfheal.server.execution.optimizer_runs import scheduling
 from selfheal.server.execution.role_services import WorkerService
 from selfheal.server.http.server import serve_until_stopped
 from selfheal.server.model_address import publish_model_address

@@ -22,10 +22,11 @@ from selfheal.server.auth.limits import StorageQuota
 from selfheal.server.execution.agent_executor import AgentExecutor
 from selfheal.server.execution.cron_runs import CronRunner
 from selfheal.server.execution.local_slots import LocalSlots
-from selfheal.server.execution.maintenance import LeaseRecovery, Retention
 from selfheal.server.execution.notifications import RunWaiter, listening
-from selfheal.server.execution.optimizer import OptimizerExecutor, OptimizerScheduler
+from selfheal.server.execution.optimizer_runs import OptimizerExecutor, OptimizerScheduler
 from selfheal.server.execution.queue import Queue, open_queue
+from selfheal.server.execution.recovery import LeaseRecovery
+from selfheal.server.execution.retention import Retention
 from selfheal.server.execution.runner import Executor, Observer, Runner
 from selfheal.server.execution.submit import RunSubmitter
 from selfheal.server.observability.langsmith import LangSmith, tracing

@@ -9,9 +9,8 @@ from typing import Final
 
 from bench.experiment.jobs import scenarios
 from bench.experiment.records import Records
-from selfheal.db.prompts import Action, Release
-from selfheal.db.version_stats import VersionStats
-from selfheal.optimizer.rollout.monitor import ReleaseStatus, decide
+from selfheal.db.types import Action, Release, VersionStats
+from selfheal.optimizer.policy.canary import ReleaseStatus, decide
 
 SOUND_RATE: Final = 0.85
 HARMFUL_RATE: Final = 0.60

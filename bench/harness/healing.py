@@ -16,8 +16,8 @@ from bench.harness.service import Failed, Finished, InProcessService, served
 from selfheal.db import healings, prompts
 from selfheal.db.healings import Healing
 from selfheal.db.pool import Database
-from selfheal.db.prompts import Prompt, Release
-from selfheal.db.types import Agent
+from selfheal.db.prompts import Prompt
+from selfheal.db.types import Agent, Release
 from selfheal.graph.context import open_parts
 from selfheal.graph.state import Request
 from selfheal.optimizer.context import OptimizerContext, open_optimizer_context

@@ -5,7 +5,7 @@ from langgraph.runtime import Runtime
 from selfheal.db import healings
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
-from selfheal.optimizer.policy.release import plan
+from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.rollout.release import SupersededError, carry_out
 from selfheal.optimizer.state import PlannedRelease, State
 

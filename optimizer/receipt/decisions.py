@@ -13,7 +13,7 @@ from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
 from selfheal.optimizer.policy import screening, superiority, transitions
 from selfheal.optimizer.policy.noninferiority import gate_test
-from selfheal.optimizer.policy.release import plan
+from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.receipt.build import candidate_diff

@@ -10,9 +10,8 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.healings import Cost, Healing
 from selfheal.db.judge_checks import JudgeCheck
 from selfheal.db.pool import Connection
-from selfheal.db.prompts import Release
 from selfheal.db.trials import Candidate
-from selfheal.db.types import Trial
+from selfheal.db.types import Release, Trial
 
 
 class Compared(NamedTuple):

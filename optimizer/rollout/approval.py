@@ -6,8 +6,9 @@ from selfheal.db import follow_ups, healings, prompts
 from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
-from selfheal.db.prompts import Release, Terms
+from selfheal.db.prompts import Terms
 from selfheal.db.reasons import because, noted
+from selfheal.db.types import Release
 from selfheal.optimizer.settings import HealingSettings
 
 _STAGED = "needs_approval"

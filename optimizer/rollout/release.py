@@ -4,10 +4,11 @@ from selfheal.db import healings, prompts
 from selfheal.db.errors import ReleaseConflictError
 from selfheal.db.healings import Hold
 from selfheal.db.pool import Connection
-from selfheal.db.prompts import Release, Terms
+from selfheal.db.prompts import Terms
 from selfheal.db.reasons import Reason, because
+from selfheal.db.types import Release
 from selfheal.optimizer.context import OptimizerContext
-from selfheal.optimizer.policy.release import Plan
+from selfheal.optimizer.policy.rollout_plan import Plan
 from selfheal.optimizer.state import Proposal, State
 
 

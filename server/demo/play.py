@@ -21,7 +21,7 @@ from selfheal.optimizer.state import Result, State, Trigger
 from selfheal.optimizer.wording import worded
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
-from selfheal.server.execution.optimizer import OptimizerScheduler
+from selfheal.server.execution.optimizer_runs import OptimizerScheduler
 from selfheal.server.http.server import serving
 from selfheal.server.service import executing, serving_from
 from selfheal.server.settings import ServerSettings

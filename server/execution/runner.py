@@ -18,7 +18,7 @@ from selfheal.db.runs import Outcome, RunResult
 from selfheal.server.execution.events import EventWriter
 from selfheal.server.execution.notifications import CANCELS, RUNS, Notifications
 from selfheal.server.execution.queue import Queue
-from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.run_end import complete_run
 from selfheal.server.observability import logs
 from selfheal.server.observability.metrics.process import RUNS_RECOVERED, observe
 

@@ -12,7 +12,7 @@ from selfheal.db.runs import RunResult
 from selfheal.server.auth.limits import RUN_BYTES, StorageQuota
 from selfheal.server.execution.local_slots import LocalSlot, LocalSlots
 from selfheal.server.execution.queue import Queue
-from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.run_end import complete_run
 from selfheal.server.webhooks.url_policy import UrlPolicy
 
 _CANCELLED: Final = RunResult(None, "cancelled before it began")

@@ -23,8 +23,8 @@ from selfheal.db.runs import Run, RunResult
 from selfheal.graph.context import open_parts
 from selfheal.graph.state import Request
 from selfheal.server.execution.events import EventWriter
-from selfheal.server.execution.maintenance import LeaseRecovery
-from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.recovery import LeaseRecovery
+from selfheal.server.execution.run_end import complete_run
 from selfheal.server.execution.submit import (
     IdempotencyError,
     QueueFullError,

@@ -16,8 +16,8 @@ from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import check_daily
-from selfheal.server.execution import optimizer
-from selfheal.server.execution.optimizer import OptimizerScheduler, scheduling
+from selfheal.server.execution import optimizer_runs as optimizer
+from selfheal.server.execution.optimizer_runs import OptimizerScheduler, scheduling
 from tests.conftest import control
 
 THIRD = len(golden_verdicts()[:: judge_drift.EVERY])

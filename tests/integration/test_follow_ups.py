@@ -11,8 +11,9 @@ from selfheal.db import deployment_stats, healings, pauses, prompts
 from selfheal.db.healings import Closing, Healing, Hold, Outcome
 from selfheal.db.migrate import migrate, migrations
 from selfheal.db.pool import Database
-from selfheal.db.prompts import Action, Release, Terms
+from selfheal.db.prompts import Terms
 from selfheal.db.reasons import because
+from selfheal.db.types import Action, Release
 from selfheal.optimizer.rollout import approval
 
 TO_ALL, CANARY = 100, 50

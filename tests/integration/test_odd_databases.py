@@ -23,7 +23,7 @@ from selfheal.db.runs import RunResult
 from selfheal.graph.context import open_parts
 from selfheal.server.execution.notifications import RUNS, Notifications
 from selfheal.server.execution.queue import open_queue
-from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.run_end import complete_run
 from selfheal.server.service import Service, serving_from
 from selfheal.server.settings import read_settings
 from tests.support import databases

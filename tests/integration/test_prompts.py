@@ -8,7 +8,7 @@ import pytest
 from selfheal.db import prompts
 from selfheal.db.errors import DatabaseError, NotFoundError, ReleaseConflictError
 from selfheal.db.pool import Connection, Database
-from selfheal.db.prompts import Release
+from selfheal.db.types import Release
 from selfheal.graph.prompts import first_prompts
 
 pytestmark = pytest.mark.every_database

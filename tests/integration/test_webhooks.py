@@ -23,7 +23,7 @@ from selfheal.db.runs import RunResult
 from selfheal.server.auth.limits import StorageQuota
 from selfheal.server.execution.local_slots import LocalSlots
 from selfheal.server.execution.queue import Queue, open_queue
-from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.run_end import complete_run
 from selfheal.server.execution.submit import RunSubmitter
 from selfheal.server.settings import read_settings
 from selfheal.server.webhooks.delivery import WebhookDelivery

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from selfheal.db.prompts import Action, Release
 from selfheal.db.reasons import because
-from selfheal.db.version_stats import VersionStats
-from selfheal.optimizer.rollout.monitor import (
+from selfheal.db.types import Action, Release, VersionStats
+from selfheal.optimizer.policy.canary import (
     CANARY_FOR,
     WATCH_FOR,
     WATCH_RUNS,

@@ -67,6 +67,7 @@ def test_help_imports_nothing_but_click_and_what_is_declared() -> None:
     assert [n for n in foreign if not n.startswith("selfheal.server.cli")] == [
         "selfheal",
         "selfheal.server",
+        "selfheal.server.http",
         "selfheal.server.http.binding",
     ]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from selfheal.db.reasons import because
 from selfheal.db.types import Agent
 from selfheal.optimizer.policy import superiority
-from selfheal.optimizer.policy.release import plan
+from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.superiority import (
     DEAD_RATE,
     FEWEST_PAIRS,

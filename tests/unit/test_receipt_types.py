@@ -37,7 +37,7 @@ from selfheal.optimizer.policy import (
     superiority,
     transitions,
 )
-from selfheal.optimizer.policy import release as release_policy
+from selfheal.optimizer.policy import rollout_plan as release_policy
 from selfheal.optimizer.receipt import ablation as ablation_receipt
 from selfheal.optimizer.receipt import build as receipt_build
 from selfheal.optimizer.receipt import (

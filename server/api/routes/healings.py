@@ -24,7 +24,7 @@ from selfheal.server.api.schemas.healings import (
 )
 from selfheal.server.api.schemas.prompts import ReleaseAnswer
 from selfheal.server.auth.admission import ADMIN, Admin, Caller
-from selfheal.server.execution.optimizer import OptimizerScheduler
+from selfheal.server.execution.optimizer_runs import OptimizerScheduler
 
 router = APIRouter(tags=["healings"], route_class=StrictRoute)
 

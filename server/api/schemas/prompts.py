@@ -6,9 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
-from selfheal.db.prompts import Action
 from selfheal.db.reasons import Reason
-from selfheal.db.types import Agent
+from selfheal.db.types import Action, Agent
 from selfheal.optimizer.wording import sentence
 from selfheal.server.api.schemas.base import Answer, Body, ExactText
 

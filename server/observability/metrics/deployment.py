@@ -14,8 +14,7 @@ from selfheal.db.deployment_stats import DeploymentStats, Row
 from selfheal.db.errors import DatabaseError
 from selfheal.db.healings import Outcome as HealingOutcome
 from selfheal.db.pool import Database
-from selfheal.db.prompts import Action
-from selfheal.db.types import AGENTS
+from selfheal.db.types import AGENTS, Action
 from selfheal.optimizer.state import Outcome as PassOutcome
 
 logger = logging.getLogger(__name__)
