@@ -284,21 +284,15 @@ SOUND = {"model": "m", "prompt_version": 1, "agreed": 1000, "asked": 1000}
 
 
 async def test_a_sentence_that_is_reworded_changes_no_proof(
-    sick: HealingHarness, writes: Any, monkeypatch: pytest.MonkeyPatch
+    sick: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reasons of lint, screening, gates, releases, attribution and outcomes: none is a sentence."""
-    writes("Write Python, as https://example.com/prompts says.")
-    rejected = await sick.heal()
-    await sick.execute("UPDATE healings SET closed_at = closed_at - interval '2 days'")
-    monkeypatch.undo()
-    promoted = await sick.heal(forced=True)
-    assert (rejected["outcome"], promoted["outcome"]) == ("rejected", "promoted")
-    before = as_markdown(receipt_of(await sick.healing(promoted)))
+    """Screening, gates, releases, attribution and outcomes: no stored reason is a sentence."""
+    result = await sick.heal()
+    before = as_markdown(receipt_of(await sick.healing(result)))
     for code in wording.WORDING:
         monkeypatch.setitem(wording.WORDING, code, f"said otherwise, {code}")
-    assert as_markdown(receipt_of(await sick.healing(promoted))) != before
-    await agrees(sick, rejected, "outcome")
-    await agrees(sick, promoted, *ALL)
+    assert as_markdown(receipt_of(await sick.healing(result))) != before
+    await agrees(sick, result, *ALL)
 
 
 TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
