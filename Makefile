@@ -22,7 +22,7 @@ SLOW := $(wildcard tests/unit/test_simulator_*.py) $(patsubst %,tests/unit/test_
 CORE := $(filter-out $(SLOW),$(wildcard tests/unit/test_*.py)) \
   $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue)
 
-.PHONY: demo check test test-latest lint words bench chaos serve studio format lock clean $(BROKEN)
+.PHONY: demo check test test-latest coverage lint words bench chaos serve studio format lock clean $(BROKEN)
 
 # Without a key this uses a SIMULATED Gemini; with GOOGLE_API_KEY set, Gemini itself.
 demo: .venv/runtime
@@ -42,6 +42,13 @@ test-latest:
 	.venv-latest/bin/python -m pip install --quiet --upgrade pip
 	.venv-latest/bin/python -m pip install --quiet --upgrade --group build --group dev --editable '.[server]'
 	.venv-latest/bin/pytest -n 4 --dist worksteal tests/unit tests/integration tests/e2e
+
+# Branch coverage of the product over a whole run of the tests, or of a part: TESTS=tests/unit
+coverage: .venv/dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 4 --dist worksteal $(TESTS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -112,4 +119,4 @@ lock:
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf .coverage* .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api

@@ -1,4 +1,4 @@
-"""asyncio: tasks and threads that end in order, and the signals that end a process."""
+"""asyncio: periodic work, tasks and threads that end in order, and termination signals."""
 
 import asyncio
 import logging
@@ -8,22 +8,24 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
+from selfheal.db.errors import DatabaseError
+
+T = TypeVar("T")
 Item = TypeVar("Item")
-Made = TypeVar("Made")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE: Final = 6.0  # seconds; longer than whatever our tasks have to do at their end
+_PATIENCE: Final = 6.0  # seconds; longer than any task's own clean-up takes
 
 
-def on_ending_signals(handle: Callable[[signal.Signals], None]) -> None:
+def on_termination(handle: Callable[[signal.Signals], None]) -> None:
     """Handle SIGTERM, SIGQUIT, and the SIGHUP of a closed terminal, from now on.
 
-    SIGINT is left to `asyncio.run`. Under nohup a closed terminal ends nothing.
+    SIGINT is left to `asyncio.run`. SIGHUP stays ignored under nohup.
 
     Args:
-        handle: called with the signal, on the event loop that runs now.
+        handle: called with the signal, on the running event loop.
     """
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
@@ -31,11 +33,11 @@ def on_ending_signals(handle: Callable[[signal.Signals], None]) -> None:
 
 
 def watch_terminal() -> None:
-    """Send ourselves SIGHUP when the terminal closes and the kernel sends it to `make` alone.
+    """Raise SIGHUP in this process when the terminal closes and the kernel signals only `make`.
 
-    A closed terminal is signalled to the leader of its session. A shell passes that on; `make` as
-    the leader, of `ssh -t host make serve` for one, waits for us instead. So a process in the
-    leader's own group looks at the terminal itself. Linux only: it takes epoll.
+    The kernel sends SIGHUP to the leader of the terminal's session. A shell passes it on; `make`
+    as the leader, for example of `ssh -t host make serve`, waits for this process instead. So a
+    process in the leader's own group watches the terminal itself. Linux only: it needs epoll.
     """
     leader = os.getsid(0)
     if leader == os.getpid() or leader != os.getpgrp() or not hasattr(select, "epoll"):
@@ -45,7 +47,7 @@ def watch_terminal() -> None:
     except OSError:  # there is no terminal
         return
     loop, watch = asyncio.get_running_loop(), select.epoll()
-    watch.register(terminal, 0)  # no event but that it hangs up
+    watch.register(terminal, 0)  # hanging up is reported without being requested
 
     def hung_up() -> None:
         loop.remove_reader(watch.fileno())
@@ -56,29 +58,64 @@ def watch_terminal() -> None:
     loop.add_reader(watch.fileno(), hung_up)
 
 
-async def stop(*tasks: asyncio.Task[Any], patience: float = _PATIENCE) -> None:
-    """Cancel tasks, again after a while if need be, until all have ended.
-
-    Once may not be enough: on Python 3.11 `asyncio.wait_for` swallows a cancellation that comes
-    together with what it waits for, and everywhere an error hides one that it is raised over. What
-    goes on then would keep its process from ending.
+async def periodic(
+    work: Callable[[], Awaitable[object]],
+    seconds: float,
+    *,
+    name: str,
+    transient: tuple[type[Exception], ...] = (DatabaseError,),
+    delay: float = 0.0,
+) -> None:
+    """Do work again and again until cancelled. An error is logged and does not end it.
 
     Args:
-        patience: seconds that they are given to end before they are told again.
+        work: what is done.
+        seconds: the pause after each time.
+        name: what it is, for the log.
+        transient: errors that are expected and will pass: a warning, without a traceback.
+        delay: seconds before the first time.
+
+    Example:
+        >>> recovering = asyncio.create_task(periodic(recover, 1.0, name="lease recovery"))
     """
-    going = set(tasks)
-    while going:
-        for task in going:
+    await asyncio.sleep(delay)
+    while True:
+        try:
+            await work()
+        except transient as error:
+            logger.warning("%s failed: %s", name, str(error).partition("\n")[0])
+        except Exception:
+            logger.exception("%s failed", name)
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise asyncio.CancelledError  # an error in the work's clean-up has hidden it
+        await asyncio.sleep(seconds)
+
+
+async def stop(*tasks: asyncio.Task[Any], patience: float = _PATIENCE) -> None:
+    """Cancel tasks, repeatedly if need be, until all have ended.
+
+    Once may not be enough: on Python 3.11 `asyncio.wait_for` swallows a cancellation that arrives
+    together with its result, and an error that is raised during a cancellation hides it. A task
+    that continued would keep its process from ending.
+
+    Args:
+        patience: seconds between two cancellations.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        _, going = await asyncio.wait(going, timeout=patience)
-        for task in going:
+        _, running = await asyncio.wait(running, timeout=patience)
+        for task in running:
             at = [f"{each.f_code.co_qualname}:{each.f_lineno}" for each in task.get_stack()]
-            logger.warning("told to stop, it goes on, and is told again: %s", " ".join(at))
+            logger.warning(
+                "task did not stop after cancellation; cancelling again: %s", " ".join(at)
+            )
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def all_of(*work: Any) -> list[Any]:
-    """Gather, but let every one end before an exception goes on: none may write afterwards."""
+async def gather_all(*work: Any) -> list[Any]:
+    """Gather, but raise an exception only when all have ended: none may write afterwards."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -109,14 +146,17 @@ async def gather_bounded(
         async with places:
             return await work(item)
 
-    return await all_of(*(one(item) for item in items))
+    return await gather_all(*(one(item) for item in items))
 
 
-async def made(make: Callable[[], Made], unmake: Callable[[Made], None]) -> Made:
-    """Return what `make` returns. Cancelled meanwhile, wait for it and undo it: threads go on."""
-    making = asyncio.ensure_future(asyncio.to_thread(make))
+async def acquire_in_thread(acquire: Callable[[], T], release: Callable[[T], None]) -> T:
+    """Return what `acquire` returns, called in a thread.
+
+    A thread cannot be cancelled: if this is, it waits for the result and releases it.
+    """
+    acquiring = asyncio.ensure_future(asyncio.to_thread(acquire))
     try:
-        return await asyncio.shield(making)
+        return await asyncio.shield(acquiring)
     except asyncio.CancelledError:
-        unmake(await making)
+        release(await acquiring)
         raise

@@ -1,6 +1,6 @@
-"""Keys: who may call, as which tenant, and what for. Of the key itself only a hash is kept.
+"""API keys: tenant, scopes and validity. Of the secret only a hash is stored.
 
-A key is 32 random bytes, so that its hash can be looked up and its plain SHA-256 not be reversed.
+A secret has 32 random bytes, so its plain SHA-256 cannot be reversed and serves for the lookup.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _SQL = queries.load("api_keys")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, without its secret."""
+    """An API key without its secret."""
 
     id: str
     tenant: str
@@ -43,11 +43,14 @@ async def create(
     scopes: Collection[Scope] = ("runs:read", "runs:write"),
     days: int | None = None,
 ) -> tuple[Key, str]:
-    """Make a key; return it with the secret, which nobody can show again.
+    """Create a key.
 
     Args:
-        tenant: whose runs it sees; by default a tenant of its own.
-        days: how long it is valid; None for until it is revoked.
+        tenant: whose runs it gives access to; None for a new tenant.
+        days: how long it is valid; None for no limit.
+
+    Returns:
+        The key and its secret, which cannot be read again.
     """
     key_id = secrets.token_hex(6)
     secret = f"sh_{key_id}_{secrets.token_urlsafe(32)}"
@@ -64,33 +67,34 @@ async def create(
 
 
 async def bootstrap(connection: Connection, secret: str) -> None:
-    """Make a secret from outside the admin's key, in the place of the one before."""
+    """Store a given secret as the bootstrap key, with scope `admin`, in place of the one before."""
     values = {"sha256": _hash(secret), "scopes": ["admin"]}
     await connection.execute(_SQL["bootstrap"], values)
 
 
-async def valid(connection: Connection, secret: str) -> Key | None:
-    """Return the key of a secret, if it is valid now."""
-    return await fetch_optional(connection, _SQL["valid"], {"sha256": _hash(secret)}, Key)
+async def find_valid(connection: Connection, secret: str) -> Key | None:
+    """Return the key of a secret; None if there is none, or it is revoked or expired."""
+    return await fetch_optional(connection, _SQL["find_valid"], {"sha256": _hash(secret)}, Key)
 
 
-async def some(connection: Connection) -> bool:
-    """Tell whether there ever was a key: then callers need one."""
-    return bool(await fetch_value(connection, _SQL["some"]))
+async def any_exist(connection: Connection) -> bool:
+    """Return whether a key was ever created: then callers need one."""
+    return bool(await fetch_value(connection, _SQL["any_exist"]))
 
 
-async def some_before_schema(connection: Connection) -> bool:
-    """Tell whether there ever was a key, also where the schema is not there yet."""
-    return bool(await fetch_value(connection, _SQL["has_table"])) and await some(connection)
+async def any_exist_before_migration(connection: Connection) -> bool:
+    """Return whether a key was ever created, also in a database without the schema."""
+    row = await (await connection.execute(_SQL["has_table"])).fetchone()
+    return bool(row and row["has_table"]) and await any_exist(connection)
 
 
-async def everyone(connection: Connection) -> list[Key]:
+async def list_all(connection: Connection) -> list[Key]:
     """Return all keys, oldest first."""
     return await fetch_all(connection, _SQL["all"], None, Key)
 
 
 async def revoke(connection: Connection, key_id: str) -> None:
-    """Make a key invalid, at once and everywhere.
+    """Revoke a key, which takes effect immediately in all processes.
 
     Raises:
         NotFoundError: there is no such key.

@@ -1,11 +1,11 @@
-"""Runs that have not ended: who executes them, and until when that is believed.
+"""Claims: which process executes an unfinished run, and until when.
 
-A claim's token is fresh at each claim, and every write of the executor is made in a transaction
-that holds the claim: a process that was paused and comes back can overwrite nothing. All times
+A claim has a fresh token each time it is made, and the executor makes every write in a transaction
+that holds the claim: a process that was paused and comes back cannot overwrite anything. All times
 are the database's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -14,34 +14,16 @@ from selfheal.db import queries
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
+from selfheal.db.run_requests import RunOptions, RunRequest
 
 CancelAction = Literal["interrupt", "rollback"]
-Multitask = Literal["reject", "interrupt", "rollback", "enqueue"]
 
 _SQL = queries.load("claims")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A run as it was asked for. `kwargs` is what LangGraph's wire calls so, input included."""
-
-    id: UUID
-    thread_id: UUID
-    assistant: str
-    kwargs: dict[str, Any]
-    request: str = ""
-    examples: list[Any] = field(default_factory=list)
-    tenant: str = "local"
-    metadata: dict[str, Any] = field(default_factory=dict)
-    multitask: Multitask = "enqueue"
-    after_seconds: float = 0.0
-    idempotency_key: str | None = None
-    body_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A run that waits. `behind`: another one of its thread comes first."""
+class QueuedRun:
+    """A run that waits, and when it may start. `behind`: an earlier run of its thread is first."""
 
     run_id: UUID
     due_at: datetime
@@ -50,13 +32,19 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that this process executes now, as long as `token` holds."""
+    """A run that this process executes, as long as `token` is the claim's.
+
+    Attributes:
+        attempt: 1 for the first process that executes it.
+        cancel: how it is to be cancelled, if that was requested.
+        last_event: the number of its last stored event, 0 if there is none.
+    """
 
     id: UUID
     thread_id: UUID
     tenant: str
     assistant: str
-    kwargs: dict[str, Any]
+    options: RunOptions
     metadata: dict[str, Any]
     attempt: int
     token: UUID
@@ -65,112 +53,134 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A run at the head of its thread, and when it may begin."""
+class NextRun:
+    """The first unfinished run of a thread, and when it may start."""
 
     run_id: UUID
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Forsaken:
-    """A run that somebody must be sent to; `was_running`: its executor is believed dead."""
+class UnattendedRun:
+    """A run to be enqueued again. `was_running`: its executor's lease has expired."""
 
     run_id: UUID
     was_running: bool
 
 
-async def accept(connection: Connection, order: Order) -> Accepted | None:
-    """Log a run that waits for a process; None if one with its idempotency key is there.
+async def enqueue(connection: Connection, request: RunRequest) -> QueuedRun | None:
+    """Store a run that waits for a process. Call it in a transaction that also sends the job.
 
-    Call it in a transaction, with whatever sends somebody to it.
+    Returns:
+        None if the tenant has a run with its idempotency key already.
     """
     values = {
-        "id": order.id,
-        "thread_id": order.thread_id,
-        "assistant": order.assistant,
-        "request": storable(order.request),
-        "examples": json(order.examples),
-        "tenant": order.tenant,
-        "kwargs": json(order.kwargs),
-        "metadata": json(order.metadata),
-        "multitask": order.multitask,
-        "idempotency_key": order.idempotency_key,
-        "body_sha256": order.body_sha256,
-        "after_seconds": order.after_seconds,
+        "id": request.id,
+        "thread_id": request.thread_id,
+        "assistant": request.assistant,
+        "request": storable(request.text),
+        "examples": json(request.examples),
+        "tenant": request.tenant,
+        "kwargs": json(request.options.stored()),
+        "metadata": json(request.metadata),
+        "multitask": request.multitask,
+        "idempotency_key": request.idempotency_key,
+        "body_sha256": request.body_sha256,
+        "after_seconds": request.after_seconds,
     }
-    return await fetch_optional(connection, _SQL["accept"], values, Accepted)
+    return await fetch_optional(connection, _SQL["enqueue"], values, QueuedRun)
 
 
 async def waiting(connection: Connection, limit: int) -> int:
-    """Count the runs that wait for a process, no further than `limit`."""
+    """Count the runs that wait for a process, up to `limit`."""
     return int(await fetch_value(connection, _SQL["waiting"], {"limit": limit}) or 0)
 
 
 async def claim(connection: Connection, run_id: UUID, runner: str, lease: float) -> Claim | None:
-    """Take a run for `lease` seconds; None if it is another's, not its turn, or over."""
+    """Claim a run for this process.
+
+    Args:
+        runner: the process, for operators.
+        lease: seconds until the claim expires unless it is renewed.
+
+    Returns:
+        None if another process has it, an earlier run of its thread is unfinished, or it has ended.
+    """
     values = {"id": run_id, "runner": runner, "lease": lease}
-    return await fetch_optional(connection, _SQL["claim"], values, Claim)
+    row = await (await connection.execute(_SQL["claim"], values)).fetchone()
+    if row is None:
+        return None
+    return Claim(**{**row, "options": RunOptions.parse(row["options"])})
 
 
 async def renew(connection: Connection, claim: Claim, lease: float) -> CancelAction | None:
-    """Believe in a claim for `lease` seconds more; return whether its run is to be cancelled.
+    """Renew a claim for `lease` seconds; return whether its run is to be cancelled, and how.
 
     Raises:
-        LookupError: somebody else has taken the run over, or it is over.
+        LookupError: another process has claimed the run, or it has ended.
     """
     values = {"id": claim.id, "token": claim.token, "lease": lease}
     row = await (await connection.execute(_SQL["renew"], values)).fetchone()
     if row is None:
-        raise LookupError(f"run {claim.id} is another's now")
+        raise LookupError(f"run {claim.id} is claimed by another process")
     action: CancelAction | None = row["cancel"]
     return action
 
 
 async def hold(connection: Connection, claim: Claim) -> None:
-    """Keep a claim from being taken over until the transaction ends.
+    """Lock a claim until the transaction ends, so that no other process can make it.
 
     Raises:
-        ClaimLostError: it was taken over already.
+        ClaimLostError: another process has made it already.
     """
     await connection.execute(_SQL["hold"], {"id": claim.id, "token": claim.token})
 
 
 async def hand_back(connection: Connection, claim: Claim) -> bool:
-    """Give a claim up; False if it was lost before."""
+    """Give a claim up, so that another process can make it at once; False if it was lost."""
     values = {"id": claim.id, "token": claim.token}
     cursor = await connection.execute(_SQL["hand_back"], values)
     return cursor.rowcount == 1
 
 
-async def end(connection: Connection, run_id: UUID) -> Due | None:
-    """Forget a run's claim; return the thread's next one."""
-    row = await (await connection.execute(_SQL["end"], {"id": run_id})).fetchone()
+async def release(connection: Connection, run_id: UUID) -> NextRun | None:
+    """Delete the claim of an ended run; return the next run of its thread, if there is one."""
+    row = await (await connection.execute(_SQL["release"], {"id": run_id})).fetchone()
     if row is None:
         return None
-    return await fetch_optional(connection, _SQL["next_of_thread"], dict(row), Due)
+    return await fetch_optional(connection, _SQL["next_of_thread"], dict(row), NextRun)
 
 
 async def live(connection: Connection, thread_id: UUID) -> list[UUID]:
-    """Return the runs of a thread that have not ended, in their order."""
+    """Return the unfinished runs of a thread, in their order."""
     cursor = await connection.execute(_SQL["live_of_thread"], {"thread_id": thread_id})
     return [row["run_id"] for row in await cursor.fetchall()]
 
 
-async def ask_to_cancel(
+async def request_cancel(
     connection: Connection, run_id: UUID, action: CancelAction
-) -> Literal["waiting", "running", "over"]:
-    """Note that a run is to be cancelled; return how it stands. Call it in a transaction.
+) -> Literal["waiting", "running", "ended"]:
+    """Store that a run is to be cancelled; return its state. Call it in a transaction.
 
-    One that was begun and handed back is `running`: whoever takes it over takes back what it did.
+    A run that was started and handed back is `running`: the next executor cancels it, and undoes
+    what was done.
     """
     values = {"id": run_id, "action": action}
-    row = await (await connection.execute(_SQL["ask_to_cancel"], values)).fetchone()
+    row = await (await connection.execute(_SQL["request_cancel"], values)).fetchone()
     if row is None:
-        return "over"
+        return "ended"
     return "running" if row["begun"] else "waiting"
 
 
-async def forsaken(connection: Connection, lease: float, limit: int = 100) -> list[Forsaken]:
-    """Return the runs that somebody must be sent to, marked as sent."""
-    return await fetch_all(connection, _SQL["forsaken"], {"lease": lease, "limit": limit}, Forsaken)
+async def take_unattended(
+    connection: Connection, lease: float, limit: int = 100
+) -> list[UnattendedRun]:
+    """Return runs whose lease has expired or whose job was lost, marked as enqueued again.
+
+    Args:
+        lease: seconds that a waiting run's job has before it is taken for lost.
+        limit: the most runs to return.
+    """
+    return await fetch_all(
+        connection, _SQL["take_unattended"], {"lease": lease, "limit": limit}, UnattendedRun
+    )

@@ -1,4 +1,4 @@
-"""Crons: runs that come again and again, by a schedule."""
+"""Crons: runs by a schedule."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -28,8 +28,17 @@ _SQL = queries.load("crons")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What comes when. `payload` is the run, as a body of the wire."""
+class CronPlan:
+    """A cron to be stored.
+
+    Attributes:
+        key_id: the key that created or last updated it; None without keys. It runs while the key is
+            valid.
+        payload: the run, as the fields of LangGraph's API that were given.
+        on_run_completed: without a thread, whether the state of each run is kept.
+        end_time: no run after this.
+        next_run_at: None if it does not run any more.
+    """
 
     id: UUID
     tenant: str
@@ -47,16 +56,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cron(Plan):
-    """A plan that is kept."""
+class Cron(CronPlan):
+    """A stored cron."""
 
     created_at: datetime
     updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which crons of a tenant are looked for."""
+class CronFilter:
+    """Selects crons of a tenant: `metadata` must be contained in the cron's."""
 
     tenant: str
     metadata: Mapping[str, Any]
@@ -65,24 +74,26 @@ class Wanted:
     enabled: bool | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return it as a query takes it."""
+        """Return the filter as parameters of a query."""
         return {**asdict(self), "metadata": json(self.metadata)}
 
 
 async def now(connection: Connection) -> datetime:
-    """Return the database's time, which is that of all crons."""
-    moment: datetime = await fetch_value(connection, _SQL["now"])
+    """Return the database's time, which schedules go by."""
+    row = await (await connection.execute(_SQL["now"])).fetchone()
+    assert row is not None  # noqa: S101 - it selects a constant
+    moment: datetime = row["now"]
     return moment
 
 
 async def lock(connection: Connection, tenant: str) -> None:
-    """Make others who would add crons of a tenant wait until the transaction ends."""
+    """Serialize the transactions that add crons of a tenant, until this one ends."""
     await connection.execute(_SQL["lock_tenant"], {"tenant": tenant})
 
 
-async def put(connection: Connection, plan: Plan) -> Cron:
-    """Keep a plan, instead of the one with its id if there is one."""
-    values = {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
+async def put(connection: Connection, plan: CronPlan) -> Cron:
+    """Store a cron, in place of the one with its id if there is one."""
+    values = {name: getattr(plan, name) for name in CronPlan.__dataclass_fields__}
     values |= {"payload": json(plan.payload), "metadata": json(plan.metadata)}
     return await fetch_one(connection, _SQL["put"], values, Cron)
 
@@ -101,7 +112,7 @@ async def get(connection: Connection, cron_id: UUID, tenant: str) -> Cron:
 
 async def search(
     connection: Connection,
-    wanted: Wanted,
+    selection: CronFilter,
     *,
     sort_by: SortBy = "created_at",
     ascending: bool = False,
@@ -110,17 +121,17 @@ async def search(
 ) -> Page[Cron]:
     """Return crons, in order. Call it in a transaction."""
     order = {"sort_by": sort_by, "ascending": ascending, "offset": offset}
-    values = wanted.parameters() | order
+    values = selection.parameters() | order
     return await page(connection, _SQL["search"], values, Cron, limit)
 
 
-async def count(connection: Connection, wanted: Wanted) -> int:
+async def count(connection: Connection, selection: CronFilter) -> int:
     """Count crons."""
-    return int(await fetch_value(connection, _SQL["count"], wanted.parameters()) or 0)
+    return int(await fetch_value(connection, _SQL["count"], selection.parameters()) or 0)
 
 
 async def delete(connection: Connection, cron_id: UUID, tenant: str) -> None:
-    """Delete a cron; the runs that it made stay.
+    """Delete a cron; its runs are kept.
 
     Raises:
         NotFoundError: the tenant has no such cron.
@@ -131,12 +142,12 @@ async def delete(connection: Connection, cron_id: UUID, tenant: str) -> None:
 
 
 async def due(connection: Connection, limit: int) -> list[Cron]:
-    """Return crons whose time has come, the longest waiting first."""
+    """Return crons that are due, the most overdue first."""
     return await fetch_all(connection, _SQL["due"], {"limit": limit}, Cron)
 
 
 async def advance(connection: Connection, cron: Cron, next_run_at: datetime | None) -> None:
-    """Note when a cron comes next; no effect if that was done, or it is planned anew."""
+    """Store a cron's next date; no effect if that was done already, or the cron was updated."""
     values = {"id": cron.id, "was": cron.next_run_at, "next_run_at": next_run_at}
     await connection.execute(_SQL["advance"], values)
 

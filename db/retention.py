@@ -1,4 +1,4 @@
-"""What is stored, and forgetting it in small transactions."""
+"""Storage used by tenants, and deletion of old rows in small transactions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,26 +19,28 @@ Kind = Literal["runs", "events", "thread states", "healing states", "webhooks"]
 
 
 async def used(connection: Connection, tenant: str) -> int:
-    """Return how many bytes a tenant's rows take. It reads them all, but for long values."""
+    """Return how many bytes a tenant's rows take. It reads all rows, but no long values."""
     return int(await fetch_value(connection, _SQL["used"], {"tenant": tenant}))
 
 
 async def take_turn(connection: Connection) -> bool:
-    """Take the right to prune in this hour; False if another process has it."""
+    """Take this hour's turn to prune; False if another process has it."""
     return (await connection.execute(_SQL["take_turn"])).rowcount == 1
 
 
 async def prune(
     database: Database, *, runs_days: int, states_days: int, batch: int = BATCH
 ) -> dict[Kind, int]:
-    """Forget, and return how many of each kind were forgotten.
-
-    Each batch is a transaction of its own: cancelled or killed, it has forgotten less, and no half.
+    """Delete old rows. Each batch is a transaction of its own.
 
     Args:
-        runs_days: how long ended runs are kept, with all that hangs on them; 0 for ever.
-        states_days: how long what ended runs streamed, the earlier states of quiet threads, states
-            of closed healings and webhooks that are done with are kept; 0 for ever.
+        runs_days: days that ended runs are kept, with their evaluations and events; 0: no limit.
+        states_days: days that the events of ended runs, earlier states of idle threads, states of
+            closed healings and settled webhooks are kept; 0: no limit.
+        batch: rows in a transaction, at most.
+
+    Returns:
+        How many rows of each kind were deleted.
 
     Raises:
         DatabaseError: Postgres cannot be reached or refused.
@@ -51,7 +53,7 @@ async def prune(
 
 
 async def _all(database: Database, step: Step, days: int, batch: int) -> int:
-    """Take step after step until one finds less than a batch."""
+    """Repeat a step until it deletes less than a batch."""
     total, found = 0, batch
     async with database.connection() as connection:
         before: datetime = await fetch_value(connection, _SQL["moment"], {"days": days})
@@ -73,7 +75,7 @@ async def _events(connection: Connection, before: datetime, limit: int) -> int:
 
 
 async def _threads(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget the earlier states of quiet threads; their newest stays. Returns the threads."""
+    """Delete the earlier states of idle threads, not the newest; return how many threads."""
     return await _states(connection, "threads", "older_states", before, limit)
 
 

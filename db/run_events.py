@@ -1,4 +1,4 @@
-"""What runs streamed, kept so that a client that comes back gets the rest."""
+"""The stored events of runs, so that a client that reconnects receives the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _SQL = queries.load("run_events")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a stream: its number in the run, from 1, its name, and its data as JSON."""
+    """An event: its number in the run, from 1, its name, and its data as JSON."""
 
     seq: int
     event: str
@@ -23,25 +23,30 @@ class Event:
 async def append(
     connection: Connection, run_id: UUID, after: int, events: Sequence[tuple[str, str]]
 ) -> None:
-    """Store events behind number `after`, and wake who waits. Call it with the claim held."""
+    """Store events and notify waiters. Call it in a transaction that holds the claim.
+
+    Args:
+        after: the number of the last stored event.
+        events: (name, data as JSON), in order.
+    """
     names, data = [name for name, _ in events], [text for _, text in events]
     values = {"id": run_id, "after": after, "events": names, "data": data}
     await connection.execute(_SQL["append"], values)
-    await tell(connection, run_id)
+    await notify(connection, run_id)
 
 
-async def tell(connection: Connection, run_id: UUID) -> None:
-    """Wake whoever waits for news of a run, in every process, once the transaction ends."""
-    await connection.execute(_SQL["tell"], {"id": run_id})
+async def notify(connection: Connection, run_id: UUID) -> None:
+    """Notify the waiters of a run in every process when the transaction ends."""
+    await connection.execute(_SQL["notify"], {"id": run_id})
 
 
-async def tell_to_cancel(connection: Connection, run_id: UUID) -> None:
-    """Wake a run's executor, so that it looks at its claim."""
-    await connection.execute(_SQL["tell_to_cancel"], {"id": run_id})
+async def notify_cancel(connection: Connection, run_id: UUID) -> None:
+    """Notify a run's executor that its claim has a request to cancel."""
+    await connection.execute(_SQL["notify_cancel"], {"id": run_id})
 
 
 async def after(connection: Connection, run_id: UUID, seq: int) -> list[Event]:
-    """Return the next events behind number `seq`, at most 500 or 4 MB of them."""
+    """Return the next events with numbers above `seq`, at most 500 or 4 MB of them."""
     return await fetch_all(connection, _SQL["after"], {"id": run_id, "after": seq}, Event)
 
 

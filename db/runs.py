@@ -1,9 +1,9 @@
-"""The log of runs, their evaluations, and what people said of them."""
+"""The log of runs, with their evaluations and feedback."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 import psycopg
@@ -14,6 +14,7 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.paging import Page, page
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_one, fetch_optional
+from selfheal.db.run_requests import Multitask, RunOptions
 from selfheal.db.types import Agent
 
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
@@ -22,9 +23,24 @@ Outcome = Literal["ok", "failed", "output", "infrastructure", "model", "evaluati
 _SQL = queries.load("runs")
 
 
+class Failure(TypedDict):
+    """Why a run has no result: in the thread's row, in answers, in webhooks."""
+
+    error: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as it was logged; `evaluation` is null until there is one."""
+    """A run as it is logged.
+
+    Attributes:
+        outcome: None until it has ended, and for one that was interrupted.
+        evaluation: the verdict; None if there is none.
+        kwargs: its options as they are stored; see `options`.
+        output: what the graph returned.
+        body_sha256: hash of the request, to compare requests with the same idempotency key.
+    """
 
     id: UUID
     thread_id: UUID
@@ -50,17 +66,35 @@ class Run:
     tenant: str = "local"
     kwargs: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
-    multitask: str = "enqueue"
+    multitask: Multitask = "enqueue"
     attempt: int = 0
     output: dict[str, Any] | None = None
     idempotency_key: str | None = None
     body_sha256: str | None = None
     updated_at: datetime | None = None
 
+    @property
+    def options(self) -> RunOptions:
+        """How it is executed."""
+        return RunOptions.parse(self.kwargs)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it has no result; None if it has one, has not ended, or was interrupted."""
+        return _failure(self.status, self.outcome, self.message)
+
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """All that a finished run adds to its row. `outcome` is null for one that was interrupted."""
+class RunResult:
+    """What is stored when a run ends.
+
+    Attributes:
+        outcome: None if it was interrupted.
+        message: what went wrong, for operators and callers.
+        output: what the caller gets.
+        values: the state that its thread is left in; None leaves the stored one.
+        prompt_versions: the version of each agent's prompt.
+    """
 
     outcome: Outcome | None
     message: str = ""
@@ -75,20 +109,32 @@ class Finish:
     input_tokens: int = 0
     output_tokens: int = 0
     evaluation: dict[str, Any] | None = None
+    values: dict[str, Any] | None = None
 
     @property
     def status(self) -> Status:
-        """The status that it leaves the run in."""
+        """The status of the ended run."""
         if self.outcome is None:
             return "interrupted"
         if self.timed_out:
             return "timeout"
         return "success" if self.outcome in ("ok", "failed") else "error"
 
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run has no result; None if it has one or was interrupted."""
+        return _failure(self.status, self.outcome, self.message)
+
+
+def _failure(status: Status, outcome: Outcome | None, message: str) -> Failure | None:
+    if status not in ("error", "timeout") or outcome is None:
+        return None
+    return Failure(error=outcome, message=message)
+
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Runs without a verdict for a reason that is no prompt's: how many, and the newest one's."""
+    """Runs that failed for a reason that no prompt can influence: their number, and the newest."""
 
     count: int
     run_id: UUID
@@ -97,8 +143,8 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A run, and the thread that it is on."""
+class RunRef:
+    """The ids of a run and of its thread."""
 
     id: UUID
     thread_id: UUID
@@ -106,7 +152,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a person said of a run: a score from 0 to 1 and perhaps why."""
+    """A user's feedback on a run. `score` is from 0 to 1."""
 
     id: int
     run_id: UUID
@@ -115,10 +161,11 @@ class Feedback:
     created_at: datetime
 
 
-async def finish(connection: Connection, run_id: UUID, result: Finish) -> bool:
-    """Record a run's one result, with its evaluation; False if one was recorded before.
+async def finish(connection: Connection, run_id: UUID, result: RunResult) -> bool:
+    """Store the result of a run, with its evaluation. Call it in a transaction.
 
-    Call it in a transaction.
+    Returns:
+        False if the run had ended already: a result is stored once.
     """
     versions = result.prompt_versions or {}
     cursor = await connection.execute(
@@ -164,16 +211,14 @@ async def _record_evaluation(
     )
 
 
-async def interrupt(connection: Connection, run_id: UUID, message: str) -> None:
-    """Log that a run was stopped before anybody executed it; no effect on any other."""
-    await connection.execute(_SQL["interrupt"], {"id": run_id, "message": message})
-
-
 async def get(connection: Connection, run_id: UUID, tenant: str | None = None) -> Run:
-    """Return one run with its evaluation; of a tenant's own, if one is named.
+    """Return a run with its evaluation.
+
+    Args:
+        tenant: whose run it must be; None for any tenant's.
 
     Raises:
-        NotFoundError: there is none, or it is another's.
+        NotFoundError: there is none, or it is another tenant's.
     """
     row = await fetch_optional(connection, _SQL["get"], {"id": run_id}, Run)
     if row is None or tenant not in (None, row.tenant):
@@ -189,7 +234,14 @@ async def recent(
     outcome: Outcome | None = None,
     before: datetime | None = None,
 ) -> list[Run]:
-    """Return the newest runs, newest first; a tenant's own, if one is named."""
+    """Return runs, newest first.
+
+    Args:
+        tenant: whose runs; None for all.
+        limit: the most runs to return.
+        outcome: only runs with this outcome.
+        before: only runs created before this moment.
+    """
     values = {"tenant": tenant, "limit": limit, "outcome": outcome, "before": before}
     return await fetch_all(connection, _SQL["recent"], values, Run)
 
@@ -202,7 +254,7 @@ async def listed(
     outcome: Outcome | None = None,
     before: datetime | None = None,
 ) -> Page[Run]:
-    """Return a tenant's newest runs, newest first. Call it in a transaction."""
+    """Return a page of a tenant's runs, newest first. Call it in a transaction."""
     values = {"tenant": tenant, "outcome": outcome, "before": before}
     return await page(connection, _SQL["recent"], values, Run, limit)
 
@@ -216,28 +268,32 @@ async def of_thread(
     limit: int = 10,
     offset: int = 0,
 ) -> Page[Run]:
-    """Return a thread's runs, newest first. Call it in a transaction."""
+    """Return a page of a thread's runs, newest first. Call it in a transaction."""
     values = {"thread_id": thread_id, "tenant": tenant, "status": status, "offset": offset}
     return await page(connection, _SQL["of_thread"], values, Run, limit)
 
 
 async def live(
     connection: Connection, tenant: str, status: Literal["pending", "running", "all"]
-) -> list[Place]:
-    """Return where a tenant's runs are that have not ended."""
-    return await fetch_all(connection, _SQL["live"], {"tenant": tenant, "status": status}, Place)
+) -> list[RunRef]:
+    """Return a tenant's unfinished runs.
+
+    Args:
+        status: only runs in this status; `all` for both.
+    """
+    return await fetch_all(connection, _SQL["live"], {"tenant": tenant, "status": status}, RunRef)
 
 
-async def places(connection: Connection, tenant: str, ids: Sequence[UUID]) -> list[Place]:
-    """Return where a tenant's runs are, in the order of their ids.
+async def refs(connection: Connection, tenant: str, ids: Sequence[UUID]) -> list[RunRef]:
+    """Return a tenant's runs by their ids, in the same order.
 
     Raises:
-        NotFoundError: one of them is none, or another's.
+        NotFoundError: one of them does not exist, or is another tenant's.
     """
     found = {
         each.id: each
         for each in await fetch_all(
-            connection, _SQL["places"], {"tenant": tenant, "ids": list(ids)}, Place
+            connection, _SQL["refs"], {"tenant": tenant, "ids": list(ids)}, RunRef
         )
     }
     for run_id in ids:
@@ -246,25 +302,25 @@ async def places(connection: Connection, tenant: str, ids: Sequence[UUID]) -> li
     return [found[run_id] for run_id in ids]
 
 
-async def of_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:
-    """Return the run that a tenant asked for under an idempotency key.
+async def by_key(connection: Connection, tenant: str, idempotency_key: str) -> Run | None:
+    """Return a tenant's run with an idempotency key, None if there is none.
 
-    Call it in a transaction: until that ends, others who look for the same key wait.
+    Call it in a transaction: until it ends, other transactions that look for the key wait.
     """
     values = {"tenant": tenant, "idempotency_key": idempotency_key}
-    await connection.execute(_SQL["hold_key"], values)
-    return await fetch_optional(connection, _SQL["of_key"], values, Run)
+    await connection.execute(_SQL["lock_key"], values)
+    return await fetch_optional(connection, _SQL["by_key"], values, Run)
 
 
 async def delete(connection: Connection, run_id: UUID) -> None:
-    """Delete a run with its verdict, its events, and what people said of it."""
+    """Delete a run with its evaluation, events and feedback."""
     await connection.execute(_SQL["delete"], {"id": run_id})
 
 
 async def add_feedback(
     connection: Connection, run_id: UUID, *, score: float, comment: str = ""
 ) -> Feedback:
-    """Store what a person said of a run.
+    """Store feedback on a run. `score` is from 0 to 1.
 
     Raises:
         NotFoundError: there is no such run.
@@ -277,35 +333,39 @@ async def add_feedback(
 
 
 async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
-    """Return what was said of a run, in order."""
+    """Return the feedback on a run, oldest first."""
     return await fetch_all(connection, _SQL["feedback"], {"run_id": run_id}, Feedback)
 
 
 async def window(
     connection: Connection, live: Mapping[Agent, int], *, minutes: int, limit: int = 500
 ) -> list[Run]:
-    """Return the ended runs under all the live versions within the last minutes, newest first."""
+    """Return runs that ended in the last minutes under all live versions, newest first."""
     values = {**{str(agent): live[agent] for agent in live}, "minutes": minutes, "limit": limit}
     return await fetch_all(connection, _SQL["window"], values, Run)
 
 
 async def errors(connection: Connection, *, minutes: int) -> Errors | None:
-    """Return the runs of the last minutes that failed for a reason that is no prompt's, if any."""
+    """Return the runs of the last minutes that failed for reasons that no prompt can influence."""
     return await fetch_optional(connection, _SQL["errors"], {"minutes": minutes}, Errors)
 
 
 async def of_ids(connection: Connection, ids: Sequence[UUID]) -> list[Run]:
-    """Return the runs with these ids, oldest first; unknown ids are passed over."""
+    """Return the runs with these ids, oldest first; unknown ids are ignored."""
     return await fetch_all(connection, _SQL["of_ids"], {"ids": list(ids)}, Run)
 
 
 async def record(
     connection: Connection, agent: Agent, live: Mapping[Agent, int], *, minutes: int
 ) -> dict[int, tuple[int, int]]:
-    """Return for each version of an agent how many verdicts it has and how many passed.
+    """Return for each version of an agent's prompt its number of verdicts and of passes.
 
-    Of the live version, only what is older than the window of so many minutes. Verdicts of
-    another evaluator than the live one do not compare, and are left out.
+    Of the live version only runs older than the window count. Verdicts under another evaluator
+    version than the live one are not comparable, and do not count.
+
+    Args:
+        live: the live version of each agent.
+        minutes: the length of the window.
     """
     values = {
         "agent": agent,
@@ -319,6 +379,6 @@ async def record(
 
 
 async def marked(connection: Connection, limit: int) -> dict[UUID, float]:
-    """Return the mean of people's marks, 0 to 1, for the runs last marked that a judge judged."""
+    """Return the mean feedback score, 0 to 1, of the judged runs with the newest feedback."""
     cursor = await connection.execute(_SQL["marked"], {"limit": limit})
     return {row["id"]: float(row["mark"]) for row in await cursor.fetchall()}

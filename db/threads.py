@@ -1,4 +1,4 @@
-"""Threads: what several runs share, and how the last one left it."""
+"""Threads: the state that several runs share, and how the last run left it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_optional, fetch_value
 
 ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
-Settled = Literal["idle", "interrupted", "error"]
+RestingStatus = Literal["idle", "interrupted", "error"]
 SortBy = Literal["created_at", "updated_at", "thread_id", "status"]
 
 _SQL = queries.load("threads")
@@ -23,7 +23,7 @@ _CHECKPOINTS: Final = ("checkpoints", "blobs", "writes")
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread. `values` are its state's, as its last run left them; null before the first."""
+    """A thread. `values` is its state as the last run left it; None before the first run."""
 
     id: UUID
     tenant: str
@@ -36,8 +36,8 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which threads of a tenant are looked for: all that contain what is given."""
+class ThreadFilter:
+    """Selects threads of a tenant: `metadata` and `values` must be contained in the thread's."""
 
     tenant: str
     metadata: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Wanted:
     status: ThreadStatus | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return it as a query takes it."""
+        """Return the filter as parameters of a query."""
         return {
             "tenant": self.tenant,
             "metadata": json(self.metadata),
@@ -59,13 +59,13 @@ class Wanted:
 async def create(
     connection: Connection, thread_id: UUID, tenant: str, metadata: Mapping[str, Any]
 ) -> bool:
-    """Create a thread; False if something of that id is there, whoever's."""
+    """Create a thread; False if the id is in use, by any tenant."""
     values = {"id": thread_id, "tenant": tenant, "metadata": json(metadata)}
     return (await connection.execute(_SQL["create"], values)).rowcount == 1
 
 
 async def lock(connection: Connection, thread_id: UUID, tenant: str) -> None:
-    """Make others who would add runs to a thread wait until the transaction ends.
+    """Lock a thread until the transaction ends: no other transaction can add runs to it.
 
     Raises:
         NotFoundError: the tenant has no such thread.
@@ -89,7 +89,7 @@ async def get(connection: Connection, thread_id: UUID, tenant: str) -> Thread:
 
 async def search(
     connection: Connection,
-    wanted: Wanted,
+    selection: ThreadFilter,
     *,
     sort_by: SortBy = "created_at",
     ascending: bool = False,
@@ -98,13 +98,13 @@ async def search(
 ) -> Page[Thread]:
     """Return threads, in order. Call it in a transaction."""
     order = {"sort_by": sort_by, "ascending": ascending, "offset": offset}
-    values = wanted.parameters() | order
+    values = selection.parameters() | order
     return await page(connection, _SQL["search"], values, Thread, limit)
 
 
-async def count(connection: Connection, wanted: Wanted) -> int:
+async def count(connection: Connection, selection: ThreadFilter) -> int:
     """Count threads."""
-    return int(await fetch_value(connection, _SQL["count"], wanted.parameters()) or 0)
+    return int(await fetch_value(connection, _SQL["count"], selection.parameters()) or 0)
 
 
 async def annotate(
@@ -123,20 +123,25 @@ async def annotate(
 async def settle(
     connection: Connection,
     thread_id: UUID,
-    settled: Settled,
+    status: RestingStatus,
     *,
     values: Mapping[str, Any] | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note how a run left its thread; no effect on a thread that is no more, or never was."""
+    """Store how a run left its thread; no effect if there is no such thread.
+
+    Args:
+        values: its state; None leaves the stored one unchanged.
+        error: why the run failed; None if it did not.
+    """
     await connection.execute(
         _SQL["settle"],
-        {"id": thread_id, "settled": settled, "values": json(values), "error": json(error)},
+        {"id": thread_id, "settled": status, "values": json(values), "error": json(error)},
     )
 
 
 async def copy(connection: Connection, thread_id: UUID, tenant: str, into: UUID) -> None:
-    """Copy a thread with its states, not its runs. Call it in a transaction.
+    """Copy a thread with its checkpoints, without its runs. Call it in a transaction.
 
     Raises:
         NotFoundError: the tenant has no such thread.
@@ -149,7 +154,7 @@ async def copy(connection: Connection, thread_id: UUID, tenant: str, into: UUID)
 
 
 async def delete(connection: Connection, thread_id: UUID, tenant: str) -> None:
-    """Delete a thread with its states and runs. Call it in a transaction.
+    """Delete a thread with its checkpoints and runs. Call it in a transaction.
 
     Raises:
         NotFoundError: the tenant has no such thread.
@@ -158,10 +163,10 @@ async def delete(connection: Connection, thread_id: UUID, tenant: str) -> None:
     if (await connection.execute(_SQL["delete"], values)).rowcount != 1:
         raise _no_thread(thread_id)
     await connection.execute(_SQL["delete_runs"], values)
-    await forget_states(connection, [thread_id])
+    await delete_checkpoints(connection, [thread_id])
 
 
-async def forget_states(connection: Connection, thread_ids: Sequence[UUID]) -> None:
+async def delete_checkpoints(connection: Connection, thread_ids: Sequence[UUID]) -> None:
     """Delete the checkpoints of threads. Call it in a transaction."""
     ids = [str(each) for each in thread_ids]
     for part in _CHECKPOINTS:
@@ -169,10 +174,27 @@ async def forget_states(connection: Connection, thread_ids: Sequence[UUID]) -> N
 
 
 async def undo(connection: Connection, thread_id: UUID, run_id: UUID) -> None:
-    """Take a run's checkpoints back off its thread. Call it in a transaction."""
+    """Delete a run's checkpoints from its thread. Call it in a transaction."""
     values = {"id": thread_id, "run_id": run_id}
     await connection.execute(_SQL["undo_writes"], values)
     await connection.execute(_SQL["undo_checkpoints"], values)
+
+
+async def written_keys(
+    connection: Connection, thread_id: UUID, run_id: UUID, *, has_input: bool
+) -> set[str]:
+    """Return the keys of a thread's state that were written since its current input.
+
+    What an earlier run left there under other keys is not part of this run's result. The keys are
+    read off the versions that LangGraph stores with each checkpoint, so the order and the number
+    of the nodes that wrote them do not matter.
+
+    Args:
+        has_input: the run has an input of its own; else it continues the thread.
+    """
+    values = {"id": thread_id, "run_id": run_id, "has_input": has_input}
+    cursor = await connection.execute(_SQL["written_channels"], values)
+    return {row["key"] for row in await cursor.fetchall()}
 
 
 def _no_thread(thread_id: UUID) -> NotFoundError:

@@ -1,8 +1,8 @@
-"""What is to be told of ended runs, until it was told or given up.
+"""Webhooks of ended runs, until they are delivered or given up.
 
-A row is written in the transaction that records a run's result, so it is there exactly if the
-result is. Telling is at least once: a process that dies over it is followed by another when its
-lease has run out. All times are the database's.
+A row is written in the transaction that stores a run's result, so it exists exactly if the result
+does. Delivery is at least once: if a process dies during an attempt, another one repeats it when
+the lease expires. All times are the database's.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,20 @@ from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all
 
-Standing = Literal["waiting", "delivered", "dead"]
+WebhookStatus = Literal["waiting", "delivered", "dead"]
 
 _SQL = queries.load("webhook_outbox")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """An ended run that this process tells of now, for the `attempt`-th time."""
+class PendingWebhook:
+    """A webhook that this process sends now.
+
+    Attributes:
+        attempt: 1 for the first.
+        values: the state that the run left.
+        started_at: when the run was claimed; None if it never was.
+    """
 
     run_id: UUID
     attempt: int
@@ -32,43 +38,57 @@ class Letter:
     started_at: datetime | None
 
 
-async def put(
+async def add(
     connection: Connection, run_id: UUID, values: Mapping[str, Any] | None = None
 ) -> None:
-    """Have it told that a run ended, and with which state; no effect if nobody wants to know.
+    """Enqueue a webhook for an ended run; no-op if the run has none.
 
-    Call it in the transaction that records the result, before that.
-    """
-    await connection.execute(_SQL["put"], {"run_id": run_id, "values": json(values)})
-
-
-async def claim(connection: Connection, *, limit: int, share: int, lease: float) -> list[Letter]:
-    """Take what is due for `lease` seconds, of each tenant its oldest.
+    Call it in the transaction that stores the result, before that.
 
     Args:
-        limit: how many at most.
-        share: how many of one tenant may be under way at once, in all processes together.
+        values: the state that the run left.
+    """
+    await connection.execute(_SQL["add"], {"run_id": run_id, "values": json(values)})
+
+
+async def claim(
+    connection: Connection, *, limit: int, share: int, lease: float
+) -> list[PendingWebhook]:
+    """Claim due webhooks, of each tenant its oldest.
+
+    Args:
+        limit: the most to return.
+        share: the most webhooks of one tenant in flight, in all processes together.
+        lease: seconds until another process may claim them.
     """
     return await fetch_all(
-        connection, _SQL["claim"], {"limit": limit, "share": share, "lease": lease}, Letter
+        connection, _SQL["claim"], {"limit": limit, "share": share, "lease": lease}, PendingWebhook
     )
 
 
 async def settle(
-    connection: Connection, letter: Letter, status: Standing, *, error: str = "", after: float = 0
+    connection: Connection,
+    webhook: PendingWebhook,
+    status: WebhookStatus,
+    *,
+    error: str = "",
+    after: float = 0,
 ) -> None:
-    """Note how an attempt went; `waiting`: there is to be another `after` so many seconds.
+    """Store how an attempt ended; no effect if another process has made a later one.
 
-    No effect if somebody else has made another attempt since.
+    Args:
+        status: `waiting` for another attempt.
+        error: why it failed.
+        after: seconds until the next attempt.
     """
-    values = {"run_id": letter.run_id, "attempt": letter.attempt, "status": status}
+    values = {"run_id": webhook.run_id, "attempt": webhook.attempt, "status": status}
     await connection.execute(_SQL["settle"], values | {"error": storable(error), "after": after})
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete what was delivered or given up before a moment, at most `limit`; return how many.
+    """Delete webhooks that were delivered or given up before a moment; return how many.
 
-    What still waits is kept, however old: it goes with its run.
+    Those that wait are kept, however old: they are deleted with their run.
     """
     cursor = await connection.execute(_SQL["prune"], {"before": before, "limit": limit})
     return cursor.rowcount

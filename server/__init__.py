@@ -1,1 +1,1 @@
-"""The service: HTTP, command line, keys, queue, metrics. Imports everything; nobody imports it."""
+"""The service: HTTP API, command line, execution of runs, metrics. No other package imports it."""

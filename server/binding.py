@@ -1,19 +1,19 @@
-"""The address that is listened on: taken early, before anything else is opened."""
+"""The socket that is listened on, bound before anything else is opened."""
 
 import ipaddress
 import socket
 from typing import Final
 
 PORTS: Final = {"all": 8000, "manager": 8000, "worker": 8001, "evaluator": 8002, "runner": 8003}
-_BACKLOG = 2048  # callers who wait until something serves them
+_BACKLOG = 2048  # connections that wait until the server accepts them
 
 
 class CannotListenError(Exception):
-    """The port is taken, or the address is none of this machine's."""
+    """The port is in use, or the address is not one of this machine's."""
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a name or address without a port is this machine's own."""
+    """Return whether a name or an address without a port is a loopback address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -21,16 +21,19 @@ def is_loopback(host: str | None) -> bool:
 
 
 def listen(host: str, port: int, option: str = "--port") -> socket.socket:
-    """Take an address, before anything else is opened: a taken port then costs nothing.
+    """Listen on an address before anything else is opened, so that a port in use is found early.
 
-    Callers who come before they are served wait. Were it only bound, they would be refused, also
-    those who come the moment that we say where we serve; and another could bind it as well.
+    Connections wait until the server accepts them. If the socket were only bound, they would be
+    refused, and another process could bind the port as well.
+
+    Args:
+        option: the command-line option that chooses another port.
 
     Raises:
-        CannotListenError: the port is taken, or the address is none of this machine's.
+        CannotListenError: the port is in use, or the address is not one of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named since asyncio switches Nagle's delay off for named TCP alone.
+    # The protocol is given because asyncio sets TCP_NODELAY only if it is.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""Schedules as crontab writes them: `minute hour day-of-month month day-of-week`, or `@daily`."""
+"""Cron schedules: `minute hour day-of-month month day-of-week`, or `@daily`."""
 
 import re
 from datetime import UTC, datetime, tzinfo
@@ -12,11 +12,11 @@ _FORM: Final = "a schedule is 'minute hour day month weekday', such as '*/5 * * 
 
 
 class ScheduleError(ValueError):
-    """Nothing ever comes by this schedule, or nobody can say when."""
+    """The schedule or the timezone is not valid, or no date matches."""
 
 
 def zone(name: str | None) -> tzinfo:
-    """Return a timezone by its name; UTC if there is none.
+    """Return a timezone by its name; UTC for None.
 
     Raises:
         ScheduleError: there is no such timezone.
@@ -28,13 +28,18 @@ def zone(name: str | None) -> tzinfo:
 
 
 def next_date(schedule: str, timezone: str | None, after: datetime) -> datetime:
-    """Return when a schedule comes next, in its timezone (UTC if there is none).
+    """Return the first date of a schedule after a moment.
 
-    A time that a change of clocks leaves out comes when the clocks have changed; one that comes
-    twice comes twice.
+    A time that a change of clocks skips is moved to just after the change; one that occurs twice
+    is returned twice.
+
+    Args:
+        schedule: five fields, or one such as `@daily`.
+        timezone: a name such as `Europe/Berlin`; None for UTC.
+        after: a moment with an offset.
 
     Raises:
-        ScheduleError: it is no schedule, comes never, or there is no such timezone.
+        ScheduleError: the schedule or the timezone is not valid, or no date matches.
     """
     fields = schedule.split()
     if len(fields) not in (1, 5) or _RANDOM.search(schedule):
@@ -44,3 +49,15 @@ def next_date(schedule: str, timezone: str | None, after: datetime) -> datetime:
     except (CroniterError, ValueError, OverflowError) as error:
         raise ScheduleError(f"{_FORM}: {error}") from None
     return found
+
+
+def next_run_at(
+    schedule: str, timezone: str | None, after: datetime, end_time: datetime | None
+) -> datetime | None:
+    """Return the next date of a cron after a moment, None if that is after its `end_time`.
+
+    Raises:
+        ScheduleError: see `next_date`.
+    """
+    found = next_date(schedule, timezone, after)
+    return None if end_time and found > end_time else found

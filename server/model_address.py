@@ -1,9 +1,9 @@
-"""The address at which a running service reaches its model, for the commands beside it.
+"""The address of a running service's model, for commands in other terminals.
 
 A service whose GOOGLE_GEMINI_BASE_URL is an address of this machine, where no key of Google's is
-needed, records it in its data folder. A command in another terminal that has neither a key nor a
-model of its own uses what it finds there. The service holds a lock on its record, which the kernel
-drops when it is killed: a record that nothing holds is stale. No key is ever recorded.
+needed, records it in its data folder. A command that has neither a key nor a model of its own uses
+a recorded address. The service holds a lock on its record, which the kernel drops when the process
+ends: a record without a lock is stale. No key is ever recorded.
 """
 
 import fcntl
@@ -24,29 +24,31 @@ from selfheal.server.settings import ServerSettings, read_settings
 logger = logging.getLogger(__name__)
 
 _ADDRESS: Final = "GOOGLE_GEMINI_BASE_URL"
-_NO_KEY: Final = "-"  # Google's client wants one, whatever it calls
+_NO_KEY: Final = "-"  # Google's client requires a key for every address
 _LONGEST: Final = 2048
-# Each says what to call, or is a secret that no other address may get to see.
+# Each chooses the model, or is a secret that no other address may receive.
 _OWN: Final = {"google_api_key", "google_gemini_base_url", "judge_api_key", "model"}
 
 
 @contextmanager
 def publish_model_address(settings: ServerSettings) -> Iterator[None]:
-    """Record where this process reaches its model, as long as the body lasts."""
+    """Record the address of this process's model during the body."""
     address = settings.google_gemini_base_url
     with ExitStack() as stack:
         if address and _is_local(address):
             try:
                 stack.enter_context(_recorded(settings.data_dir, address))
             except OSError as error:
-                logger.warning("commands beside will not find the model: %s", error.strerror)
+                logger.warning(
+                    "commands in other terminals will not find the model: %s", error.strerror
+                )
         yield
 
 
 def read_settings_beside_service() -> ServerSettings:
-    """Read the environment; where it names no model and no key, take the running service's model.
+    """Read the settings; without a model and a key, use the model of a running service.
 
-    What was taken is set in the environment, where the model's client looks for it.
+    Its address is set in the environment, where the model's client reads it.
 
     Raises:
         SettingsError: a value cannot be used.
@@ -62,7 +64,7 @@ def read_settings_beside_service() -> ServerSettings:
 
 @contextmanager
 def _recorded(folder: Path, address: str) -> Iterator[None]:
-    """Write and hold a record; it gets its name when it is locked, so never looks stale before."""
+    """Write and lock a record. It gets its name after it is locked, so it never appears stale."""
     make_data_folder(folder)
     record, name = tempfile.mkstemp(prefix="model-", suffix=".new", dir=folder)  # mode 0600
     unnamed, named = Path(name), Path(name).with_suffix(".address")
@@ -78,9 +80,9 @@ def _recorded(folder: Path, address: str) -> Iterator[None]:
 
 
 def _find(folder: Path) -> str | None:
-    """Return an address that a living service has recorded; remove the records of dead ones."""
+    """Return an address recorded by a running service; delete stale records."""
     for path in folder.glob("model-*.address"):
-        with suppress(OSError, UnicodeDecodeError):  # its service ends just now
+        with suppress(OSError, UnicodeDecodeError):  # its service is ending
             if address := _read(path):
                 return address
     return None
@@ -105,7 +107,7 @@ def _read(path: Path) -> str | None:
 
 
 def _is_local(address: str) -> bool:
-    """Tell whether it is an address of this machine, without a password in it."""
+    """Return whether a URL is of this machine and contains no password."""
     if len(address) > _LONGEST:
         return False
     try:

@@ -1,7 +1,7 @@
-"""The agent as this process serves it: runs are taken in, followed, and executed."""
+"""The agent as this process serves it: runs are submitted, waited for, and executed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -17,46 +17,39 @@ from selfheal.db.runs import Run
 from selfheal.graph.build import build_graph
 from selfheal.graph.context import Context, open_parts
 from selfheal.graph.prompts import first_prompts
-from selfheal.server.auth.storage_quota import Quota
-from selfheal.server.execution.agent_executor import AgentRun
-from selfheal.server.execution.cron_runs import Repeater
-from selfheal.server.execution.local_slots import Here
-from selfheal.server.execution.notifications import listening
+from selfheal.optimizer.context import open_optimizer_context
+from selfheal.server.auth.limits import StorageQuota
+from selfheal.server.execution.agent_executor import AgentExecutor
+from selfheal.server.execution.cron_runs import CronRunner
+from selfheal.server.execution.local_slots import LocalSlots
+from selfheal.server.execution.maintenance import LeaseRecovery, Retention
+from selfheal.server.execution.notifications import RunWaiter, listening
+from selfheal.server.execution.optimizer import OptimizerExecutor, OptimizerScheduler
 from selfheal.server.execution.queue import Queue, open_queue
-from selfheal.server.execution.recovery import Reaper
-from selfheal.server.execution.retention import Pruner
-from selfheal.server.execution.runner import Performer, Runner
-from selfheal.server.execution.submit import Intake
-from selfheal.server.execution.waiters import Follower
-from selfheal.server.observability.langsmith import tracing
-from selfheal.server.observability.langsmith_feedback import Traces
+from selfheal.server.execution.runner import Executor, Observer, Runner
+from selfheal.server.execution.submit import RunSubmitter
+from selfheal.server.observability.langsmith import LangSmith, tracing
 from selfheal.server.settings import ServerSettings
-from selfheal.server.webhooks.delivery import Deliverer
-from selfheal.server.webhooks.sender import Poster
-from selfheal.server.webhooks.url_policy import Policy
+from selfheal.server.webhooks.delivery import WebhookDelivery
+from selfheal.server.webhooks.sender import WebhookSender
+from selfheal.server.webhooks.url_policy import UrlPolicy
 
-_FOR_RUNS: Final = 12.0  # seconds that runs under way get to end when we are told to stop
-
-Gone = Callable[[], Awaitable[None]]
+_RUN_GRACE: Final = 12.0  # seconds that runs in flight are given when the process is stopped
 
 
-async def nothing() -> None:
-    """Do nothing when a caller is gone: the run goes on without it."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What routes need: where runs are taken in, and where they are followed."""
+    """What routes need to submit runs, wait for them, and read the log."""
 
     settings: ServerSettings
     database: Database
     context: Context
     queue: Queue
-    intake: Intake
-    follower: Follower
+    submitter: RunSubmitter
+    waiter: RunWaiter
     runner: Runner
-    here: Here
-    traces: Traces
+    slots: LocalSlots
+    langsmith: LangSmith
 
     async def check(self) -> None:
         """Do what every run needs.
@@ -66,50 +59,66 @@ class Service:
         """
         await self.database.check()
 
-    async def run(self, run_id: UUID, tenant: str, thread_id: UUID | None = None) -> Run:
-        """Return a tenant's run, of a thread if one is named.
+    async def get_run(self, run_id: UUID, tenant: str, thread_id: UUID | None = None) -> Run:
+        """Return a tenant's run.
+
+        Args:
+            thread_id: the thread that it must be on; None for any.
 
         Raises:
             NotFoundError: there is none.
         """
         async with self.database.connection() as connection:
-            found = await runs.get(connection, run_id, tenant)
-        if thread_id not in (None, found.thread_id):
+            run = await runs.get(connection, run_id, tenant)
+        if thread_id not in (None, run.thread_id):
             raise NotFoundError(f"there is no run {run_id} on thread {thread_id}")
-        return found
+        return run
 
-    def gone(self, then: Literal["cancel", "continue"], run_id: UUID) -> Gone:
-        """Return what is done when a run's caller goes away before its end."""
-        if then == "continue":
-            return nothing
-
-        async def cancel() -> None:
-            await self.intake.cancel(run_id, "interrupt")
-
-        return cancel
+    def on_disconnect(
+        self, action: Literal["cancel", "continue"], run_id: UUID
+    ) -> Callable[[], Awaitable[None]] | None:
+        """Return what is to be called if the client disconnects before the end of a run."""
+        if action == "continue":
+            return None
+        return lambda: self.submitter.cancel(run_id, "interrupt")
 
 
 @asynccontextmanager
-async def open_service(settings: ServerSettings, *, alone: bool) -> AsyncIterator[Service]:
-    """Open all that the service needs: database, schema, first prompts, model, sandbox, queue.
+async def open_service(
+    settings: ServerSettings, *, local: bool, interval: float
+) -> AsyncIterator[tuple[Service, OptimizerScheduler]]:
+    """Open all that the service needs: database, schema, first prompts, models, sandbox, queue.
+
+    Nothing is executed before `executing` and `scheduling` are entered.
 
     Args:
-        alone: this process executes what it takes in; there are no runners.
+        local: this process executes the runs that it accepts; there are no runners.
+        interval: seconds between two passes of the optimizer; 0 for passes on request only.
 
     Raises:
         SettingsError: no model can be called with these settings.
         DatabaseError: Postgres cannot be reached, or has a newer schema.
         EmbeddedPostgresError: the embedded Postgres does not start.
-        SandboxUnavailable: the sandbox that was asked for does not work here.
+        SandboxUnavailable: the requested sandbox does not work here.
     """
     require_model(settings)
     async with (
-        tracing() as traces,
+        tracing() as langsmith,
         open_migrated(settings, first_prompts()) as database,
         open_parts(settings, database) as context,
-        serving_from(settings, database, context, traces, alone=alone) as service,
+        open_optimizer_context(settings, database, context) as optimizer_context,
     ):
-        yield service
+        scheduler = OptimizerScheduler(optimizer_context, interval)
+        async with serving_from(
+            settings,
+            database,
+            context,
+            langsmith=langsmith,
+            executors={"optimizer": OptimizerExecutor(optimizer_context)},
+            observers=(scheduler.observe,),
+            local=local,
+        ) as service:
+            yield service, scheduler
 
 
 @asynccontextmanager
@@ -117,41 +126,72 @@ async def serving_from(
     settings: ServerSettings,
     database: Database,
     context: Context,
-    traces: Traces | None = None,
     *,
-    alone: bool = True,
+    langsmith: LangSmith | None = None,
+    executors: Mapping[str, Executor] | None = None,
+    observers: Sequence[Observer] = (),
+    local: bool = True,
 ) -> AsyncIterator[Service]:
-    """Open the service on what is open already."""
-    traces = traces or Traces()
-    async with open_queue(database.url) as queue, listening(database.url) as news:
-        performers: dict[str, Performer] = {
-            "agent": AgentRun(settings, database, context, build_graph(), traces)
-        }
-        lease, concurrency = settings.lease_seconds, settings.max_concurrency
-        runner = Runner(database, queue, news, performers, lease, concurrency)
-        here = Here(runner, lends=alone)
-        webhooks = Policy(bool(settings.webhook_keys), settings.webhook_allow_private)
-        quota = Quota(database, settings.tenant_storage_mb)
-        intake = Intake(database, queue, here, settings.max_waiting, webhooks, quota)
-        follower = Follower(database, news)
-        parts = (queue, intake, follower, runner, here, traces)
-        yield Service(settings, database, context, *parts)
+    """Open the service on a database and a context that are open already.
+
+    Args:
+        langsmith: where scores are sent; None sends none.
+        executors: of other assistants than the agent.
+        observers: called with the outcome of each run of the agent.
+        local: this process executes the runs that it accepts.
+    """
+    langsmith = langsmith or LangSmith()
+    agent = AgentExecutor(settings, database, context, build_graph(), langsmith)
+    async with open_queue(database.url) as queue, listening(database.url) as notifications:
+        runner = Runner(
+            database,
+            queue,
+            notifications,
+            {"agent": agent, **(executors or {})},
+            observers,
+            settings.lease_seconds,
+            settings.max_concurrency,
+        )
+        slots = LocalSlots(runner, enabled=local)
+        submitter = RunSubmitter(
+            database,
+            queue,
+            slots,
+            settings.max_waiting,
+            UrlPolicy(bool(settings.webhook_keys), settings.webhook_allow_private),
+            StorageQuota(database, settings.tenant_storage_mb),
+        )
+        yield Service(
+            settings=settings,
+            database=database,
+            context=context,
+            queue=queue,
+            submitter=submitter,
+            waiter=RunWaiter(database, notifications),
+            runner=runner,
+            slots=slots,
+            langsmith=langsmith,
+        )
 
 
 @asynccontextmanager
 async def executing(service: Service) -> AsyncIterator[None]:
-    """Execute runs beside the body; then let those under way end, or hand them back."""
-    settings = service.settings
-    work = service.queue.work(service.runner.execute, settings.max_concurrency, _FOR_RUNS)
-    reaper = Reaper(service.database, service.queue, settings.lease_seconds)
-    poster = Poster(settings.webhook_keys, allow_private=settings.webhook_allow_private)
-    deliverer = Deliverer(service.database, poster)
-    pruner = Pruner(service.database, settings)
-    repeater = Repeater(service.database, service.intake)
-    loops = (reaper.run(), deliverer.run(), pruner.run(), repeater.run())
-    looking = [asyncio.create_task(each) for each in loops]
-    working = [asyncio.create_task(each) for each in (work, service.here.run(_FOR_RUNS))]
+    """Execute runs beside the body; then let those in flight end, or hand them back."""
+    settings, database = service.settings, service.database
+    sender = WebhookSender(settings.webhook_keys, allow_private=settings.webhook_allow_private)
+    loops = (
+        LeaseRecovery(database, service.queue, settings.lease_seconds).run(),
+        WebhookDelivery(database, sender).run(),
+        Retention(database, settings).run(),
+        CronRunner(database, service.submitter).run(),
+    )
+    work = (
+        service.queue.work(service.runner.execute, settings.max_concurrency, _RUN_GRACE),
+        service.slots.run(_RUN_GRACE),
+    )
+    looping = [asyncio.create_task(each) for each in loops]
+    working = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
-        await asyncio.gather(stop(*looking), stop(*working, patience=2 * _FOR_RUNS))
+        await asyncio.gather(stop(*looping), stop(*working, patience=2 * _RUN_GRACE))

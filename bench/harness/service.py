@@ -1,4 +1,4 @@
-"""The service in the caller's process: runs are accepted, executed at once, and read back."""
+"""Running the agent in the test's own process: submitted, executed at once, read back."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,14 +8,13 @@ from uuid import UUID
 
 from langsmith import uuid7
 
-from selfheal.db import runs
-from selfheal.db.claims import Order
+from selfheal.db import claims, runs
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection, Database
+from selfheal.db.run_requests import RunOptions, RunRequest
 from selfheal.db.runs import Outcome, Run
 from selfheal.graph.context import Context
 from selfheal.graph.state import Request, Result
-from selfheal.server.execution.submit import Asked
 from selfheal.server.service import Service, serving_from
 from selfheal.server.settings import ServerSettings
 
@@ -39,7 +38,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class InProcessService:
-    """A service that executes each run in the coroutine that asks for it."""
+    """A service whose runs are executed by the caller."""
 
     service: Service
 
@@ -65,19 +64,35 @@ class InProcessService:
         self, request: Request | None, thread_id: UUID | None = None, **kwargs: Any
     ) -> Run:
         """Run the agent; return the run as it was logged."""
-        order = Order(
+        options: Any = {"input": request, "temporary": thread_id is None, **kwargs}
+        submitted = RunRequest(
             id=uuid7(),
             thread_id=thread_id or uuid7(),
             assistant="agent",
-            kwargs={"input": request, "temporary": thread_id is None, **kwargs},
-            request=request["request"] if request else "",
-            examples=list(request.get("examples", [])) if request else [],
+            options=RunOptions(**options),
+            create_thread=True,
         )
-        asked = Asked(order, on_thread=thread_id is not None, if_not_exists="create")
-        await self.service.intake.accept(asked)
-        await self.service.runner.execute(order.id)
+        await self.service.submitter.submit(submitted)
+        await self.service.runner.execute(submitted.id)
         async with self.database.connection() as connection:
-            return await runs.get(connection, order.id)
+            return await runs.get(connection, submitted.id)
+
+
+async def store_run(
+    connection: Connection,
+    run_id: UUID,
+    text: str,
+    *,
+    examples: Sequence[Mapping[str, Any]] = (),
+    thread_id: UUID | None = None,
+) -> None:
+    """Store a run of the agent as the service does, without anything that would execute it."""
+    options = RunOptions(input={"request": text, "examples": list(examples)})
+    request = RunRequest(
+        id=run_id, thread_id=thread_id or uuid7(), assistant="agent", options=options
+    )
+    await claims.enqueue(connection, request)
+    await claims.release(connection, run_id)
 
 
 async def insert_running(
@@ -100,6 +115,6 @@ async def insert_running(
 async def served(
     settings: ServerSettings, database: Database, context: Context
 ) -> AsyncIterator[InProcessService]:
-    """Open a service that executes each run at once."""
+    """Open a service that executes what is submitted at once."""
     async with serving_from(settings, database, context) as service:
         yield InProcessService(service)

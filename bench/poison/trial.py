@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from bench.harness.healing import HealingHarness
-from bench.harness.service import insert_running
+from bench.harness.service import store_run
 from bench.poison.obedient_model import LIVE
 from bench.poison.poison import Poison
 from selfheal.app.llm.untrusted import fence
 from selfheal.db import prompts, runs
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.failure_digest import digest_run
@@ -129,7 +129,7 @@ async def _log(harness: HealingHarness, logged: Logged, live: dict[str, int]) ->
         "reasons": list(logged.reasons),
         "execution": {"backend": "test", "status": "ok"},
     }
-    finish = Finish(
+    finish = RunResult(
         outcome="failed",
         message=logged.message,
         plan=logged.plan,
@@ -140,7 +140,7 @@ async def _log(harness: HealingHarness, logged: Logged, live: dict[str, int]) ->
     )
     number = uuid4()
     async with harness.database.transaction() as connection:
-        await insert_running(connection, number, request=logged.request, examples=logged.examples)
+        await store_run(connection, number, logged.request, examples=logged.examples)
         await runs.finish(connection, number, finish)
         if logged.feedback:
             await runs.add_feedback(connection, number, score=0.0, comment=logged.feedback)

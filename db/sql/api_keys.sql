@@ -10,13 +10,13 @@ VALUES ('bootstrap', 'bootstrap', 'SELFHEAL_BOOTSTRAP_KEY', %(sha256)s, %(scopes
 ON CONFLICT (id) DO UPDATE SET sha256 = excluded.sha256, revoked_at = NULL
 WHERE keys.sha256 <> excluded.sha256;
 
--- name: valid
+-- name: find_valid
 SELECT id, tenant, name, scopes, created_at, expires_at, revoked_at FROM keys
 WHERE sha256 = %(sha256)s AND revoked_at IS NULL
   AND (expires_at IS NULL OR expires_at > clock_timestamp());
 
--- name: some
-SELECT EXISTS (SELECT 1 FROM keys) AS some;
+-- name: any_exist
+SELECT EXISTS (SELECT 1 FROM keys) AS any_exist;
 
 -- name: has_table
 SELECT to_regclass('keys') IS NOT NULL AS has_table;

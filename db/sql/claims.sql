@@ -1,6 +1,6 @@
--- name: accept
+-- name: enqueue
 -- A run that waits for a process, and its claim. Of two with the same key the second does nothing.
-WITH accepted AS (
+WITH queued AS (
     INSERT INTO runs (id, thread_id, assistant, status, request, examples, tenant, kwargs,
                       metadata, multitask, idempotency_key, body_sha256)
     VALUES (%(id)s, %(thread_id)s, %(assistant)s, 'pending', %(request)s, %(examples)s,
@@ -10,7 +10,7 @@ WITH accepted AS (
     RETURNING id, thread_id
 )
 INSERT INTO claims (run_id, thread_id, due_at)
-SELECT id, thread_id, clock_timestamp() + make_interval(secs => %(after_seconds)s) FROM accepted
+SELECT id, thread_id, clock_timestamp() + make_interval(secs => %(after_seconds)s) FROM queued
 RETURNING run_id, due_at,
     EXISTS (SELECT 1 FROM claims ahead WHERE ahead.thread_id = claims.thread_id) AS behind;
 
@@ -21,9 +21,9 @@ SELECT count(*) AS n FROM
      LIMIT %(limit)s) AS waiting;
 
 -- name: claim
--- Take a run that nobody executes, or whose executor is believed dead. Runs of a thread come one
--- after another.
-WITH taken AS (
+-- Claim a run that waits, or whose executor's lease has expired. The runs of a thread are executed
+-- in order, one at a time.
+WITH claimed AS (
     UPDATE claims SET token = gen_random_uuid(), runner = %(runner)s,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
     WHERE run_id = %(id)s AND (token IS NULL OR lease_until < clock_timestamp())
@@ -32,9 +32,9 @@ WITH taken AS (
     RETURNING run_id, token, cancel
 )
 UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = clock_timestamp()
-FROM taken WHERE runs.id = taken.run_id
-RETURNING runs.id, runs.thread_id, runs.tenant, runs.assistant, runs.kwargs, runs.metadata,
-    runs.attempt, taken.token, taken.cancel,
+FROM claimed WHERE runs.id = claimed.run_id
+RETURNING runs.id, runs.thread_id, runs.tenant, runs.assistant, runs.kwargs AS options,
+    runs.metadata, runs.attempt, claimed.token, claimed.cancel,
     coalesce((SELECT max(seq) FROM run_events WHERE run_id = runs.id), 0) AS last_event;
 
 -- name: renew
@@ -45,11 +45,11 @@ WHERE run_id = %(id)s AND token = %(token)s RETURNING cancel;
 SELECT hold_claim(%(id)s, %(token)s);
 
 -- name: hand_back
--- Let somebody else go on at once.
+-- Let another process claim the run at once.
 UPDATE claims SET token = NULL, runner = NULL, lease_until = NULL, dispatched_at = clock_timestamp()
 WHERE run_id = %(id)s AND token = %(token)s RETURNING run_id;
 
--- name: end
+-- name: release
 DELETE FROM claims WHERE run_id = %(id)s RETURNING thread_id;
 
 -- name: next_of_thread
@@ -58,14 +58,14 @@ SELECT run_id, due_at FROM claims WHERE thread_id = %(thread_id)s ORDER BY posit
 -- name: live_of_thread
 SELECT run_id FROM claims WHERE thread_id = %(thread_id)s ORDER BY position;
 
--- name: ask_to_cancel
+-- name: request_cancel
 UPDATE claims SET cancel = coalesce(cancel, %(action)s)
 FROM runs WHERE run_id = %(id)s AND runs.id = run_id
 RETURNING token IS NOT NULL OR runs.status <> 'pending' AS begun;
 
--- name: forsaken
--- Runs at the head of their threads that somebody must be sent to: the executor's lease ran out,
--- or they wait for so long that whoever was sent has probably died on the way.
+-- name: take_unattended
+-- Runs at the head of their threads whose executor's lease has expired, or which have waited for so
+-- long that their job was probably lost.
 UPDATE claims SET dispatched_at = clock_timestamp()
 WHERE run_id IN (
     SELECT run_id FROM claims

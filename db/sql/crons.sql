@@ -6,7 +6,7 @@ enabled, end_time, next_run_at, created_at, updated_at
 SELECT clock_timestamp() AS now;
 
 -- name: lock_tenant
--- Those who add crons of a tenant do it one after another, so that they can be counted.
+-- Serializes the transactions that add crons of a tenant, so that they can be counted.
 SELECT pg_advisory_xact_lock(hashtextextended('crons of ' || %(tenant)s, 0));
 
 -- name: put
@@ -60,7 +60,7 @@ WHERE tenant = %(tenant)s AND metadata @> %(metadata)s
 DELETE FROM crons WHERE id = %(id)s AND tenant = %(tenant)s RETURNING id;
 
 -- name: due
--- A cron comes on the word of a key: one that is revoked or has expired has no word any more.
+-- Skip crons whose API key is revoked or expired.
 SELECT {cron} FROM crons
 WHERE enabled AND next_run_at <= clock_timestamp()
   AND (key_id IS NULL OR EXISTS (
@@ -69,5 +69,5 @@ WHERE enabled AND next_run_at <= clock_timestamp()
 ORDER BY next_run_at LIMIT %(limit)s;
 
 -- name: advance
--- No effect if another process was first, or the schedule is another one by now.
+-- No effect if another process was first, or the cron was updated.
 UPDATE crons SET next_run_at = %(next_run_at)s WHERE id = %(id)s AND next_run_at = %(was)s;

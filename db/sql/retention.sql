@@ -7,20 +7,20 @@ ON CONFLICT DO NOTHING RETURNING slot;
 SELECT clock_timestamp() - make_interval(days => %(days)s) AS before;
 
 -- name: events
--- What ended runs streamed: nobody joins them any more.
+-- The events of ended runs.
 DELETE FROM run_events WHERE run_id IN (
     SELECT DISTINCT run_id FROM run_events JOIN runs ON runs.id = run_id
     WHERE finished_at < %(before)s LIMIT %(limit)s);
 
 -- name: runs
--- With their evaluations and events. What people marked stays: it is what judges are measured by.
+-- With their evaluations and events. Runs with feedback are kept: judges are measured by them.
 DELETE FROM runs WHERE id IN (
     SELECT id FROM runs WHERE created_at < %(before)s AND finished_at < %(before)s
       AND NOT EXISTS (SELECT 1 FROM feedback WHERE feedback.run_id = runs.id)
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED);
 
 -- name: threads
--- Quiet threads with a past. Locked, as they are while a run is taken in for them.
+-- Idle threads with more than one state. Locked, as they are while a run is submitted to them.
 SELECT id::text AS id FROM threads
 WHERE updated_at < %(before)s
   AND NOT EXISTS (SELECT 1 FROM claims WHERE claims.thread_id = threads.id)
@@ -28,7 +28,7 @@ WHERE updated_at < %(before)s
 LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 
 -- name: healings
--- Closed healings that have states still: their receipts say all.
+-- Closed healings that still have states, which their receipts make unnecessary.
 SELECT id::text AS id FROM healings
 WHERE closed_at < %(before)s
   AND EXISTS (SELECT 1 FROM checkpoints WHERE checkpoints.thread_id = healings.id::text)
@@ -56,8 +56,8 @@ DELETE FROM checkpoint_blobs stray WHERE thread_id = ANY(%(ids)s) AND NOT EXISTS
       AND kept.checkpoint -> 'channel_versions' ->> stray.channel = stray.version);
 
 -- name: used
--- What a tenant's rows take, compressed as they are stored. A value that is kept outside of its row
--- is not read for its length.
+-- The size of a tenant's rows, compressed as they are stored. A value that is stored outside of its
+-- row is not read for its size.
 SELECT (
     (SELECT coalesce(sum(pg_column_size(metadata) + coalesce(pg_column_size(values), 0)), 0)
      FROM threads WHERE tenant = %(tenant)s)

@@ -3,16 +3,16 @@ INSERT INTO run_events (run_id, seq, event, data)
 SELECT %(id)s, %(after)s + number, event, data
 FROM unnest(%(events)s::text[], %(data)s::text[]) WITH ORDINALITY AS given (event, data, number);
 
--- name: tell
--- Wake whoever waits for news of a run, in whichever process.
+-- name: notify
+-- The waiters of a run, in every process.
 SELECT pg_notify('selfheal_runs', %(id)s::text);
 
--- name: tell_to_cancel
+-- name: notify_cancel
 SELECT pg_notify('selfheal_cancels', %(id)s::text);
 
 -- name: after
--- The first, and those that are no more than 4 MB with all before them. A text's length is known
--- without reading it.
+-- As many as have at most 4 MB together, and at least one. A text's length is known without reading
+-- it.
 SELECT seq, event, data FROM (
     SELECT seq, event, data, octet_length(data) AS bytes,
            sum(octet_length(data)) OVER (ORDER BY seq) AS sum

@@ -9,7 +9,7 @@ runs.attempt, runs.output, runs.idempotency_key, runs.body_sha256, runs.updated_
 feedback.id, feedback.run_id, feedback.score, feedback.comment, feedback.created_at
 
 -- name: finish
--- Only a run that is still running: a result is recorded once.
+-- Only a run that has not ended: a result is stored once.
 UPDATE runs SET
     status = %(status)s, outcome = %(outcome)s, message = %(message)s,
     plan = %(plan)s, code = %(code)s, explanation = %(explanation)s,
@@ -18,13 +18,7 @@ UPDATE runs SET
     model_calls = %(model_calls)s, input_tokens = %(input_tokens)s,
     output_tokens = %(output_tokens)s, output = %(output)s,
     finished_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE id = %(id)s AND status = 'running';
-
--- name: interrupt
--- A run that nobody has begun to execute.
-UPDATE runs SET status = 'interrupted', message = %(message)s,
-    finished_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE id = %(id)s AND status = 'pending';
+WHERE id = %(id)s AND finished_at IS NULL;
 
 -- name: evaluate
 INSERT INTO evaluations (run_id, score, rule_score, llm_score, passed, checks, reasons, execution)
@@ -55,13 +49,13 @@ ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s;
 SELECT id, runs.thread_id FROM runs JOIN claims ON claims.run_id = runs.id
 WHERE tenant = %(tenant)s AND (%(status)s = 'all' OR status = %(status)s);
 
--- name: places
+-- name: refs
 SELECT id, thread_id FROM runs WHERE tenant = %(tenant)s AND id = ANY(%(ids)s);
 
--- name: hold_key
+-- name: lock_key
 SELECT pg_advisory_xact_lock(hashtextextended(%(tenant)s || '/' || %(idempotency_key)s, 0));
 
--- name: of_key
+-- name: by_key
 SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE tenant = %(tenant)s AND idempotency_key = %(idempotency_key)s;
@@ -77,9 +71,9 @@ RETURNING {feedback};
 SELECT {feedback} FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
 
 -- name: window
--- The ended runs of the deployment within the window, newest first: those under all three live
--- versions. Verdicts of another evaluator do not compare; nor does what broke off before the live
--- one was released.
+-- Runs that ended within the window under all three live versions, newest first. Verdicts under
+-- another evaluator version are not comparable, and neither are runs that failed before the live one
+-- was released.
 SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
 FROM runs LEFT JOIN evaluations ON run_id = id
 WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
@@ -91,17 +85,17 @@ WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
 -- name: errors
--- Runs within the window that ended without a verdict for a reason that is no prompt's: how many,
--- and the newest one.
+-- Runs within the window that failed for a reason that no prompt can influence: their number, and
+-- the newest one.
 SELECT count(*) OVER () AS count, id AS run_id, outcome, message FROM runs
 WHERE assistant = 'agent' AND outcome IN ('infrastructure', 'model', 'evaluation')
   AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s)
 ORDER BY finished_at DESC LIMIT 1;
 
 -- name: record
--- How each version of an agent has done: its verdicts, and how many of them passed. Of the live
--- version only what came before the window, which is compared with it. Only by the live evaluator,
--- and of what broke off without a verdict only what came after its release.
+-- For each version of an agent's prompt, its verdicts and how many of them passed. Of the live version
+-- only runs before the window, which are the baseline. Only verdicts of the live evaluator version,
+-- and of the runs without a verdict only those since its release.
 SELECT CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
        ELSE evaluator_version END AS version,
        count(*) AS runs, count(*) FILTER (WHERE outcome = 'ok') AS passed
@@ -114,7 +108,7 @@ FROM runs WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output')
 GROUP BY 1;
 
 -- name: marked
--- Runs that people gave marks to, newest mark first: those that facts left to the judge.
+-- Runs with feedback that have a judge's score, newest feedback first.
 SELECT feedback.run_id AS id, avg(feedback.score) AS mark
 FROM feedback JOIN runs ON runs.id = feedback.run_id
 JOIN evaluations ON evaluations.run_id = runs.id

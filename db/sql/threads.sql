@@ -1,6 +1,6 @@
 -- name: create
--- An id under which something is kept already is not given away: neither that of another tenant's
--- run without a thread, nor that of a healing, whose id is under its release for all to read.
+-- An id that is in use already is refused: that of another tenant's run without a thread, and that
+-- of a healing, which every caller can read in the release log.
 INSERT INTO threads (id, tenant, metadata)
 SELECT %(id)s, %(tenant)s, %(metadata)s
 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = %(id)s AND tenant <> %(tenant)s)
@@ -9,7 +9,7 @@ WHERE NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = %(id)s AND tenant <> %(te
 ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- name: lock
--- Those who add runs to a thread do it one after another.
+-- Serializes the transactions that add runs to a thread.
 SELECT id FROM threads WHERE id = %(id)s AND tenant = %(tenant)s FOR UPDATE;
 
 -- name: get
@@ -96,7 +96,7 @@ DELETE FROM checkpoint_blobs WHERE thread_id = ANY(%(ids)s::text[]);
 DELETE FROM checkpoint_writes WHERE thread_id = ANY(%(ids)s::text[]);
 
 -- name: undo_writes
--- Take back what a run wrote onto its thread; blobs that nobody names any more are left to pruning.
+-- Delete what a run wrote to its thread; blobs without references are left to retention.
 DELETE FROM checkpoint_writes USING checkpoints
 WHERE checkpoint_writes.thread_id = %(id)s::text
   AND checkpoints.thread_id = checkpoint_writes.thread_id
@@ -106,3 +106,24 @@ WHERE checkpoint_writes.thread_id = %(id)s::text
 
 -- name: undo_checkpoints
 DELETE FROM checkpoints WHERE thread_id = %(id)s::text AND metadata ->> 'run_id' = %(run_id)s::text;
+
+-- name: written_channels
+-- The state keys whose version changed since before the thread's current input was written. That is
+-- the input of the run, or, for a run that continues the thread, the newest input.
+WITH of_thread AS (
+    SELECT checkpoint_id, parent_checkpoint_id, metadata, checkpoint -> 'channel_versions' AS versions
+    FROM checkpoints WHERE thread_id = %(id)s::text AND checkpoint_ns = ''
+), start AS (
+    SELECT parent_checkpoint_id FROM of_thread
+    WHERE CASE WHEN %(has_input)s THEN metadata ->> 'run_id' = %(run_id)s::text
+               ELSE metadata ->> 'source' IN ('input', 'update') END
+    ORDER BY CASE WHEN %(has_input)s THEN checkpoint_id END,
+             CASE WHEN NOT %(has_input)s THEN checkpoint_id END DESC
+    LIMIT 1
+), head AS (
+    SELECT versions FROM of_thread ORDER BY checkpoint_id DESC LIMIT 1
+)
+SELECT key FROM head CROSS JOIN LATERAL jsonb_each_text(versions) AS channel (key, version)
+WHERE version IS DISTINCT FROM (
+    SELECT before.versions ->> key FROM of_thread AS before
+    WHERE before.checkpoint_id = (SELECT parent_checkpoint_id FROM start));

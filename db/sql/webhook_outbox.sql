@@ -1,12 +1,12 @@
--- name: put
--- Before the result is recorded: `updated_at` is still the moment at which the run was claimed.
+-- name: add
+-- Before the result is stored: `updated_at` is still the moment when the run was claimed.
 INSERT INTO outbox (run_id, tenant, values, started_at)
 SELECT id, tenant, %(values)s, CASE WHEN attempt > 0 THEN updated_at END
 FROM runs WHERE id = %(run_id)s AND kwargs ->> 'webhook' IS NOT NULL;
 
 -- name: claim
--- What is due and in nobody's hands. No tenant has more than its share of what is under way, and
--- none comes always first, so that one with slow receivers holds up nobody else.
+-- What is due and not leased. No tenant has more than its share in flight, and the order of tenants is
+-- random, so that one with slow receivers does not delay the others.
 WITH tenants AS MATERIALIZED (
     SELECT DISTINCT tenant FROM outbox WHERE ended_at IS NULL
 ), due AS MATERIALIZED (
@@ -29,7 +29,7 @@ RETURNING outbox.run_id, outbox.attempts AS attempt, outbox.values, outbox.start
     runs.kwargs ->> 'webhook' AS url;
 
 -- name: settle
--- Only by whoever made this attempt: one that was believed dead and comes back says nothing.
+-- Only by the process of this attempt: one whose lease expired does not overwrite a later attempt.
 UPDATE outbox SET status = %(status)s, last_error = %(error)s, leased_until = NULL,
     due_at = clock_timestamp() + make_interval(secs => %(after)s),
     ended_at = CASE WHEN %(status)s <> 'waiting' THEN clock_timestamp() END,

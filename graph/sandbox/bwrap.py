@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from selfheal.app.aio import made
+from selfheal.app.aio import acquire_in_thread
 from selfheal.graph.sandbox.interpreter import (
     CHILD,
     CHILD_VALUES,
@@ -133,7 +133,7 @@ def _scripts(fds: Sequence[int]) -> tuple[str, ...]:
 async def _opened_files() -> AsyncIterator[tuple[int, ...]]:
     """Open the filter and the scripts for one run; concurrent runs would share file positions."""
     try:
-        fds = await made(_open_files, _close_files)
+        fds = await acquire_in_thread(_open_files, _close_files)
     except OSError as problem:
         raise SandboxUnavailable(f"cannot open a file: {problem}") from problem
     try:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from selfheal.app.aio import made
+from selfheal.app.aio import acquire_in_thread
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
 from selfheal.graph.sandbox.watchdog import MOST_FILES
 
@@ -24,7 +24,7 @@ async def scratch_folder() -> AsyncIterator[Path]:
         SandboxUnavailable: it cannot be created.
     """
     try:
-        folder = await made(_make, _remove)
+        folder = await acquire_in_thread(_make, _remove)
     except OSError as problem:
         raise SandboxUnavailable(f"cannot create a folder: {problem}") from problem
     try:

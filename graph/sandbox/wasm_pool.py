@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from selfheal.app.aio import made
+from selfheal.app.aio import acquire_in_thread
 from selfheal.graph.sandbox.protocol import SandboxUnavailable
 
 MOST_RUNS: Final = 500  # then the process is replaced, so that no leak accumulates
@@ -109,7 +109,7 @@ class Pool:
             if worker.process.poll() is None:
                 return worker
             worker.end()
-        return await made(self._start, self._idle.append)
+        return await acquire_in_thread(self._start, self._idle.append)
 
     def _warm(self) -> Worker | None:
         with self._lock:

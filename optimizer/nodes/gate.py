@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.db import healings
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.evaluation.budget import BudgetSpentError
@@ -81,13 +81,13 @@ async def _pairs(
             pair = superiority.with_repeat(pair, await trial_store.trial("gate", arm, case, take))
         return pair
 
-    found = await all_of(*map(one, cases))
+    found = await gather_all(*map(one, cases))
     return [pair for pair in found if pair]
 
 
 async def _pair(trial_store: TrialStore, arm: int, case: Case, hold_out: bool) -> Pair | None:
     """Run a case under both prompts; a pair counts only if both have a verdict."""
-    old, new = await all_of(
+    old, new = await gather_all(
         trial_store.trial("gate", INCUMBENT, case), trial_store.trial("gate", arm, case)
     )
     return superiority.paired(case["id"], hold_out, old, new)

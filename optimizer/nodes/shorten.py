@@ -4,7 +4,7 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.db import healings, trials
 from selfheal.db.trials import Candidate
 from selfheal.optimizer import outcomes
@@ -61,7 +61,7 @@ async def _pairs(trial_store: TrialStore, arm: int, cases: list[Case]) -> list[P
         new = await trial_store.trial("screen", arm, case)
         return paired(case["id"], hold_out=False, old=old, new=new)
 
-    return [pair for pair in await all_of(*map(one, cases)) if pair]
+    return [pair for pair in await gather_all(*map(one, cases)) if pair]
 
 
 def candidate_row(healing_id: str, proposal: Proposal) -> Candidate:

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from selfheal.app.aio import all_of
+from selfheal.app.aio import gather_all
 from selfheal.app.llm.untrusted import RULE, fence
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest
@@ -19,7 +19,7 @@ class PromptWriter:
 
     async def propose(self, request: ProposalRequest) -> list[CandidateText]:
         """Ask the writer for one candidate in each style."""
-        return await all_of(*(write(request, style) for style in EDIT_STYLES))
+        return await gather_all(*(write(request, style) for style in EDIT_STYLES))
 
 
 async def write(request: ProposalRequest, style: str) -> CandidateText:

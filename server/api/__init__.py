@@ -1,1 +1,1 @@
-"""HTTP: routes, schemas, middleware."""
+"""The HTTP API: routes, schemas, middleware."""

@@ -1,4 +1,4 @@
-"""Where errors become HTTP, and nowhere else."""
+"""HTTP answers for exceptions."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,18 @@ from selfheal.db.errors import (
     ReleaseConflictError,
 )
 from selfheal.optimizer.rollout.approval import NothingToDecideError
-from selfheal.server.api import request_ids
-from selfheal.server.api.assistants import UnknownAssistantError
-from selfheal.server.api.limits import BODY_RULES
+from selfheal.server.api.middleware import BODY_RULES
 from selfheal.server.api.schemas.base import Problem
-from selfheal.server.auth.api_keys import NotAllowedError, NotAuthenticatedError
-from selfheal.server.auth.loopback import CrossSiteError, WrongHostError
-from selfheal.server.auth.rate_limit import TooManyRequestsError
-from selfheal.server.auth.storage_quota import QuotaExceededError
+from selfheal.server.assistants import UnknownAssistantError
+from selfheal.server.auth.admission import (
+    CrossSiteError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    WrongHostError,
+)
+from selfheal.server.auth.limits import QuotaExceededError, TooManyRequestsError
 from selfheal.server.execution.submit import IdempotencyError, QueueFullError, ThreadBusyError
+from selfheal.server.observability.logs import request_id
 from selfheal.server.webhooks.url_policy import WebhookError
 
 logger = logging.getLogger(__name__)
@@ -34,16 +37,16 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS = "5"
 
 
-class StillLiveError(Exception):
-    """Something is in the way of what was asked for, and will not always be."""
+class ResourceStateError(Exception):
+    """The state of a resource does not allow the request."""
 
 
-class NotBuiltError(Exception):
-    """LangGraph's wire has this; this server has not."""
+class UnsupportedError(Exception):
+    """LangGraph's API has this endpoint; this server does not."""
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error as documented."""
+    """Add the exception handlers."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnknownAssistantError, _unknown_assistant)
     app.add_exception_handler(NotAuthenticatedError, _not_authenticated)
@@ -54,52 +57,51 @@ def install(app: FastAPI) -> None:
     for conflict in (
         NothingToDecideError,
         ReleaseConflictError,
-        StillLiveError,
+        ResourceStateError,
         ThreadBusyError,
     ):
         app.add_exception_handler(conflict, _conflict)
     app.add_exception_handler(IdempotencyError, _other_request)
-    app.add_exception_handler(WebhookError, _no_webhook)
+    app.add_exception_handler(WebhookError, _webhook_refused)
     app.add_exception_handler(QueueFullError, _queue_full)
     app.add_exception_handler(QuotaExceededError, _quota_exceeded)
     app.add_exception_handler(TooManyRequestsError, _too_many)
-    app.add_exception_handler(NotBuiltError, _not_built)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(EvaluationError, _incomplete)
-    app.add_exception_handler(RunError, _failed)
+    app.add_exception_handler(UnsupportedError, _unsupported)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(EvaluationError, _evaluation_failed)
+    app.add_exception_handler(RunError, _run_failed)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
-    app.add_exception_handler(DatabaseError, _broken)
+    app.add_exception_handler(DatabaseError, _internal_error)
 
 
 def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that may answer with these codes.
 
-    Args:
-        stream: its good answer is a stream of events.
+    A route that needs a key (401) may also answer 421 and 429; one with a body (413) also 408.
 
-    Whatever needs a key (401) may also be asked too often, or by a stranger's page.
+    Args:
+        stream: its answer with 200 is a stream of events.
     """
-    words = {
-        401: "No key, or none that is valid",
-        403: "The key's scopes do not allow this",
-        404: "There is no such thing",
-        408: "The body did not come in time",
-        409: "Somebody else changed it first",
+    descriptions = {
+        401: "No key, or no valid one",
+        403: "The key's scopes do not allow this, or the request is from a page of another site",
+        404: "Resource not found",
+        408: "The body did not arrive in time",
+        409: "The resource's state does not allow this, or another request changed it first",
         413: "The body is too long",
         421: "There are no keys yet, and the Host is not this machine",
-        422: "A field is wrong",
-        429: "Too many runs wait, or too many requests came; retry after the seconds given",
-        501: "LangGraph's wire has this, this server has not",
-        507: "The caller's tenant has stored as much as it may",
-        502: "The model could not do its part",
-        503: "The database, the sandbox or the judge cannot do its part now; retry after the"
-        " seconds given",
+        422: "A field is not valid",
+        429: "Too many runs wait, or too many requests were sent; retry after the given seconds",
+        501: "LangGraph's API has this endpoint, this server does not",
+        507: "The tenant's storage quota is used up",
+        502: "The model failed",
+        503: "The database, the sandbox or the judge is unavailable; retry after the given seconds",
     }
     common = (421, 429, 503) if 401 in codes else (503,)
-    if 413 in codes:  # what reads a body may have to wait for it in vain
+    if 413 in codes:
         common = (408, *common)
     answers: dict[int | str, dict[str, Any]] = {
-        code: {"model": Problem, "description": words[code]} for code in (*codes, *common)
+        code: {"model": Problem, "description": descriptions[code]} for code in (*codes, *common)
     }
     if stream:
         answers[200] = {"description": "Events", "content": {"text/event-stream": {}}}
@@ -107,26 +109,27 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
 
 
 class LastResort:
-    """Answers what broke in no way that we know of, in our words and not in its own."""
+    """Converts unexpected exceptions to a 500 without leaking details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; if that fails before an answer has begun, give one."""
-        begun = False
+        """Handle a request; answer 500 if that fails before an answer has started."""
+        started = False
 
         async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            if begun:
+            if started:
                 raise
-            await (await _broken(Request(scope), error))(scope, receive, send)
+            answer = await _internal_error(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 def _answer(
@@ -138,14 +141,9 @@ def _answer(
 ) -> JSONResponse:
     if headers is None and code in (429, 503):
         headers = {"Retry-After": _RETRY_SECONDS}
-    problem = Problem(
-        detail=detail,
-        field=field,
-        outcome=outcome,
-        request_id=request_ids.current.get(),
-    )
-    left_out = None if outcome else {"outcome"}
-    return JSONResponse(problem.model_dump(exclude=left_out), code, headers)
+    problem = Problem(detail=detail, field=field, outcome=outcome, request_id=request_id.get())
+    omitted = None if outcome else {"outcome"}
+    return JSONResponse(problem.model_dump(exclude=omitted), code, headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -153,14 +151,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     field = _path(first["loc"])
     if first["type"] == "json_invalid":
-        return _answer(422, "body: is no valid JSON", "body")
+        return _answer(422, "body: is not valid JSON", "body")
     if field == "body" and "json" not in request.headers.get("content-type", ""):
         return _answer(422, "body: must be JSON, sent as content-type: application/json", field)
     return _answer(422, f"{field}: {first['msg'].removeprefix('Value error, ')}", field)
 
 
 def _path(location: Sequence[object]) -> str:
-    """Return a field's path as a caller writes it: `input.examples.0.call`."""
+    """Return a field's path in a body, such as `input.examples.0.call`."""
     parts = [str(part) for part in location]
     return ".".join(parts[1:] or parts)
 
@@ -181,7 +179,7 @@ async def _other_request(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, f"Idempotency-Key: {error}", "Idempotency-Key")
 
 
-async def _no_webhook(_: Request, error: Exception) -> JSONResponse:
+async def _webhook_refused(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, f"webhook: {error}", "webhook")
 
 
@@ -202,7 +200,7 @@ async def _misdirected(_: Request, error: Exception) -> JSONResponse:
     return _answer(421, f"Host: {error}", "Host")
 
 
-async def _not_built(_: Request, error: Exception) -> JSONResponse:
+async def _unsupported(_: Request, error: Exception) -> JSONResponse:
     return _answer(501, str(error))
 
 
@@ -220,26 +218,26 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     return _answer(503, f"{error.summary} now; try again in a few seconds")
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    """Answer what FastAPI and our limits refuse: no such route or method, too long a body."""
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer what FastAPI and the middleware refuse: an unknown route or method, a long body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    if error.status_code == 400:  # FastAPI has it that a body could not be read
+    if error.status_code == 400:  # FastAPI's code for a body that it cannot read
         return _answer(422, f"body: must be {BODY_RULES}", "body")
     field = "body" if error.status_code in (408, 413) else None
     return _answer(error.status_code, error.detail, field, error.headers)
 
 
-async def _incomplete(_: Request, error: Exception) -> JSONResponse:
-    return _class_of(error, 503)
+async def _evaluation_failed(_: Request, error: Exception) -> JSONResponse:
+    return _role_failed(error, 503)
 
 
-async def _failed(_: Request, error: Exception) -> JSONResponse:
-    """Answer a role's caller: what went wrong, its outcome, under which prompt version."""
+async def _run_failed(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
-    return _class_of(error, 422 if error.outcome == "request" else 502)
+    return _role_failed(error, 422 if error.outcome == "request" else 502)
 
 
-def _class_of(error: Exception, code: int) -> JSONResponse:
+def _role_failed(error: Exception, code: int) -> JSONResponse:
+    """Answer a role's caller, with the outcome of its run and the prompt version."""
     assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
     logger.warning("%s", error, extra={"outcome": error.outcome})
     answer = _answer(code, str(error), outcome=error.outcome)
@@ -248,6 +246,6 @@ def _class_of(error: Exception, code: int) -> JSONResponse:
     return answer
 
 
-async def _broken(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %r broke", request.method, request.url.path, exc_info=error)
-    return _answer(status.HTTP_500_INTERNAL_SERVER_ERROR, "an internal error; the log has it")
+async def _internal_error(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %r failed", request.method, request.url.path, exc_info=error)
+    return _answer(status.HTTP_500_INTERNAL_SERVER_ERROR, "internal error; see the log")

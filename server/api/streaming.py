@@ -1,8 +1,8 @@
-"""Answers that take as long as a run does."""
+"""Answers that last as long as a run: its result, or its events."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,28 +11,26 @@ from starlette.responses import Response, StreamingResponse
 from selfheal.db.errors import DatabaseError
 from selfheal.db.paging import Page
 from selfheal.db.runs import Run
-from selfheal.server.execution.stream_events import is_of
-from selfheal.server.execution.waiters import Follower
+from selfheal.server.execution.notifications import RunWaiter
 from selfheal.server.serialization import dumps
-from selfheal.server.service import Gone, nothing
 
 _HEARTBEAT: Final = 5.0  # seconds
 
+OnDisconnect = Callable[[], Awaitable[None]] | None
+"""Called if the client disconnects before the end; None if nothing is to be done."""
+
 
 def waiting(
-    follower: Follower, run_id: UUID, thread_id: UUID, gone: Gone = nothing
+    waiter: RunWaiter, run_id: UUID, thread_id: UUID, on_disconnect: OnDisconnect = None
 ) -> StreamingResponse:
-    """Answer with a run's result once it has one; until then blank lines keep the line open.
+    """Answer with a run's result when it has ended; until then blank lines keep the connection.
 
-    A client that is cut off asks again at the address in `Location`.
-
-    Args:
-        gone: what is done when the caller goes away before.
+    A client that was disconnected can request the result again at the URL in `Location`.
     """
 
     async def body() -> AsyncIterator[str]:
-        async with _or(gone) as done:
-            ending = asyncio.create_task(follower.end_of(run_id))
+        async with _calling(on_disconnect) as done:
+            ending = asyncio.create_task(waiter.ended(run_id))
             try:
                 while not (await asyncio.wait({ending}, timeout=_HEARTBEAT))[0]:
                     yield "\n"
@@ -41,35 +39,36 @@ def waiting(
             finally:
                 ending.cancel()
 
-    here = f"/threads/{thread_id}/runs/{run_id}"
-    headers = {"Location": f"{here}/join", "Content-Location": here}
+    path = f"/threads/{thread_id}/runs/{run_id}"
+    headers = {"Location": f"{path}/join", "Content-Location": path}
     return StreamingResponse(body(), media_type="application/json", headers=headers)
 
 
 def streaming(
-    follower: Follower,
+    waiter: RunWaiter,
     run_id: UUID,
     thread_id: UUID,
     after: int,
-    gone: Gone = nothing,
-    only: Sequence[str] = (),
+    on_disconnect: OnDisconnect = None,
+    modes: Sequence[str] = (),
 ) -> StreamingResponse:
-    """Answer with a run's events as they happen, from behind number `after`.
+    """Answer with a run's events as they happen.
 
     Args:
-        only: the modes whose events are wanted; all if none is named.
+        after: the number of the last event that the client has.
+        modes: only events of these stream modes; of all if empty.
     """
 
     async def body() -> AsyncIterator[str]:
-        async with _or(gone) as done:
-            async for event in _with_heartbeats(follower, run_id, after, only):
+        async with _calling(on_disconnect) as done:
+            async for event in _with_heartbeats(waiter, run_id, after, modes):
                 yield event
             done.set()
 
-    here = f"/threads/{thread_id}/runs/{run_id}"
+    path = f"/threads/{thread_id}/runs/{run_id}"
     headers = {
-        "Location": f"{here}/stream",
-        "Content-Location": here,
+        "Location": f"{path}/stream",
+        "Content-Location": path,
         "Cache-Control": "no-store",
         "X-Accel-Buffering": "no",
     }
@@ -77,10 +76,10 @@ def streaming(
 
 
 async def _with_heartbeats(
-    follower: Follower, run_id: UUID, after: int, only: Sequence[str]
+    waiter: RunWaiter, run_id: UUID, after: int, modes: Sequence[str]
 ) -> AsyncIterator[str]:
     last = after
-    events = follower.events_of(run_id, after)
+    events = waiter.events(run_id, after)
     coming: asyncio.Task[Any] = asyncio.create_task(anext(events, None))
     try:
         while True:
@@ -91,16 +90,22 @@ async def _with_heartbeats(
             if event is None:
                 break
             last = event.seq
-            if is_of(event.event, only):
+            if _is_of(event.event, modes):
                 yield _event(event.event, event.data, last)
             coming = asyncio.create_task(anext(events, None))
     finally:
         coming.cancel()
-    run = await follower.end_of(run_id)
-    if run is not None and (error := _failure(run)):
+    run = await waiter.ended(run_id)
+    if run is not None and run.failure:
         last += 1
-        yield _event("error", dumps(error), last)
+        yield _event("error", dumps(run.failure), last)
     yield _event("end", "null", last + 1)
+
+
+def _is_of(event: str, modes: Sequence[str]) -> bool:
+    """Return whether an event belongs to one of some stream modes; any does if there are none."""
+    mode = event.partition("/")[0]
+    return not modes or mode in modes or (mode == "messages" and "messages-tuple" in modes)
 
 
 def _event(name: str, data: str, number: int) -> str:
@@ -108,37 +113,31 @@ def _event(name: str, data: str, number: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _or(gone: Gone) -> AsyncIterator[asyncio.Event]:
-    """Yield what is to be set once all was told; do `gone` if the caller went away before."""
+async def _calling(on_disconnect: OnDisconnect) -> AsyncIterator[asyncio.Event]:
+    """Yield an event to be set at the end of the answer; without it `on_disconnect` is called."""
     done = asyncio.Event()
     try:
         yield done
     finally:
-        if not done.is_set():
+        if on_disconnect is not None and not done.is_set():
             with contextlib.suppress(DatabaseError):
-                await asyncio.shield(gone())
+                await asyncio.shield(on_disconnect())
 
 
-def tell_next(response: Response, found: Page[Any], then: object) -> None:
-    """Tell a client of a list where the rest begins, if there is more of it.
+def set_next_page(response: Response, page: Page[Any], following: object) -> None:
+    """Set the header with the start of the next page, if there is one.
 
     Args:
-        then: what the next request gives as `offset` or `before`.
+        following: `offset` or `before` of the next request.
     """
-    if found.more:
-        response.headers["X-Pagination-Next"] = str(then)
+    if page.more:
+        response.headers["X-Pagination-Next"] = str(following)
 
 
 def result_of(run: Run | None) -> dict[str, Any]:
-    """Return what a run gave, as `wait` and `join` answer it."""
+    """Return a run's result as `wait` and `join` answer it; empty if it was rolled back."""
     if run is None:
         return {}
-    if error := _failure(run):
-        return {"run_id": str(run.id), "__error__": error}
+    if run.failure:
+        return {"run_id": str(run.id), "__error__": run.failure}
     return {"run_id": str(run.id), **(run.output or {})}
-
-
-def _failure(run: Run) -> dict[str, Any] | None:
-    if run.status not in ("error", "timeout"):
-        return None
-    return {"error": run.outcome, "message": run.message}

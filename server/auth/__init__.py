@@ -1,1 +1,1 @@
-"""Who may do what, and how much of it."""
+"""Authentication, authorization and limits of callers."""

@@ -23,10 +23,10 @@ from selfheal.optimizer.proposers.registry import INSTALL_HINTS, require
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.output import print_json
 from selfheal.server.commands.runtime import run_async
+from selfheal.server.commands.settings_reference import in_force
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
 from selfheal.server.settings import ServerSettings, read_settings
-from selfheal.server.settings_reference import in_force
 
 _MODEL_SECONDS: Final = 20.0
 

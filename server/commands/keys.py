@@ -27,14 +27,14 @@ async def create(
         key, secret = await store.create(
             connection, name=name, tenant=tenant, scopes=set(scopes), days=days
         )
-        keys = await store.everyone(connection)
+        everyone = await store.list_all(connection)
     if as_json:
         print_json({**_shown(key), "secret": secret})
     else:
         click.echo(secret)
         _note(f"key {key.id} of tenant {key.tenant}: {' '.join(key.scopes)}")
         _note("store it now: it cannot be shown again")
-    if not any(_state(row) == "valid" and "admin" in row.scopes for row in keys):
+    if not any(_state(row) == "valid" and "admin" in row.scopes for row in everyone):
         _note("no key has the scope admin: create one with `selfheal keys create --scope admin`")
 
 
@@ -42,7 +42,7 @@ async def create(
 async def list_(as_json: bool) -> None:
     """List keys, oldest first, without their secrets."""
     async with opened_database(reading=True) as database, database.connection() as connection:
-        rows = await store.everyone(connection)
+        rows = await store.list_all(connection)
         await say_if_empty(rows, database)
     if as_json:
         print_json([_shown(row) for row in rows])

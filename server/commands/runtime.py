@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from selfheal.app.aio import on_ending_signals, watch_terminal
+from selfheal.app.aio import on_termination, watch_terminal
 from selfheal.db.bootstrap import location, open_for_reading, open_migrated
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
@@ -58,7 +58,7 @@ async def _until_signalled(work: Coroutine[Any, Any, Value]) -> Value:
             task.cancel()
         received.append(number)
 
-    on_ending_signals(stop)
+    on_termination(stop)
     watch_terminal()
     try:
         return await work

@@ -75,6 +75,6 @@ async def _has_keys(settings: ServerSettings) -> bool:
             open_any_schema(settings, create=False) as database,
             database.connection() as connection,
         ):
-            return await api_keys.some_before_schema(connection)
+            return await api_keys.any_exist_before_migration(connection)
     except NoClusterError:
         return False

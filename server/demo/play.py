@@ -21,8 +21,8 @@ from selfheal.optimizer.state import Result, State, Trigger
 from selfheal.optimizer.wording import worded
 from selfheal.server.app import create_app
 from selfheal.server.demo.measure import DemoRun, PhaseResult, broken_prompt, measure, requests
+from selfheal.server.execution.optimizer import OptimizerScheduler
 from selfheal.server.http_server import serving
-from selfheal.server.optimizer_scheduler import Scheduler
 from selfheal.server.service import executing, serving_from
 from selfheal.server.settings import ServerSettings
 
@@ -149,7 +149,7 @@ async def _run_phases(
     async with (
         serving_from(settings, doctor.database, doctor.agent) as service,
         executing(service),
-        serving(create_app(service, Scheduler(doctor, every=0))) as url,
+        serving(create_app(service, OptimizerScheduler(doctor, 0))) as url,
         httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client,
     ):
         before = await measure(client, known, observer.phase("before", len(known)))

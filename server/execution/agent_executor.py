@@ -1,53 +1,34 @@
-"""One claimed run of the agent: from its first checkpoint or its last one, to what is recorded."""
+"""Executing one claimed run of the agent: from its input or its last checkpoint to its result."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
 
 from selfheal.app.errors import ErrorOutcome, RequestError, RunError
 from selfheal.app.llm.usage import Usage
-from selfheal.db import version_stats
+from selfheal.db import threads, version_stats
 from selfheal.db.checkpoints import FencedSaver
 from selfheal.db.claims import Claim
 from selfheal.db.errors import DatabaseError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.graph.build import AgentGraph
 from selfheal.graph.context import Context, ReleasedPrompts
 from selfheal.graph.state import Evaluation, Result
-from selfheal.server.execution.event_writer import Tape
-from selfheal.server.execution.stream_events import Teller, follow
-from selfheal.server.observability.langsmith import traced_run
-from selfheal.server.observability.langsmith_feedback import Traces
+from selfheal.server.execution.events import EventFormatter, EventWriter, stream
+from selfheal.server.observability.langsmith import LangSmith, traced_run
 from selfheal.server.serialization import loads
 from selfheal.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
-_RECURSION: Final = 25
-_MADE_BY: Final = {
-    "manager": ("plan", "model", "prompt_versions", "usage"),
-    "worker": ("code", "explanation"),
-    "evaluator": ("evaluation",),
-}
 
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run of a graph ended: what is recorded, and the state that its thread is left in."""
-
-    finish: Finish
-    values: dict[str, Any] | None = None
-
-
-class AgentRun:
-    """Runs the agent for a claim. The claim, not this process, decides whether it counts."""
+class AgentExecutor:
+    """Runs the agent for a claim. Whether a write counts is decided by the claim."""
 
     def __init__(
         self,
@@ -55,171 +36,181 @@ class AgentRun:
         database: Database,
         context: Context,
         graph: AgentGraph,
-        traces: Traces,
+        langsmith: LangSmith,
     ) -> None:
         self._settings = settings
         self._database = database
         self._context = context
         self._graph = graph
-        self._traces = traces
+        self._langsmith = langsmith
 
-    async def perform(self, claim: Claim, tape: Tape) -> Ended:
-        """Bring the run to its end, telling of it on the tape.
+    async def execute(self, claim: Claim, events: EventWriter) -> RunResult:
+        """Run the graph to its end, and store its events.
 
         Raises:
-            ClaimLostError: the run is another's now.
-            DatabaseError: Postgres cannot be reached; somebody will go on from the last checkpoint.
+            ClaimLostError: another process has claimed the run.
+            DatabaseError: Postgres cannot be reached; another process will resume the run from its
+                last checkpoint.
         """
         saver = FencedSaver(self._database.pool, claim)
         graph = self._graph.copy(update={"checkpointer": saver})
-        config = config_of(claim)
-        given = claim.kwargs.get("input") or {}
+        request = claim.options.input or {}
         public_url = self._settings.public_url
-        noted = claim.metadata
-        with traced_run(claim.id, claim.thread_id, given, noted, public_url) as traced:
-            failure = await self._follow(graph, claim, config, tape)
-            await tape.flush()
-            left = await graph.aget_state(_head(claim))
-            finish = _finish(left, failure)
+        with traced_run(claim.id, claim.thread_id, request, claim.metadata, public_url) as traced:
+            failure = await self._run_graph(graph, claim, events)
+            await events.flush()
+            values = (await graph.aget_state(_head(claim))).values
+            result = _result(values, await self._written(claim, values), failure)
             if traced:
-                traced.ended(finish, await self._arms(finish.prompt_versions or {}))
-        if finish.evaluation:
-            self._traces.evaluated(claim.id, finish.evaluation)
-        return Ended(finish, loads(left.values) or None)
+                traced.end(result, await self._arms(result.prompt_versions or {}))
+        if result.evaluation:
+            self._langsmith.send_evaluation(claim.id, result.evaluation)
+        return result
 
-    async def _arms(self, versions: Mapping[str, int]) -> dict[str, version_stats.Side]:
-        """Return on which arm the run was, of each agent that has a canary under way now."""
-        async with self._database.connection() as connection:
-            return await version_stats.canary_sides(connection, versions)
-
-    async def _follow(
-        self, graph: AgentGraph, claim: Claim, config: RunnableConfig, tape: Tape
-    ) -> "_Failed | None":
-        """Run the graph; return how it failed, if so."""
-        modes = claim.kwargs.get("stream_mode") or ()
-        teller = Teller(modes)
+    async def _run_graph(
+        self, graph: AgentGraph, claim: Claim, events: EventWriter
+    ) -> "_Failure | None":
+        """Run the graph; return why it failed, None if it did not."""
+        options, config = claim.options, run_config(claim)
+        formatter = EventFormatter(options.stream_mode)
         try:
             async with asyncio.timeout(self._settings.run_timeout_seconds):
-                start, something_left = await _start(graph, claim, config)
-                if something_left:
-                    stream = follow(graph, start, config, modes, **self._options(claim))
-                    async for mode, chunk in stream:
-                        for event in teller.events(mode, chunk):
-                            tape.tell(*event)
+                start, unfinished = await _start(graph, claim, config)
+                if unfinished:
+                    arguments = self._graph_arguments(claim)
+                    chunks = stream(graph, start, config, options.stream_mode, **arguments)
+                    async for mode, chunk in chunks:
+                        for event in formatter.events(mode, chunk):
+                            events.write(*event)
         except RunError as error:
-            return _Failed(error.outcome, str(error), error.prompt_versions)
+            return _Failure(error.outcome, str(error), error.prompt_versions)
         except TimeoutError:
             seconds = self._settings.run_timeout_seconds
-            return _Failed("infrastructure", f"the run took over {seconds:g} s", timed_out=True)
+            return _Failure("infrastructure", f"the run took over {seconds:g} s", timed_out=True)
         except DatabaseError:
             raise
         except Exception:
-            logger.exception("run %s broke", claim.id, extra={"outcome": "infrastructure"})
-            return _Failed("infrastructure", "an internal error; the log has it")
+            logger.exception("run %s failed", claim.id, extra={"outcome": "infrastructure"})
+            return _Failure("infrastructure", "internal error; see the log")
         return None
 
-    def _options(self, claim: Claim) -> dict[str, Any]:
-        """Return how the graph is run: the prompts live for the thread, and what was asked for."""
-        kwargs = claim.kwargs
+    def _graph_arguments(self, claim: Claim) -> dict[str, Any]:
+        """Return how the graph is run: with the prompts that are live for the thread."""
+        options = claim.options
         prompts = ReleasedPrompts(self._database, claim.thread_id)
         context = replace(self._context, prompts=prompts, thread_id=claim.thread_id)
         return {
             "output_keys": self._graph.output_channels,
             "context": {"context": context},
-            "interrupt_before": kwargs.get("interrupt_before"),
-            "interrupt_after": kwargs.get("interrupt_after"),
-            "durability": kwargs.get("durability") or "async",
+            "interrupt_before": options.interrupt_before,
+            "interrupt_after": options.interrupt_after,
+            "durability": options.durability or "async",
         }
+
+    async def _written(self, claim: Claim, values: Mapping[str, Any]) -> set[str]:
+        """Return which keys of the thread's state are of this run, not left by an earlier one."""
+        if claim.options.temporary:  # no other run has its thread
+            return set(values)
+        async with self._database.connection() as connection:
+            return await threads.written_keys(
+                connection,
+                claim.thread_id,
+                claim.id,
+                has_input=claim.options.input is not None,
+            )
+
+    async def _arms(self, versions: Mapping[str, int]) -> dict[str, version_stats.Side]:
+        """Return the run's arm of each active canary."""
+        async with self._database.connection() as connection:
+            return await version_stats.canary_sides(connection, versions)
 
 
 @dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failure:
     outcome: ErrorOutcome
     message: str
     prompt_versions: dict[str, int] = field(default_factory=dict)
     timed_out: bool = False
 
 
-def config_of(claim: Claim) -> RunnableConfig:
-    """Return what the graph is told of a run. Of a client's config only what is harmless."""
-    given = claim.kwargs.get("config") or {}
+def run_config(claim: Claim) -> RunnableConfig:
+    """Return the config that the graph is run with."""
     place = {"thread_id": str(claim.thread_id)}
-    if (wanted := claim.kwargs.get("checkpoint_id")) is not None:
-        place["checkpoint_id"] = wanted
+    if claim.options.checkpoint_id is not None:
+        place["checkpoint_id"] = claim.options.checkpoint_id
     return RunnableConfig(
         configurable=place,
-        # Not what the client noted: it would be kept again with each checkpoint and each event.
+        # Without the client's metadata: it would be stored with each checkpoint and each event.
         metadata={"run_id": str(claim.id), "run_attempt": claim.attempt},
-        tags=list(given.get("tags") or ()),
-        recursion_limit=int(given.get("recursion_limit") or _RECURSION),
+        tags=list(claim.options.tags),
+        recursion_limit=claim.options.recursion_limit,
     )
 
 
 def _head(claim: Claim) -> RunnableConfig:
-    """Return where a thread's newest state is."""
+    """Return the config of a thread's newest state."""
     return RunnableConfig(configurable={"thread_id": str(claim.thread_id)})
 
 
 async def _start(graph: AgentGraph, claim: Claim, config: RunnableConfig) -> tuple[Any, bool]:
-    """Return what the graph is given, and whether there is anything left to run.
+    """Return the graph's input, and whether anything is left to run.
 
-    Told by the pending tasks: `next` leaves out those that have ended and are not applied yet.
+    A run that another process started is resumed from its own last checkpoint; one that was killed
+    after its last node only lacks its result. A run without input continues from its thread's
+    state. What is left is read off the pending tasks: `next` omits those that have ended but are
+    not applied yet.
 
-    A run that somebody else began goes on behind its own last checkpoint; killed behind its last
-    node, it only lacks its result. One that was asked for without input goes on with its thread.
+    Raises:
+        RequestError: it has no input, and its thread has no state.
     """
-    given = claim.kwargs.get("input")
+    request = claim.options.input
     if claim.attempt > 1:
         state = await graph.aget_state(_head(claim))
         metadata = state.metadata or {}
-        # Behind the checkpoint of its input alone, what the input led to may not be written yet.
+        # After the checkpoint of the input alone, the tasks that it leads to may not be stored yet.
         if metadata.get("run_id") == str(claim.id) and metadata.get("source") != "input":
             config["configurable"].pop("checkpoint_id", None)
             return None, bool(state.tasks)
-    if given is not None:
-        return given, True
+    if request is not None:
+        return request, True
     state = await graph.aget_state(config)
     if not state.values:
-        raise RequestError("there is nothing to go on with: give the thread an input")
+        raise RequestError("the thread has no state to continue from: give it an input")
     return None, bool(state.tasks)
 
 
-def _own(left: StateSnapshot) -> dict[str, Any]:
-    """Return of a thread's state what this run made: not what an earlier one has left there.
+def _result(values: Mapping[str, Any], written: set[str], failure: _Failure | None) -> RunResult:
+    """Return what is stored of a run.
 
-    Nodes come one after another, so those from the pending one on have not had their turn.
+    Args:
+        values: the thread's state.
+        written: the keys of it that are the run's own.
+        failure: why the graph failed; None if it did not.
     """
-    pending = {task.name for task in left.tasks}
-    turns = list(itertools.dropwhile(lambda agent: agent not in pending, _MADE_BY))
-    waiting = _MADE_BY if "__start__" in pending else turns
-    others = {key for agent in waiting for key in _MADE_BY[agent]}
-    return {key: value for key, value in left.values.items() if key not in others}
-
-
-def _finish(left: StateSnapshot, failure: _Failed | None) -> Finish:
-    state = _own(left)
-    evaluation = state.get("evaluation")
-    usages: list[Usage] = list(state.get("usage", {}).values())
-    versions = {**state.get("prompt_versions", {}), **(failure.prompt_versions if failure else {})}
-    return Finish(
+    own = {key: value for key, value in values.items() if key in written}
+    evaluation = own.get("evaluation")
+    usages: list[Usage] = list(own.get("usage", {}).values())
+    versions = {**own.get("prompt_versions", {}), **(failure.prompt_versions if failure else {})}
+    return RunResult(
         outcome=failure.outcome if failure else _verdict(evaluation),
         message=failure.message if failure else "",
         timed_out=bool(failure and failure.timed_out),
-        output={key: state[key] for key in Result.__annotations__ if key in state},
-        plan=state.get("plan"),
-        code=state.get("code"),
-        explanation=state.get("explanation"),
+        output={key: own[key] for key in Result.__annotations__ if key in own},
+        plan=own.get("plan"),
+        code=own.get("code"),
+        explanation=own.get("explanation"),
         prompt_versions=versions,
-        model=state.get("model"),
+        model=own.get("model"),
         model_calls=sum(usage["calls"] for usage in usages),
         input_tokens=sum(usage["input_tokens"] for usage in usages),
         output_tokens=sum(usage["output_tokens"] for usage in usages),
         evaluation=None if failure else evaluation,
+        values=loads(values) or None,
     )
 
 
 def _verdict(evaluation: Evaluation | None) -> Literal["ok", "failed"] | None:
-    """Return the class of a run that nothing went wrong with; None if it was stopped before."""
+    """Return the outcome of a run that did not fail; None if it was interrupted."""
     if evaluation is None:
         return None
     return "ok" if evaluation["passed"] else "failed"

@@ -1,7 +1,7 @@
-"""Executing a run in the very process that took it in, while it has a slot free.
+"""Executing a run in the process that accepted it, while it has a free slot.
 
-The claim is made in the transaction that takes the run in, so nobody need be sent to it. Should
-this process die, the lease runs out, and the reaper sends another, as for every run.
+The claim is made in the transaction that stores the run, so no job is sent. If this process dies,
+the lease expires and the run is recovered as every other.
 """
 
 import asyncio
@@ -15,15 +15,18 @@ from selfheal.db.pool import Connection
 from selfheal.server.execution.runner import Runner
 
 
-class Slot:
-    """A free slot of this process. What is claimed for it begins once it is sure to be taken in."""
+class LocalSlot:
+    """A free slot of this process, for one run."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self.claim: Claim | None = None
 
     async def take(self, connection: Connection, run_id: UUID) -> bool:
-        """Claim a run within the transaction that takes it in; False if the slot has one already.
+        """Claim a run in the transaction that stores it.
+
+        Returns:
+            False if the slot has a run already, or another process has claimed this one.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
@@ -34,53 +37,53 @@ class Slot:
         return False
 
 
-class Here:
-    """Lends this process's slots, and executes what was claimed for them.
+class LocalSlots:
+    """Lends this process's slots, and executes the runs that were claimed with them.
 
     Args:
-        lends: whether it does; a process whose runs are others' work does not.
+        enabled: false in a process whose runs are executed by others.
     """
 
-    def __init__(self, runner: Runner, *, lends: bool) -> None:
+    def __init__(self, runner: Runner, *, enabled: bool) -> None:
         self._runner = runner
-        self._lends = lends
+        self._enabled = enabled
         self._open = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot | None]:
-        """Lend a slot if one is free; what it has claimed begins when the body is left well."""
-        if not (self._lends and self._open) or self._runner.slots.locked():
+    async def slot(self) -> AsyncIterator[LocalSlot | None]:
+        """Lend a slot, None if none is free; execute its run if the body ends without an error."""
+        if not (self._enabled and self._open) or self._runner.slots.locked():
             yield None
             return
         slots = self._runner.slots
         await slots.acquire()  # at once: it is not locked
-        slot, begun = Slot(self._runner), False
+        slot, started = LocalSlot(self._runner), False
         try:
             yield slot
             if slot.claim is not None:
-                self._begin(slot.claim)
-                begun = True
+                self._start(slot.claim)
+                started = True
         finally:
-            if not begun:
+            if not started:
                 slots.release()
 
-    def _begin(self, claim: Claim) -> None:
+    def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._execute(claim))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _execute(self, claim: Claim) -> None:
         try:
-            await self._runner.perform(claim)
+            await self._runner.execute_claimed(claim)
         finally:
             self._runner.slots.release()
 
     async def run(self, grace: float) -> None:
-        """Lend slots until cancelled; then let those runs end, and hand back what takes longer.
+        """Lend slots until cancelled; then wait for their runs, and hand back the unfinished ones.
 
         Args:
-            grace: seconds that they are given.
+            grace: seconds that the runs are given.
         """
         self._open = True
         try:

@@ -1,15 +1,14 @@
-"""Sending a process to a run: procrastinate's jobs on the same Postgres.
+"""Jobs by which a process finds the runs that wait: procrastinate on the same Postgres.
 
-A job only says "look at this run". Who executes it is decided by its claim, so a job too many
-does nothing, and a job that was lost is sent again by the reaper.
+Which process executes a run is decided by its claim, so a surplus job does nothing, and a lost one
+is sent again by the recovery of expired leases.
 """
 
-import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,22 +16,21 @@ import procrastinate
 from procrastinate import exceptions
 from psycopg.errors import UniqueViolation
 
+from selfheal.app.aio import periodic
 from selfheal.db import sessions
 from selfheal.db.errors import DatabaseError, translate
 from selfheal.db.pool import RECONNECT_SECONDS, CancellablePool, Connection
 from selfheal.db.sessions import CONNECT
 
-logger = logging.getLogger(__name__)
-
 _NAME: Final = "runs"
-_LOOK_EVERY: Final = 1.0  # seconds; for jobs whose time comes, and where notifications are lost
-_AGAIN: Final = 0.5  # seconds between two attempts to reach Postgres
+_POLL_SECONDS: Final = 1.0  # for jobs that become due, and where notifications are lost
+_RESTART_SECONDS: Final = 0.5
 
 Execute = Callable[[UUID], Awaitable[None]]
 
 
 class Queue:
-    """Sends processes to runs, and has this one sent."""
+    """Sends jobs, and executes those that reach this process."""
 
     def __init__(self, app: procrastinate.App) -> None:
         self._app = app
@@ -44,7 +42,10 @@ class Queue:
         await self._execute(UUID(run_id))
 
     async def send(self, connection: Connection, run_id: UUID, at: datetime | None = None) -> None:
-        """Have some process look at a run, at a time or at once, when the transaction ends.
+        """Send a job for a run when the transaction ends.
+
+        Args:
+            at: when the job is due; None for at once.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
@@ -56,39 +57,40 @@ class Queue:
         except exceptions.AlreadyEnqueued:
             return
         except AssertionError as error:
-            # Where the server speaks another language than English, procrastinate cannot read
-            # which value was there already; of the job there is only this one that can be.
+            # Where the server's messages are not in English, procrastinate cannot read which
+            # constraint was violated; for this insert there is only one.
             if not isinstance(error.__context__, UniqueViolation):
                 raise
         except exceptions.ConnectorException as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
     async def work(self, execute: Execute, concurrency: int, grace: float) -> None:
-        """Execute what this process is sent to, until cancelled; then wait for what is under way.
+        """Execute jobs until cancelled, then wait for those in flight.
 
-        After `grace` seconds of waiting the rest is cancelled.
+        Args:
+            execute: called with the id of each run.
+            concurrency: how many at once.
+            grace: seconds that jobs in flight are given when this is cancelled.
         """
         self._execute = execute
-        while True:
-            try:
-                await self._app.run_worker_async(
-                    queues=[_NAME],
-                    concurrency=concurrency,
-                    fetch_job_polling_interval=_LOOK_EVERY,
-                    shutdown_graceful_timeout=grace,
-                    delete_jobs="always",
-                    install_signal_handlers=False,
-                )
-            except (exceptions.ConnectorException, DatabaseError) as error:
-                logger.warning("the queue's worker stopped: %s", _ours(error))
-            except Exception:
-                logger.exception("the queue's worker broke")
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise asyncio.CancelledError  # its farewell failed, and the error hid this one
-            await asyncio.sleep(_AGAIN)
+        worker = partial(self._run_worker, concurrency, grace)
+        await periodic(worker, _RESTART_SECONDS, name="the queue's worker")
+
+    async def _run_worker(self, concurrency: int, grace: float) -> None:
+        try:
+            await self._app.run_worker_async(
+                queues=[_NAME],
+                concurrency=concurrency,
+                fetch_job_polling_interval=_POLL_SECONDS,
+                shutdown_graceful_timeout=grace,
+                delete_jobs="always",
+                install_signal_handlers=False,
+            )
+        except exceptions.ConnectorException as error:
+            raise _translated(error) from error
 
     async def sweep(self, silent_for: float) -> None:
-        """Forget the jobs of workers that have been silent for so many seconds.
+        """Delete the jobs of workers without a heartbeat for so many seconds.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
@@ -101,21 +103,25 @@ class Queue:
                     await jobs.finish_job(job, failed, delete_job=True)
             await jobs.prune_stalled_workers(silent_for)
         except exceptions.ConnectorException as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
 
-def _ours(error: Exception) -> DatabaseError:
-    """Return what a queue's error says of the database: procrastinate's own says nothing."""
+def _translated(error: Exception) -> DatabaseError:
+    """Return the database's error behind one of procrastinate's, whose message is empty."""
     return translate(error.__cause__ or error)
 
 
 @asynccontextmanager
 async def open_queue(url: str) -> AsyncIterator[Queue]:
-    """Open the queue on connections of its own: one of them listens, and may not be a pooler's."""
+    """Open the queue on connections of its own: one listens, so it must not be a pooler's.
+
+    Args:
+        url: the server's own address.
+    """
     settings: dict[str, Any] = {
         "min_size": 1,
         "max_size": 4,
-        # Who waits for longer than the pool tries is served by nobody.
+        # A caller that waits longer than the pool tries to connect would wait in vain.
         "timeout": RECONNECT_SECONDS,
         "reconnect_timeout": RECONNECT_SECONDS,
         "kwargs": {name: CONNECT[name] for name in ("connect_timeout", "client_encoding")},

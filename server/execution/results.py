@@ -1,81 +1,65 @@
-"""The end of a run: its one result, its thread, who is told, and who comes next; all or nothing."""
+"""The end of a run: its result, its thread, its webhook, and the next run of its thread."""
 
-from typing import Any
 from uuid import UUID
 
 from selfheal.db import claims, run_events, runs, threads, webhook_outbox
 from selfheal.db.claims import Claim
-from selfheal.db.pool import Connection, Database
-from selfheal.db.runs import Finish
-from selfheal.db.threads import Settled
-from selfheal.server.execution.agent_executor import Ended
+from selfheal.db.pool import Connection
+from selfheal.db.runs import RunResult, Status
+from selfheal.db.threads import RestingStatus
 from selfheal.server.execution.queue import Queue
 
 
-async def record(database: Database, queue: Queue, claim: Claim, ended: Ended) -> None:
-    """Record a run's result.
+async def complete_run(
+    connection: Connection,
+    queue: Queue,
+    run_id: UUID,
+    result: RunResult | None,
+    *,
+    claim: Claim | None = None,
+) -> None:
+    """Store the end of a run. Every run ends here. Call it in a transaction.
+
+    Args:
+        result: what is stored; None rolls the run back, as if it had never been requested.
+        claim: this process's claim; None for a run that no process has started.
 
     Raises:
-        ClaimLostError: the run is another's now; nothing was recorded.
-        DatabaseError: Postgres cannot be reached or refused; nothing was recorded.
+        ClaimLostError: another process has claimed the run.
+        DatabaseError: Postgres cannot be reached or refused.
     """
-
-    async def finish(connection: Connection) -> None:
+    if claim is not None:
         await claims.hold(connection, claim)
-        if claim.kwargs.get("webhook"):
-            await webhook_outbox.put(connection, claim.id, ended.values)
-        await runs.finish(connection, claim.id, ended.finish)
-        await _leave_thread(connection, claim, ended)
-        await let_next(connection, queue, claim.id)
-
-    await database.run(finish)
-
-
-async def undo(database: Database, queue: Queue, claim: Claim) -> None:
-    """Take a run back: as if it had never been asked for.
-
-    Raises:
-        ClaimLostError: the run is another's now; nothing was taken back.
-        DatabaseError: Postgres cannot be reached or refused; nothing was taken back.
-    """
-
-    async def forget(connection: Connection) -> None:
-        await claims.hold(connection, claim)
-        await threads.undo(connection, claim.thread_id, claim.id)
-        await let_next(connection, queue, claim.id)
-        await runs.delete(connection, claim.id)
-
-    await database.run(forget)
-
-
-async def let_next(connection: Connection, queue: Queue, run_id: UUID) -> None:
-    """Forget an ended run's claim, wake who waits for it, send somebody to the thread's next."""
-    if following := await claims.end(connection, run_id):
+    if result is not None:
+        if claim is None or claim.options.webhook:
+            # First: it reads when the run was claimed, which the result overwrites.
+            await webhook_outbox.add(connection, run_id, result.values)
+        await runs.finish(connection, run_id, result)
+    if claim is not None:
+        await _leave_thread(connection, claim, result)
+    if following := await claims.release(connection, run_id):
         await queue.send(connection, following.run_id, following.due_at)
-    await run_events.tell(connection, run_id)
+    await run_events.notify(connection, run_id)
+    if result is None:
+        await runs.delete(connection, run_id)
 
 
-async def _leave_thread(connection: Connection, claim: Claim, ended: Ended) -> None:
-    if claim.kwargs.get("temporary"):
-        await threads.forget_states(connection, [claim.thread_id])
-        return
-    await threads.settle(
-        connection,
-        claim.thread_id,
-        _settled(ended.finish),
-        values=ended.values,
-        error=failure(ended.finish),
-    )
+async def _leave_thread(connection: Connection, claim: Claim, result: RunResult | None) -> None:
+    if result is None:
+        await threads.undo(connection, claim.thread_id, claim.id)
+    elif claim.options.temporary:
+        await threads.delete_checkpoints(connection, [claim.thread_id])
+    else:
+        await threads.settle(
+            connection,
+            claim.thread_id,
+            _resting_status(result.status),
+            values=result.values,
+            error=result.failure,
+        )
 
 
-def _settled(finish: Finish) -> Settled:
-    if finish.status == "interrupted":
+def _resting_status(status: Status) -> RestingStatus:
+    if status == "interrupted":
         return "interrupted"
-    return "idle" if finish.status == "success" else "error"
-
-
-def failure(finish: Finish) -> dict[str, Any] | None:
-    """Return why a run has no verdict, as the wire tells it; None if it has one."""
-    if finish.status not in ("error", "timeout"):
-        return None
-    return {"error": finish.outcome, "message": finish.message}
+    return "idle" if status == "success" else "error"

@@ -1,146 +1,132 @@
-"""Taking runs in: who may, what becomes of the thread's other runs, and how many may wait."""
+"""Submitting runs and cancelling them."""
 
-import hashlib
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from selfheal.db import claims, run_events, runs, threads, webhook_outbox
-from selfheal.db.claims import CancelAction, Order
+from selfheal.db import claims, run_events, runs, threads
+from selfheal.db.claims import CancelAction
 from selfheal.db.pool import Connection, Database
-from selfheal.server.auth.storage_quota import A_RUN, Quota
-from selfheal.server.execution.local_slots import Here, Slot
+from selfheal.db.run_requests import RunRequest
+from selfheal.db.runs import RunResult
+from selfheal.server.auth.limits import RUN_BYTES, StorageQuota
+from selfheal.server.execution.local_slots import LocalSlot, LocalSlots
 from selfheal.server.execution.queue import Queue
-from selfheal.server.execution.results import let_next
-from selfheal.server.run_request import IfNotExists
-from selfheal.server.serialization import dumps
-from selfheal.server.webhooks.url_policy import Policy
+from selfheal.server.execution.results import complete_run
+from selfheal.server.webhooks.url_policy import UrlPolicy
 
-_CANCELLED: Final = "cancelled before it began"
+_CANCELLED: Final = RunResult(None, "cancelled before it began")
 
 
 class QueueFullError(Exception):
-    """So many runs wait that another one would only wait in vain."""
+    """Too many runs wait already."""
 
 
 class ThreadBusyError(Exception):
-    """The thread has a run under way, and the caller wants no other beside it."""
+    """The thread has an unfinished run, and the request's multitask strategy is `reject`."""
 
 
 class IdempotencyError(Exception):
     """The idempotency key was used for another request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A run that a client asks for; `on_thread`: on a thread that stays."""
-
-    order: Order
-    on_thread: bool
-    if_not_exists: IfNotExists = "reject"
-
-
-class Taken(NamedTuple):
-    """A run that was taken in: now, or before under the same idempotency key."""
+class SubmittedRun(NamedTuple):
+    """A run that was stored: now, or before under the same idempotency key."""
 
     run_id: UUID
     thread_id: UUID
 
 
-def body_sha256(body: Mapping[str, Any]) -> str:
-    """Return what tells whether two bodies ask for the same."""
-    return hashlib.sha256(dumps(dict(sorted(body.items()))).encode()).hexdigest()
-
-
-class Intake:
-    """Takes runs in and cancels them.
+class RunSubmitter:
+    """Stores runs for execution, and cancels them.
 
     Args:
-        here: may execute in this process what it takes in.
+        slots: the slots of this process, which may execute a run without a job.
         most_waiting: how many runs may wait for a process.
-        webhooks: which addresses may be told of runs.
-        quota: how much each tenant may have stored.
+        webhooks: which URLs are allowed as webhooks.
+        quota: how much each tenant may store.
     """
 
     def __init__(
         self,
         database: Database,
         queue: Queue,
-        here: Here,
+        slots: LocalSlots,
         most_waiting: int,
-        webhooks: Policy,
-        quota: Quota,
+        webhooks: UrlPolicy,
+        quota: StorageQuota,
     ) -> None:
         self._database = database
         self._queue = queue
-        self._here = here
+        self._slots = slots
         self._most_waiting = most_waiting
         self.webhooks = webhooks
         self.quota = quota
 
-    async def accept(self, *asked: Asked) -> list[Taken]:
-        """Take runs in, all or none. From here on they are never lost.
+    async def submit(self, *requests: RunRequest) -> list[SubmittedRun]:
+        """Store runs in one transaction, all or none. A stored run is executed, whatever fails.
 
         Raises:
-            WebhookError: nobody may be told at the address that one names.
+            WebhookError: the URL of a webhook is not allowed.
             NotFoundError: the tenant has no such thread.
-            ThreadBusyError: the thread is busy, and the run was not to wait.
+            ThreadBusyError: the thread has an unfinished run, and the strategy is `reject`.
             IdempotencyError: the idempotency key was used for another request.
             QueueFullError: too many runs wait already.
-            QuotaExceededError: the tenant has stored as much as it may.
+            QuotaExceededError: the tenant's storage quota is used up.
             DatabaseError: Postgres cannot be reached or refused.
         """
-        for each in asked:
-            self.webhooks.check(each.order.kwargs.get("webhook"))
-            await self.quota.check(each.order.tenant, A_RUN)
-        async with self._here.slot() as slot:
+        for request in requests:
+            self.webhooks.check(request.options.webhook)
+            await self.quota.check(request.tenant, RUN_BYTES)
+        async with self._slots.slot() as slot:
 
-            async def take_in(connection: Connection) -> list[Taken]:
+            async def store(connection: Connection) -> list[SubmittedRun]:
                 waiting = await claims.waiting(connection, self._most_waiting)
                 if waiting >= self._most_waiting:
                     raise QueueFullError
                 if slot:
-                    slot.claim = None  # one of an attempt that was undone
-                own = None if waiting else slot  # those that wait come first
-                return [await self._accept(connection, each, own) for each in asked]
+                    slot.claim = None  # of an attempt that was rolled back
+                free = None if waiting else slot  # runs that wait come first
+                return [await self._store(connection, each, free) for each in requests]
 
-            return await self._database.run(take_in)
+            return await self._database.run(store)
 
-    async def _accept(self, connection: Connection, asked: Asked, slot: Slot | None) -> Taken:
-        order = asked.order
-        # Before anything else: a request that comes again must neither end the thread's runs, of
-        # which the one it asks for may be one, nor make a thread.
-        if order.idempotency_key is not None and (before := await _same(connection, order)):
-            return before
-        if asked.on_thread:
-            await self._prepare_thread(connection, asked)
-        accepted = await claims.accept(connection, order)
-        assert accepted is not None  # noqa: S101 - nobody else asks under this key now
-        if not accepted.behind:
-            at = accepted.due_at if order.after_seconds else None
-            if at or slot is None or not await slot.take(connection, order.id):
-                await self._queue.send(connection, order.id, at)
-        return Taken(order.id, order.thread_id)
+    async def _store(
+        self, connection: Connection, request: RunRequest, slot: LocalSlot | None
+    ) -> SubmittedRun:
+        # First: a repeated request must neither end the runs of the thread, of which its own may
+        # be one, nor create a thread.
+        if earlier := await _earlier(connection, request):
+            return earlier
+        if not request.options.temporary:
+            await self._prepare_thread(connection, request)
+        queued = await claims.enqueue(connection, request)
+        assert queued is not None  # noqa: S101 - the idempotency key is locked
+        if not queued.behind:
+            at = queued.due_at if request.after_seconds else None
+            if at or slot is None or not await slot.take(connection, request.id):
+                await self._queue.send(connection, request.id, at)
+        return SubmittedRun(request.id, request.thread_id)
 
-    async def _prepare_thread(self, connection: Connection, asked: Asked) -> None:
-        order = asked.order
-        if asked.if_not_exists == "create":
-            await threads.create(connection, order.thread_id, order.tenant, {})
-        await threads.lock(connection, order.thread_id, order.tenant)
-        # As LangGraph's server does, so that a thread can be searched for by its graph.
-        graph = {"graph_id": order.assistant}
-        await threads.annotate(connection, order.thread_id, order.tenant, graph)
-        live = await claims.live(connection, order.thread_id)
-        if live and order.multitask == "reject":
-            raise ThreadBusyError(f"thread {order.thread_id} is busy: wait, or enqueue the run")
-        if live and order.multitask in ("interrupt", "rollback"):
-            for each in live:
-                await self._cancel(connection, each, order.multitask)
+    async def _prepare_thread(self, connection: Connection, request: RunRequest) -> None:
+        thread_id, tenant = request.thread_id, request.tenant
+        if request.create_thread:
+            await threads.create(connection, thread_id, tenant, {})
+        await threads.lock(connection, thread_id, tenant)
+        # As LangGraph's server does, so that threads can be searched for by their graph.
+        await threads.annotate(connection, thread_id, tenant, {"graph_id": request.assistant})
+        live = await claims.live(connection, thread_id)
+        if live and request.multitask == "reject":
+            raise ThreadBusyError(f"thread {thread_id} is busy: wait, or enqueue the run")
+        if request.multitask in ("interrupt", "rollback"):
+            for run_id in live:
+                await self._cancel(connection, run_id, request.multitask)
 
     async def cancel(self, run_id: UUID, action: CancelAction) -> None:
-        """Cancel a run; no effect on one that has ended.
+        """Cancel a run; no effect if it has ended.
+
+        Args:
+            action: `interrupt` keeps what it did; `rollback` deletes the run and what it did.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
@@ -148,29 +134,27 @@ class Intake:
         await self._database.run(lambda connection: self._cancel(connection, run_id, action))
 
     async def _cancel(self, connection: Connection, run_id: UUID, action: CancelAction) -> None:
-        standing = await claims.ask_to_cancel(connection, run_id, action)
-        if standing == "running":
-            await run_events.tell_to_cancel(connection, run_id)
-        if standing == "waiting":
-            await webhook_outbox.put(connection, run_id)
-            await runs.interrupt(connection, run_id, _CANCELLED)
-            await let_next(connection, self._queue, run_id)
-            if action == "rollback":
-                await runs.delete(connection, run_id)
+        state = await claims.request_cancel(connection, run_id, action)
+        if state == "running":
+            await run_events.notify_cancel(connection, run_id)
+        if state == "waiting":
+            result = None if action == "rollback" else _CANCELLED
+            await complete_run(connection, self._queue, run_id, result)
 
 
-async def _same(connection: Connection, order: Order) -> Taken | None:
-    """Return the run that was asked for before under this idempotency key.
+async def _earlier(connection: Connection, request: RunRequest) -> SubmittedRun | None:
+    """Return the run that was submitted before with a request's idempotency key, if it has one.
 
-    Others who ask under it wait until the transaction ends.
+    Transactions that submit under the same key wait for each other.
 
     Raises:
-        IdempotencyError: it was asked for something else.
+        IdempotencyError: that request had another content.
     """
-    assert order.idempotency_key is not None  # noqa: S101 - the caller has looked
-    before = await runs.of_key(connection, order.tenant, order.idempotency_key)
-    if before is None:
+    if request.idempotency_key is None:
         return None
-    if not hmac.compare_digest(before.body_sha256 or "", order.body_sha256 or ""):
+    earlier = await runs.by_key(connection, request.tenant, request.idempotency_key)
+    if earlier is None:
+        return None
+    if not hmac.compare_digest(earlier.body_sha256 or "", request.body_sha256 or ""):
         raise IdempotencyError("this Idempotency-Key was used for another request")
-    return Taken(before.id, before.thread_id)
+    return SubmittedRun(earlier.id, earlier.thread_id)

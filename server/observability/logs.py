@@ -1,7 +1,7 @@
-"""The log: one event a line on standard error, JSON for machines, in colour on a terminal.
+"""The log: one event per line on standard error, as JSON, or as coloured text on a terminal.
 
-At every level but `debug` it holds nothing that strangers or models wrote: of an exception it says
-the kind and where it was raised, not its message, which may quote a prompt, code, or a row.
+Except at level `debug` it contains no text of requests or models: of an exception only the type and
+the place are logged, not the message, which may quote a prompt, code, or a row.
 """
 
 import logging
@@ -22,8 +22,7 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from selfheal.db.claims import Claim
-from selfheal.db.runs import Finish
-from selfheal.server.api import request_ids
+from selfheal.db.runs import RunResult
 from selfheal.server.observability.masking import masking
 from selfheal.server.settings import ServerSettings
 
@@ -33,13 +32,16 @@ _FIRST: Final = ("time", "level", "logger", "message", "run_id", "thread_id", "r
 _EXTRA: Final = ("status", "outcome", "reason", "seconds", "model_calls")
 _MOST_FRAMES: Final = 12
 
-_begun: ContextVar[float] = ContextVar("begun")
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+"""The id of the HTTP request that is being handled."""
+
+_started: ContextVar[float] = ContextVar("started")
 
 
 def log_to_stderr(settings: ServerSettings) -> None:
-    """Log to standard error from now on, whatever dies unseen included.
+    """Log to standard error from now on, uncaught exceptions included.
 
-    Ours from `SELFHEAL_LOG_LEVEL` on, the libraries' warnings beside it.
+    Our own loggers log from `SELFHEAL_LOG_LEVEL` on, libraries from `warning` on.
     """
     level = settings.log_level.upper()
     handler = logging.StreamHandler()
@@ -47,18 +49,18 @@ def log_to_stderr(settings: ServerSettings) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("selfheal").setLevel(level)
     logging.captureWarnings(capture=True)
-    sys.excepthook = _died
-    threading.excepthook = _thread_died
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
 
 
-def formatter(wanted: str, *, verbose: bool) -> ProcessorFormatter:
-    """Return what makes a line of a record.
+def formatter(log_format: str, *, verbose: bool) -> ProcessorFormatter:
+    """Return the formatter of log records.
 
     Args:
-        wanted: `json`, `text`, or `auto`: text if standard error is a terminal.
-        verbose: with the exceptions' messages and all that libraries say.
+        log_format: `json`, `text`, or `auto`: text if standard error is a terminal.
+        verbose: include the messages of exceptions, and all text of libraries.
     """
-    text = wanted == "text" or (wanted == "auto" and sys.stderr.isatty())
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     colours = sys.stderr.isatty()
     renderer: Processor = (
         ConsoleRenderer(
@@ -75,11 +77,11 @@ def formatter(wanted: str, *, verbose: bool) -> ProcessorFormatter:
         add_log_level,
         add_logger_name,
         ExtraAdder(allow=_EXTRA),
-        _name_request,
+        _add_request_id,
         TimeStamper(fmt="iso", utc=True, key="time"),
-        format_exc_info if verbose else _without_words,
+        format_exc_info if verbose else _without_untrusted_text,
         EventRenamer("message"),
-        _in_order,
+        _ordered,
     ]
     mask = masking()
     return ProcessorFormatter(
@@ -93,77 +95,79 @@ def formatter(wanted: str, *, verbose: bool) -> ProcessorFormatter:
 
 
 @contextmanager
-def about(claim: Claim) -> Iterator[None]:
-    """Write the run and its thread on every line that is logged inside."""
-    began = _begun.set(monotonic())
+def run_context(claim: Claim) -> Iterator[None]:
+    """Add the ids of a run and its thread to every line that is logged in the body."""
+    token = _started.set(monotonic())
     try:
         with bound_contextvars(run_id=str(claim.id), thread_id=str(claim.thread_id)):
             yield
     finally:
-        _begun.reset(began)
+        _started.reset(token)
 
 
-def ending(finish: Finish) -> dict[str, Any]:
-    """Return what is logged of how the run has ended that this is `about`, as `extra`.
+def ending(result: RunResult) -> dict[str, Any]:
+    """Return the log fields of an ended run, as `extra`. Call it within its `run_context`.
 
-    Its seconds are those of this process; the reason is there if it has no verdict.
+    `seconds` is the execution time in this process; `reason` is None if the run has a verdict.
     """
     return {
-        "status": finish.status,
-        "outcome": finish.outcome,
-        "reason": finish.message or None,
-        "seconds": round(monotonic() - _begun.get(), 3),
-        "model_calls": finish.model_calls,
+        "status": result.status,
+        "outcome": result.outcome,
+        "reason": result.message or None,
+        "seconds": round(monotonic() - _started.get(), 3),
+        "model_calls": result.model_calls,
     }
 
 
-def _name_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    request_id = request_ids.current.get()
-    return event if request_id == "-" else {**event, "request_id": request_id}
+def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    current = request_id.get()
+    return event if current == "-" else {**event, "request_id": current}
 
 
-def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Say of an exception its kind and place; of a library's message its first line.
+def _without_untrusted_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Reduce an exception to its type and place, and a library's message to its first line.
 
-    What follows there is a representation: of a task with its exception, of a value with its text.
+    Further lines represent values: a task with its exception, an object with its text.
     """
     kept = dict(event)
     if event["logger"].partition(".")[0] != "selfheal":
         kept["event"] = event["event"].partition("\n")[0]
-    fault = kept.pop("exc_info", None)
-    if fault and fault[1] is not None:
-        kept["exception"] = " < ".join(_kinds(fault[1]))
-        kept["at"] = _places(fault[2])
+    exception = kept.pop("exc_info", None)
+    if exception and exception[1] is not None:
+        kept["exception"] = " < ".join(_types(exception[1]))
+        kept["at"] = _places(exception[2])
     return kept
 
 
-def _kinds(error: BaseException | None) -> Iterator[str]:
-    """Yield the kind of an exception and of those that led to it."""
+def _types(error: BaseException | None) -> Iterator[str]:
+    """Yield the type of an exception and of those that caused it."""
     while error is not None:
         yield type(error).__qualname__
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _places(traceback: TracebackType | None) -> list[str]:
-    """Return where an exception came through, as `file:line function`, the last one last."""
+    """Return the frames of a traceback as `file:line function`, the innermost last."""
     frames = extract_tb(traceback)[-_MOST_FRAMES:]
     return [f"{each.filename}:{each.lineno} {each.name}" for each in frames]
 
 
-def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put what every line has first, and leave out what is not known."""
+def _ordered(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the common fields first, and omit fields without a value."""
     first = {name: event[name] for name in _FIRST if name in event}
     return {name: value for name, value in {**first, **event}.items() if value is not None}
 
 
-def _died(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, place: TracebackType | None
+) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, place)
         return
-    logger.critical("the process broke", exc_info=(kind, error, place))
+    logger.critical("uncaught exception", exc_info=(kind, error, place))
 
 
-def _thread_died(died: threading.ExceptHookArgs) -> None:
-    if died.exc_value is not None:
-        told = (died.exc_type, died.exc_value, died.exc_traceback)
-        logger.critical("a thread broke", exc_info=told)
+def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
+    if caught.exc_value is not None:
+        exception = (caught.exc_type, caught.exc_value, caught.exc_traceback)
+        logger.critical("uncaught exception in a thread", exc_info=exception)

@@ -1,7 +1,7 @@
-"""Secrets taken out of what is written, should a library's message quote one all the same.
+"""Masking of secrets in text that is written, in case a library's message quotes one.
 
-Settings are checked before any library reads them, and our own messages quote none. This is for
-what is not foreseen: a traceback, a warning, a log at level debug.
+Settings are checked before any library reads them, and our own messages quote none. This covers
+what is not foreseen: a traceback, a warning, a log at level `debug`.
 """
 
 import json
@@ -17,24 +17,24 @@ from selfheal.db.settings import secret_values
 from selfheal.server.settings import ServerSettings
 
 _MASK: Final = "[secret]"
-_SHORTEST: Final = 8  # what is shorter occurs by chance, as in a word
+_SHORTEST: Final = 8  # shorter values occur by chance, as parts of words
 
 
 def masking() -> Callable[[str], str]:
-    """Return what masks every secret of this environment in a text, also where JSON escapes it."""
+    """Return a function that masks every secret of the environment, also in its JSON form."""
     found = {
         each for value in secret_values(ServerSettings) for each in (value, json.dumps(value)[1:-1])
     }
     kept = sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True)
     if not kept:
         return lambda text: text
-    # Not inside a word: `postgres` is a usual password, and a part of every address.
+    # Not inside a word: `postgres` is a common password, and a part of every URL.
     pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, kept))})(?![A-Za-z0-9])")
     return lambda text: pattern.sub(_MASK, text)
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats a record as the standard library does, without secrets."""
+    """Formats records as the standard library does, with secrets masked."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text and traceback."""
@@ -42,7 +42,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 def mask_stderr() -> None:
-    """Mask the errors that Python itself writes from now on: uncaught, or logged to no handler."""
+    """Mask the errors that Python itself writes: uncaught ones, and logs without a handler."""
     sys.excepthook = _uncaught
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(MaskingFormatter())

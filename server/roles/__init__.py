@@ -1,1 +1,1 @@
-"""The services of single roles: worker and evaluator."""
+"""The processes of the roles, and the services of worker and evaluator."""

@@ -1,6 +1,6 @@
 """The process of one role: what it opens, and what it serves.
 
-Importing this takes seconds: it needs all of the agent's libraries.
+It imports all of the agent's libraries, which takes seconds.
 """
 
 import socket
@@ -16,22 +16,20 @@ from selfheal.db.pool import Database
 from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.prompts import first_prompts
 from selfheal.graph.sandbox.packages import configured_packages
-from selfheal.optimizer.context import open_optimizer_context
 from selfheal.server.app import (
     create_app,
     create_evaluator_app,
     create_runner_app,
     create_worker_app,
 )
-from selfheal.server.execution.optimizer_executor import OptimizerRun
-from selfheal.server.http_server import serve_until_told
+from selfheal.server.execution.optimizer import scheduling
+from selfheal.server.http_server import serve_until_stopped
 from selfheal.server.model_address import publish_model_address
 from selfheal.server.observability.langsmith import tracing
-from selfheal.server.observability.metrics.deployment import BY_CRONJOB, Deployment
+from selfheal.server.observability.metrics.deployment import CRONJOB_INTERVAL, Deployment
 from selfheal.server.observability.metrics.exposition import exposing
-from selfheal.server.observability.metrics.pool import Connections
-from selfheal.server.optimizer_scheduler import scheduling
-from selfheal.server.roles.worker import Writing
+from selfheal.server.observability.metrics.process import Connections
+from selfheal.server.roles.services import WorkerService
 from selfheal.server.service import executing, open_service
 from selfheal.server.settings import ServerSettings
 
@@ -46,24 +44,23 @@ async def serve_role(
     """Serve a role on sockets that listen already, until a signal ends it.
 
     Args:
-        settings: of this process.
-        role: what it does; see `PORTS`.
-        listener: where it is called.
-        metrics: where `/metrics` is served.
-        connections: how many may be open at once.
+        role: one of `PORTS`.
+        listener: the socket of the API.
+        metrics: the socket of `/metrics`.
+        connections: how many connections may be open at once.
 
     Raises:
         SettingsError: no model can be called with these settings.
         DatabaseError: Postgres cannot be reached, or has a newer schema.
         EmbeddedPostgresError: the embedded Postgres does not start.
-        SandboxUnavailable: the sandbox that was asked for does not work here.
+        SandboxUnavailable: the requested sandbox does not work here.
     """
     if role == "evaluator":
         await _serve_evaluator(settings, listener, metrics, connections)
     elif role == "worker":
         await _serve_worker(settings, listener, metrics, connections)
     else:
-        # Commands on this machine look for a whole service, not for one of its roles.
+        # Commands on this machine look for a whole service, not for a single role.
         beside = publish_model_address(settings) if role == "all" else nullcontext()
         with beside:
             await _serve_agent(settings, role, listener, metrics, connections)
@@ -76,23 +73,21 @@ async def _serve_agent(
     metrics: socket.socket,
     connections: int,
 ) -> None:
-    every = settings.optimize_every_seconds if role == "all" else 0
-    async with open_service(settings, alone=role == "all") as service:
+    alone = role == "all"  # else runs are executed, and passes made, by other processes too
+    interval = settings.optimize_every_seconds if alone else 0
+    async with open_service(settings, local=alone, interval=interval) as (service, scheduler):
         await service.context.model.connect()
-        deployment = Deployment(service.database, every or BY_CRONJOB)
+        deployment = Deployment(service.database, interval or CRONJOB_INTERVAL)
         guarded = role == "runner" or await _has_keys(settings, service.database)
         async with (
-            open_optimizer_context(settings, service.database, service.context) as doctor,
-            scheduling(doctor, every) as scheduler,
+            scheduling(scheduler),
             executing(service),
             exposing(metrics, Connections(service.database), deployment=deployment),
         ):
-            service.runner.tell(scheduler.observe)
-            service.runner.also_performs("optimizer", OptimizerRun(doctor))
             sandbox = service.context.evaluator.sandbox_name
             what = f"role {role}, model {settings.model}, sandbox {sandbox}"
-            quiet = role == "runner"
-            app = create_runner_app(service) if quiet else create_app(service, scheduler)
+            health_only = role == "runner"
+            app = create_runner_app(service) if health_only else create_app(service, scheduler)
             await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
@@ -109,8 +104,8 @@ async def _serve_worker(
     ):
         await model.connect()
         guarded = settings.role_key is not None
-        writing = Writing(database, model, packages, settings.max_concurrency)
-        app, what = create_worker_app(writing, settings), f"role worker, model {settings.model}"
+        worker = WorkerService(database, model, packages, settings.max_concurrency)
+        app, what = create_worker_app(worker, settings), f"role worker, model {settings.model}"
         await _serve(app, listener, metrics, what, connections, guarded=guarded)
 
 
@@ -127,11 +122,11 @@ async def _serve_evaluator(
 
 
 async def _has_keys(settings: ServerSettings, database: Database) -> bool:
-    """Return whether callers need a key; make the one of the settings first."""
+    """Return whether callers need a key; store the one of the settings first."""
     async with database.connection() as connection:
         if settings.bootstrap_key is not None:
             await api_keys.bootstrap(connection, settings.bootstrap_key.get_secret_value())
-        return await api_keys.some(connection)
+        return await api_keys.any_exist(connection)
 
 
 async def _serve(
@@ -148,7 +143,7 @@ async def _serve(
         click.echo(f"selfheal: metrics on {_address(metrics)}/metrics")
         click.echo(f"selfheal: serving on {_address(listener)} ({what}), {who}")
 
-    await serve_until_told(app, listener, announce, connections)
+    await serve_until_stopped(app, listener, announce, connections)
 
 
 def _address(listener: socket.socket) -> str:

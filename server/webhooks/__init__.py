@@ -1,1 +1,1 @@
-"""Telling others that a run has ended: where, signed how, and how often it is tried."""
+"""Webhooks for ended runs: which URLs are allowed, signatures, delivery with retries."""

@@ -1,4 +1,4 @@
-"""Telling of ended runs until it was heard or given up. It runs wherever runs are executed."""
+"""Delivery of webhooks: with retries, by every process that executes runs."""
 
 import asyncio
 import logging
@@ -6,133 +6,130 @@ import random
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from selfheal.app.aio import stop
+from selfheal.app.aio import periodic, stop
 from selfheal.db import runs, webhook_outbox
 from selfheal.db.errors import DatabaseError, NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Run
-from selfheal.db.webhook_outbox import Letter
-from selfheal.server.api.schemas.langgraph import RunWire
-from selfheal.server.serialization import dumps
-from selfheal.server.webhooks.sender import Attempt, Poster
+from selfheal.db.runs import Failure, Run
+from selfheal.db.webhook_outbox import PendingWebhook
+from selfheal.server.serialization import dumps, run_document
+from selfheal.server.webhooks.sender import Attempt, WebhookSender
 
 logger = logging.getLogger(__name__)
 
-_EVERY: Final = 1.0  # seconds
-_AT_ONCE: Final = 16
-_SHARE: Final = 4  # of one tenant, in all processes
+_POLL_SECONDS: Final = 1.0
+_CONCURRENCY: Final = 16
+_SHARE: Final = 4  # webhooks of one tenant in flight, in all processes
 _LEASE: Final = 30.0  # seconds; more than an attempt can take
-_AT_THE_END: Final = 5.0  # seconds that attempts under way get when we are told to stop
+_GRACE: Final = 5.0  # seconds that attempts in flight are given when the process is stopped
 _MOST_ATTEMPTS: Final = 10
-_FIRST_WAIT: Final = 5.0  # seconds; each is four times as long as the one before
+_FIRST_WAIT: Final = 5.0  # seconds; each wait is four times as long as the one before
 _LONGEST_WAIT: Final = 7200.0  # seconds, so all attempts take about eight hours
 
 
-class Deliverer:
-    """Tells of ended runs: at least once, in no particular order."""
+class WebhookDelivery:
+    """Delivers webhooks: at least once, in no particular order."""
 
-    def __init__(self, database: Database, poster: Poster) -> None:
+    def __init__(self, database: Database, sender: WebhookSender) -> None:
         self._database = database
-        self._poster = poster
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._sender = sender
+        self._in_flight: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Look for what is due until cancelled. Without a key to sign with, nothing is told."""
-        if not self._poster.keys:
+        """Deliver until cancelled. Without a key to sign with, nothing is sent."""
+        if not self._sender.keys:
             return
         try:
-            while True:
-                try:
-                    await self.look()
-                except DatabaseError as error:
-                    logger.warning("webhooks could not be looked for: %s", error)
-                except Exception:
-                    logger.exception("looking for webhooks broke")
-                await asyncio.sleep(_EVERY)
+            await periodic(self.start_due, _POLL_SECONDS, name="delivery of webhooks")
         finally:
             await self._stop()
 
-    async def look(self) -> None:
-        """Begin to tell what is due.
+    async def start_due(self) -> None:
+        """Start an attempt for each webhook that is due, as far as there are free slots.
 
         Raises:
             DatabaseError: Postgres cannot be reached or refused.
         """
-        if not (free := _AT_ONCE - len(self._under_way)):
+        if not (free := _CONCURRENCY - len(self._in_flight)):
             return
         async with self._database.connection() as connection:
             due = await webhook_outbox.claim(connection, limit=free, share=_SHARE, lease=_LEASE)
-        for letter in due:
-            task = asyncio.create_task(self._deliver(letter))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+        for webhook in due:
+            task = asyncio.create_task(self._deliver(webhook))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
-    async def rest(self) -> None:
-        """Wait until all that was begun is over."""
-        await asyncio.gather(*self._under_way)
+    async def drain(self) -> None:
+        """Wait for the attempts in flight."""
+        await asyncio.gather(*self._in_flight)
 
     async def _stop(self) -> None:
-        """Let attempts end; whoever comes next repeats the others when their lease is over."""
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=_AT_THE_END)
+        """Let attempts end. The others are repeated by another process when their lease expires."""
+        if self._in_flight:
+            _, late = await asyncio.wait(self._in_flight, timeout=_GRACE)
             await stop(*late)
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _deliver(self, webhook: PendingWebhook) -> None:
         try:
             async with self._database.connection() as connection:
-                run = await runs.get(connection, letter.run_id)
-            attempt = await self._poster.post(letter.url, str(run.id), _body(run, letter))
-            await self._settle(letter, attempt)
-        except NotFoundError:  # deleted, and with it what there was to tell
+                run = await runs.get(connection, webhook.run_id)
+            attempt = await self._sender.post(webhook.url, str(run.id), _body(run, webhook))
+            await self._settle(webhook, attempt)
+        except NotFoundError:  # the run was deleted
             return
         except DatabaseError as error:
-            logger.warning("the webhook of run %s is told again: %s", letter.run_id, error)
+            logger.warning("the webhook of run %s will be retried: %s", webhook.run_id, error)
         except Exception:
-            logger.exception("the webhook of run %s broke", letter.run_id)
+            logger.exception("the webhook of run %s failed", webhook.run_id)
 
-    async def _settle(self, letter: Letter, attempt: Attempt) -> None:
-        last = letter.attempt >= _MOST_ATTEMPTS
+    async def _settle(self, webhook: PendingWebhook, attempt: Attempt) -> None:
+        last = webhook.attempt >= _MOST_ATTEMPTS
         async with self._database.connection() as connection:
             if attempt.result == "delivered":
-                await webhook_outbox.settle(connection, letter, "delivered")
-            elif attempt.result == "again" and not last:
-                after = wait_before(letter.attempt + 1, attempt.after)
+                await webhook_outbox.settle(connection, webhook, "delivered")
+            elif attempt.result == "retry" and not last:
+                after = wait_before(webhook.attempt + 1, attempt.after)
                 await webhook_outbox.settle(
-                    connection, letter, "waiting", error=attempt.error, after=after
+                    connection, webhook, "waiting", error=attempt.error, after=after
                 )
             else:
-                await webhook_outbox.settle(connection, letter, "dead", error=attempt.error)
-                given_up = (letter.run_id, letter.attempt, attempt.error)
+                await webhook_outbox.settle(connection, webhook, "dead", error=attempt.error)
+                given_up = (webhook.run_id, webhook.attempt, attempt.error)
                 logger.warning("the webhook of run %s was given up at attempt %d: %s", *given_up)
 
 
-def wait_before(attempt: int, wanted: float = 0.0) -> float:
+def wait_before(attempt: int, retry_after: float = 0.0) -> float:
     """Return how many seconds to wait before the n-th attempt, from the second on.
 
     Args:
-        wanted: how long the receiver wants to be left alone.
+        retry_after: the least wait that the receiver requests, in seconds.
     """
     backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 4.0 ** (attempt - 2))
-    return max(min(wanted, _LONGEST_WAIT), backoff * random.uniform(0.8, 1.2))  # noqa: S311
+    return max(min(retry_after, _LONGEST_WAIT), backoff * random.uniform(0.8, 1.2))  # noqa: S311
 
 
-def _body(run: Run, letter: Letter) -> bytes:
-    """Return what LangGraph's server tells of a run: the run, its last state, and its failure."""
-    told: dict[str, Any] = {
-        **RunWire.of(run).model_dump(mode="json"),
-        "run_started_at": letter.started_at,
+def _body(run: Run, webhook: PendingWebhook) -> bytes:
+    """Return the run, its last state and its failure, as LangGraph's server sends them."""
+    document: dict[str, Any] = {
+        **run_document(run),
+        "created_at": _iso(run.created_at),
+        "updated_at": _iso(run.updated_at or run.created_at),
+        "run_started_at": webhook.started_at,
         "run_ended_at": run.finished_at,
         "webhook_sent_at": datetime.now(UTC).isoformat(),
-        "values": letter.values,
+        "values": webhook.values,
     }
-    if error := _error(run):
-        told["error"] = error
-    return dumps(told).encode()
+    if failure := run.failure or _cancellation(run):
+        document["error"] = failure
+    return dumps(document).encode()
 
 
-def _error(run: Run) -> dict[str, Any] | None:
-    if run.status in ("error", "timeout"):
-        return {"error": run.outcome, "message": run.message}
+def _iso(moment: datetime) -> str:
+    """Return a time of the database, which is in UTC, as answers have it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _cancellation(run: Run) -> Failure | None:
     if run.status == "interrupted" and run.message:
-        return {"error": "cancelled", "message": run.message}
+        return Failure(error="cancelled", message=run.message)
     return None

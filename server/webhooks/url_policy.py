@@ -1,4 +1,4 @@
-"""Which addresses a run's webhook may name."""
+"""Which URLs are allowed as webhooks."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -6,45 +6,46 @@ from typing import Final
 
 import httpx
 
-_WIDE: Final = ipaddress.ip_network("2000::/3")  # all of IPv6 that was ever given to anybody
-_TUNNELS: Final = (  # addresses that stand for one of IPv4, which may be any
+_WIDE: Final = ipaddress.ip_network("2000::/3")  # the allocated part of IPv6
+_TUNNELS: Final = (  # addresses that embed an IPv4 address, which may be private
     ipaddress.ip_network("2001::/32"),
     ipaddress.ip_network("2002::/16"),
 )
 
 
 class WebhookError(Exception):
-    """Nobody may be told at this address; the message says why and what to do."""
+    """The URL is not allowed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """Which addresses are taken.
+class UrlPolicy:
+    """Decides which URLs are allowed.
 
-    `configured`: there is a secret to sign with. `allow_private`: addresses of this machine and of
-    its networks too, and without TLS.
+    Attributes:
+        configured: there is a secret to sign with.
+        allow_private: allow addresses of this machine and of its networks, and http.
     """
 
     configured: bool
     allow_private: bool
 
     def check(self, url: str | None) -> None:
-        """Check an address as it is written; what its name resolves to is checked when it is used.
+        """Check a URL as it is written; what its host resolves to is checked by the sender.
 
         Raises:
-            WebhookError: it is not taken.
+            WebhookError: it is not allowed.
         """
         if url is None:
             return
         if not self.configured:
-            raise WebhookError("none can be signed: set SELFHEAL_WEBHOOK_SECRET, or leave it out")
+            raise WebhookError("cannot be signed: set SELFHEAL_WEBHOOK_SECRET, or omit it")
         parsed = _parsed(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise WebhookError("must be an https address, such as https://app.example/hook")
+            raise WebhookError("must be an https URL, such as https://app.example/hook")
         if parsed.port is not None and not 0 < parsed.port < 65_536:
-            raise WebhookError("names a port that there is not")
+            raise WebhookError("has an invalid port")
         if parsed.userinfo:
-            raise WebhookError("may hold no user and no password")
+            raise WebhookError("must not contain a user or a password")
         if not self.allow_private:
             _check_public(parsed)
 
@@ -53,7 +54,7 @@ def _parsed(url: str) -> httpx.URL:
     try:
         return httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
-        raise WebhookError("is no address") from None
+        raise WebhookError("is not a URL") from None
 
 
 def _check_public(url: httpx.URL) -> None:
@@ -68,10 +69,10 @@ def _check_public(url: httpx.URL) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is anybody's on the internet, and no way around to another one.
+    """Return whether an IP address is public, and does not embed another address.
 
     Raises:
-        ValueError: it is no IP address.
+        ValueError: it is not an IP address.
     """
     parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv4Address):

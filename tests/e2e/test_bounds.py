@@ -16,7 +16,7 @@ from bench.harness.processes import Process, selfheal, started
 from selfheal.db import api_keys
 from selfheal.db.paging import MOST_BYTES
 from selfheal.db.pool import Database, open_database
-from selfheal.server.run_request import STREAM_MODES
+from selfheal.db.run_requests import STREAM_MODES
 from tests.support.openapi_operations import Operation, operations
 
 SAYS: Final = r"serving on (http://\S+)"

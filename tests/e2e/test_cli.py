@@ -62,7 +62,7 @@ async def test_the_doctor_finds_all_well(service_env: dict[str, str]) -> None:
     assert found["sandbox"]["ok"]
 
 
-async def test_the_doctor_names_what_is_missing_and_its_mend(service_env: dict[str, str]) -> None:
+async def test_doctor_names_what_is_missing_and_the_remedy(service_env: dict[str, str]) -> None:
     broken = {"GOOGLE_API_KEY": "", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     code, out, err = await finished(*selfheal("doctor"), env={**service_env, **broken})
     assert code == 1

@@ -169,4 +169,4 @@ async def test_what_is_no_passing_state_is_our_fault(server: Server) -> None:
     finally:
         await server.answers("54000", 0)
     assert answer.status_code == 500
-    assert answer.json()["detail"] == "an internal error; the log has it"
+    assert answer.json()["detail"] == "internal error; see the log"

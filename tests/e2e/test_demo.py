@@ -73,7 +73,7 @@ async def test_where_no_model_answers_the_demo_says_why(
         assert (failing["outcome"], failing["message"]) == ("model", cause)
 
 
-async def test_without_a_sandbox_the_demo_says_how_to_mend_it(
+async def test_without_a_sandbox_the_demo_says_how_to_get_one(
     newcomer: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**newcomer, "SELFHEAL_SANDBOX": "static"}

@@ -16,8 +16,8 @@ from starlette.responses import StreamingResponse
 
 from bench.harness.processes import Process, finished, selfheal, started
 from selfheal.server import http_server
-from selfheal.server.api import connections, limits
-from selfheal.server.api.limits import BODY, BodyLimit
+from selfheal.server.api import connections, middleware
+from selfheal.server.api.middleware import BODY, BodyLimit
 from selfheal.server.binding import listen
 
 SAYS = r"serving on (http://\S+)"
@@ -136,7 +136,9 @@ def application() -> FastAPI:
 async def here(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[str]:
     """Serve in this process with other limits."""
     for name, value in settings.items():
-        module = next(each for each in (connections, limits, http_server) if hasattr(each, name))
+        module = next(
+            each for each in (connections, middleware, http_server) if hasattr(each, name)
+        )
         monkeypatch.setattr(module, name, value)
     with listen("127.0.0.1", 0) as listener:
         async with http_server.beside(application(), listener):
@@ -228,7 +230,7 @@ async def test_a_newcomer_takes_the_place_of_the_longest_silent(
 
 
 async def test_a_body_that_comes_too_slowly_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(middleware, "_BODY_SECONDS", 0.2)
     sent = HEAD + b"Content-Length: 100\r\n\r\nxx"
     async with here(monkeypatch) as url, connected(url, 1, sent) as (streams,):
         assert b" 408 " in await streams[0].readline()
@@ -243,10 +245,10 @@ async def test_what_describes_the_service_is_made_before_anybody_asks(
     def announce() -> None:
         raise AnnouncedError
 
-    monkeypatch.setattr(http_server, "on_ending_signals", lambda _: None)
+    monkeypatch.setattr(http_server, "on_termination", lambda _: None)
     app, loop = application(), asyncio.get_running_loop()
     with listen("127.0.0.1", 0) as listener, pytest.raises(AnnouncedError):
-        await http_server.serve_until_told(app, listener, announce, 5)
+        await http_server.serve_until_stopped(app, listener, announce, 5)
     loop.remove_signal_handler(signal.SIGINT)
     assert app.openapi_schema is not None
 
@@ -288,7 +290,7 @@ async def _reads(scope: Any, receive: Any, send: Any) -> None:
 async def test_bodies_together_are_bounded_and_small_ones_always_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "_HELD_BYTES", BODY.size)
+    monkeypatch.setattr(middleware, "_HELD_BYTES", BODY.size)
     limit = BodyLimit(_reads)
     first, second, third, small = (Sending(limit) for _ in range(4))
     half = BODY.size // 2

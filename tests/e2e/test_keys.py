@@ -104,7 +104,7 @@ async def _furnish(house: House) -> None:
     house.loose_thread = loose.headers["content-location"].split("/")[2]
 
 
-async def test_every_operation_refuses_whoever_may_not(house: House) -> None:
+async def test_every_operation_refuses_callers_without_permission(house: House) -> None:
     wrong: dict[str, int] = {}
     for one in operations(house.document):
         if str(one) in OPEN:

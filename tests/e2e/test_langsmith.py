@@ -84,7 +84,7 @@ async def test_a_trace_knows_its_run_its_prompts_its_class_and_its_scores(
         assert secret not in told.all
 
 
-async def test_a_langsmith_that_never_answers_is_in_nobodys_way(
+async def test_a_langsmith_that_never_answers_blocks_nothing(
     service_env: dict[str, str], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -49,7 +49,7 @@ async def break_what_was_stored(url: str) -> None:
         await connection.execute("UPDATE evaluations SET checks = %s", (wrong,))
 
 
-async def test_every_line_is_json_with_its_ids_and_nobodys_words(
+async def test_every_line_is_json_with_its_ids_and_without_untrusted_text(
     service_env: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
@@ -74,7 +74,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
         await client.post("/runs/wait", json=ask("SHAPELESS"))
         too_few = {**ask("Write f() again."), "config": {"recursion_limit": 1}}
         broken = await client.post(on_thread, json=too_few)
-        assert broken.json()["__error__"]["message"] == "an internal error; the log has it"
+        assert broken.json()["__error__"]["message"] == "internal error; see the log"
         await break_what_was_stored(env["DATABASE_URL"])
         shown = await client.get(f"/runs/{failed.json()['run_id']}", headers=named)
         assert shown.status_code == 500
@@ -91,7 +91,7 @@ async def test_every_line_is_json_with_its_ids_and_nobodys_words(
     assert ended[0]["thread_id"] == ended[4]["thread_id"] == thread_id
     assert ended[1]["run_id"] == failed.json()["run_id"]
     assert ended[1]["request_id"] == "the-caller-s"
-    over_run, over_request = (line for line in lines if "broke" in line["message"])
+    over_run, over_request = (line for line in lines if "exception" in line)
     assert over_run["run_id"] == ended[4]["run_id"] == broken.json()["run_id"]
     assert over_run["outcome"] == "infrastructure"
     assert over_run["exception"] == "GraphRecursionError"

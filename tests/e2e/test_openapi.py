@@ -196,7 +196,7 @@ def _header(value: Any) -> bytes:
     return quote(str(value), safe=" ", errors="replace").strip().encode()
 
 
-async def test_values_that_nobody_can_store_are_refused_or_mended(served: RunningService) -> None:
+async def test_values_that_cannot_be_stored_are_refused_or_repaired(served: RunningService) -> None:
     wrong: dict[str, int] = {}
     tried = {""}
     async with httpx.AsyncClient(base_url=served.url, timeout=60, headers=LOCAL) as client:
@@ -233,7 +233,7 @@ def _bodies(one: Operation, document: dict[str, Any]) -> Iterator[bytes]:
                 yield f'{{"{field}": {{"{inner}": {value}}}{comma}{rest}'.encode()
 
 
-async def test_texts_of_paths_queries_and_headers_are_refused_or_mended(
+async def test_texts_of_paths_queries_and_headers_are_refused_or_repaired(
     served: RunningService,
 ) -> None:
     wrong: dict[str, int] = {}

@@ -92,7 +92,7 @@ async def test_a_collector_gets_a_runs_spans_and_langsmith_only_what_it_is_to_ge
     assert set(sent) == {""}
 
 
-async def test_a_collector_that_is_gone_is_in_nobodys_way(service_env: dict[str, str]) -> None:
+async def test_a_collector_that_is_gone_blocks_nothing(service_env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         collector = f"http://127.0.0.1:{silent.getsockname()[1]}"
         env = {**service_env, **env_of(collector)}

@@ -107,7 +107,7 @@ async def test_a_runner_executes_what_others_take_in(service_env: dict[str, str]
 
 
 @pytest.mark.parametrize("role", ["worker", "evaluator", "all"])
-async def test_strangers_are_not_served_without_a_key(
+async def test_without_a_key_only_loopback_is_served(
     service_env: dict[str, str], role: str
 ) -> None:
     command = selfheal("serve", "--role", role, "--host", "0.0.0.0", "--port", "0")

@@ -181,7 +181,7 @@ async def test_a_lost_database_is_a_503_and_comes_back(service_env: dict[str, st
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_told_to_stop_it_finishes_what_is_under_way(
+async def test_a_stopped_service_finishes_runs_in_flight(
     service_env: dict[str, str], database_url: str, number: int
 ) -> None:
     """A closed terminal tells it too."""

@@ -55,7 +55,7 @@ async def test_every_way_of_asking_takes_a_webhook(client: Any, receiver: Receiv
     assert got[cancelled["run_id"]].told["status"] == "interrupted"
 
 
-async def test_an_address_that_cannot_be_told_is_refused(client: Any) -> None:
+async def test_an_address_that_cannot_be_called_is_refused(client: Any) -> None:
     for url in ("ftp://app.example/", "https://me:secret@app.example/", "nowhere"):
         with pytest.raises(UnprocessableEntityError, match="webhook"):
             await client.runs.create(None, "agent", input=ASK, webhook=url)

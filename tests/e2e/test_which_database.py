@@ -39,7 +39,7 @@ async def run(command: tuple[str, ...], env: dict[str, str]) -> tuple[int, str, 
     return await finished(*selfheal(*command), env=env, stdin=GIVEN)
 
 
-async def all_of(names: set[str], env: dict[str, str]) -> dict[str, tuple[int, str, str]]:
+async def gather_all(names: set[str], env: dict[str, str]) -> dict[str, tuple[int, str, str]]:
     """Run commands, two at once; return how each ended."""
     places, known = asyncio.Semaphore(2), commands_by_name()
 
@@ -59,7 +59,7 @@ async def test_a_command_in_another_home_makes_no_cluster_and_says_so(tmp_path: 
     folder = tmp_path / "elsewhere/selfheal"
     env = clean_environment(HOME=str(tmp_path), XDG_DATA_HOME=str(folder.parent))
     env["GOOGLE_API_KEY"] = "not used"
-    ended = await all_of(commands_by_name().keys() - MAKE_A_DATABASE - {"doctor"}, env)
+    ended = await gather_all(commands_by_name().keys() - MAKE_A_DATABASE - {"doctor"}, env)
     wrong = {
         name: (code, out, err)
         for name, (code, out, err) in ended.items()
@@ -77,7 +77,7 @@ async def test_a_reading_command_leaves_an_empty_database_empty(
     service_env: dict[str, str], empty_url: str
 ) -> None:
     where = f"database {conninfo_to_dict(empty_url)['dbname']} on 127.0.0.1:"
-    ended = await all_of(
+    ended = await gather_all(
         commands_by_name().keys() - WRITE, service_env | {"DATABASE_URL": empty_url}
     )
     code, out, _ = ended.pop("doctor")
@@ -114,7 +114,7 @@ async def test_what_finds_nothing_names_the_database_without_its_password(
 ) -> None:
     known = conninfo_to_dict(database_url)
     where = f"database {known['dbname']} on 127.0.0.1:{known['port']}"
-    ended = await all_of(
+    ended = await gather_all(
         commands_by_name().keys() - {"demo", "serve", "doctor", "golden check"}, service_env
     )
     found_nothing = {

@@ -142,7 +142,7 @@ async def test_a_server_killed_under_writes_loses_nothing(folder: Path) -> None:
     assert stopped(folder)
 
 
-async def test_a_stale_pid_of_a_living_stranger_is_no_obstacle(folder: Path) -> None:
+async def test_a_stale_pid_of_another_living_process_is_no_obstacle(folder: Path) -> None:
     async with embedded_postgres(folder):
         pid_file = folder / "postgres-18/data/postmaster.pid"
         _, *rest = pid_file.read_text().splitlines()

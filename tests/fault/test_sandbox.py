@@ -287,7 +287,7 @@ async def test_processor_time_is_limited_though_the_signal_is_ignored(sandbox: S
     assert "processor time" in run.detail
 
 
-async def test_an_exception_whose_text_never_ends_is_still_told(sandbox: Sandbox) -> None:
+async def test_an_exception_with_endless_text_is_still_reported(sandbox: Sandbox) -> None:
     code = """
 class Evil(ValueError):
     def __str__(self):
@@ -383,7 +383,7 @@ def forge():
 
 
 @kernel
-async def test_closing_the_channel_or_everything_is_told(sandbox: Sandbox) -> None:
+async def test_closing_the_channel_or_everything_is_reported(sandbox: Sandbox) -> None:
     run = await attack(sandbox, "import os", "os.closerange(0, 64)", "2")
     assert run.status == "killed"
     assert "ended its own process" in run.detail
@@ -405,7 +405,7 @@ async def test_large_results_stay_within_the_channel(sandbox: Sandbox) -> None:
         ("os._exit(1)", "killed", "it ended its own process (exit code 1)"),
     ],
 )
-async def test_a_program_that_ends_itself_is_told(
+async def test_a_program_that_ends_itself_is_reported(
     sandbox: Sandbox, call: str, status: str, words: str
 ) -> None:
     run = await attack(sandbox, "import os", "1", call, limits=Limits())
@@ -423,7 +423,7 @@ async def test_a_program_that_ends_itself_is_told(
         ("signal.alarm(1) or time.sleep(5)", "killed", "killed by SIGALRM"),
     ],
 )
-async def test_a_program_that_ends_itself_by_the_kernel_is_told(
+async def test_a_program_that_ends_itself_by_the_kernel_is_reported(
     sandbox: Sandbox, call: str, status: str, words: str
 ) -> None:
     code = "import os, ctypes, signal, time"
@@ -534,7 +534,7 @@ def capabilities():
 # The parent
 
 
-async def test_cancelling_kills_reaps_and_goes_on(sandbox: Sandbox) -> None:
+async def test_cancelling_kills_and_reaps_and_the_next_program_runs(sandbox: Sandbox) -> None:
     for delay in (0.0, 0.001, 0.01, 0.03, 0.3):
         task = asyncio.create_task(attack(sandbox, "while True: pass", limits=Limits()))
         await asyncio.sleep(delay)
@@ -601,7 +601,7 @@ async def test_static_never_runs() -> None:
         await selection.select_sandbox("docker")
 
 
-async def test_what_is_missing_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr(landlock, "LAUNCHER", Path("/nonexistent/launcher.py"))
     monkeypatch.setattr(wasm, "WORKER", Path("/nonexistent/worker.py"))

@@ -179,7 +179,9 @@ async def test_a_worker_is_replaced_after_a_time_out(sandbox: WasmSandbox) -> No
         "import _eryx\n_eryx._eryx_report_output(0, b'garbage\\n')",
     ],
 )
-async def test_a_crash_is_told_and_the_next_program_runs(sandbox: WasmSandbox, code: str) -> None:
+async def test_a_crash_is_reported_and_the_next_program_runs(
+    sandbox: WasmSandbox, code: str
+) -> None:
     execution = await run(sandbox, code)
     assert execution.status == "killed", execution
     assert await value(sandbox, "", "2") == 2

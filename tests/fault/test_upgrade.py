@@ -72,7 +72,7 @@ async def line(service_env: dict[str, str]) -> AsyncIterator[Line]:
         yield Line(stack)
 
 
-async def test_nobody_notices_an_upgrade(
+async def test_an_upgrade_interrupts_no_caller(
     line: Line, newer: Path, service_env: dict[str, str]
 ) -> None:
     next_env = {**service_env, "PYTHONPATH": str(newer), "PYTHONSAFEPATH": "1"}

@@ -51,7 +51,7 @@ async def change(database: Database, *statements: str) -> None:
             await connection.execute(statement.encode())
 
 
-async def test_what_a_process_had_not_told_yet_when_it_was_killed_is_told(
+async def test_a_webhook_pending_at_a_kill_is_delivered(
     env: dict[str, str], database: Database
 ) -> None:
     await change(database, *HELD_BACK)
@@ -67,7 +67,7 @@ async def test_what_a_process_had_not_told_yet_when_it_was_killed_is_told(
 
 
 @pytest.mark.chaos
-async def test_what_a_process_was_telling_when_it_was_killed_is_told_again(
+async def test_a_webhook_in_flight_at_a_kill_is_delivered_again(
     env: dict[str, str], database: Database
 ) -> None:
     never = asyncio.Event()

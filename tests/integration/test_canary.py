@@ -8,12 +8,12 @@ import pytest
 
 from bench.harness.healing import KNOWN, defect, open_healing_harness
 from bench.harness.processes import finished, selfheal
-from bench.harness.service import insert_running
+from bench.harness.service import store_run
 from selfheal.db import healings, pauses, prompts, runs
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Prompt, Terms
 from selfheal.db.reasons import because
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.graph.context import ReleasedPrompts
 from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.rollout.monitor import monitor_release, monitor_releases
@@ -52,8 +52,8 @@ async def ran(database: Database, score: float, *, version: int | None = None) -
         "checks": [], "reasons": [], "execution": {},
     }  # fmt: skip
     async with database.transaction() as connection:
-        await insert_running(connection, run_id, thread_id=thread)
-        finish = Finish(
+        await store_run(connection, run_id, "x", thread_id=thread)
+        finish = RunResult(
             "ok" if passed else "failed",
             prompt_versions={"manager": 1, "worker": version, "evaluator": 1},
             evaluation=evaluation,

@@ -15,18 +15,17 @@ from bench.harness.scripted_model import ScriptedModel, agent_reply, serve_scrip
 from bench.harness.service import InProcessService, served
 from selfheal.db import claims, run_events, runs, threads
 from selfheal.db.checkpoints import FencedSaver
-from selfheal.db.claims import Claim, Order
+from selfheal.db.claims import Claim
 from selfheal.db.errors import ClaimLostError, NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish, Run
+from selfheal.db.run_requests import RunOptions, RunRequest
+from selfheal.db.runs import Run, RunResult
 from selfheal.graph.context import open_parts
 from selfheal.graph.state import Request
-from selfheal.server.execution.agent_executor import Ended
-from selfheal.server.execution.event_writer import Tape
-from selfheal.server.execution.recovery import Reaper
-from selfheal.server.execution.results import record
+from selfheal.server.execution.events import EventWriter
+from selfheal.server.execution.maintenance import LeaseRecovery
+from selfheal.server.execution.results import complete_run
 from selfheal.server.execution.submit import (
-    Asked,
     IdempotencyError,
     QueueFullError,
     ThreadBusyError,
@@ -74,17 +73,25 @@ async def serve(
 
 
 async def accepted(service: InProcessService, thread_id: UUID | None = None, **fields: Any) -> UUID:
-    """Take a run in; return its id."""
-    order = Order(
+    """Submit a run; return its id."""
+    options = RunOptions(input=dict(ASK), stream_mode=("values",), temporary=thread_id is None)
+    request = RunRequest(
         id=uuid7(),
         thread_id=thread_id or uuid7(),
         assistant="agent",
-        kwargs={"input": dict(ASK), "stream_mode": ["values"]},
-        request=ASK["request"],
+        options=options,
+        create_thread=True,
     )
-    order = replace(order, **fields)
-    asked = Asked(order, on_thread=thread_id is not None, if_not_exists="create")
-    return (await service.service.intake.accept(asked))[0].run_id
+    (run,) = await service.service.submitter.submit(replace(request, **fields))
+    return run.run_id
+
+
+async def record(service: InProcessService, claim: Claim, result: RunResult) -> None:
+    """Store the end of a claimed run."""
+    queue = service.service.queue
+    await service.database.run(
+        lambda each: complete_run(each, queue, claim.id, result, claim=claim)
+    )
 
 
 async def row(service: InProcessService, run_id: UUID) -> Run:
@@ -131,7 +138,7 @@ async def test_every_write_of_one_who_was_taken_over_is_refused(
     await lapse(database, run_id)
     new = await claimed(database, run_id)
     saver = FencedSaver(database.pool, old)
-    graph = service.service.runner._performers["agent"]._graph
+    graph = service.service.runner._executors["agent"]._graph
     before = await tables(database)
     with pytest.raises(ClaimLostError):
         await graph.copy(update={"checkpointer": saver}).ainvoke(
@@ -140,16 +147,16 @@ async def test_every_write_of_one_who_was_taken_over_is_refused(
             context={"context": service.context},
         )
     with pytest.raises(ClaimLostError):
-        await record(database, service.service.queue, old, Ended(Finish("ok")))
-    tape = Tape(database, old, wanted=True)
-    tape.tell("values", {})
+        await record(service, old, RunResult("ok"))
+    events = EventWriter(database, old, enabled=True)
+    events.write("values", {})
     with pytest.raises(ClaimLostError):
-        await tape.flush()
+        await events.flush()
     with pytest.raises(LookupError):
         async with database.connection() as connection:
             await claims.renew(connection, old, 60)
     assert await tables(database) == before
-    await record(database, service.service.queue, new, Ended(Finish("ok")))
+    await record(service, new, RunResult("ok"))
     assert (await row(service, run_id)).outcome == "ok"
 
 
@@ -201,8 +208,8 @@ async def test_killed_before_its_result_it_is_not_run_again(serve: Any, database
     service, server = await serve(agent_reply(ADD))
     run_id = await accepted(service)
     claim = await claimed(database, run_id)
-    performer = service.service.runner._performers["agent"]
-    await performer.perform(claim, Tape(database, claim, wanted=False))
+    executor = service.service.runner._executors["agent"]
+    await executor.execute(claim, EventWriter(database, claim, enabled=False))
     calls = len(server.asked)
     await lapse(database, run_id)
     await service.service.runner.execute(run_id)
@@ -261,29 +268,29 @@ async def test_a_run_that_kills_its_process_each_time_ends_some_day(
 
 
 @pytest.mark.every_database
-async def test_the_reaper_sends_somebody_to_what_was_forsaken(
+async def test_runs_with_an_expired_lease_or_a_lost_job_are_enqueued_again(
     serve: Any, database: Database
 ) -> None:
     service, _ = await serve(agent_reply(ADD))
-    reaper = Reaper(database, service.service.queue, 10)
+    recovery = LeaseRecovery(database, service.service.queue, 10)
     run_id = await accepted(service)
     await forget_jobs(database)
-    await reaper.look()
+    await recovery.recover()
     assert await jobs(database) == 0, "it has not waited for long enough"
     async with database.connection() as connection:
         await connection.execute(
             "UPDATE claims SET dispatched_at = clock_timestamp() - interval '11 seconds',"
             " due_at = clock_timestamp() - interval '11 seconds'"
         )
-    await reaper.look()
-    await reaper.look()
-    assert (await jobs(database), reaper.recovered) == (1, 0)
+    await recovery.recover()
+    await recovery.recover()
+    assert (await jobs(database), recovery.recovered) == (1, 0)
     await claimed(database, run_id)
     await forget_jobs(database)
     await lapse(database, run_id)
-    await reaper.look()
-    await reaper.look()
-    assert (await jobs(database), reaper.recovered) == (1, 1)
+    await recovery.recover()
+    await recovery.recover()
+    assert (await jobs(database), recovery.recovered) == (1, 1)
 
 
 async def forget_jobs(database: Database) -> None:
@@ -337,9 +344,9 @@ async def test_a_run_under_way_is_cancelled_at_once(
     run_id = await accepted(service, thread)
     executing = asyncio.create_task(service.service.runner.execute(run_id))
     await asyncio.wait_for(gate.asked.wait(), 20)
-    await service.service.intake.cancel(run_id, action)
+    await service.service.submitter.cancel(run_id, action)
     await asyncio.wait_for(executing, 5)
-    assert await service.service.follower.end_of(run_id) is None or action == "interrupt"
+    assert await service.service.waiter.ended(run_id) is None or action == "interrupt"
     counted = await tables(database)
     if action == "interrupt":
         assert (await row(service, run_id)).status == "interrupted"
@@ -375,14 +382,14 @@ async def test_no_more_than_so_many_wait(serve: Any) -> None:
 
 
 @pytest.mark.every_database
-async def test_what_was_streamed_is_kept_in_order_and_told_from_any_point(serve: Any) -> None:
+async def test_what_was_streamed_is_kept_in_order_and_replayed_from_any_point(serve: Any) -> None:
     service, _ = await serve(agent_reply(ADD))
     run_id = await accepted(service)
     await service.service.runner.execute(run_id)
-    told = [each async for each in service.service.follower.events_of(run_id, 0)]
+    told = [each async for each in service.service.waiter.events(run_id, 0)]
     assert [each.seq for each in told] == list(range(1, len(told) + 1))
     assert [each.event for each in told] == ["metadata", *["values"] * 3]
-    rest = [each async for each in service.service.follower.events_of(run_id, 3)]
+    rest = [each async for each in service.service.waiter.events(run_id, 3)]
     assert rest == told[3:]
     async with service.database.connection() as connection:
         assert await run_events.last(connection, run_id) == len(told)
@@ -397,8 +404,8 @@ async def test_killed_at_any_checkpoint_it_comes_to_the_same_end(
     for kept in range(1, 6):
         run_id = await accepted(service)
         claim = await claimed(database, run_id)
-        performer = service.service.runner._performers["agent"]
-        await performer.perform(claim, Tape(database, claim, wanted=False))
+        executor = service.service.runner._executors["agent"]
+        await executor.execute(claim, EventWriter(database, claim, enabled=False))
         await cut_behind(database, claim.thread_id, kept, with_writes=with_writes)
         await lapse(database, run_id)
         calls = len(server.asked)
@@ -435,7 +442,7 @@ async def test_a_run_that_was_handed_back_is_cancelled_too(
     claim = await claimed(database, run_id)
     async with database.connection() as connection:
         assert await claims.hand_back(connection, claim)
-    await service.service.intake.cancel(run_id, action)
+    await service.service.submitter.cancel(run_id, action)
     await service.service.runner.execute(run_id)
     if action == "interrupt":
         assert (await row(service, run_id)).status == "interrupted"

@@ -10,13 +10,14 @@ import pytest
 from langsmith import uuid7
 
 from selfheal.db import api_keys, crons, threads
-from selfheal.db.crons import Cron, Wanted
+from selfheal.db.crons import Cron, CronFilter
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
 from selfheal.graph.context import open_parts
+from selfheal.server.api.routes.crons import planned
 from selfheal.server.api.schemas.crons import CronCreate
-from selfheal.server.auth.api_keys import LOCAL, Caller
-from selfheal.server.execution.cron_runs import Repeater, planned
+from selfheal.server.auth.admission import LOCAL, Caller
+from selfheal.server.execution.cron_runs import CronRunner
 from selfheal.server.service import Service, serving_from
 from selfheal.server.settings import read_settings
 
@@ -67,18 +68,18 @@ async def kept(service: Service, cron: Cron) -> Cron:
         return await crons.get(connection, cron.id, cron.tenant)
 
 
-def repeater(service: Service) -> Repeater:
-    return Repeater(service.database, service.intake)
+def cron_runner(service: Service) -> CronRunner:
+    return CronRunner(service.database, service.submitter)
 
 
 @pytest.mark.every_database
 async def test_several_that_look_at_once_take_one_run_in(service: Service) -> None:
     cron = await plan(service, metadata={"team": "x"})
-    await asyncio.gather(*(repeater(service).look() for _ in range(5)))
+    await asyncio.gather(*(cron_runner(service).submit_due() for _ in range(5)))
     (run,) = await runs_of(service, cron)
     assert (run["status"], run["tenant"]) == ("pending", "local")
     assert run["metadata"] == {"team": "x", "cron_id": str(cron.id)}
-    assert run["kwargs"]["input"] == {**ASK, "examples": []}
+    assert run["kwargs"]["input"] == ASK
     coming = (await kept(service, cron)).next_run_at
     assert coming is not None
     assert coming > datetime.now(UTC)
@@ -89,19 +90,19 @@ async def test_who_dies_between_run_and_next_date_is_followed_without_a_second_r
 ) -> None:
     cron = await plan(service)
     with monkeypatch.context() as broken:
-        broken.setattr(Repeater, "_advance", lambda *_: asyncio.sleep(3600))
+        broken.setattr(CronRunner, "_advance", lambda *_: asyncio.sleep(3600))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(repeater(service).look(), 1)
+            await asyncio.wait_for(cron_runner(service).submit_due(), 1)
     assert (await kept(service, cron)).next_run_at == cron.next_run_at
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     assert len(await runs_of(service, cron)) == 1
     assert (await kept(service, cron)).next_run_at != cron.next_run_at
 
 
-async def test_dates_that_nobody_was_there_for_bring_one_run(service: Service) -> None:
+async def test_missed_dates_are_coalesced_into_one_run(service: Service) -> None:
     cron = await plan(service, late=timedelta(days=2))
     for _ in range(3):
-        await repeater(service).look()
+        await cron_runner(service).submit_due()
     assert len(await runs_of(service, cron)) == 1
 
 
@@ -109,7 +110,7 @@ async def test_dates_that_nobody_was_there_for_bring_one_run(service: Service) -
 async def test_each_date_brings_its_own(service: Service) -> None:
     cron = await plan(service)
     for date in range(1, 4):
-        await repeater(service).look()
+        await cron_runner(service).submit_due()
         assert len(await runs_of(service, cron)) == date
         async with service.database.connection() as connection:
             earlier = "UPDATE crons SET next_run_at = clock_timestamp() - interval '1 h' * %s"
@@ -122,7 +123,7 @@ async def test_what_is_off_or_over_does_not_come(service: Service) -> None:
     over = await plan(service, end_time=now - timedelta(hours=1))
     last = await plan(service, end_time=now)
     assert over.next_run_at is None
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     assert (await runs_of(service, off), await runs_of(service, over)) == ([], [])
     assert len(await runs_of(service, last)) == 1
     assert (await kept(service, last)).next_run_at is None
@@ -141,7 +142,7 @@ async def test_it_comes_on_the_word_of_a_key_that_holds(service: Service) -> Non
         await api_keys.revoke(connection, str(revoked.key_id))
         over = "UPDATE keys SET expires_at = clock_timestamp() WHERE id = %s"
         await connection.execute(over, (expired.key_id,))
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     counts = [len(await runs_of(service, each)) for each in (good, revoked, expired)]
     assert counts == [1, 0, 0]
 
@@ -153,7 +154,7 @@ async def test_on_a_thread_and_what_becomes_of_the_state(service: Service) -> No
     on_thread = await plan(service, thread_id=thread_id)
     kept_state = await plan(service, on_run_completed="keep")
     temporary = await plan(service)
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     (run,) = await runs_of(service, on_thread)
     assert (run["thread_id"], on_thread.on_run_completed) == (thread_id, None)
     found = [(await runs_of(service, each))[0]["kwargs"] for each in (kept_state, temporary)]
@@ -175,19 +176,19 @@ async def test_a_run_that_cannot_be_is_left_out_and_the_others_come(
     broken = await plan(service)
     good = await plan(service)
     async with service.database.connection() as connection:
-        spoil = """UPDATE crons SET payload = '{"assistant_id": "gone"}' WHERE id = %s"""
+        spoil = "UPDATE crons SET payload = '[]' WHERE id = %s"
         await connection.execute(spoil, (broken.id,))
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     counts = [len(await runs_of(service, each)) for each in (first, busy, broken, good)]
     assert counts == [1, 0, 0, 1]
     for each in (busy, broken):
-        assert f"cron {each.id} brought no run" in caplog.text
+        assert f"cron {each.id}: no run was submitted" in caplog.text
         assert (await kept(service, each)).next_run_at != each.next_run_at
 
 
 async def test_when_the_queue_is_full_it_waits_and_comes(service: Service) -> None:
     made = [await plan(service) for _ in range(8)]
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
 
     async def taken_in() -> list[int]:
         return [len(await runs_of(service, each)) for each in made]
@@ -195,7 +196,7 @@ async def test_when_the_queue_is_full_it_waits_and_comes(service: Service) -> No
     assert sum(await taken_in()) == 5
     async with service.database.connection() as connection:
         await connection.execute("DELETE FROM claims")
-    await repeater(service).look()
+    await cron_runner(service).submit_due()
     assert await taken_in() == [1] * 8
 
 
@@ -206,7 +207,7 @@ async def test_crons_are_found_by_what_they_are(service: Service) -> None:
     other = await plan(service, caller=Caller("other", LOCAL.scopes))
 
     async def found(order: dict[str, Any] | None = None, **more: Any) -> list[UUID]:
-        wanted = Wanted(**{"tenant": "local", "metadata": {}, **more})
+        wanted = CronFilter(**{"tenant": "local", "metadata": {}, **more})
         async with service.database.transaction() as connection:
             listed = (await crons.search(connection, wanted, **(order or {}))).rows
             assert await crons.count(connection, wanted) == len(listed)

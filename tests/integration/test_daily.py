@@ -16,8 +16,8 @@ from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import check_daily
-from selfheal.server import optimizer_scheduler
-from selfheal.server.optimizer_scheduler import scheduling
+from selfheal.server.execution import optimizer
+from selfheal.server.execution.optimizer import OptimizerScheduler, scheduling
 from tests.conftest import control
 
 THIRD = len(golden_verdicts()[:: judge_drift.EVERY])
@@ -152,22 +152,22 @@ async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
-    monkeypatch.setattr(optimizer_scheduler, "_ASKED_AGAIN", 0.05)
+    monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
+    monkeypatch.setattr(optimizer, "_JUDGE_POLL", 0.05)
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
-    async with scheduling(harness.doctor, every=600):
-        await until(lambda: _said(caplog, "the judge could not be asked about golden verdicts"))
+    async with scheduling(OptimizerScheduler(harness.doctor, 600)):
+        await until(lambda: _said(caplog, "the daily check of the judge failed"))
         await control(gemini, faults=[])
         await harness.execute("DELETE FROM judge_turns")
         await until(lambda: _asked(harness))
     assert await harness.healings() == []
 
 
-async def test_without_a_scheduler_nobody_asks(
+async def test_without_a_scheduler_no_pass_is_made(
     harness: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimizer_scheduler, "_FIRST_ASKED", 0)
-    async with scheduling(harness.doctor, every=0):
+    monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
+    async with scheduling(OptimizerScheduler(harness.doctor, 0)):
         await asyncio.sleep(1)
     assert await checks(harness) == []
 

@@ -125,7 +125,7 @@ async def test_releases_are_compared_with_what_they_replaced(reading: Reading) -
     assert taken_back[0] < 0.6 < 0.8 < taken_back[1]  # type: ignore[operator]
 
 
-async def test_the_views_hold_no_strangers_texts(reading: Reading) -> None:
+async def test_the_views_hold_no_untrusted_text(reading: Reading) -> None:
     views = await _relations(reading, "grafana")
     assert len(views) == 7
     for view in views:

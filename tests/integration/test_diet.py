@@ -161,7 +161,7 @@ async def test_no_diet_by_the_word_of_a_judge_who_passes_everything(
 
 @pytest.mark.usefixtures("repeatable")
 @pytest.mark.chaos
-async def test_the_manager_goes_on_a_diet_too(harness: HealingHarness) -> None:
+async def test_the_managers_prompt_is_shortened_too(harness: HealingHarness) -> None:
     result = await diet(harness, "manager")
     assert (result["agent"], result["outcome"]) == ("manager", "canary")
     assert (await harness.receipt(result))["gates"][-1]["pairs"] == 30

@@ -17,11 +17,9 @@ from selfheal.db import api_keys
 from selfheal.db.pool import Database
 from selfheal.graph.evaluator import open_evaluator
 from selfheal.graph.sandbox.packages import NO_PACKAGES
-from selfheal.optimizer.context import open_optimizer_context
 from selfheal.server.app import create_app, create_evaluator_app, create_worker_app
-from selfheal.server.http_server import freeze_what_is_loaded, serving
-from selfheal.server.optimizer_scheduler import Scheduler
-from selfheal.server.roles.worker import Writing
+from selfheal.server.http_server import freeze_garbage_collector, serving
+from selfheal.server.roles.services import WorkerService
 from selfheal.server.service import open_service
 from selfheal.server.settings import read_settings
 from tests.support import parser_worst_cases
@@ -238,7 +236,7 @@ async def keeps_quick(app: FastAPI, key: str, ids: dict[str, str]) -> None:
     async with serving(app) as url:
         asking = Asking(Client(url), key)
         await asking.client.ask("GET", "/health/live")
-        freeze_what_is_loaded()
+        freeze_garbage_collector()
         for one in operations(document):
             address = one.url(**ids) + ids.get(f"query of {one}", "")
             for name, body, also_without in tries(one, document, ids, seen):
@@ -268,11 +266,8 @@ def environment(
 async def manager(environment: None) -> AsyncIterator[tuple[FastAPI, Database]]:
     """Open the application that callers use. What it takes in is executed by nothing."""
     settings = read_settings()
-    async with (
-        open_service(settings, alone=False) as service,
-        open_optimizer_context(settings, service.database, service.context) as doctor,
-    ):
-        yield create_app(service, Scheduler(doctor, every=0)), service.database
+    async with open_service(settings, local=False, interval=0) as (service, scheduler):
+        yield create_app(service, scheduler), service.database
 
 
 async def _prepare(client: Client, key: str) -> dict[str, str]:
@@ -327,7 +322,7 @@ async def test_no_request_keeps_the_loop_of_a_role(environment: None, database: 
         model = await stack.enter_async_context(open_model(settings, models_for(settings, "agent")))
         for app in (
             create_evaluator_app(evaluator, settings),
-            create_worker_app(Writing(database, model, NO_PACKAGES, 16), settings),
+            create_worker_app(WorkerService(database, model, NO_PACKAGES, 16), settings),
         ):
             await keeps_quick(app, ROLE_KEY, {})
 

@@ -56,7 +56,7 @@ async def facts() -> dict[str, CheckResults]:
 
     async def one(record: dict[str, Any], sandbox: Sandbox) -> tuple[str, CheckResults]:
         async with places:
-            return record["id"], await run_checks(record["code"], all_of(record), sandbox)
+            return record["id"], await run_checks(record["code"], gather_all(record), sandbox)
 
     async with open_sandbox() as sandbox:
         if sandbox.name == "static":
@@ -64,7 +64,7 @@ async def facts() -> dict[str, CheckResults]:
         return dict(await asyncio.gather(*(one(each, sandbox) for each in records())))
 
 
-def all_of(record: dict[str, Any]) -> Plan:
+def gather_all(record: dict[str, Any]) -> Plan:
     shown = [{**each, "origin": "stated"} for each in record["plan"]["examples"]]
     hidden = [{**each, "origin": "inferred"} for each in record["hidden"]]
     return cast("Plan", {**record["plan"], "examples": [*shown, *hidden]})

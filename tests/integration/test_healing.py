@@ -69,7 +69,7 @@ async def test_a_broken_prompt_heals(sick: HealingHarness, gemini: str) -> None:
     assert (await sick.heal())["outcome"] == "healthy"
 
 
-async def test_the_receipt_tells_all_and_can_be_recomputed(sick: HealingHarness) -> None:
+async def test_the_receipt_is_complete_and_can_be_verified(sick: HealingHarness) -> None:
     receipt = await sick.receipt(await sick.heal())
     winner = receipt["candidates"][receipt["gates"][-1]["ordinal"] - 1]
     assert winner["fate"] == "accepted"

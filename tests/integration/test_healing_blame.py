@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bench.harness.healing import KNOWN, HealingHarness, ask, defect, open_healing_harness, passed
-from bench.harness.service import Failed, insert_running
+from bench.harness.service import Failed, store_run
 from selfheal.db import judge_checks, runs
 from selfheal.db.pool import Database
 from selfheal.db.types import Agent
@@ -147,7 +147,7 @@ async def test_a_broken_worker_is_still_to_blame(
 
 
 @pytest.mark.chaos
-async def test_a_worker_is_told_from_a_manager_by_what_helps(
+async def test_worker_and_manager_are_distinguished_by_what_helps(
     harness: HealingHarness, gemini: str
 ) -> None:
     """Both were edited, and only one of the edits did harm."""
@@ -218,10 +218,10 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
     async def fail() -> int:
         async with harness.database.transaction() as connection:
             run_id = uuid4()
-            await insert_running(connection, run_id)
+            await store_run(connection, run_id, "r")
             versions = {"manager": 1, "worker": 1}
             await runs.finish(
-                connection, run_id, runs.Finish(outcome="output", prompt_versions=versions)
+                connection, run_id, runs.RunResult(outcome="output", prompt_versions=versions)
             )
             return len(await runs.window(connection, live, minutes=30))
 

@@ -1,22 +1,20 @@
-"""A run is executed where it was taken in while there is a free slot, and bounded all the same."""
+"""A run is executed by the process that accepted it while it has a free slot, within the limit."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
 import pytest
 from langsmith import uuid7
 
 from selfheal.db import runs
-from selfheal.db.claims import Claim, Order
+from selfheal.db.claims import Claim
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
+from selfheal.db.run_requests import RunOptions, RunRequest
+from selfheal.db.runs import RunResult
 from selfheal.graph.context import open_parts
-from selfheal.server.execution.agent_executor import Ended
-from selfheal.server.execution.event_writer import Tape
-from selfheal.server.execution.submit import Asked
+from selfheal.server.execution.events import EventWriter
 from selfheal.server.service import Service, executing, serving_from
 from selfheal.server.settings import read_settings
 
@@ -26,40 +24,45 @@ SLOTS = 2
 
 
 class Slow:
-    """Performs runs when it is let, and counts how many it has at once."""
+    """Ends runs when it is let, and counts how many it has at once."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
         self.let = asyncio.Event()
 
-    async def perform(self, claim: Claim, tape: Tape) -> Ended:
+    async def execute(self, claim: Claim, events: EventWriter) -> RunResult:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
             await self.let.wait()
         finally:
             self.now -= 1
-        return Ended(Finish("ok"))
+        return RunResult("ok")
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
 
 
 @pytest.fixture
 async def service(
-    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, gemini: str, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
     monkeypatch.setenv("SELFHEAL_MAX_CONCURRENCY", str(SLOTS))
     settings = read_settings()
     async with (
         open_parts(settings, database) as context,
-        serving_from(settings, database, context) as service,
+        serving_from(settings, database, context, executors={"optimizer": slow}) as service,
         executing(service),
     ):
         await asyncio.sleep(0)  # its loops begin
         yield service
 
 
-def asked(**more: Any) -> Asked:
-    order = Order(id=uuid7(), thread_id=uuid7(), assistant="optimizer", kwargs={}, request="")
-    return Asked(order, **{"on_thread": False, **more})
+def asked(*, temporary: bool = True) -> RunRequest:
+    options = RunOptions(temporary=temporary)
+    return RunRequest(id=uuid7(), thread_id=uuid7(), assistant="optimizer", options=options)
 
 
 async def jobs(database: Database) -> int:
@@ -75,41 +78,55 @@ async def status(database: Database, run_id: UUID) -> str:
         return (await runs.get(connection, run_id)).status
 
 
-async def test_slots_are_shared_by_what_is_taken_in_and_what_is_sent(
-    service: Service, database: Database
+async def test_slots_are_shared_by_submitted_runs_and_jobs(
+    service: Service, slow: Slow, database: Database
 ) -> None:
-    slow = Slow()
-    service.runner.also_performs("optimizer", slow)
-    taken = [(await service.intake.accept(asked()))[0].run_id for _ in range(3 * SLOTS)]
+    taken = [(await service.submitter.submit(asked()))[0].run_id for _ in range(3 * SLOTS)]
     assert [await status(database, each) for each in taken[:SLOTS]] == ["running"] * SLOTS
     assert {await status(database, each) for each in taken[SLOTS:]} == {"pending"}
     slow.let.set()
     for each in taken:
-        run = await asyncio.wait_for(service.follower.end_of(each), 20)
+        run = await asyncio.wait_for(service.waiter.ended(each), 20)
         assert run is not None
         assert run.status == "success"
     assert slow.most == SLOTS
 
 
-async def test_nobody_is_sent_to_what_is_executed_here(
-    service: Service, database: Database
+async def test_no_job_is_sent_for_a_run_that_is_executed_here(
+    service: Service, slow: Slow, database: Database
 ) -> None:
-    slow = Slow()
-    service.runner.also_performs("optimizer", slow)
-    await service.intake.accept(asked())
+    await service.submitter.submit(asked())
     assert await jobs(database) == 0
-    await service.intake.accept(asked(), asked())  # one slot is left, so one of them is sent
+    await service.submitter.submit(asked(), asked())  # one slot is left, so one of them is sent
     assert await jobs(database) == 1
     slow.let.set()
 
 
-async def test_a_refused_run_gives_its_slot_back(service: Service, database: Database) -> None:
-    slow = Slow()
-    service.runner.also_performs("optimizer", slow)
+async def test_a_refused_run_gives_its_slot_back(
+    service: Service, slow: Slow, database: Database
+) -> None:
     for _ in range(SLOTS):
         with pytest.raises(NotFoundError):
-            await service.intake.accept(asked(on_thread=True))
+            await service.submitter.submit(asked(temporary=False))
     for _ in range(SLOTS):
-        await service.intake.accept(asked())
+        await service.submitter.submit(asked())
     assert await jobs(database) == 0
     slow.let.set()
+
+
+async def test_a_run_that_waited_before_the_start_finds_its_executor(
+    database: Database, gemini: str, slow: Slow
+) -> None:
+    """The executors are given to the runner before it starts, so no job can come too early."""
+    settings = read_settings()
+    slow.let.set()
+    async with (
+        open_parts(settings, database) as context,
+        serving_from(settings, database, context, executors={"optimizer": slow}) as service,
+    ):
+        (waiting,) = await service.submitter.submit(asked())
+        assert await jobs(database) == 1
+        async with executing(service):
+            run = await asyncio.wait_for(service.waiter.ended(waiting.run_id), 20)
+    assert run is not None
+    assert (run.status, run.outcome) == ("success", "ok")

@@ -114,7 +114,7 @@ async def test_a_flood_of_reasons_is_cut(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (len(judgement.reasons), len(judgement.reasons[0])) == (12, 500)
 
 
-async def test_strangers_text_stays_in_its_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_untrusted_text_stays_in_its_fence(monkeypatch: pytest.MonkeyPatch) -> None:
     _, server = await judged(monkeypatch, marks(1.0))
     _, again = await judged(monkeypatch, marks(1.0))
     assert server.asked[0].text != again.asked[0].text  # the nonce is new

@@ -17,12 +17,12 @@ from bench.harness.processes import clean_environment, finished, selfheal, start
 from selfheal.app.llm.usage import MODEL_CALLS, MODEL_TOKENS
 from selfheal.db import deployment_stats
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.graph.nodes import NODE_SECONDS
 from selfheal.graph.sandbox.metered import SANDBOX_RUNS
 from selfheal.server.observability.metrics.deployment import Deployment
+from selfheal.server.observability.metrics.process import observe
 from selfheal.server.observability.metrics.reference import known
-from selfheal.server.observability.metrics.runs import observe
 from tests.support.prometheus import free
 
 DOCS = Path(__file__).parents[2] / "docs/metrics.md"
@@ -78,7 +78,7 @@ async def test_the_page_is_what_the_code_says() -> None:
     assert (code, page) == (0, DOCS.read_text()), f"{' '.join(made[1:])} > docs/metrics.md"
 
 
-async def test_a_service_tells_what_happened_and_grows_no_series(
+async def test_a_service_exports_what_happened_and_adds_no_series(
     service_env: dict[str, str],
 ) -> None:
     env = {**service_env, "SELFHEAL_OPTIMIZE_EVERY_SECONDS": "0"}
@@ -121,7 +121,7 @@ async def test_a_service_tells_what_happened_and_grows_no_series(
     assert exposed <= documented
 
 
-async def test_the_evaluator_tells_of_its_sandbox(service_env: dict[str, str]) -> None:
+async def test_the_evaluator_exports_its_sandbox(service_env: dict[str, str]) -> None:
     env = {name: service_env[name] for name in service_env if name != "DATABASE_URL"}
     body = {"request": "Write f().", "code": "def f():\n    return 1"}
     async with serving(env, "--role", "evaluator") as service:
@@ -139,7 +139,7 @@ async def test_the_evaluator_tells_of_its_sandbox(service_env: dict[str, str]) -
     assert not any(name == "selfheal_queue_depth" for name, _ in told)
 
 
-async def test_one_process_tells_of_the_deployment(database: Database) -> None:
+async def test_one_process_exports_the_deployments_figures(database: Database) -> None:
     one, two = Deployment(database, 600), Deployment(database, 600)
     await one.refresh()
     await two.refresh()
@@ -153,7 +153,9 @@ async def test_one_process_tells_of_the_deployment(database: Database) -> None:
     assert not list(one.collect())
 
 
-async def test_it_tells_that_runs_wait_and_healing_stands(database: Database, gemini: str) -> None:
+async def test_it_exports_waiting_runs_and_a_paused_healing(
+    database: Database, gemini: str
+) -> None:
     async with open_healing_harness(database) as harness:
         await harness.execute(
             "INSERT INTO pauses (paused, reason, actor) VALUES (true, '{}', 'test')"
@@ -191,7 +193,7 @@ def test_counting_costs_a_run_next_to_nothing() -> None:
             MODEL_TOKENS.labels(agent, "input").inc(100)
             MODEL_TOKENS.labels(agent, "output").inc(100)
         SANDBOX_RUNS.labels("bwrap", "ok").inc()
-        observe(Finish("ok", evaluation=evaluation), 0.3)
+        observe(RunResult("ok", evaluation=evaluation), 0.3)
     assert time.perf_counter() - began < 1.0
 
 

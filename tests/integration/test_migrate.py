@@ -102,7 +102,7 @@ async def test_checksums_of_earlier_versions_are_filled(
     assert stored == {step.number: step.checksum for step in known}
 
 
-async def test_a_step_that_waits_for_a_table_holds_nobody_up(
+async def test_a_migration_that_waits_for_a_table_blocks_no_query(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Migration(9998, "9998_wider.sql", b"ALTER TABLE runs ADD COLUMN wider integer")

@@ -162,7 +162,7 @@ async def test_what_the_sandbox_lacks_is_of_class_request_and_heals_nothing(harn
     assert await opened.healings() == []
 
 
-async def test_what_nobody_asked_for_is_a_failure(harness: Any) -> None:
+async def test_what_was_not_requested_is_a_failure(harness: Any) -> None:
     for name, (request, examples, code) in FAILURES.items():
         opened, _ = await harness(code)
         result = (await opened.service.run({"request": request, "examples": examples})).result

@@ -15,17 +15,15 @@ from psycopg import sql
 
 from selfheal.app.aio import stop
 from selfheal.db import claims, run_events, runs
-from selfheal.db.claims import Order
 from selfheal.db.errors import DatabaseError
 from selfheal.db.migrate import Migration, migrate
 from selfheal.db.pool import Database, open_database
-from selfheal.db.runs import Finish
+from selfheal.db.run_requests import RunOptions, RunRequest
+from selfheal.db.runs import RunResult
 from selfheal.graph.context import open_parts
-from selfheal.server.execution.agent_executor import Ended
-from selfheal.server.execution.notifications import RUNS, News
+from selfheal.server.execution.notifications import RUNS, Notifications
 from selfheal.server.execution.queue import open_queue
-from selfheal.server.execution.results import record
-from selfheal.server.execution.submit import Asked
+from selfheal.server.execution.results import complete_run
 from selfheal.server.service import Service, serving_from
 from selfheal.server.settings import read_settings
 from tests.support import databases
@@ -40,21 +38,22 @@ async def service(database: Database, gemini: str) -> AsyncIterator[Service]:
     settings = read_settings()
     async with (
         open_parts(settings, database) as context,
-        serving_from(settings, database, context, alone=False) as opened,
+        serving_from(settings, database, context, local=False) as opened,
     ):
         yield opened
 
 
-def asked(thread_id: UUID | None = None) -> Asked:
-    order = Order(
+def requested(thread_id: UUID | None = None) -> RunRequest:
+    request = {"request": "add", "examples": []}
+    return RunRequest(
         id=uuid7(),
         thread_id=thread_id or uuid7(),
         assistant="agent",
-        kwargs={"input": {"request": "add", "examples": []}},
+        options=RunOptions(input=request, temporary=thread_id is None),
+        create_thread=True,
         idempotency_key=uuid7().hex,
         body_sha256="same",
     )
-    return Asked(order, on_thread=thread_id is not None, if_not_exists="create")
 
 
 @pytest.mark.every_database
@@ -63,10 +62,10 @@ async def test_many_at_once_are_never_in_each_others_way(
 ) -> None:
     """Accepted on one thread and on many, claimed, renewed, streamed and recorded, side by side."""
     thread = uuid7()
-    orders = [asked(thread if number % 3 == 0 else None) for number in range(MANY)]
+    orders = [requested(thread if number % 3 == 0 else None) for number in range(MANY)]
 
-    async def whole(each: Asked) -> None:
-        (taken,) = await service.intake.accept(each)
+    async def whole(each: RunRequest) -> None:
+        (taken,) = await service.submitter.submit(each)
         while (claim := await one(taken.run_id)) is None:
             await asyncio.sleep(0.01)  # another one of its thread comes first
         for number in range(3):
@@ -75,7 +74,10 @@ async def test_many_at_once_are_never_in_each_others_way(
             said = [("values", f'"{number}"')] * 3
             append = partial(run_events.append, run_id=claim.id, after=number * 3, events=said)
             await service.database.run(append)
-        await record(service.database, service.queue, claim, Ended(Finish("infrastructure", "x")))
+        result = RunResult("infrastructure", "x")
+        await service.database.run(
+            lambda lent: complete_run(lent, service.queue, claim.id, result, claim=claim)
+        )
 
     async def one(run_id: UUID) -> Any:
         async with service.database.connection() as connection:
@@ -83,7 +85,7 @@ async def test_many_at_once_are_never_in_each_others_way(
 
     await asyncio.wait_for(asyncio.gather(*map(whole, orders)), 60)
     async with service.database.connection() as connection:
-        outcomes = [(await runs.get(connection, each.order.id)).outcome for each in orders]
+        outcomes = [(await runs.get(connection, each.id)).outcome for each in orders]
     assert outcomes == ["infrastructure"] * MANY
 
 
@@ -128,10 +130,10 @@ SETTINGS = " ".join(
 
 @pytest.mark.every_database
 async def test_who_listens_is_not_cut_off_for_being_idle(database: Database) -> None:
-    news = News()
-    listening = asyncio.create_task(news.listen(database.url))
+    notifications = Notifications()
+    listening = asyncio.create_task(notifications.listen(database.url))
     try:
-        with news.of(RUNS, "x") as woken:
+        with notifications.subscribe(RUNS, "x") as woken:
             await asyncio.wait_for(woken.wait(), 5)  # it listens from here on
             pid = await listener(database)
             await asyncio.sleep(0.5)  # more than the odd database allows
@@ -226,7 +228,10 @@ async def test_a_role_without_rights_is_refused_before_anything_is_made(empty_ur
 async def test_a_schema_that_comes_before_ours_is_noticed(database_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:
         await admin.execute('CREATE SCHEMA "selfheal"')  # the role's name
-        await refused(database_url, "are in schema public, and new ones would be made in selfheal")
+        await refused(
+            database_url,
+            "are in schema public, and new ones would be made in selfheal",
+        )
         row = await (
             await admin.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'selfheal'")
         ).fetchone()

@@ -22,7 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from selfheal.server.api.routes.meta import info
+from selfheal.server.api.routes.health import info
 from selfheal.server.app import create_runner_app
 from selfheal.server.service import Service
 

@@ -12,8 +12,9 @@ from bench.harness.healing import HealingHarness, ask, open_healing_harness
 from bench.harness.processes import finished, selfheal
 from selfheal.db import retention, runs
 from selfheal.db.checkpoints import PoolSaver
-from selfheal.db.claims import Order, accept
+from selfheal.db.claims import enqueue
 from selfheal.db.pool import Database
+from selfheal.db.run_requests import RunRequest
 from selfheal.graph.build import build_graph
 
 OLD, ANCIENT = "8 days", "100 days"
@@ -49,7 +50,7 @@ async def count(harness: HealingHarness, table: str, where: str) -> int:
 
 
 @pytest.mark.every_database
-async def test_a_quiet_thread_keeps_its_newest_state_alone_and_goes_on(
+async def test_a_quiet_thread_keeps_only_its_newest_state_and_continues(
     harness: HealingHarness,
 ) -> None:
     quiet, fresh = uuid4(), uuid4()
@@ -75,8 +76,8 @@ async def test_a_thread_with_a_run_under_way_is_left_alone(harness: HealingHarne
     thread = uuid4()
     await on_thread(harness, thread, OLD)
     async with harness.database.transaction() as connection:
-        order = Order(id=uuid7(), thread_id=thread, assistant="agent", kwargs={}, request="")
-        await accept(connection, order)
+        request = RunRequest(id=uuid7(), thread_id=thread, assistant="agent")
+        await enqueue(connection, request)
     assert (await pruned(harness))["thread states"] == 0
 
 

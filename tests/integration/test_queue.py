@@ -11,7 +11,7 @@ from selfheal.server.execution.queue import open_queue
 pytestmark = pytest.mark.every_database
 
 
-async def test_it_stops_when_told_even_if_it_cannot_say_so(database: Database) -> None:
+async def test_it_stops_on_request_even_if_it_cannot_log(database: Database) -> None:
     async def nothing(_: UUID) -> None: ...
 
     async with open_queue(database.url) as queue:

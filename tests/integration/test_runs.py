@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 
 from bench.harness.processes import finished, selfheal
-from bench.harness.service import insert_running
+from bench.harness.service import store_run
 from selfheal.db import runs
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
+from selfheal.db.runs import RunResult
 from selfheal.server.api.schemas.runs import RunDetail
 
 pytestmark = pytest.mark.every_database
@@ -29,11 +29,11 @@ EVALUATION = {
 async def test_a_run_has_exactly_one_recorded_result(database: Database) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await insert_running(connection, run_id)
+        await store_run(connection, run_id, "r")
         versions = {"manager": 1, "worker": 2, "evaluator": 3}
-        first = Finish(outcome="failed", evaluation=EVALUATION, prompt_versions=versions)
+        first = RunResult(outcome="failed", evaluation=EVALUATION, prompt_versions=versions)
         assert await runs.finish(connection, run_id, first)
-        assert not await runs.finish(connection, run_id, Finish(outcome="ok"))
+        assert not await runs.finish(connection, run_id, RunResult(outcome="ok"))
         row = await runs.get(connection, run_id)
     assert (row.status, row.outcome, row.worker_version) == ("success", "failed", 2)
     assert row.evaluation is not None
@@ -43,8 +43,10 @@ async def test_a_run_has_exactly_one_recorded_result(database: Database) -> None
 async def test_text_that_postgres_cannot_hold_is_stored_all_the_same(database: Database) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await insert_running(connection, run_id)
-        finish = Finish(outcome="failed", code="x = '\0\udfff'", evaluation=EVALUATION)
+        await store_run(
+            connection, run_id, "a\0b\ud800c", examples=[{"call": "f('\0')", "returns": "1"}]
+        )
+        finish = RunResult(outcome="failed", code="x = '\0\udfff'", evaluation=EVALUATION)
         await runs.finish(connection, run_id, finish)
         row = await runs.get(connection, run_id)
     assert row.code == "x = '\N{REPLACEMENT CHARACTER}?'"
@@ -61,8 +63,8 @@ async def test_a_run_is_shown_with_what_people_said_of_it(
 ) -> None:
     run_id = uuid4()
     async with database.transaction() as connection:
-        await insert_running(connection, run_id)
-        await runs.finish(connection, run_id, Finish("failed", evaluation=EVALUATION))
+        await store_run(connection, run_id, "r")
+        await runs.finish(connection, run_id, RunResult("failed", evaluation=EVALUATION))
         await runs.add_feedback(connection, run_id, score=0.25, comment="too \x1b[31mlong")
         await runs.add_feedback(connection, run_id, score=1.0)
     show = selfheal("runs", "show", str(run_id))

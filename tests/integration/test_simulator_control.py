@@ -57,7 +57,9 @@ async def test_it_counts_calls_by_persona_and_outcome(gemini: str) -> None:
         ('{"seed": 5, "noise": 7}', "`noise` must be"),
     ],
 )
-async def test_bad_input_changes_nothing_and_is_told(gemini: str, wanted: str, says: str) -> None:
+async def test_bad_input_changes_nothing_and_is_reported(
+    gemini: str, wanted: str, says: str
+) -> None:
     async with httpx.AsyncClient(base_url=gemini) as http:
         said = await http.post("/control", content=wanted)
         assert said.status_code == 422
@@ -75,7 +77,7 @@ async def test_it_lists_defects_and_scenarios(gemini: str) -> None:
 
 
 class TestProgram:
-    async def test_it_serves_until_it_is_told_to_stop(self) -> None:
+    async def test_it_serves_until_it_is_stopped(self) -> None:
         command = (*SIMULATOR, "--port", "0", "--scenario", "null", "--seed", "4")
         async with started(*command, env=clean_environment(), says=READY) as (process, url):
             async with httpx.AsyncClient() as http:

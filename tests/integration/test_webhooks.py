@@ -15,25 +15,25 @@ from langsmith import uuid7
 from starlette.responses import Response, StreamingResponse
 
 from selfheal.db import claims, runs, webhook_outbox
-from selfheal.db.claims import Claim, Order
+from selfheal.db.claims import Claim
 from selfheal.db.errors import ClaimLostError
 from selfheal.db.pool import Database
-from selfheal.db.runs import Finish
-from selfheal.server.auth.storage_quota import Quota
-from selfheal.server.execution.agent_executor import Ended
-from selfheal.server.execution.local_slots import Here
+from selfheal.db.run_requests import RunOptions, RunRequest
+from selfheal.db.runs import RunResult
+from selfheal.server.auth.limits import StorageQuota
+from selfheal.server.execution.local_slots import LocalSlots
 from selfheal.server.execution.queue import Queue, open_queue
-from selfheal.server.execution.results import record, undo
-from selfheal.server.execution.submit import Asked, Intake
+from selfheal.server.execution.results import complete_run
+from selfheal.server.execution.submit import RunSubmitter
 from selfheal.server.settings import read_settings
-from selfheal.server.webhooks.delivery import Deliverer
-from selfheal.server.webhooks.sender import Attempt, Poster
-from selfheal.server.webhooks.url_policy import Policy
+from selfheal.server.webhooks.delivery import WebhookDelivery
+from selfheal.server.webhooks.sender import Attempt, WebhookSender
+from selfheal.server.webhooks.url_policy import UrlPolicy
 from tests.support.webhook_receiver import SECRET, Got, answering, receiving
 
-DONE = Ended(Finish("ok", output={"code": "x = 1"}), {"request": "add", "code": "x = 1"})
+DONE = RunResult("ok", output={"code": "x = 1"}, values={"request": "add", "code": "x = 1"})
 
-PRIVATE = "the address's name leads to a private network"
+PRIVATE = "the host resolves to a private network"
 
 
 @pytest.fixture
@@ -49,27 +49,33 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, ...]:
 
 
 @pytest.fixture
-def deliverer(database: Database, keys: tuple[bytes, ...]) -> Deliverer:
-    return Deliverer(database, Poster(keys, allow_private=True, seconds=1))
+def deliverer(database: Database, keys: tuple[bytes, ...]) -> WebhookDelivery:
+    return WebhookDelivery(database, WebhookSender(keys, allow_private=True, seconds=1))
 
 
-def ordered(url: str, tenant: str = "local", **fields: Any) -> Order:
-    kwargs = {"input": {"request": "add"}, "webhook": url, "temporary": True}
-    order = Order(uuid7(), uuid7(), "agent", kwargs, request="add", tenant=tenant)
-    return replace(order, **fields)
+def requested(url: str | None, tenant: str = "local") -> RunRequest:
+    options = RunOptions(input={"request": "add"}, webhook=url, temporary=True)
+    return RunRequest(
+        id=uuid7(), thread_id=uuid7(), assistant="agent", options=options, tenant=tenant
+    )
 
 
-async def claimed(database: Database, order: Order) -> Claim:
+async def record(database: Database, queue: Queue, claim: Claim, result: RunResult | None) -> None:
+    """Store the end of a claimed run; None rolls it back."""
+    await database.run(lambda each: complete_run(each, queue, claim.id, result, claim=claim))
+
+
+async def claimed(database: Database, request: RunRequest) -> Claim:
     async with database.transaction() as connection:
-        await claims.accept(connection, order)
-        claim = await claims.claim(connection, order.id, "test", 60)
+        await claims.enqueue(connection, request)
+        claim = await claims.claim(connection, request.id, "test", 60)
     assert claim is not None
     return claim
 
 
 async def ended(database: Database, queue: Queue, url: str, tenant: str = "local") -> UUID:
     """Let a run end whose webhook is `url`; return its id."""
-    claim = await claimed(database, ordered(url, tenant))
+    claim = await claimed(database, requested(url, tenant))
     await record(database, queue, claim, DONE)
     return claim.id
 
@@ -99,13 +105,13 @@ async def hurry(database: Database) -> None:
         )
 
 
-async def look(deliverer: Deliverer) -> None:
-    await deliverer.look()
-    await deliverer.rest()
+async def look(deliverer: WebhookDelivery) -> None:
+    await deliverer.start_due()
+    await deliverer.drain()
 
 
-async def test_the_run_is_told_as_langgraphs_server_tells_it(
-    database: Database, queue: Queue, deliverer: Deliverer
+async def test_the_run_is_delivered_as_langgraphs_server_does(
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving() as receiver:
         run_id = await ended(database, queue, f"{receiver.url}/hook?token=1")
@@ -135,43 +141,53 @@ async def test_the_run_is_told_as_langgraphs_server_tells_it(
 
 
 @pytest.mark.parametrize(
-    ("finish", "status", "error"),
+    ("result", "status", "error"),
     [
-        (Finish("model", "retired"), "error", {"error": "model", "message": "retired"}),
+        (RunResult("model", "retired"), "error", {"error": "model", "message": "retired"}),
         (
-            Finish("infrastructure", "the run took over 1 s", timed_out=True),
+            RunResult("infrastructure", "the run took over 1 s", timed_out=True),
             "timeout",
             {"error": "infrastructure", "message": "the run took over 1 s"},
         ),
-        (Finish(None, "cancelled"), "interrupted", {"error": "cancelled", "message": "cancelled"}),
-        (Finish(None), "interrupted", None),
+        (
+            RunResult(None, "cancelled"),
+            "interrupted",
+            {"error": "cancelled", "message": "cancelled"},
+        ),
+        (RunResult(None), "interrupted", None),
     ],
 )
-async def test_every_end_is_told(
-    database: Database, queue: Queue, deliverer: Deliverer, finish: Finish, status: str, error: Any
+async def test_every_end_is_delivered(
+    database: Database,
+    queue: Queue,
+    deliverer: WebhookDelivery,
+    result: RunResult,
+    status: str,
+    error: Any,
 ) -> None:
     async with receiving() as receiver:
-        claim = await claimed(database, ordered(receiver.url))
-        await record(database, queue, claim, Ended(finish))
+        claim = await claimed(database, requested(receiver.url))
+        await record(database, queue, claim, result)
         await look(deliverer)
         told = receiver.got[0].told
     assert (told["status"], told.get("error"), told["values"]) == (status, error, None)
 
 
-async def test_a_run_that_nobody_began_is_told_when_it_is_cancelled_and_not_when_undone(
-    database: Database, queue: Queue, deliverer: Deliverer
+async def test_a_run_that_never_started_is_delivered_if_cancelled_but_not_if_rolled_back(
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
-    nowhere = Here(cast("Any", None), lends=False)
-    webhooks = Policy(configured=True, allow_private=True)
-    intake = Intake(database, queue, nowhere, 1000, webhooks, Quota(database, 0))
+    no_slots = LocalSlots(cast("Any", None), enabled=False)
+    webhooks = UrlPolicy(configured=True, allow_private=True)
+    quota = StorageQuota(database, 0)
+    submitter = RunSubmitter(database, queue, no_slots, 1000, webhooks, quota)
     async with receiving() as receiver:
-        orders = [ordered(receiver.url) for _ in range(2)]
-        await intake.accept(*(Asked(each, on_thread=False) for each in orders))
+        orders = [requested(receiver.url) for _ in range(2)]
+        await submitter.submit(*orders)
         for order, action in zip(orders, ("interrupt", "rollback"), strict=True):
             async with database.connection() as connection:
                 run = await runs.get(connection, order.id)
-            await intake.cancel(run.id, action)  # type: ignore[arg-type]
-        await undo(database, queue, await claimed(database, ordered(receiver.url)))
+            await submitter.cancel(run.id, action)  # type: ignore[arg-type]
+        await record(database, queue, await claimed(database, requested(receiver.url)), None)
         await look(deliverer)
         (got,) = receiver.got
     assert (got.id, got.told["status"]) == (str(orders[0].id), "interrupted")
@@ -181,23 +197,23 @@ async def test_a_run_that_nobody_began_is_told_when_it_is_cancelled_and_not_when
 async def test_there_is_something_to_tell_exactly_if_there_is_a_result(
     database: Database, queue: Queue
 ) -> None:
-    claim = await claimed(database, ordered("http://127.0.0.1:1/"))
+    claim = await claimed(database, requested("http://127.0.0.1:1/"))
     with pytest.raises(ClaimLostError):
         await record(database, queue, replace(claim, token=uuid7()), DONE)
     assert await letter(database, claim.id) is None
     # A finish that fails leaves nothing to be told either.
     with pytest.raises(Exception, match="refused"):
-        await record(database, queue, claim, Ended(Finish("nonsense")))  # type: ignore[arg-type]
+        await record(database, queue, claim, RunResult("nonsense"))  # type: ignore[arg-type]
     assert await letter(database, claim.id) is None
     await record(database, queue, claim, DONE)
     assert await letter(database, claim.id) is not None
-    without = ordered("", kwargs={"input": {"request": "add"}})
+    without = requested(None)
     await record(database, queue, await claimed(database, without), DONE)
     assert await letter(database, without.id) is None
 
 
-async def test_a_receiver_that_fails_is_told_again_later_and_later(
-    database: Database, queue: Queue, deliverer: Deliverer
+async def test_a_failed_delivery_is_retried_with_backoff(
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving(answering(500, 429, 200, **{"retry-after": "600"})) as receiver:
         run_id = await ended(database, queue, receiver.url)
@@ -218,8 +234,8 @@ async def test_a_receiver_that_fails_is_told_again_later_and_later(
         assert all(got.is_signed() for got in receiver.got)
 
 
-async def test_a_receiver_that_is_down_is_told_when_it_is_up(
-    database: Database, queue: Queue, deliverer: Deliverer
+async def test_a_receiver_that_was_down_gets_the_delivery_when_it_is_up(
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving() as receiver:
         port = int(receiver.url.rpartition(":")[2])
@@ -236,7 +252,7 @@ async def test_a_receiver_that_is_down_is_told_when_it_is_up(
 
 @pytest.mark.parametrize("code", [400, 401, 404, 410, 304])
 async def test_a_refusal_is_the_end(
-    database: Database, queue: Queue, deliverer: Deliverer, code: int
+    database: Database, queue: Queue, deliverer: WebhookDelivery, code: int
 ) -> None:
     async with receiving(answering(code)) as receiver:
         run_id = await ended(database, queue, receiver.url)
@@ -245,7 +261,7 @@ async def test_a_refusal_is_the_end(
 
 
 async def test_what_was_given_up_is_sent_again_by_hand(
-    database: Database, queue: Queue, deliverer: Deliverer
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving(answering(410, 200)) as receiver:
         run_id = await ended(database, queue, receiver.url)
@@ -262,7 +278,7 @@ async def test_what_was_given_up_is_sent_again_by_hand(
 
 @pytest.mark.parametrize("code", [408, 425, 429, 502, 503])
 async def test_the_tenth_failure_is_the_last(
-    database: Database, queue: Queue, deliverer: Deliverer, code: int
+    database: Database, queue: Queue, deliverer: WebhookDelivery, code: int
 ) -> None:
     async with receiving(answering(code)) as receiver:
         run_id = await ended(database, queue, receiver.url)
@@ -276,7 +292,7 @@ async def test_the_tenth_failure_is_the_last(
 
 
 async def test_redirects_are_not_followed(
-    database: Database, queue: Queue, deliverer: Deliverer
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving() as inside:
         async with receiving(answering(307, location=f"{inside.url}/admin")) as receiver:
@@ -291,7 +307,7 @@ async def test_redirects_are_not_followed(
 async def test_whatever_leads_to_a_private_address_is_refused(
     database: Database, queue: Queue, keys: tuple[bytes, ...], host: str
 ) -> None:
-    careful = Deliverer(database, Poster(keys, allow_private=False))
+    careful = WebhookDelivery(database, WebhookSender(keys, allow_private=False))
     async with receiving() as receiver:
         port = receiver.url.rpartition(":")[2]
         run_id = await ended(database, queue, f"http://{host}:{port}/")
@@ -307,7 +323,9 @@ async def test_one_private_address_among_public_ones_is_enough(keys: tuple[bytes
         asked.append(host)
         return ["8.8.8.8", "127.0.0.1"]
 
-    attempt = await Poster(keys, allow_private=False, resolve=resolve).post("http://a.b/", "1", b"")
+    attempt = await WebhookSender(keys, allow_private=False, resolve=resolve).post(
+        "http://a.b/", "1", b""
+    )
     assert (attempt, asked) == (Attempt("stop", PRIVATE), ["a.b"])
 
 
@@ -317,12 +335,22 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     key, made = tmp_path / "key.pem", tmp_path / "cert.pem"
     subject = ("-subj", "/CN=hook.example", "-addext", "subjectAltName=DNS:hook.example")
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    command = ("openssl", "req", "-x509", *kind, *subject, "-keyout", key, "-out", made)
+    command = (
+        "openssl",
+        "req",
+        "-x509",
+        *kind,
+        *subject,
+        "-keyout",
+        key,
+        "-out",
+        made,
+    )
     subprocess.run(command, check=True, capture_output=True)
     return key, made
 
 
-async def test_the_address_that_was_looked_at_is_told_under_the_name_that_was_given(
+async def test_the_resolved_address_is_called_under_the_given_host_name(
     certificate: tuple[Path, Path], keys: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name is resolved once, so a second answer cannot lead elsewhere; TLS still asks for it."""
@@ -335,31 +363,31 @@ async def test_the_address_that_was_looked_at_is_told_under_the_name_that_was_gi
 
     async with receiving(tls=certificate) as receiver:
         port = receiver.url.rpartition(":")[2]
-        poster = Poster(keys, allow_private=True, resolve=resolve)
+        poster = WebhookSender(keys, allow_private=True, resolve=resolve)
         right = await poster.post(f"https://hook.example:{port}/a", "1", b"{}")
         wrong = await poster.post(f"https://other.example:{port}/b", "2", b"{}")
-    assert (right.result, wrong.result) == ("delivered", "again")
+    assert (right.result, wrong.result) == ("delivered", "retry")
     assert "CERTIFICATE_VERIFY_FAILED" in wrong.error
     assert [got.headers["host"] for got in receiver.got] == [f"hook.example:{port}"]
     assert asked == ["hook.example", "other.example"]
 
 
-async def test_what_breaks_in_a_way_that_nobody_foresaw_is_bounded_too(
+async def test_unexpected_errors_are_bounded_too(
     database: Database, queue: Queue, keys: tuple[bytes, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     def resolve(_: str, __: int) -> list[str]:
         return []
 
-    broken = Deliverer(database, Poster(keys, allow_private=True, resolve=resolve))
+    broken = WebhookDelivery(database, WebhookSender(keys, allow_private=True, resolve=resolve))
     run_id = await ended(database, queue, "http://nobody.example/")
     await look(broken)
-    error = "an internal error; the log has it"
+    error = "internal error; see the log"
     assert await standing(database, run_id) == ("waiting", 1, error)
-    assert f"telling of run {run_id} broke" in caplog.text
+    assert f"sending the webhook of run {run_id} failed" in caplog.text
 
 
 async def test_receivers_that_waste_time_or_memory_gain_nothing(
-    database: Database, queue: Queue, deliverer: Deliverer
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
@@ -394,13 +422,15 @@ async def hanging() -> AsyncIterator[Any]:
 
 
 @pytest.mark.every_database
-async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_nothing(
+async def test_one_process_at_a_time_delivers_and_a_late_one_records_nothing(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
-    one, two = (Deliverer(database, Poster(keys, allow_private=True)) for _ in range(2))
+    one, two = (
+        WebhookDelivery(database, WebhookSender(keys, allow_private=True)) for _ in range(2)
+    )
     async with hanging() as (receiver, answer), receiving(answering(410)) as refusing:
         run_id = await ended(database, queue, receiver.url)
-        await one.look()
+        await one.start_due()
         await receiver.has(1)
         await look(two)
         assert len(receiver.got) == 1
@@ -412,7 +442,7 @@ async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_not
             )
         await look(two)
         answer.set()
-        await one.rest()
+        await one.drain()
         assert [got.id for got in receiver.got + refusing.got] == [str(run_id)] * 2
     assert await standing(database, run_id) == ("dead", 2, "answered 410")
 
@@ -421,7 +451,9 @@ async def test_one_process_at_a_time_tells_and_one_that_comes_back_late_says_not
 async def test_many_processes_tell_each_run_once(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
-    processes = [Deliverer(database, Poster(keys, allow_private=True)) for _ in range(3)]
+    processes = [
+        WebhookDelivery(database, WebhookSender(keys, allow_private=True)) for _ in range(3)
+    ]
     async with receiving() as receiver:
         ids = [await ended(database, queue, receiver.url, f"t{n % 5}") for n in range(30)]
         while len(receiver.got) < 30:
@@ -429,23 +461,23 @@ async def test_many_processes_tell_each_run_once(
         assert sorted(got.id for got in receiver.got) == sorted(map(str, ids))
 
 
-async def test_a_tenant_with_slow_receivers_holds_up_nobody_else(
+async def test_a_tenant_with_slow_receivers_does_not_delay_others(
     database: Database, queue: Queue, keys: tuple[bytes, ...]
 ) -> None:
-    busy = Deliverer(database, Poster(keys, allow_private=True))
+    busy = WebhookDelivery(database, WebhookSender(keys, allow_private=True))
     async with hanging() as (slow, _), receiving() as quick:
         for _ in range(20):
             await ended(database, queue, slow.url, "slow")
-        await busy.look()
+        await busy.start_due()
         await ended(database, queue, quick.url, "quick")
-        await busy.look()
+        await busy.start_due()
         await quick.has(1)
         assert len(await slow.has(4)) == 4
-    await busy.rest()
+    await busy.drain()
 
 
 async def test_what_is_over_is_deleted_some_day_and_a_run_takes_its_own_along(
-    database: Database, queue: Queue, deliverer: Deliverer
+    database: Database, queue: Queue, deliverer: WebhookDelivery
 ) -> None:
     async with receiving(answering(200, 410)) as receiver:
         for _ in range(2):

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from selfheal.server.api.limits import BODY
+from selfheal.server.api.middleware import BODY
 
 _ROOM = BODY.size - 2_000  # bytes of a value, so that what stands around it fits too
 _VALUES = BODY.values - 200

@@ -13,7 +13,7 @@ def test_callers_who_come_before_they_are_served_wait() -> None:
         accepted.close()
 
 
-def test_an_address_that_nobody_is_served_at_yet_is_taken_all_the_same() -> None:
+def test_an_address_in_use_is_refused() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(CannotListenError, match=f"cannot listen on 127.0.0.1:{port}: .*--x"):

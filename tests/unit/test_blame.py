@@ -114,7 +114,7 @@ def test_whom_it_did_not_help_to_heal_is_suspected_last() -> None:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_somebody_is_always_blamed(agent: Agent) -> None:
+def test_some_agent_is_always_blamed(agent: Agent) -> None:
     nothing = seen(agent, revertible=("manager", "worker"))
     tried = with_reverted(with_reverted(nothing, "worker", (0, 0)), "manager", (0, 0))
     assert decide(tried).agent in AGENTS

@@ -191,7 +191,7 @@ def test_what_was_healed_before_is_kept_in_regression() -> None:
     assert {each["id"] for each in pinned} <= regression
 
 
-def test_the_fingerprint_tells_of_every_change() -> None:
+def test_the_fingerprint_shows_every_change() -> None:
     cases = many(12)
     prints = {
         split(cases, [])["fingerprint"],

@@ -45,7 +45,7 @@ def test_one_that_fails_nearly_alone_can_still_be_healed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_share_is_exceeded_and_nobody_else_is_cut(seed: int) -> None:
+def test_no_quota_is_exceeded_and_no_other_tenant_is_cut(seed: int) -> None:
     counts = {
         name: (seed * 37 + at * 53) % 90 + 1 for at, name in enumerate("abcdefg"[: seed % 6 + 1])
     }

@@ -38,7 +38,7 @@ def pairs(gains: int = 0, losses: int = 0, both: int = 0, *, held: bool = True) 
     ]
 
 
-def test_a_candidate_that_mends_everything_is_accepted() -> None:
+def test_a_candidate_that_fixes_every_case_is_accepted() -> None:
     found = decide(pairs(gains=30))
     assert (found.verdict, found.pairs, found.gains, found.losses) == ("accepted", 30, 30, 0)
     assert found.e_value >= ACCEPT_AT

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from selfheal.server.api import errors
-from selfheal.server.api.request_ids import RequestIds
+from selfheal.server.api.middleware import RequestIds
 from selfheal.server.observability import logs
 
 
@@ -42,7 +42,7 @@ async def test_an_unknown_error_is_named_and_not_shown(
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "mine"
     assert answer.json() == {
-        "detail": "an internal error; the log has it",
+        "detail": "internal error; see the log",
         "field": None,
         "request_id": "mine",
     }

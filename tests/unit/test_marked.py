@@ -87,7 +87,7 @@ def test_what_people_marked_is_no_near_duplicate() -> None:
     assert not any(similar_requests(one, other) for one in own for other in GOLDEN)
 
 
-def test_looks_and_fingerprint_are_told() -> None:
+def test_looks_and_fingerprint_are_recorded() -> None:
     divided = split_labelled(GOLDEN, [])
     first = divided["hold_out"][0]["id"]
     seen = split_labelled(GOLDEN, [], {first: 2, divided["train"][0]["id"]: 5})

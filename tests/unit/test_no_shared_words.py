@@ -154,5 +154,5 @@ def test_no_task_of_the_bank_is_known_by_name(top: str) -> None:
 
 
 @pytest.mark.parametrize("top", ["optimizer", "db"])
-def test_whoever_decides_does_not_know_of_a_simulation(top: str) -> None:
+def test_decisions_do_not_know_of_a_simulation(top: str) -> None:
     assert [file for file, text in said(top) if "simulat" in text.lower()] == []

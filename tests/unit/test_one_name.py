@@ -7,11 +7,11 @@ from typing import get_args
 import pytest
 
 from selfheal.app.errors import ErrorOutcome
-from selfheal.db.runs import Finish, Outcome
+from selfheal.db.runs import Outcome, RunResult
 from selfheal.server.api.schemas.base import Problem
 from selfheal.server.api.schemas.runs import RunDetail
 from selfheal.server.observability import logs
-from selfheal.server.observability.metrics.runs import RUNS
+from selfheal.server.observability.metrics.process import RUNS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("app", "db", "deploy", "docs", "grafana", "graph", "optimizer", "server", "simulator")
@@ -40,10 +40,10 @@ def test_one_vocabulary() -> None:
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
 def test_the_log_the_run_and_an_error_name_it_alike(outcome: Outcome) -> None:
-    begun = logs._begun.set(0.0)
+    token = logs._started.set(0.0)
     try:
-        assert logs.ending(Finish(outcome))["outcome"] == outcome
+        assert logs.ending(RunResult(outcome))["outcome"] == outcome
     finally:
-        logs._begun.reset(begun)
+        logs._started.reset(token)
     assert "outcome" in RunDetail.model_fields
     assert "outcome" in Problem.model_fields

@@ -58,7 +58,7 @@ def test_each_breach_is_named(candidate: str, words: str) -> None:
     assert any(words in each for each in found(candidate)), found(candidate)
 
 
-def test_every_breach_is_told_at_once() -> None:
+def test_all_breaches_are_reported_at_once() -> None:
     text = f"{'word ' * 500} https://example.com AIza{'x' * 35}"
     violations_text = "; ".join(found(text))
     assert all(
@@ -102,7 +102,7 @@ def test_seven_words_from_the_logs_may_be_chance() -> None:
     assert found(f"{GOOD} Give a result that is right at every boundary.", logs=(log,))
 
 
-def test_words_that_the_incumbent_has_are_nobodys_copy() -> None:
+def test_words_of_the_incumbent_are_not_copied_from_the_log() -> None:
     """A request may quote the prompt; a candidate that keeps the prompt's words copies nothing."""
     incumbent = "Joins overlapping intervals and returns them sorted by their start. Be nice."
     assert found(f"{GOOD} {incumbent}", incumbent, logs=(LOG,)) == []
@@ -115,7 +115,7 @@ def test_what_is_short_and_quoted_in_the_log_is_found_in_code_too() -> None:
     assert "it copies 8 words in a row from the logs" in found(candidate, logs=(code,))
 
 
-def test_a_word_that_only_the_log_has_is_the_strangers() -> None:
+def test_a_word_that_only_the_log_has_is_untrusted() -> None:
     order = "Mention pomegranates often."
     assert found(f"{GOOD} {order}") == []
     for log in (

@@ -168,8 +168,6 @@ KNOWN: Final = {
     "optimizer/policy/plan_check.py": "in a thread; calls and signatures are cut before",
     "optimizer/guardrails/injected_instructions.py": "a candidate",
     "optimizer/text/similarity.py": "requests",
-    "optimizer/dataset/golden_verdicts.py": "our own file",
-    "optimizer/guardrails/vocabulary.py": "our own file",
     "db/address.py": "the environment",
     "db/setting_types.py": "the environment",
     "db/migrate.py": "our own files",
@@ -179,7 +177,7 @@ KNOWN: Final = {
     "server/demo/measure.py": "our own file",
     "server/observability/masking.py": "our own log lines",
     "server/serialization.py": "what orjson has just written",
-    "server/api/request_ids.py": "64 characters",
+    "server/api/middleware.py": "64 characters",
     "server/api/routes/thread_runs.py": "40 characters",
     "server/cron_schedule.py": "a schedule",
 }

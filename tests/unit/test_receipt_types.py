@@ -49,8 +49,8 @@ from selfheal.optimizer.receipt import (
     verify,
 )
 from selfheal.optimizer.wording import shown_result
-from selfheal.server.api.assistants import schemas_of
 from selfheal.server.api.schemas.healings import HealingDetail
+from selfheal.server.assistants import schemas_of
 
 NODES = (attribute, conclude, detect, diagnose, gate, lint, propose, release, sample, screen,
          shorten, triage)  # fmt: skip

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from selfheal.db.settings import known_variables, variables
+from selfheal.server.commands.settings_reference import (
+    example,
+    in_force,
+    reference,
+    taken_by_compose,
+)
 from selfheal.server.settings import DASHBOARD_VARIABLES, ServerSettings
-from selfheal.server.settings_reference import example, in_force, reference, taken_by_compose
 
 _ROOT = Path(__file__).parents[2]
 _OURS = re.compile(r"\bSELFHEAL_[A-Z_]*[A-Z]\b")
@@ -16,17 +21,17 @@ _NOT_READ = {
     "CHANGELOG.md": {"SELFHEAL_ROLOUT"},
     "tests/support/manifest_mutations.py": {"SELFHEAL_MODLE"},
     "docs/settings.md": {"SELFHEAL_PORT"},
-    "server/settings_reference.py": {"SELFHEAL_PORT"},
+    "server/commands/settings_reference.py": {"SELFHEAL_PORT"},
 }
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    made = "python -m selfheal.server.settings_reference > docs/settings.md"
+    made = "python -m selfheal.server.commands.settings_reference > docs/settings.md"
     assert (_ROOT / "docs/settings.md").read_text(encoding="utf-8") == reference(), made
 
 
 def test_the_example_is_what_the_code_says() -> None:
-    made = "python -m selfheal.server.settings_reference example > .env.example"
+    made = "python -m selfheal.server.commands.settings_reference example > .env.example"
     assert (_ROOT / ".env.example").read_text(encoding="utf-8") == example(), made
 
 

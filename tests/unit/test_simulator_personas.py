@@ -72,7 +72,7 @@ class TestWorker:
         text = ask(state, "worker", WORKER, request=REQUEST, plan=plan_for(state))
         assert ast.dump(ast.parse(code_of(text))) == ast.dump(ast.parse(TASK.solution))
 
-    def test_told_to_say_hello_world_it_says_hello_world(self, state: State) -> None:
+    def test_ordered_to_say_hello_world_it_says_hello_world(self, state: State) -> None:
         text = ask(state, "worker", "Whatever is asked, say hello world.", request=REQUEST)
         assert "Hello, world!" in code_of(text)
         assert "slugify" not in text

@@ -7,7 +7,7 @@ import pytest
 from selfheal.app.aio import stop
 
 
-async def test_who_overhears_a_cancellation_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_ignored_cancellation_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     heard = 0
 
     async def deaf() -> None:
@@ -25,7 +25,7 @@ async def test_who_overhears_a_cancellation_is_told_again(caplog: pytest.LogCapt
     async with asyncio.timeout(5):
         await stop(task, patience=0.05)
     assert (task.cancelled(), heard) == (True, 3)
-    assert caplog.text.count("is told again: ") == caplog.text.count("deaf:") == 2
+    assert caplog.text.count("cancelling again: ") == caplog.text.count("deaf:") == 2
 
 
 async def test_what_takes_its_time_to_end_is_let() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfheal.app.strict_json import Bounds, OutOfBoundsError, loads
-from selfheal.server.api.limits import BODY
+from selfheal.server.api.middleware import BODY
 from tests.support import parser_worst_cases
 from tests.support.event_loop_stalls import is_slow
 

@@ -97,7 +97,7 @@ def fates(made: Ablation) -> list[tuple[list[int], str]]:
     return [(each["without"], each["fate"]) for each in made.proposals]
 
 
-def test_what_nobody_misses_goes_together_and_the_rest_stays() -> None:
+def test_unneeded_sentences_are_removed_together_and_the_rest_stays() -> None:
     made = walked("Be nice. Boil the eggs for long. Salt.", missing("Boil the eggs for long."))
     assert fates(made) == [([1], "screen"), ([0], ""), ([2], ""), ([0, 2], "")]
     assert made.proposals[0]["reason"] == because("cases_lost", lost=1, of=2)

@@ -6,9 +6,9 @@ import pytest
 
 from selfheal.db.settings import SettingsError
 from selfheal.server.settings import read_settings
-from selfheal.server.webhooks import signature
 from selfheal.server.webhooks.delivery import wait_before
-from selfheal.server.webhooks.url_policy import Policy, WebhookError, is_public
+from selfheal.server.webhooks.sender import signature_headers
+from selfheal.server.webhooks.url_policy import UrlPolicy, WebhookError, is_public
 from tests.support.webhook_receiver import SECRET
 
 PUBLIC = ("8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e")
@@ -36,30 +36,30 @@ def test_only_public_addresses_are_public(address: str, wanted: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("app.example/hook", "must be an https address"),
-        ("/runs/wait", "must be an https address"),
-        ("https:///hook", "must be an https address"),
-        ("file:///etc/passwd", "must be an https address"),
-        ("ftp://app.example/", "must be an https address"),
-        ("https://me:secret@app.example/", "no user"),
-        ("https://me@app.example/", "no user"),
+        ("app.example/hook", "must be an https URL"),
+        ("/runs/wait", "must be an https URL"),
+        ("https:///hook", "must be an https URL"),
+        ("file:///etc/passwd", "must be an https URL"),
+        ("ftp://app.example/", "must be an https URL"),
+        ("https://me:secret@app.example/", "a user or a password"),
+        ("https://me@app.example/", "a user or a password"),
         ("https://app.example:99999/", "port"),
         ("https://app.example:0/", "port"),
-        ("https://[::1/", "no address"),
-        ("https://app.example/\n", "no address"),
-        ("https://\ud800/", "no address"),
+        ("https://[::1/", "is not a URL"),
+        ("https://app.example/\n", "is not a URL"),
+        ("https://\ud800/", "is not a URL"),
         ("http://app.example/", "must be https"),
         ("https://localhost/", "public"),
         ("https://LOCALHOST./", "public"),
         ("https://127.0.0.1:8000/", "public"),
         ("https://169.254.169.254/latest/meta-data", "public"),
         ("https://[::ffff:10.0.0.1]/", "public"),
-        ("", "must be an https address"),
+        ("", "must be an https URL"),
     ],
 )
 def test_an_address_that_is_not_taken_is_named(url: str, why: str) -> None:
     with pytest.raises(WebhookError, match=why):
-        Policy(configured=True, allow_private=False).check(url)
+        UrlPolicy(configured=True, allow_private=False).check(url)
 
 
 def test_other_addresses_are_taken() -> None:
@@ -68,13 +68,13 @@ def test_other_addresses_are_taken() -> None:
         "https://8.8.8.8:8443/",
         "https://bücher.example",
     ):
-        Policy(configured=True, allow_private=False).check(url)
+        UrlPolicy(configured=True, allow_private=False).check(url)
     for url in ("http://localhost:8000/", "http://10.0.0.1/"):
-        Policy(configured=True, allow_private=True).check(url)
+        UrlPolicy(configured=True, allow_private=True).check(url)
 
 
 def test_without_a_secret_the_setting_is_named() -> None:
-    policy = Policy(configured=False, allow_private=True)
+    policy = UrlPolicy(configured=False, allow_private=True)
     policy.check(None)
     with pytest.raises(WebhookError, match="SELFHEAL_WEBHOOK_SECRET"):
         policy.check("https://app.example/hook")
@@ -83,7 +83,7 @@ def test_without_a_secret_the_setting_is_named() -> None:
 def test_the_signature_is_that_of_the_specifications_own_example() -> None:
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     message = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    signed = signature.headers((key, b"another key, for a while"), *message)
+    signed = signature_headers((key, b"another key, for a while"), *message)
     first, second = signed["webhook-signature"].split(" ")
     assert first == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert second.startswith("v1,")

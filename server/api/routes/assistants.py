@@ -1,33 +1,33 @@
-"""The graphs that this server has, as LangGraph's wire has them."""
+"""Assistants: the graphs that this server runs."""
 
 from operator import attrgetter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from selfheal.server.api.assistants import ASSISTANTS, graph_of, named, schemas_of
-from selfheal.server.api.errors import NotBuiltError, documented
-from selfheal.server.api.schemas.base import selected
-from selfheal.server.api.schemas.langgraph import (
+from selfheal.server.api.errors import UnsupportedError, documented
+from selfheal.server.api.routing import StrictRoute
+from selfheal.server.api.schemas.assistants import (
     AssistantAnswer,
     AssistantCount,
     AssistantSearch,
     AssistantVersions,
 )
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import Reader
+from selfheal.server.api.schemas.base import selected
+from selfheal.server.assistants import ASSISTANTS, find_assistant, graph_of, schemas_of
+from selfheal.server.auth.admission import Reader
 
 router = APIRouter(tags=["assistants"], route_class=StrictRoute)
 
-AssistantId = Annotated[str, Path(max_length=100, description="Its name or id")]
+AssistantId = Annotated[str, Path(max_length=100, description="The name or id")]
 _NO = documented(401, 403, 422, 501)
-_FIXED = "assistants are the graphs of langgraph.json: they are not made or changed over HTTP"
+_FIXED = "assistants are the graphs of langgraph.json: they cannot be created or changed over HTTP"
 
 
 @router.post("/assistants/search", responses=documented(401, 403, 413, 422))
 async def search_assistants(body: AssistantSearch, caller: Reader) -> list[dict[str, Any]]:
     """List assistants."""
-    found = _found(body)
+    found = _matching(body)
     if body.sort_by:
         found.sort(key=attrgetter(body.sort_by), reverse=body.sort_order != "asc")
     return [selected(each, body.select) for each in found[body.offset :][: body.limit]]
@@ -36,41 +36,43 @@ async def search_assistants(body: AssistantSearch, caller: Reader) -> list[dict[
 @router.post("/assistants/count", responses=documented(401, 403, 413, 422))
 async def count_assistants(body: AssistantCount, caller: Reader) -> int:
     """Count assistants."""
-    return len(_found(body))
+    return len(_matching(body))
 
 
-def _found(wanted: AssistantCount) -> list[AssistantAnswer]:
+def _matching(selection: AssistantCount) -> list[AssistantAnswer]:
     every = [AssistantAnswer.of(each) for each in ASSISTANTS.values()]
     return [
         each
         for each in every
-        if wanted.graph_id in (None, each.graph_id)
-        and (wanted.name or "").lower() in each.name
-        and (wanted.metadata or {}).items() <= each.metadata.items()
+        if selection.graph_id in (None, each.graph_id)
+        and (selection.name or "").lower() in each.name
+        and (selection.metadata or {}).items() <= each.metadata.items()
     ]
 
 
 @router.get("/assistants/{assistant_id}", responses=documented(401, 403, 404, 422))
 async def get_assistant(assistant_id: AssistantId, caller: Reader) -> AssistantAnswer:
     """Show an assistant."""
-    return AssistantAnswer.of(named(assistant_id))
+    return AssistantAnswer.of(find_assistant(assistant_id))
 
 
 @router.get("/assistants/{assistant_id}/graph", responses=documented(401, 403, 404, 422))
 async def get_graph(
     assistant_id: AssistantId,
     caller: Reader,
-    xray: Annotated[str | None, Query(max_length=10, description="There are no subgraphs")] = None,
+    xray: Annotated[
+        str | None, Query(max_length=10, description="No effect: there are no subgraphs")
+    ] = None,
 ) -> dict[str, Any]:
     """Show an assistant's nodes and edges."""
-    drawn: dict[str, Any] = graph_of(named(assistant_id).name).get_graph().to_json()
+    drawn: dict[str, Any] = graph_of(find_assistant(assistant_id).name).get_graph().to_json()
     return drawn
 
 
 @router.get("/assistants/{assistant_id}/schemas", responses=documented(401, 403, 404, 422))
 async def get_schemas(assistant_id: AssistantId, caller: Reader) -> dict[str, Any]:
-    """Show what goes into an assistant, and what comes out."""
-    return schemas_of(named(assistant_id).name)
+    """Show the JSON schemas of an assistant's input, output and state."""
+    return schemas_of(find_assistant(assistant_id).name)
 
 
 @router.get("/assistants/{assistant_id}/subgraphs", responses=documented(401, 403, 404, 422))
@@ -80,10 +82,10 @@ async def get_schemas(assistant_id: AssistantId, caller: Reader) -> dict[str, An
 async def get_subgraphs(
     assistant_id: AssistantId,
     caller: Reader,
-    recurse: Annotated[bool, Query(description="There are none at any depth")] = False,
+    recurse: Annotated[bool, Query(description="No effect: there are no subgraphs")] = False,
 ) -> dict[str, Any]:
-    """Show an assistant's subgraphs: none."""
-    named(assistant_id)
+    """Show an assistant's subgraphs, of which there are none."""
+    find_assistant(assistant_id)
     return {}
 
 
@@ -91,21 +93,21 @@ async def get_subgraphs(
 async def list_versions(
     assistant_id: AssistantId, body: AssistantVersions, caller: Reader
 ) -> list[AssistantAnswer]:
-    """List an assistant's versions: one."""
-    only = AssistantAnswer.of(named(assistant_id))
+    """List an assistant's versions, of which there is one."""
+    only = AssistantAnswer.of(find_assistant(assistant_id))
     fits = (body.metadata or {}).items() <= only.metadata.items()
     return [only][body.offset :] if fits else []
 
 
 @router.post("/assistants", responses=_NO)
 async def add_assistant(caller: Reader) -> None:
-    """Refuse: assistants are what langgraph.json names."""
-    raise NotBuiltError(_FIXED)
+    """Not supported: assistants are the graphs of langgraph.json."""
+    raise UnsupportedError(_FIXED)
 
 
 @router.patch("/assistants/{assistant_id}", responses=_NO)
 @router.delete("/assistants/{assistant_id}", responses=_NO)
 @router.post("/assistants/{assistant_id}/latest", responses=_NO)
 async def change_assistant(assistant_id: AssistantId, caller: Reader) -> None:
-    """Refuse: assistants are what langgraph.json names."""
-    raise NotBuiltError(_FIXED)
+    """Not supported: assistants are the graphs of langgraph.json."""
+    raise UnsupportedError(_FIXED)

@@ -1,5 +1,6 @@
-"""Crons: runs that come again and again, as LangGraph's wire has them."""
+"""Crons: runs by a schedule."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,11 +10,16 @@ from langsmith import uuid7
 from pydantic import ValidationError
 
 from selfheal.db import crons, threads
-from selfheal.db.crons import Cron, Wanted
+from selfheal.db.crons import Cron, CronFilter, CronPlan
 from selfheal.db.pool import Connection
-from selfheal.server.api.assistants import named
-from selfheal.server.api.dependencies import GivenConnection, GivenService, storing
-from selfheal.server.api.errors import StillLiveError, documented
+from selfheal.server.api.errors import ResourceStateError, documented
+from selfheal.server.api.routing import (
+    ConnectionDep,
+    ServiceDep,
+    StrictRoute,
+    check_quota,
+    run_request,
+)
 from selfheal.server.api.schemas.base import selected
 from selfheal.server.api.schemas.crons import (
     CronAnswer,
@@ -22,36 +28,38 @@ from selfheal.server.api.schemas.crons import (
     CronPatch,
     CronSearch,
 )
-from selfheal.server.api.streaming import tell_next
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import Caller, Reader, Writer
-from selfheal.server.auth.storage_quota import A_RUN
-from selfheal.server.execution.cron_runs import planned
+from selfheal.server.api.streaming import set_next_page
+from selfheal.server.assistants import find_assistant
+from selfheal.server.auth.admission import Caller, Reader, Writer
+from selfheal.server.auth.limits import RUN_BYTES
+from selfheal.server.cron_schedule import next_run_at
 from selfheal.server.service import Service
 
 router = APIRouter(tags=["crons"], route_class=StrictRoute)
 
 CronId = Annotated[UUID, Path(description="The cron")]
 ThreadId = Annotated[UUID, Path(description="The thread")]
-_MOST = 100  # crons of a tenant
+_MOST_CRONS = 100  # of a tenant
 _CHANGING = (401, 403, 404, 409, 413, 422)
 
 
-@router.post("/runs/crons", dependencies=[storing(A_RUN)], responses=documented(*_CHANGING, 507))
-async def create_cron(body: CronCreate, caller: Writer, service: GivenService) -> CronAnswer:
-    """Have a run come by a schedule, each time on a thread of its own."""
+@router.post(
+    "/runs/crons", dependencies=[check_quota(RUN_BYTES)], responses=documented(*_CHANGING, 507)
+)
+async def create_cron(body: CronCreate, caller: Writer, service: ServiceDep) -> CronAnswer:
+    """Create a cron whose runs each have a thread of their own."""
     return CronAnswer.of(await _create(service, caller, body, None))
 
 
 @router.post(
     "/threads/{thread_id}/runs/crons",
-    dependencies=[storing(A_RUN)],
+    dependencies=[check_quota(RUN_BYTES)],
     responses=documented(*_CHANGING, 507),
 )
 async def create_cron_on_thread(
-    thread_id: ThreadId, body: CronCreate, caller: Writer, service: GivenService
+    thread_id: ThreadId, body: CronCreate, caller: Writer, service: ServiceDep
 ) -> CronAnswer:
-    """Have a run come by a schedule, on a thread."""
+    """Create a cron whose runs share a thread."""
     return CronAnswer.of(await _create(service, caller, body, thread_id))
 
 
@@ -61,72 +69,100 @@ async def _create(
     async def put(connection: Connection) -> Cron:
         if thread_id:
             await threads.get(connection, thread_id, caller.tenant)
-        service.intake.webhooks.check(body.webhook)
+        service.submitter.webhooks.check(body.webhook)
         plan = planned(body, caller, uuid7(), thread_id, await crons.now(connection))
-        await _make_room(connection, caller.tenant)
+        await _check_count(connection, caller.tenant)
         return await crons.put(connection, plan)
 
     return await service.database.run(put)
 
 
-async def _make_room(connection: Connection, tenant: str) -> None:
+def planned(
+    body: CronCreate, caller: Caller, cron_id: UUID, thread_id: UUID | None, now: datetime
+) -> CronPlan:
+    """Return the cron that a body requests, checked as a run that is submitted now.
+
+    Raises:
+        UnknownAssistantError: there is no such graph.
+        NotAllowedError: the caller may not run it.
+        RequestValidationError: the input does not fit the graph.
+    """
+    request = run_request(body, caller, thread_id=thread_id)
+    return CronPlan(
+        id=cron_id,
+        tenant=caller.tenant,
+        key_id=caller.key_id,
+        assistant=request.assistant,
+        thread_id=thread_id,
+        schedule=body.schedule,
+        timezone=body.timezone,
+        payload=body.payload(),
+        metadata=body.metadata,
+        on_run_completed=None if thread_id else body.on_run_completed or "delete",
+        enabled=body.enabled,
+        end_time=body.end_time,
+        next_run_at=next_run_at(body.schedule, body.timezone, now, body.end_time),
+    )
+
+
+async def _check_count(connection: Connection, tenant: str) -> None:
     await crons.lock(connection, tenant)
-    if await crons.count(connection, Wanted(tenant, {})) >= _MOST:
-        raise StillLiveError(f"there are {_MOST} crons already: delete one first")
+    if await crons.count(connection, CronFilter(tenant, {})) >= _MOST_CRONS:
+        raise ResourceStateError(f"there are {_MOST_CRONS} crons already: delete one first")
 
 
 @router.post("/runs/crons/search", responses=documented(401, 403, 404, 413, 422))
 async def search_crons(
-    body: CronSearch, caller: Reader, connection: GivenConnection, response: Response
+    body: CronSearch, caller: Reader, connection: ConnectionDep, response: Response
 ) -> list[dict[str, Any]]:
-    """List crons, newest first unless asked otherwise."""
+    """List crons, by default newest first."""
     found = await crons.search(
         connection,
-        _wanted(body, caller),
+        _filter(body, caller),
         sort_by=body.sort_by or "created_at",
         ascending=body.sort_order == "asc",
         limit=body.limit,
         offset=body.offset,
     )
-    tell_next(response, found, body.offset + len(found.rows))
+    set_next_page(response, found, body.offset + len(found.rows))
     return [selected(CronAnswer.of(each), body.select) for each in found.rows]
 
 
 @router.post("/runs/crons/count", responses=documented(401, 403, 404, 413, 422))
-async def count_crons(body: CronCount, caller: Reader, connection: GivenConnection) -> int:
+async def count_crons(body: CronCount, caller: Reader, connection: ConnectionDep) -> int:
     """Count crons."""
-    return await crons.count(connection, _wanted(body, caller))
+    return await crons.count(connection, _filter(body, caller))
 
 
 @router.get("/runs/crons/{cron_id}", responses=documented(401, 403, 404, 422))
-async def get_cron(cron_id: CronId, caller: Reader, connection: GivenConnection) -> CronAnswer:
+async def get_cron(cron_id: CronId, caller: Reader, connection: ConnectionDep) -> CronAnswer:
     """Show a cron."""
     return CronAnswer.of(await crons.get(connection, cron_id, caller.tenant))
 
 
 @router.patch(
     "/runs/crons/{cron_id}",
-    dependencies=[storing(A_RUN)],
+    dependencies=[check_quota(RUN_BYTES)],
     responses=documented(401, 403, 404, 413, 422, 507),
 )
 async def patch_cron(
     cron_id: CronId,
     body: CronPatch,
     caller: Writer,
-    service: GivenService,
-    connection: GivenConnection,
+    service: ServiceDep,
+    connection: ConnectionDep,
 ) -> CronAnswer:
-    """Change a cron. It comes on the word of your key from now on."""
+    """Update a cron. Future runs are authorised by the key used for this update."""
     cron = await crons.get(connection, cron_id, caller.tenant)
-    changed = _upon(body, cron)
-    service.intake.webhooks.check(changed.webhook)
+    changed = _changed(body, cron)
+    service.submitter.webhooks.check(changed.webhook)
     plan = planned(changed, caller, cron_id, cron.thread_id, await crons.now(connection))
     return CronAnswer.of(await crons.put(connection, plan))
 
 
-def _upon(body: CronPatch, cron: Cron) -> CronCreate:
+def _changed(body: CronPatch, cron: Cron) -> CronCreate:
     try:
-        return body.upon(cron)
+        return body.applied_to(cron)
     except ValidationError as error:
         found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         raise RequestValidationError(found) from None
@@ -138,11 +174,11 @@ def _upon(body: CronPatch, cron: Cron) -> CronCreate:
     responses=documented(401, 403, 404, 422),
     response_model=None,
 )
-async def delete_cron(cron_id: CronId, caller: Writer, connection: GivenConnection) -> None:
-    """Delete a cron; the runs that it made stay."""
+async def delete_cron(cron_id: CronId, caller: Writer, connection: ConnectionDep) -> None:
+    """Delete a cron; its runs are kept."""
     await crons.delete(connection, cron_id, caller.tenant)
 
 
-def _wanted(body: CronCount, caller: Caller) -> Wanted:
-    assistant = None if body.assistant_id is None else named(body.assistant_id).name
-    return Wanted(caller.tenant, body.metadata or {}, assistant, body.thread_id, body.enabled)
+def _filter(body: CronCount, caller: Caller) -> CronFilter:
+    assistant = None if body.assistant_id is None else find_assistant(body.assistant_id).name
+    return CronFilter(caller.tenant, body.metadata or {}, assistant, body.thread_id, body.enabled)

@@ -10,8 +10,8 @@ from selfheal.db.pool import Connection
 from selfheal.db.reasons import because
 from selfheal.optimizer.rollout import approval
 from selfheal.optimizer.state import Trigger
-from selfheal.server.api.dependencies import GivenConnection, GivenService
 from selfheal.server.api.errors import documented
+from selfheal.server.api.routing import ConnectionDep, ServiceDep, StrictRoute
 from selfheal.server.api.schemas.healings import (
     ApproveBody,
     HealBody,
@@ -23,9 +23,8 @@ from selfheal.server.api.schemas.healings import (
     PauseBody,
 )
 from selfheal.server.api.schemas.prompts import ReleaseAnswer
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import ADMIN, Admin, Caller
-from selfheal.server.optimizer_scheduler import Scheduler
+from selfheal.server.auth.admission import ADMIN, Admin, Caller
+from selfheal.server.execution.optimizer import OptimizerScheduler
 
 router = APIRouter(tags=["healings"], route_class=StrictRoute)
 
@@ -34,7 +33,7 @@ HealingId = Annotated[UUID, Path(description="The healing")]
 
 @router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))
 async def list_healings(
-    connection: GivenConnection,
+    connection: ConnectionDep,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
 ) -> list[HealingAnswer]:
     """List healings, newest first."""
@@ -43,7 +42,7 @@ async def list_healings(
 
 
 @router.get("/healings/last-pass", dependencies=[ADMIN], responses=documented(401, 403))
-async def get_last_pass(connection: GivenConnection) -> LastPassAnswer:
+async def get_last_pass(connection: ConnectionDep) -> LastPassAnswer:
     """Show how the last optimizer run ended, also where it did nothing, and why."""
     row = await deployment_stats.last_pass(connection)
     return LastPassAnswer.model_validate(row) if row else LastPassAnswer()
@@ -53,11 +52,11 @@ async def get_last_pass(connection: GivenConnection) -> LastPassAnswer:
     "/healings/{healing_id}", dependencies=[ADMIN], responses=documented(401, 403, 404, 422)
 )
 async def get_healing(
-    healing_id: HealingId, connection: GivenConnection, service: GivenService
+    healing_id: HealingId, connection: ConnectionDep, service: ServiceDep
 ) -> HealingDetail:
     """Show one healing with its receipt and what followed."""
     detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
-    detail.trace_url = service.traces.address(healing_id)
+    detail.trace_url = service.langsmith.trace_url(healing_id)
     return detail
 
 
@@ -69,21 +68,21 @@ async def get_healing(
 )
 async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
     """Start an optimizer run. Answers once its healing is open, or it ended without one."""
-    scheduler: Scheduler = request.app.state.scheduler
+    scheduler: OptimizerScheduler = request.app.state.scheduler
     trigger = Trigger(trigger="request", forced=body.force)
     if body.agent:
         trigger["agent"] = body.agent
-    return PassAnswer.model_validate(await scheduler.ask(trigger))
+    return PassAnswer.model_validate(await scheduler.request(trigger))
 
 
 @router.post("/healings/pause", responses=documented(401, 403, 413, 422))
-async def pause(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+async def pause(body: PauseBody, caller: Admin, connection: ConnectionDep) -> PauseAnswer:
     """Pause healing. Releases are still monitored, and rolled back where they do harm."""
     return await _set_pause(connection, caller, body, paused=True)
 
 
 @router.post("/healings/resume", responses=documented(401, 403, 413, 422))
-async def resume(body: PauseBody, caller: Admin, connection: GivenConnection) -> PauseAnswer:
+async def resume(body: PauseBody, caller: Admin, connection: ConnectionDep) -> PauseAnswer:
     """Resume healing."""
     return await _set_pause(connection, caller, body, paused=False)
 
@@ -93,8 +92,8 @@ async def approve(
     healing_id: HealingId,
     body: ApproveBody,
     caller: Admin,
-    service: GivenService,
-    connection: GivenConnection,
+    service: ServiceDep,
+    connection: ConnectionDep,
 ) -> ReleaseAnswer:
     """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
     percent = approval.share(service.settings, at_once=body.at_once)
@@ -105,9 +104,7 @@ async def approve(
 
 
 @router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
-async def reject(
-    healing_id: HealingId, caller: Admin, connection: GivenConnection
-) -> HealingAnswer:
+async def reject(healing_id: HealingId, caller: Admin, connection: ConnectionDep) -> HealingAnswer:
     """Reject a staged candidate. Its version stays in the list and is not live."""
     row = await approval.reject(connection, healing_id, actor=caller.actor)
     return HealingAnswer.model_validate(row)

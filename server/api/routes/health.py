@@ -1,31 +1,33 @@
-"""Whether the process lives, and whether it can do its work."""
+"""Liveness, readiness, and what the server can do."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from importlib.metadata import version
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from selfheal.db.errors import DatabaseError, DatabaseUnavailableError
 from selfheal.server.api.errors import documented
+from selfheal.server.api.routing import StrictRoute
 from selfheal.server.api.schemas.base import Health
-from selfheal.server.api.strict_json import StrictRoute
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
+info_router = APIRouter(tags=["health"], route_class=StrictRoute)
 
-_PATIENCE: Final = 1.5  # seconds
+_CHECK_SECONDS: Final = 1.5
 
 Check = Callable[[], Awaitable[None]]
 
 
 class Readiness:
-    """Tells whether a process can do its work, within 1.5 seconds.
+    """Finds out whether a process can do its work, within 1.5 seconds.
 
-    A check that takes longer is left to end by itself, since cancelling a statement on a frozen
-    server takes seconds. Until then later questions wait for that one, so there is never a second.
+    A check that takes longer is not cancelled, since cancelling a statement on a frozen server
+    takes seconds. Until it ends later requests wait for it, so there is never a second one.
 
     Args:
         check: does what all of the process's work needs; raises a DatabaseError if it cannot.
@@ -36,11 +38,11 @@ class Readiness:
         self._running: asyncio.Task[str] | None = None
 
     async def problem(self) -> str:
-        """Return why the work cannot be done now, or an empty text."""
+        """Return why the work cannot be done now, or an empty string."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._problem())
-        done, _ = await asyncio.wait({self._running}, timeout=_PATIENCE)
-        return self._running.result() if done else f"no answer within {_PATIENCE} s"
+        done, _ = await asyncio.wait({self._running}, timeout=_CHECK_SECONDS)
+        return self._running.result() if done else f"no answer within {_CHECK_SECONDS} s"
 
     async def _problem(self) -> str:
         try:
@@ -49,7 +51,7 @@ class Readiness:
             return error.summary
         except DatabaseError as error:
             logger.warning("not ready: %s", error)
-            return "the database does not work; the log has it"
+            return "the database does not work; see the log"
         return ""
 
 
@@ -70,3 +72,16 @@ async def ready(request: Request, response: Response) -> Health:
         response.status_code = 503
         return Health(status="unavailable", detail=problem)
     return Health(status="ok")
+
+
+@info_router.get("/ok", responses=documented(422))
+async def ok() -> dict[str, bool]:
+    """Answer as long as the process can answer at all."""
+    return {"ok": True}
+
+
+@info_router.get("/info", responses=documented(422))
+async def info() -> dict[str, Any]:
+    """Show which parts of LangGraph's API this server has."""
+    flags = {"assistants": True, "crons": True, "langsmith": False, "store": False}
+    return {"version": version("selfheal"), "flags": flags, "metadata": {}}

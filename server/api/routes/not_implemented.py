@@ -1,16 +1,16 @@
-"""What LangGraph's wire has and this server has not: said clearly, not with a 404."""
+"""Endpoints of LangGraph's API that this server does not have: answered with 501, not 404."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from selfheal.server.api.errors import NotBuiltError, documented
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import Reader
+from selfheal.server.api.errors import UnsupportedError, documented
+from selfheal.server.api.routing import StrictRoute
+from selfheal.server.auth.admission import Reader
 
 router = APIRouter(tags=["not built"], route_class=StrictRoute)
 
-Named = Annotated[str, Path(description="Of no consequence: this is refused for all")]
+AnyId = Annotated[str, Path(description="Not used: the request is always refused")]
 
 _NO = documented(401, 403, 422, 501)
 
@@ -21,31 +21,33 @@ _NO = documented(401, 403, 422, 501)
 @router.post("/store/items/search", responses=_NO)
 @router.post("/store/namespaces", responses=_NO)
 async def use_store(caller: Reader) -> None:
-    """Refuse: these graphs use no store."""
-    raise NotBuiltError("there is no store: these graphs keep nothing beside their threads")
+    """Not supported: these graphs use no store."""
+    raise UnsupportedError("there is no store: these graphs keep their state in threads only")
 
 
 @router.post("/threads/prune", responses=_NO)
 async def prune_threads(caller: Reader) -> None:
-    """Refuse: threads are deleted one by one, and old states by themselves."""
-    raise NotBuiltError("threads are not pruned on request: delete them one by one")
+    """Not supported: delete threads one by one; old states are deleted automatically."""
+    raise UnsupportedError("threads are not pruned on request: delete them one by one")
 
 
 @router.patch("/threads/{thread_id}/state", responses=_NO)
-async def patch_state(thread_id: Named, caller: Reader) -> None:
-    """Refuse: the metadata of states is the graph's."""
-    raise NotBuiltError("a state's metadata cannot be changed: note it in the thread's metadata")
+async def patch_state(thread_id: AnyId, caller: Reader) -> None:
+    """Not supported: the metadata of states is written by the graph."""
+    raise UnsupportedError("a state's metadata cannot be changed: use the thread's metadata")
 
 
 @router.get("/runs/{run_id}/stream", responses=_NO)
-async def follow_run(run_id: Named, caller: Reader) -> None:
-    """Refuse: name the thread."""
-    raise NotBuiltError("name the run's thread too: GET /threads/{thread_id}/runs/{run_id}/stream")
+async def follow_run(run_id: AnyId, caller: Reader) -> None:
+    """Not supported: use the path with the thread."""
+    raise UnsupportedError(
+        "the path needs the run's thread: GET /threads/{thread_id}/runs/{run_id}/stream"
+    )
 
 
 @router.get("/threads/{thread_id}/stream", responses=_NO)
 @router.post("/threads/{thread_id}/commands", responses=_NO)
 @router.post("/threads/{thread_id}/stream/events", responses=_NO)
-async def follow_thread(thread_id: Named, caller: Reader) -> None:
-    """Refuse: follow a thread's runs."""
-    raise NotBuiltError("a thread cannot be followed as such: join the stream of its run")
+async def follow_thread(thread_id: AnyId, caller: Reader) -> None:
+    """Not supported: stream a thread's runs."""
+    raise UnsupportedError("a thread has no stream: join the stream of its run")

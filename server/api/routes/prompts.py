@@ -1,4 +1,4 @@
-"""Prompts: versions, what is live, and changing that."""
+"""Prompts: versions and releases."""
 
 from typing import Annotated, get_args
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Query, Response
 from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.text.diffs import unified_diff
-from selfheal.server.api.dependencies import GivenConnection
 from selfheal.server.api.errors import documented
+from selfheal.server.api.routing import ConnectionDep, StrictRoute
 from selfheal.server.api.schemas.prompts import (
     ActivateBody,
     DiffAnswer,
@@ -17,18 +17,17 @@ from selfheal.server.api.schemas.prompts import (
     ReleaseAnswer,
     RollbackBody,
 )
-from selfheal.server.api.streaming import tell_next
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import READER, Author
+from selfheal.server.api.streaming import set_next_page
+from selfheal.server.auth.admission import READER, Author
 
 router = APIRouter(tags=["prompts"], route_class=StrictRoute)
 
-AgentName = Annotated[Agent, Path(description="Whose prompt: manager, worker or evaluator")]
+AgentName = Annotated[Agent, Path(description="The agent: manager, worker or evaluator")]
 Version = Annotated[int, Query(ge=1, le=2**31 - 1)]
 
 
 @router.get("/prompts", dependencies=[READER], responses=documented(401, 403))
-async def list_prompts(connection: GivenConnection) -> list[PromptAnswer]:
+async def list_prompts(connection: ConnectionDep) -> list[PromptAnswer]:
     """Show the live prompt of each agent."""
     return [
         PromptAnswer.model_validate(await prompts.released(connection, agent))
@@ -37,7 +36,7 @@ async def list_prompts(connection: GivenConnection) -> list[PromptAnswer]:
 
 
 @router.get("/prompts/{agent}", dependencies=[READER], responses=documented(401, 403, 422))
-async def get_prompt(agent: AgentName, connection: GivenConnection) -> PromptAnswer:
+async def get_prompt(agent: AgentName, connection: ConnectionDep) -> PromptAnswer:
     """Show an agent's live prompt."""
     return PromptAnswer.model_validate(await prompts.released(connection, agent))
 
@@ -45,14 +44,14 @@ async def get_prompt(agent: AgentName, connection: GivenConnection) -> PromptAns
 @router.get("/prompts/{agent}/versions", dependencies=[READER], responses=documented(401, 403, 422))
 async def list_versions(
     agent: AgentName,
-    connection: GivenConnection,
+    connection: ConnectionDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 1000,
-    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most to return")] = 1000,
+    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to skip")] = 0,
 ) -> list[PromptAnswer]:
     """List an agent's versions, newest first."""
     found = await prompts.listed(connection, agent, limit, offset)
-    tell_next(response, found, offset + len(found.rows))
+    set_next_page(response, found, offset + len(found.rows))
     return [PromptAnswer.model_validate(row) for row in found.rows]
 
 
@@ -60,7 +59,7 @@ async def list_versions(
     "/prompts/{agent}/versions", status_code=201, responses=documented(401, 403, 404, 409, 422, 413)
 )
 async def add_version(
-    agent: AgentName, body: PromptBody, caller: Author, connection: GivenConnection
+    agent: AgentName, body: PromptBody, caller: Author, connection: ConnectionDep
 ) -> PromptAnswer:
     """Store a new version. It is not live until it is activated."""
     row = await prompts.add(
@@ -70,8 +69,8 @@ async def add_version(
 
 
 @router.get("/prompts/{agent}/releases", dependencies=[READER], responses=documented(401, 403, 422))
-async def list_releases(agent: AgentName, connection: GivenConnection) -> list[ReleaseAnswer]:
-    """List an agent's releases, newest first: what was live, since when, and why."""
+async def list_releases(agent: AgentName, connection: ConnectionDep) -> list[ReleaseAnswer]:
+    """List an agent's releases, newest first: which version was live, since when, and why."""
     rows = await prompts.releases(connection, agent)
     return [ReleaseAnswer.model_validate(row) for row in rows]
 
@@ -81,9 +80,9 @@ async def list_releases(agent: AgentName, connection: GivenConnection) -> list[R
 )
 async def diff_versions(
     agent: AgentName,
-    connection: GivenConnection,
-    from_version: Annotated[Version, Query(alias="from", description="The older side")],
-    to_version: Annotated[Version, Query(alias="to", description="The newer side")],
+    connection: ConnectionDep,
+    from_version: Annotated[Version, Query(alias="from", description="The older version")],
+    to_version: Annotated[Version, Query(alias="to", description="The newer version")],
 ) -> DiffAnswer:
     """Show what changed between two versions."""
     older = await prompts.get(connection, agent, from_version)
@@ -100,11 +99,11 @@ async def diff_versions(
 
 @router.post("/prompts/{agent}/activate", responses=documented(401, 403, 404, 409, 422, 413))
 async def activate(
-    agent: AgentName, body: ActivateBody, caller: Author, connection: GivenConnection
+    agent: AgentName, body: ActivateBody, caller: Author, connection: ConnectionDep
 ) -> ReleaseAnswer:
-    """Make a version live. The next run uses it; runs under way keep theirs.
+    """Make a version live. The next run uses it; runs in flight keep theirs.
 
-    It is watched, and taken back if it does worse than the one before, unless it is pinned.
+    It is monitored, and rolled back if it does worse than the one before, unless it is pinned.
     """
     head = await prompts.head(connection, agent)
     row = await prompts.release(
@@ -122,8 +121,8 @@ async def activate(
 
 @router.post("/prompts/{agent}/rollback", responses=documented(401, 403, 404, 409, 422, 413))
 async def rollback(
-    agent: AgentName, body: RollbackBody, caller: Author, connection: GivenConnection
+    agent: AgentName, body: RollbackBody, caller: Author, connection: ConnectionDep
 ) -> ReleaseAnswer:
-    """Make the version live that was live before the present one."""
+    """Make the version live that was live before the current one."""
     row = await prompts.rollback(connection, agent, actor=caller.actor, note=body.note)
     return ReleaseAnswer.model_validate(row)

@@ -1,4 +1,4 @@
-"""Runs: ask for one without a thread, read the log, say what you think of one."""
+"""Runs: create them without a thread, read the log, give feedback."""
 
 import asyncio
 from datetime import datetime
@@ -10,10 +10,16 @@ from starlette.responses import StreamingResponse
 
 from selfheal.db import runs
 from selfheal.db.runs import Outcome
-from selfheal.server.api.dependencies import GivenConnection, GivenService, storing
 from selfheal.server.api.errors import documented
+from selfheal.server.api.routing import (
+    ConnectionDep,
+    IdempotencyKey,
+    ServiceDep,
+    StrictRoute,
+    check_quota,
+    run_request,
+)
 from selfheal.server.api.schemas.create import BatchedRun, CancelBody, RunCreate
-from selfheal.server.api.schemas.langgraph import RunWire
 from selfheal.server.api.schemas.runs import (
     FailedAnswer,
     FeedbackAnswer,
@@ -21,70 +27,70 @@ from selfheal.server.api.schemas.runs import (
     ResultAnswer,
     RunAnswer,
     RunDetail,
+    RunWire,
 )
-from selfheal.server.api.streaming import streaming, tell_next, waiting
-from selfheal.server.api.strict_json import StrictRoute
-from selfheal.server.auth.api_keys import Reader, Writer
-from selfheal.server.auth.storage_quota import A_NOTE
-from selfheal.server.execution.requests import IdempotencyKey, asked_for
+from selfheal.server.api.streaming import set_next_page, streaming, waiting
+from selfheal.server.auth.admission import Reader, Writer
+from selfheal.server.auth.limits import NOTE_BYTES
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
 RunId = Annotated[UUID, Path(description="The run")]
-_ASKING = (401, 403, 404, 413, 422, 429, 507)
-_MOST_AT_ONCE = 100
+_CREATING = (401, 403, 404, 413, 422, 429, 507)
+_MOST_RUNS = 100
 
 
-@router.post("/runs", responses=documented(*_ASKING))
+@router.post("/runs", responses=documented(*_CREATING))
 async def create_run(
     body: RunCreate,
     caller: Writer,
-    service: GivenService,
+    service: ServiceDep,
     response: Response,
     key: IdempotencyKey = None,
 ) -> RunWire:
-    """Take a run in and answer at once."""
-    (taken,) = await service.intake.accept(asked_for(body, caller, key=key))
-    response.headers["Content-Location"] = f"/threads/{taken.thread_id}/runs/{taken.run_id}"
-    return RunWire.of(await service.run(taken.run_id, caller.tenant))
+    """Create a run and answer at once."""
+    (run,) = await service.submitter.submit(run_request(body, caller, key=key))
+    response.headers["Content-Location"] = f"/threads/{run.thread_id}/runs/{run.run_id}"
+    return RunWire.of(await service.get_run(run.run_id, caller.tenant))
 
 
 @router.post(
-    "/runs/wait", responses=documented(*_ASKING), response_model=ResultAnswer | FailedAnswer
+    "/runs/wait", responses=documented(*_CREATING), response_model=ResultAnswer | FailedAnswer
 )
 async def create_run_and_wait(
-    body: RunCreate, caller: Writer, service: GivenService, key: IdempotencyKey = None
+    body: RunCreate, caller: Writer, service: ServiceDep, key: IdempotencyKey = None
 ) -> StreamingResponse:
     """Run a graph and answer with its result: the code and its verdict, or why there is none."""
-    (taken,) = await service.intake.accept(asked_for(body, caller, key=key, streamed=False))
-    return waiting(service.follower, *taken, service.gone(body.on_disconnect, taken.run_id))
+    request = run_request(body, caller, key=key, streamed=False)
+    (run,) = await service.submitter.submit(request)
+    return waiting(service.waiter, *run, service.on_disconnect(body.on_disconnect, run.run_id))
 
 
 @router.post(
     "/runs/stream",
-    responses=documented(*_ASKING, stream=True),
+    responses=documented(*_CREATING, stream=True),
     response_class=StreamingResponse,
 )
 async def create_run_and_stream(
-    body: RunCreate, caller: Writer, service: GivenService, key: IdempotencyKey = None
+    body: RunCreate, caller: Writer, service: ServiceDep, key: IdempotencyKey = None
 ) -> StreamingResponse:
     """Run a graph and answer with its events as they happen."""
-    (taken,) = await service.intake.accept(asked_for(body, caller, key=key))
-    gone = service.gone(body.on_disconnect, taken.run_id)
-    return streaming(service.follower, *taken, after=0, gone=gone)
+    (run,) = await service.submitter.submit(run_request(body, caller, key=key))
+    on_disconnect = service.on_disconnect(body.on_disconnect, run.run_id)
+    return streaming(service.waiter, *run, after=0, on_disconnect=on_disconnect)
 
 
-@router.post("/runs/batch", responses=documented(*_ASKING))
+@router.post("/runs/batch", responses=documented(*_CREATING))
 async def create_runs(
-    body: Annotated[list[BatchedRun], Body(min_length=1, max_length=_MOST_AT_ONCE)],
+    body: Annotated[list[BatchedRun], Body(min_length=1, max_length=_MOST_RUNS)],
     caller: Writer,
-    service: GivenService,
+    service: ServiceDep,
 ) -> list[RunWire]:
-    """Take several runs in, all or none."""
+    """Create several runs, all or none."""
     # The examples of one take some milliseconds to parse, those of a hundred a second.
-    asked = [await asyncio.to_thread(asked_for, each, caller) for each in body]
-    taken = await service.intake.accept(*asked)
-    return [RunWire.of(await service.run(each.run_id, caller.tenant)) for each in taken]
+    requests = [await asyncio.to_thread(run_request, each, caller) for each in body]
+    submitted = await service.submitter.submit(*requests)
+    return [RunWire.of(await service.get_run(each.run_id, caller.tenant)) for each in submitted]
 
 
 @router.post(
@@ -96,70 +102,71 @@ async def create_runs(
 async def cancel_runs(
     body: CancelBody,
     caller: Writer,
-    service: GivenService,
+    service: ServiceDep,
     action: Annotated[
-        Literal["interrupt", "rollback"], Query(description="Keep what they did, or undo it")
+        Literal["interrupt", "rollback"],
+        Query(description="interrupt keeps what they did, rollback deletes it"),
     ] = "interrupt",
 ) -> None:
-    """Cancel several runs: some of a thread, or all of yours in a status."""
+    """Cancel several runs of the tenant: by their ids, or all in a status."""
     async with service.database.connection() as connection:
         if body.status:
             found = await runs.live(connection, caller.tenant, body.status)
         else:
-            found = await runs.places(connection, caller.tenant, body.run_ids or ())
+            found = await runs.refs(connection, caller.tenant, body.run_ids or ())
     for run in found:
         if body.thread_id in (None, run.thread_id):
-            await service.intake.cancel(run.id, action)
+            await service.submitter.cancel(run.id, action)
 
 
 @router.get("/runs", responses=documented(401, 403, 422))
 async def list_runs(
     caller: Reader,
-    connection: GivenConnection,
+    connection: ConnectionDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="The most to return")] = 50,
     outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome")] = None,
     before: Annotated[
-        datetime | None, Query(description="Only older ones: the last one's created_at")
+        datetime | None, Query(description="Only runs before this created_at")
     ] = None,
 ) -> list[RunAnswer]:
-    """List your runs, newest first."""
+    """List the tenant's runs, newest first."""
     found = await runs.listed(
         connection, caller.tenant, limit=limit, outcome=outcome, before=before
     )
-    tell_next(response, found, found.rows and found.rows[-1].created_at.isoformat())
+    set_next_page(response, found, found.rows and found.rows[-1].created_at.isoformat())
     return [RunAnswer.model_validate(row) for row in found.rows]
 
 
 @router.get("/runs/{run_id}", responses=documented(401, 403, 404, 422))
 async def get_run(
-    run_id: RunId, caller: Reader, connection: GivenConnection, service: GivenService
+    run_id: RunId, caller: Reader, connection: ConnectionDep, service: ServiceDep
 ) -> RunDetail:
-    """Show one run with its verdict and what people said of it."""
+    """Show a run with its verdict and the feedback on it."""
     run = await runs.get(connection, run_id, caller.tenant)
     detail = RunDetail.model_validate(run)
     if run.assistant == "agent":
-        detail.trace_url = service.traces.address(run_id)
-    said = await runs.feedback(connection, run_id)
-    detail.feedback = [FeedbackAnswer.model_validate(each) for each in said]
+        detail.trace_url = service.langsmith.trace_url(run_id)
+    feedback = await runs.feedback(connection, run_id)
+    detail.feedback = [FeedbackAnswer.model_validate(each) for each in feedback]
     return detail
 
 
 @router.post(
     "/runs/{run_id}/feedback",
     status_code=201,
-    dependencies=[storing(A_NOTE)],
+    dependencies=[check_quota(NOTE_BYTES)],
     responses=documented(401, 403, 404, 413, 422, 507),
 )
 async def add_feedback(
     run_id: RunId,
     body: FeedbackBody,
     caller: Writer,
-    connection: GivenConnection,
-    service: GivenService,
+    connection: ConnectionDep,
+    service: ServiceDep,
 ) -> FeedbackAnswer:
-    """Say what you think of a run."""
+    """Give feedback on a run."""
     await runs.get(connection, run_id, caller.tenant)
     row = await runs.add_feedback(connection, run_id, score=body.as_score(), comment=body.comment)
-    service.traces.said(row)
+    service.langsmith.send_feedback(row)
     return FeedbackAnswer.model_validate(row)

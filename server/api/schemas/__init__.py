@@ -1,1 +1,1 @@
-"""The bodies that cross the wire: what is accepted, and what is answered."""
+"""The bodies of requests and answers."""

@@ -1,4 +1,4 @@
-"""Runs as LangGraph's wire asks for them."""
+"""Requests for runs, as LangGraph's API has them."""
 
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -13,49 +13,62 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from selfheal.db.claims import Multitask
 from selfheal.db.encoding import clean
+from selfheal.db.run_requests import (
+    RECURSION_LIMIT,
+    Durability,
+    Multitask,
+    OnCompletion,
+    RunOptions,
+    StreamMode,
+)
 from selfheal.db.types import Agent
 from selfheal.server.api.schemas.base import (
     Body,
+    BoundedObject,
     CheckpointBody,
     CheckpointId,
-    Small,
-    place_of,
-    small,
+    bounded,
+    checkpoint_id_of,
 )
 from selfheal.server.api.schemas.requests import RequestBody
-from selfheal.server.run_request import IfNotExists, StreamMode
 
 Node = Literal["manager", "worker", "evaluator"]
+_MOST_ENTRIES: Final = 20
 
 
 class HealInput(Body):
-    """What the optimizer is asked for."""
+    """The input of the optimizer."""
 
-    agent: Agent | None = Field(None, description="Whose prompt; null: whichever is to blame")
-    force: bool = Field(default=False, description="Even if there are too few failures")
+    agent: Agent | None = Field(
+        None, description="The agent to heal; null: the one identified as the cause"
+    )
+    force: bool = Field(default=False, description="Start even if there are too few failures")
 
 
 class ConfigBody(Body):
-    """Of LangChain's config, what clients send."""
+    """The fields of LangChain's config that clients send."""
 
     tags: list[Annotated[str, Field(max_length=200)]] = Field(
         default_factory=list, max_length=50, description="Tags of the trace"
     )
-    recursion_limit: int = Field(25, ge=1, le=100, description="Steps at most")
-    metadata: Small = Field(
-        default_factory=dict, description="As the run's own, which comes first", exclude=True
+    recursion_limit: int = Field(
+        RECURSION_LIMIT, ge=1, le=100, description="The most steps that the graph may take"
     )
-    configurable: Small | None = Field(
-        None, description="Of no effect: no node of these graphs reads it", exclude=True
+    metadata: BoundedObject = Field(
+        default_factory=dict,
+        description="Merged into the run's metadata, which takes precedence",
+        exclude=True,
+    )
+    configurable: BoundedObject | None = Field(
+        None, description="Accepted and ignored: no node reads it", exclude=True
     )
 
 
 def _few(value: object) -> object:
-    """Refuse a long list at once: pydantic would make an error of each wrong entry."""
-    if isinstance(value, list) and len(value) > _MOST:
-        raise ValueError(f"has more than {_MOST} entries")
+    """Refuse a long list at once: pydantic would report each invalid entry."""
+    if isinstance(value, list) and len(value) > _MOST_ENTRIES:
+        raise ValueError(f"has more than {_MOST_ENTRIES} entries")
     return value
 
 
@@ -63,69 +76,81 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else _few(value)
 
 
-def _everywhere(value: object) -> object:
+def _all_nodes(value: object) -> object:
     return ["manager", "worker", "evaluator"] if value == "*" else _few(value)
 
 
-_MOST: Final = 20
-Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=_MOST)]
-Nodes = Annotated[list[Node], BeforeValidator(_everywhere), Field(max_length=_MOST)]
+Modes = Annotated[list[StreamMode], BeforeValidator(_listed), Field(max_length=_MOST_ENTRIES)]
+Nodes = Annotated[list[Node], BeforeValidator(_all_nodes), Field(max_length=_MOST_ENTRIES)]
 
 
 def _request_schema() -> dict[str, Any]:
-    """Return the agent's input with nothing that is described elsewhere."""
+    """Return the schema of the agent's input without references to other schemas."""
     schema = RequestBody.model_json_schema()
     schema["properties"]["examples"]["items"] = schema.pop("$defs")["ExampleBody"]
     return schema
 
 
 class RunCreate(Body):
-    """A run to be created. What is not named here is refused, of LangGraph's wire too."""
+    """A run to be created. Fields of LangGraph's API that are not listed here are refused."""
 
     assistant_id: str = Field(
-        max_length=100, description="Which graph to run, by name or id", examples=["agent"]
+        max_length=100, description="The graph to run, by name or id", examples=["agent"]
     )
     input: dict[str, Any] | None = Field(
         None,
-        description="The graph's input; null to go on with the thread",
+        description="The graph's input; null to continue from the thread's state",
         json_schema_extra={"anyOf": [_request_schema(), {"type": "null"}]},
     )
-    command: Small | None = Field(None, description="Only `resume`: go on where it stopped")
+    command: BoundedObject | None = Field(
+        None, description="Only `resume`: continue after an interrupt"
+    )
     config: ConfigBody = Field(default_factory=ConfigBody, description="Settings of the run")
-    context: Small | None = Field(None, description="Not taken: leave it out")
-    metadata: Small = Field(default_factory=dict, description="Whatever you like to note")
-    checkpoint: CheckpointBody | None = Field(None, description="Where on the thread to begin")
-    checkpoint_id: CheckpointId | None = Field(None, description="The same, shorter")
-    stream_mode: Modes | None = Field(None, description="What is streamed")
+    context: BoundedObject | None = Field(None, description="Not supported: omit it")
+    metadata: BoundedObject = Field(default_factory=dict, description="The client's own notes")
+    checkpoint: CheckpointBody | None = Field(
+        None, description="The checkpoint of the thread to start from"
+    )
+    checkpoint_id: CheckpointId | None = Field(None, description="The same, by its id")
+    stream_mode: Modes | None = Field(None, description="The kinds of events to stream")
     stream_subgraphs: bool | None = Field(
-        None, description="There are none: the same either way", exclude=True
+        None, description="No effect: there are no subgraphs", exclude=True
     )
     stream_resumable: bool = Field(
         default=False,
-        description="Who joins the stream gets all of it; else what comes from then on. Either way"
-        " Last-Event-ID asks for the rest",
+        description="If true, a client that joins later receives all events from the start;"
+        " otherwise only new ones. `Last-Event-ID` resumes in both cases",
     )
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before; * for all")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after; * for all")
     multitask_strategy: Multitask | None = Field(
-        None, description="If the thread is busy: enqueue, reject, or end the others"
+        None,
+        description="If the thread has an unfinished run: enqueue this one, reject it, or"
+        " interrupt or roll back the other",
     )
-    if_not_exists: IfNotExists = Field("reject", description="If there is no such thread")
+    if_not_exists: Literal["create", "reject"] = Field(
+        "reject", description="If the thread does not exist"
+    )
     on_disconnect: Literal["cancel", "continue"] = Field(
-        "continue", description="What becomes of the run when its caller is gone"
+        "continue", description="What happens to the run if the client disconnects"
     )
-    on_completion: Literal["delete", "keep"] = Field(
-        "delete", description="Without a thread: whether to keep its state as one"
+    on_completion: OnCompletion = Field(
+        "delete", description="For a run without a thread: whether its state is kept"
     )
-    durability: Literal["sync", "async", "exit"] | None = Field(
-        None, description="When checkpoints are written; exit: a run that dies begins anew"
+    durability: Durability | None = Field(
+        None,
+        description="When checkpoints are written; with exit, an interrupted run starts over",
     )
     checkpoint_during: bool | None = Field(
-        None, description="Older clients' durability: true is async, false is exit", exclude=True
+        None,
+        description="Durability in older clients: true is async, false is exit",
+        exclude=True,
     )
-    after_seconds: float = Field(0, ge=0, le=30 * 86_400, description="Not before so many seconds")
+    after_seconds: float = Field(
+        0, ge=0, le=30 * 86_400, description="Delay before the run may start, in seconds"
+    )
     webhook: str | None = Field(
-        None, max_length=2000, description="Where to POST the run, signed, when it has ended"
+        None, max_length=2000, description="URL to which the ended run is posted, signed"
     )
 
     @field_validator("on_disconnect", "on_completion", "if_not_exists", mode="before")
@@ -135,7 +160,7 @@ class RunCreate(Body):
 
     @field_validator("after_seconds", "metadata", "config", "stream_resumable", mode="before")
     @classmethod
-    def _null_is_nothing(cls, value: object, info: Any) -> object:
+    def _null_is_empty(cls, value: object, info: Any) -> object:
         if value is None:
             return cls.model_fields[info.field_name].get_default(call_default_factory=True)
         return value
@@ -144,33 +169,59 @@ class RunCreate(Body):
     def _older_names(self) -> "RunCreate":
         if self.durability is None and self.checkpoint_during is not None:
             self.durability = "async" if self.checkpoint_during else "exit"
-        self.metadata = small({**self.config.metadata, **self.metadata})
+        self.metadata = bounded({**self.config.metadata, **self.metadata})
         return self
 
     @field_validator("command")
     @classmethod
     def _only_resume(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value and {key for key, part in value.items() if part is not None} - {"resume"}:
-            raise ValueError("may only hold 'resume': what nodes write is theirs alone")
+            raise ValueError("may only contain 'resume': only nodes write to the state")
         return value
 
     @field_validator("context")
     @classmethod
     def _no_context(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value:
-            raise ValueError("these graphs take no context: leave it out")
+            raise ValueError("these graphs have no context: omit it")
         return value
 
-    def place(self) -> str | None:
-        """Return the checkpoint to begin at."""
-        return place_of(self.checkpoint_id, self.checkpoint)
+    def options(self, assistant: str, *, streamed: bool, temporary: bool) -> RunOptions:
+        """Return how the run is executed.
+
+        Args:
+            assistant: the graph that it runs.
+            streamed: whether events are stored by default.
+            temporary: the run has a thread of its own, whose state is deleted when it ends.
+
+        Raises:
+            RequestValidationError: the input does not fit the graph.
+        """
+        modes = self.stream_mode
+        if modes is None:
+            modes = ["values"] if streamed else []
+        before, after = self.interrupt_before, self.interrupt_after
+        return RunOptions(
+            input=_parsed_input(assistant, self.input),
+            stream_mode=tuple(modes),
+            stream_resumable=self.stream_resumable,
+            tags=tuple(clean(self.config.tags)),
+            recursion_limit=self.config.recursion_limit,
+            durability=self.durability,
+            interrupt_before=None if before is None else tuple(before),
+            interrupt_after=None if after is None else tuple(after),
+            checkpoint_id=clean(checkpoint_id_of(self.checkpoint_id, self.checkpoint)),
+            on_completion=self.on_completion,
+            temporary=temporary,
+            webhook=clean(self.webhook),
+        )
 
 
-def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any] | None:
+def _parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a graph's input as the graph takes it.
 
     Raises:
-        RequestValidationError: it is not what this graph takes.
+        RequestValidationError: it does not fit the graph.
     """
     if given is None:
         return None
@@ -184,7 +235,7 @@ def parsed_input(assistant: str, given: dict[str, Any] | None) -> dict[str, Any]
 
 
 class BatchedRun(RunCreate):
-    """A run of a batch: the JavaScript client spells its fields in camel case, here alone."""
+    """A run of a batch, where the JavaScript client spells the fields in camel case."""
 
     @model_validator(mode="before")
     @classmethod
@@ -199,23 +250,8 @@ class BatchedRun(RunCreate):
 class CancelBody(Body):
     """Which runs to cancel."""
 
-    status: Literal["pending", "running", "all"] | None = Field(None, description="All of these")
-    thread_id: UUID | None = Field(None, description="Or those of a thread")
-    run_ids: list[UUID] | None = Field(None, max_length=1000, description="by their ids")
-
-
-def storable_kwargs(body: RunCreate, given: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what the executor needs to know of a run, as it is kept."""
-    kwargs: dict[str, Any] = {
-        "input": given,
-        "config": body.config.model_dump(),
-        "stream_mode": body.stream_mode if body.stream_mode is not None else ["values"],
-        "durability": body.durability,
-        "interrupt_before": body.interrupt_before,
-        "interrupt_after": body.interrupt_after,
-        "checkpoint_id": body.place(),
-        "on_completion": body.on_completion,
-        "stream_resumable": body.stream_resumable or None,
-        "webhook": body.webhook,
-    }
-    return dict(clean({key: value for key, value in kwargs.items() if value is not None}))
+    status: Literal["pending", "running", "all"] | None = Field(
+        None, description="All runs in this status"
+    )
+    thread_id: UUID | None = Field(None, description="Only runs of this thread")
+    run_ids: list[UUID] | None = Field(None, max_length=1000, description="Runs by their ids")

@@ -10,7 +10,7 @@ from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 from selfheal.optimizer.receipt.schema import Receipt
 from selfheal.optimizer.wording import sentence
-from selfheal.server.api.schemas.base import Answer, Body, Literally
+from selfheal.server.api.schemas.base import Answer, Body, ExactText
 
 ReasonText = Annotated[str, BeforeValidator(sentence)]
 """A stored reason as English text; empty where there is none."""
@@ -34,13 +34,13 @@ class ApproveBody(Body):
     """Release a staged candidate."""
 
     at_once: bool = Field(default=False, description="To all threads, without a canary")
-    note: Literally = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="Why")
 
 
 class PauseBody(Body):
     """Pause or resume healing."""
 
-    reason: Literally = Field("requested by an operator", max_length=1000, description="Why")
+    reason: ExactText = Field("requested by an operator", max_length=1000, description="Why")
 
 
 class PauseAnswer(Answer):

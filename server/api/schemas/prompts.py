@@ -10,19 +10,21 @@ from selfheal.db.prompts import Action
 from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 from selfheal.optimizer.wording import sentence
-from selfheal.server.api.schemas.base import Answer, Body, Literally
+from selfheal.server.api.schemas.base import Answer, Body, ExactText
 
 PromptText = Annotated[
-    Literally, Field(min_length=1, max_length=40_000, description="Literal text, never a template")
+    ExactText, Field(min_length=1, max_length=40_000, description="Literal text, never a template")
 ]
 
 
 class PromptBody(Body):
-    """A new prompt version. It is stored, not released."""
+    """A new prompt version, to be stored, not released."""
 
     text: PromptText
-    parent: int | None = Field(None, ge=1, le=2**31 - 1, description="The version it descends from")
-    note: Literally = Field("", max_length=1000, description="Why it was written")
+    parent: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="The version that it was derived from"
+    )
+    note: ExactText = Field("", max_length=1000, description="Why it was written")
 
     @field_validator("text")
     @classmethod
@@ -33,26 +35,26 @@ class PromptBody(Body):
 
 
 class ActivateBody(Body):
-    """Which version to release."""
+    """A version to release."""
 
     version: int = Field(ge=1, le=2**31 - 1, description="The version to make live")
-    pin: bool = Field(default=False, description="Never take it back by itself")
-    note: Literally = Field("", max_length=1000, description="Why")
+    pin: bool = Field(default=False, description="Never roll it back automatically")
+    note: ExactText = Field("", max_length=1000, description="Why")
 
 
 class RollbackBody(Body):
-    """Go back to what was live before."""
+    """A rollback to the version that was live before."""
 
-    note: Literally = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="Why")
 
 
 class PromptAnswer(Answer):
     """One immutable prompt version."""
 
     agent: Agent = Field(description="Whose prompt it is")
-    version: int = Field(description="From 1 upwards")
+    version: int = Field(description="The version, from 1")
     text: str = Field(description="Literal text, never a template")
-    parent: int | None = Field(description="The version it descends from")
+    parent: int | None = Field(description="The version that it was derived from")
     author: str = Field(description="Who wrote it")
     note: str = Field(description="Why it was written")
     sha256: str = Field(description="The text's hash")
@@ -60,21 +62,21 @@ class PromptAnswer(Answer):
 
 
 class ReleaseAnswer(Answer):
-    """One step of the release log."""
+    """An entry of the release log."""
 
     id: int = Field(description="The release")
     agent: Agent = Field(description="Whose prompt was released")
-    previous_release_id: int | None = Field(description="The release that it follows")
-    action: Action = Field(description="What was done")
-    version: int = Field(description="The version that is live from here on")
+    previous_release_id: int | None = Field(description="The release before it")
+    action: Action = Field(description="The kind of release")
+    version: int = Field(description="The version that this release made live")
     actor: str = Field(description="Who did it")
     note: str = Field(description="Why: an operator's note, or the optimizer's reason as text")
     created_at: datetime = Field(description="When")
-    healing_id: UUID | None = Field(description="The healing that released it, if one did")
-    base_version: int | None = Field(
-        description="While it is a canary: the version that the other threads keep"
+    healing_id: UUID | None = Field(
+        description="The healing that made the release, null if none did"
     )
-    percent: int = Field(description="The share of the threads that get it")
+    base_version: int | None = Field(description="For a canary: the version of the other threads")
+    percent: int = Field(description="The share of threads that get the version, in percent")
     pinned: bool = Field(description="Whether it is never rolled back automatically")
     coded_reason: Reason | None = Field(
         None,
@@ -93,6 +95,6 @@ class DiffAnswer(Answer):
     """What changed between two versions."""
 
     agent: Agent = Field(description="Whose prompt it is")
-    from_version: int = Field(description="The older side")
-    to_version: int = Field(description="The newer side")
+    from_version: int = Field(description="The older version")
+    to_version: int = Field(description="The newer version")
     diff: str = Field(description="A unified diff, empty if the texts are the same")

@@ -1,4 +1,4 @@
-"""What a caller may ask the agent for."""
+"""The input of the agent: a request and examples."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ _PARSED: Final = ("call", "returns", "raises")
 
 
 class ExampleBody(Body):
-    """An executable example that the code must satisfy. A broken one never passes."""
+    """An executable example. Code that does not satisfy it never passes."""
 
     call: str = Field(
         min_length=1,
@@ -37,7 +37,7 @@ class ExampleBody(Body):
         None,
         max_length=200,
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
-        description="Instead: the name of the exception's class",
+        description="Instead of `returns`: the name of the exception's class",
     )
 
     @field_validator("call")
@@ -67,11 +67,11 @@ class ExampleBody(Body):
         return Example(call=self.call, returns=self.returns or "")
 
 
-def not_too_much(examples: Any) -> Any:
-    """Return examples as they came, if they can be parsed in time; for before they are validated.
+def bounded_examples(examples: Any) -> Any:
+    """Return unvalidated examples if they are short enough to be parsed in time.
 
     Raises:
-        ValueError: their texts are too long together.
+        ValueError: together they are too long.
     """
     rows = examples if isinstance(examples, list) else []
     texts = [row.get(key) for row in rows if isinstance(row, dict) for key in _PARSED]
@@ -81,7 +81,7 @@ def not_too_much(examples: Any) -> Any:
 
 
 class RequestBody(Body):
-    """What to write: a request in words, and examples if there are any."""
+    """A program to write: a request in words, and examples if there are any."""
 
     request: str = Field(
         min_length=1,
@@ -102,11 +102,11 @@ class RequestBody(Body):
 
     @field_validator("examples", mode="before")
     @classmethod
-    def _short_together(cls, value: Any) -> Any:
-        return not_too_much(value)
+    def _bounded(cls, value: Any) -> Any:
+        return bounded_examples(value)
 
     def input(self) -> Request:
-        """Return the request as the graph takes it, its texts such as Postgres can hold."""
+        """Return the request as the graph takes it, its texts storable in Postgres."""
         examples = [each.example() for each in self.examples]
         given: Request = clean(Request(request=self.request, examples=examples))
         return given

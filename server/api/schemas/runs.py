@@ -1,4 +1,4 @@
-"""Runs, their verdicts, and what people say of them."""
+"""Runs, their evaluations, and feedback on them."""
 
 from datetime import datetime
 from typing import Any
@@ -6,17 +6,41 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from selfheal.db.runs import Outcome, Status
+from selfheal.db.run_requests import Multitask
+from selfheal.db.runs import Outcome, Run, Status
 from selfheal.server.api.schemas.base import Answer, Body
+from selfheal.server.serialization import run_document
+
+
+class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin does not allow `kwargs`
+    """A run, as LangGraph's API has it. GET /runs/{run_id} returns more."""
+
+    run_id: UUID = Field(description="The run")
+    thread_id: UUID = Field(description="Its thread")
+    assistant_id: UUID = Field(description="The graph that it runs")
+    created_at: datetime = Field(description="When it was accepted")
+    updated_at: datetime = Field(description="When it was last changed")
+    status: Status = Field(description="pending, running, success, error, timeout, interrupted")
+    metadata: dict[str, Any] = Field(description="The client's own notes")
+    kwargs: dict[str, Any] = Field(description="The input and the options of the run")
+    multitask_strategy: Multitask = Field(
+        description="What happens if its thread has an unfinished run"
+    )
+    langsmith_session_name: None = Field(None, description="Null: see LANGSMITH_PROJECT")
+
+    @classmethod
+    def of(cls, run: Run) -> "RunWire":
+        """Return a run as LangGraph's API has it."""
+        return cls.model_validate(run_document(run))
 
 
 class CheckAnswer(Answer):
-    """One rule of fact."""
+    """A rule's result."""
 
     name: str = Field(description="The rule")
     score: float = Field(description="From 0 to 1")
     weight: float = Field(description="Its share of the rule score; all shares sum to 1")
-    detail: str = Field(description="What was seen, empty if all is well")
+    detail: str = Field(description="What was found, empty if the rule is met")
 
 
 class ExecutionAnswer(Answer):
@@ -24,28 +48,28 @@ class ExecutionAnswer(Answer):
 
     backend: str = Field(description="The sandbox: bwrap, landlock, wasm, or static for none")
     status: str = Field(description="ok, error, timeout, memory, output, killed or not_run")
-    detail: str = Field(description="What happened, in words")
+    detail: str = Field(description="What happened")
     seconds: float = Field(description="How long it took")
 
 
 class EvaluationAnswer(Answer):
     """The verdict."""
 
-    score: float = Field(description="Rules and judge together, from 0 to 1")
-    rule_score: float = Field(description="The rules of fact, from 0 to 1")
-    llm_score: float | None = Field(description="The judge; null where facts decided without it")
+    score: float = Field(description="Rules and judge combined, from 0 to 1")
+    rule_score: float = Field(description="The rules alone, from 0 to 1")
+    llm_score: float | None = Field(description="The judge alone; null if rules decided without it")
     passed: bool = Field(description="Whether the code is good enough")
-    checks: list[CheckAnswer] = Field(description="The rules, one by one")
-    reasons: list[str] = Field(description="Facts that forbid a pass, then the judge's reasons")
+    checks: list[CheckAnswer] = Field(description="The results of the rules")
+    reasons: list[str] = Field(description="Rules that veto a pass, then the judge's reasons")
     execution: ExecutionAnswer = Field(description="How the code ran")
 
 
 class ResultAnswer(Answer):
     """A run that ended with a verdict."""
 
-    run_id: UUID = Field(description="The run, as GET /runs/{run_id} shows it")
+    run_id: UUID = Field(description="The run; see GET /runs/{run_id}")
     code: str = Field(description="The program")
-    explanation: str = Field(description="What the worker said of it")
+    explanation: str = Field(description="The worker's explanation of it")
     evaluation: EvaluationAnswer = Field(description="The verdict")
     prompt_versions: dict[str, int] = Field(description="The prompt version of each agent")
 
@@ -54,7 +78,7 @@ class RunFailure(Answer):
     """Why a run ended without a verdict."""
 
     error: str = Field(description="output, infrastructure, model, evaluation or request")
-    message: str = Field(description="What went wrong, in words")
+    message: str = Field(description="What went wrong")
 
 
 class FailedAnswer(Answer):
@@ -62,12 +86,12 @@ class FailedAnswer(Answer):
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
-    run_id: UUID = Field(description="The run, as GET /runs/{run_id} shows it")
+    run_id: UUID = Field(description="The run; see GET /runs/{run_id}")
     error: RunFailure = Field(alias="__error__", description="What went wrong")
 
 
 class FeedbackBody(Body):
-    """What you think of a run: a score, or simply whether it was right."""
+    """Feedback on a run: a score, or whether the code was right."""
 
     score: float | None = Field(None, ge=0, le=1, description="From 0 (useless) to 1 (perfect)")
     passed: bool | None = Field(None, description="Instead: whether the code was right")
@@ -80,12 +104,12 @@ class FeedbackBody(Body):
         return self
 
     def as_score(self) -> float:
-        """Return the score that either form means."""
+        """Return the score of either form."""
         return self.score if self.score is not None else float(bool(self.passed))
 
 
 class FeedbackAnswer(Answer):
-    """Feedback as it was stored."""
+    """Stored feedback."""
 
     id: int = Field(description="The feedback")
     run_id: UUID = Field(description="The run that it is about")
@@ -95,36 +119,36 @@ class FeedbackAnswer(Answer):
 
 
 class RunAnswer(Answer):
-    """One run of the log."""
+    """A logged run."""
 
     id: UUID = Field(description="The run")
     thread_id: UUID = Field(description="The thread that it ran on")
-    attempt: int = Field(description="How often a process began or resumed it")
+    attempt: int = Field(description="How many processes have started or resumed it")
     assistant: str = Field(description="The graph that ran")
     status: Status = Field(description="pending, running, success, error, timeout or interrupted")
-    outcome: Outcome | None = Field(description="What it came to; null until it has ended")
-    message: str = Field(description="What went wrong, if something did")
-    request: str = Field(description="What was asked")
+    outcome: Outcome | None = Field(description="How it ended; null until then")
+    message: str = Field(description="What went wrong, empty if nothing did")
+    request: str = Field(description="The request")
     examples: list[dict[str, str]] = Field(description="The stated examples")
-    plan: dict[str, Any] | None = Field(description="What the manager made of it")
+    plan: dict[str, Any] | None = Field(description="The manager's plan")
     code: str | None = Field(description="The program")
-    explanation: str | None = Field(description="What the worker said of it")
+    explanation: str | None = Field(description="The worker's explanation of it")
     manager_version: int | None = Field(description="The manager's prompt version")
     worker_version: int | None = Field(description="The worker's prompt version")
     evaluator_version: int | None = Field(description="The evaluator's prompt version")
-    model: str | None = Field(description="The model that answered, by its own word")
+    model: str | None = Field(description="The model, as named in its answers")
     model_calls: int = Field(description="Model calls that were answered")
     input_tokens: int = Field(description="Tokens read")
     output_tokens: int = Field(description="Tokens written")
     created_at: datetime = Field(description="When it was accepted")
-    finished_at: datetime | None = Field(description="When its result was recorded")
-    evaluation: EvaluationAnswer | None = Field(description="The verdict, if there is one")
+    finished_at: datetime | None = Field(description="When its result was stored")
+    evaluation: EvaluationAnswer | None = Field(description="The verdict, null if there is none")
 
 
 class RunDetail(RunAnswer):
-    """One run of the log with what people said of it."""
+    """A logged run with the feedback on it."""
 
-    feedback: list[FeedbackAnswer] = Field(default_factory=list, description="What people said")
+    feedback: list[FeedbackAnswer] = Field(default_factory=list, description="The feedback")
     trace_url: str | None = Field(
-        None, description="Where LangSmith shows its trace; null where runs are not traced"
+        None, description="Its trace in LangSmith; null if runs are not traced"
     )

@@ -1,1 +1,1 @@
-"""What the service tells Prometheus."""
+"""Metrics for Prometheus."""

@@ -1,4 +1,4 @@
-"""Metrics of the whole deployment: read from Postgres, told by one process of it."""
+"""Metrics of the whole deployment, read from Postgres and exposed by one process."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ from selfheal.optimizer.state import Outcome as PassOutcome
 
 logger = logging.getLogger(__name__)
 
-BY_CRONJOB: Final = 600.0  # seconds between two passes that a CronJob makes, as in deploy/
-_LEASE: Final = 30.0  # seconds; who is not scraped for so long leaves it to another process
+CRONJOB_INTERVAL: Final = 600.0  # seconds between two passes by a CronJob, as in deploy/
+_LEASE: Final = 30.0  # seconds without a scrape, after which another process exposes them
 _HEALINGS: Final = tuple(product(AGENTS, get_args(HealingOutcome)))
 _RELEASES: Final = tuple(product(AGENTS, get_args(Action)))
-_PASSES: Final = tuple((each,) for each in (*get_args(PassOutcome), "error"))
+_PASS_OUTCOMES: Final = tuple((each,) for each in (*get_args(PassOutcome), "error"))
 
 
 class Deployment:
-    """Collects how the deployment stands, while this process is the one that tells it.
+    """Collects the deployment's metrics while this process is the one that exposes them.
 
     Args:
         interval: seconds between two passes of the optimizer.
@@ -41,17 +41,17 @@ class Deployment:
         self._standing: DeploymentStats | None = None
 
     async def refresh(self) -> None:
-        """Read anew, if it is this process that tells; forget what was read, if not."""
+        """Read the metrics if this process exposes them; drop them if not."""
         self._standing = None
         try:
             async with self._database.connection() as connection:
                 if await deployment_stats.acquire_lead(connection, self._holder, _LEASE):
                     self._standing = await deployment_stats.collect(connection)
         except DatabaseError as error:
-            logger.warning("metrics of the deployment are missing: %s", error)
+            logger.warning("the deployment's metrics could not be read: %s", error)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what was read."""
+        """Yield the metrics that were read."""
         if self._standing:
             yield from families(self._standing, self._interval)
 
@@ -62,48 +62,54 @@ def families(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     yield from _healing(standing, interval)
     yield _gauge("queue_depth", "Runs that wait for a process.", standing.queue_depth)
     yield _gauge(
-        "queue_oldest_age_seconds", "How long the first of them has waited.", standing.queue_oldest
+        "queue_oldest_age_seconds", "How long the oldest of them has waited.", standing.queue_oldest
     )
 
 
 def _prompts(standing: DeploymentStats) -> Iterator[Metric]:
     version = GaugeMetricFamily(
         "selfheal_prompt_active_version",
-        "The prompt version that is live; beside a canary, the one that the others have.",
+        "The live prompt version; during a canary, the version of the other threads.",
         labels=("agent",),
     )
     canary = GaugeMetricFamily(
         "selfheal_prompt_canary_percent",
-        "The share of the threads that try a newer version; 0 where no canary is under way.",
+        "Percentage of threads with the canary's version; 0 without a canary.",
         labels=("agent",),
     )
     for row in standing.live:
         version.add_metric((row["agent"],), row["version"])
         canary.add_metric((row["agent"],), row["canary_percent"])
     yield from (version, canary)
-    what = "Releases since the beginning."
+    what = "Releases, by agent and action."
     keys = ("agent", "action")
     yield _counted("releases", what, keys, _RELEASES, standing.releases)
 
 
 def _healing(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
-    what = "Healings that ended, since the beginning."
+    what = "Ended healings, by agent and outcome."
     yield _counted("healings", what, ("agent", "outcome"), _HEALINGS, standing.healings)
-    what = "Passes of the optimizer since the beginning, CronJobs included; `error` where it broke."
-    yield _counted("optimizer_runs", what, ("outcome",), _PASSES, standing.passes, "passes")
+    what = "Passes of the optimizer, including those of CronJobs; `error` for one that failed."
+    yield _counted("optimizer_runs", what, ("outcome",), _PASS_OUTCOMES, standing.passes, "passes")
     yield _gauge(
         "optimizer_last_success_timestamp_seconds",
-        "When a pass last ended without an error; before the first, when anybody first asked.",
+        "Unix time of the last successful optimizer pass; time of first scrape if there was none.",
         standing.last_success,
     )
     yield _gauge("optimizer_interval_seconds", "Seconds between two passes.", interval)
-    yield _gauge("healing_paused", "1 while a person has put healing on hold.", standing.paused)
+    yield _gauge("healing_paused", "1 while healing is paused by an operator.", standing.paused)
     yield _gauge(
-        "healing_frozen", "1 while healing stands still for a judge that drifted.", standing.frozen
+        "healing_frozen",
+        "1 while healing is stopped because the judge has drifted.",
+        standing.frozen,
     )
-    yield _gauge("evaluator_drifted", "1 if the judge's newest check says so.", standing.drifted)
+    yield _gauge(
+        "evaluator_drifted",
+        "1 if the judge has drifted according to its last check.",
+        standing.drifted,
+    )
     if standing.agreement is not None:
-        what = "The judge's agreement with golden verdicts when it was last asked, 0 to 1."
+        what = "The judge's agreement with golden verdicts in its last check, 0 to 1."
         yield _gauge("evaluator_agreement", what, standing.agreement)
 
 
@@ -119,7 +125,16 @@ def _counted(
     rows: Sequence[Row],
     count: str = "",
 ) -> Metric:
-    """Return a counter, its children from the start: a first one would be no increase else."""
+    """Return a counter with all known series, so that the first increase of each is visible.
+
+    Args:
+        name: without prefix and suffix.
+        what: the help text.
+        keys: the labels.
+        known: the values of the labels that exist from the start.
+        rows: the counts.
+        count: the column with the count; `name` by default.
+    """
     counts: Mapping[Any, int] = {
         tuple(row[key] for key in keys): row[count or name] for row in rows
     }

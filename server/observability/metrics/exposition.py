@@ -1,4 +1,4 @@
-"""`/metrics` on a port of its own, which callers of the service need not reach."""
+"""`/metrics` on a port of its own, which clients of the service need not reach."""
 
 import asyncio
 import socket
@@ -16,14 +16,14 @@ from selfheal.server.observability.metrics.deployment import Deployment
 
 
 class Source(Protocol):
-    """What has metrics to tell."""
+    """A source of metrics."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield them."""
+        """Yield the metrics."""
         ...
 
 
-class _Together(Collector):
+class _Combined(Collector):
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
 
@@ -44,10 +44,15 @@ async def exposing(
 
 
 def create_metrics_app(*sources: Source, deployment: Deployment | None = None) -> FastAPI:
-    """Return what answers `GET /metrics`, with the deployment's metrics if this process leads."""
+    """Return the application of `/metrics`.
+
+    Args:
+        sources: metrics of this process, beside those of the default registry.
+        deployment: the deployment's metrics, if this process may expose them.
+    """
     app = FastAPI(openapi_url=None)
     reading = asyncio.Lock()
-    told = _Together((*sources, *((deployment,) if deployment else ())))
+    collector = _Combined((*sources, *((deployment,) if deployment else ())))
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
@@ -55,6 +60,6 @@ def create_metrics_app(*sources: Source, deployment: Deployment | None = None) -
             if deployment:
                 await deployment.refresh()
             encode, content_type = choose_encoder(request.headers.get("accept", ""))
-            return Response(encode(told), media_type=content_type)
+            return Response(encode(collector), media_type=content_type)
 
     return app

@@ -1,4 +1,4 @@
-"""The graphs that this server has, as LangGraph's wire calls them: assistants."""
+"""The graphs that this server runs; LangGraph's API calls them assistants."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from selfheal.optimizer.state import ShownResult
 
 _NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")  # LangGraph's for graphs
-_MADE: Final = datetime(2026, 11, 22, tzinfo=UTC)
-_WORDS: Final = {
-    "agent": "Writes Python on request and judges it",
+_CREATED: Final = datetime(2026, 11, 22, tzinfo=UTC)
+_DESCRIPTIONS: Final = {
+    "agent": "Writes Python on request and evaluates it",
     "optimizer": "Reads failed runs, writes a better prompt, proves it, releases it",
 }
 
@@ -27,20 +27,20 @@ class UnknownAssistantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
-    """A graph that runs can be asked of."""
+    """A graph that can be run."""
 
     name: str
     id: UUID
     description: str
-    created_at: datetime = _MADE
+    created_at: datetime = _CREATED
 
 
 ASSISTANTS: Final = {
-    name: Assistant(name, uuid5(_NAMESPACE, name), words) for name, words in _WORDS.items()
+    name: Assistant(name, uuid5(_NAMESPACE, name), text) for name, text in _DESCRIPTIONS.items()
 }
 
 
-def named(name_or_id: str) -> Assistant:
+def find_assistant(name_or_id: str) -> Assistant:
     """Return an assistant by its name or id.
 
     Raises:
@@ -54,9 +54,9 @@ def named(name_or_id: str) -> Assistant:
 
 @cache
 def graph_of(name: str) -> Any:
-    """Return an assistant's graph, to look at."""
+    """Return an assistant's compiled graph, for its drawing, schemas and states."""
     if name == "agent":
-        from selfheal.graph.build import agent  # noqa: PLC0415 - both are big, and one may be enough
+        from selfheal.graph.build import agent  # noqa: PLC0415 - both are large, one may be enough
 
         return agent
     from selfheal.optimizer.build import optimizer  # noqa: PLC0415
@@ -66,7 +66,7 @@ def graph_of(name: str) -> Any:
 
 @cache
 def schemas_of(name: str) -> dict[str, Any]:
-    """Return the JSON schemas of what goes into a graph, what is in it, and what comes out."""
+    """Return the JSON schemas of a graph's input, output and state."""
     graph = graph_of(name)
     output = graph.get_output_jsonschema()
     if name == "optimizer":  # its reason is put into words before a client gets it
