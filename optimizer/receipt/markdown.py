@@ -95,9 +95,9 @@ def _judge(receipt: Receipt) -> Iterator[str]:
         return
     yield from ("", "## The judge", "")
     before = f", {judge['usual'][0]} of {judge['usual'][1]} before" if judge["usual"] else ""
-    state = "it has drifted" if judge["drifted"] else "it is sound"
+    state = "it has drifted" if judge["drifted"] else "it is calibrated"
     if judge["low"]:
-        state = "nothing is known of it, and it agrees on fewer than any judge should"
+        state = "it has no record, and agrees on fewer than any judge should"
     when = " earlier that day" if judge["fresh"] else ""
     yield (
         f"- the judge, {judge['model']} under prompt {judge['prompt_version']}, agrees on"

@@ -1,6 +1,6 @@
 """Monitoring of releases: promote, hold or roll back, decided purely, done by compare-and-swap.
 
-Needs no process of its own: every process that records runs, and every optimizer run, may do it.
+Needs no process of its own: every process that records runs, and every optimizer pass, may do it.
 """
 
 import logging

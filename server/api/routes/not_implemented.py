@@ -10,7 +10,7 @@ from selfheal.server.auth.admission import Reader
 
 router = APIRouter(tags=["not built"], route_class=StrictRoute)
 
-AnyId = Annotated[str, Path(description="Not used: the request is always refused")]
+AnyId = Annotated[str, Path(description="Not used: the answer is always 501")]
 
 _NO = documented(401, 403, 422, 501)
 

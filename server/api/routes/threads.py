@@ -229,7 +229,7 @@ async def get_history(
     caller: Reader,
     service: ServiceDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000, description="The most to return")] = 10,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number to return")] = 10,
     before: Annotated[
         str | None,
         Query(min_length=1, max_length=100, description="Only states before this checkpoint"),
