@@ -233,8 +233,8 @@ class ScreenReport(Screening):
 class PairResult(TypedDict):
     """One case under both prompts, and the e-value after it.
 
-    `repeats`: of a case healed before that seemed lost, whether the candidate passed when it was
-    run again; null where that gave no verdict.
+    `repeats`: of a case healed before that the candidate failed, whether it passed when it was run
+    again; null where that gave no verdict.
     """
 
     case_id: str

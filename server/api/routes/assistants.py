@@ -99,15 +99,15 @@ async def list_versions(
     return [only][body.offset :] if fits else []
 
 
-@router.post("/assistants", responses=_NO)
+@router.post("/assistants", summary="Create Assistant", responses=_NO)
 async def add_assistant(caller: Reader) -> None:
     """Not supported: assistants are the graphs of langgraph.json."""
     raise UnsupportedError(_FIXED)
 
 
-@router.patch("/assistants/{assistant_id}", responses=_NO)
-@router.delete("/assistants/{assistant_id}", responses=_NO)
-@router.post("/assistants/{assistant_id}/latest", responses=_NO)
+@router.patch("/assistants/{assistant_id}", summary="Update Assistant", responses=_NO)
+@router.delete("/assistants/{assistant_id}", summary="Delete Assistant", responses=_NO)
+@router.post("/assistants/{assistant_id}/latest", summary="Set Latest Version", responses=_NO)
 async def change_assistant(assistant_id: AssistantId, caller: Reader) -> None:
     """Not supported: assistants are the graphs of langgraph.json."""
     raise UnsupportedError(_FIXED)

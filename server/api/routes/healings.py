@@ -62,6 +62,7 @@ async def get_healing(
 
 @router.post(
     "/healings",
+    summary="Start Optimizer Pass",
     status_code=202,
     dependencies=[ADMIN],
     responses=documented(401, 403, 413, 422),
