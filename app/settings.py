@@ -56,14 +56,15 @@ class ServiceSettings(Settings):
         300.0,
         ge=0.1,
         le=86_400,
-        description="time limit of a run as a whole, and of a call of a role",
+        description="time limit of a run as a whole, and of a call to a role",
     )
     lease_seconds: float = Field(
         10.0,
         ge=1,
         le=3600,
-        description="after which a run is taken over from a process that does not renew its lease",
+        description="seconds after which a run is taken over from a process that does not renew its"
+        " lease",
     )
     public_url: PublicAddress | None = Field(
-        None, description="where browsers reach the service; for links in traces"
+        None, description="public address of the service, for links in traces"
     )

@@ -48,7 +48,7 @@ def check_address(address: str) -> None:
             f"{_likely_error(address) if is_url else 'names no host'}; write {ADDRESS_FORM}"
         )
     if not all(port == "" or _is_port(port) for port in ports):
-        raise AddressError(f"names a port that is not from 1 to 65535; write {ADDRESS_FORM}")
+        raise AddressError(f"has a port outside 1 to 65535; write {ADDRESS_FORM}")
 
 
 def shown_address(address: str) -> str:

@@ -54,7 +54,7 @@ class ReadOnlyError(DatabaseUnavailableError):
 class ResourcesExhaustedError(DatabaseUnavailableError):
     """The server is out of memory, or has reached another of its limits."""
 
-    summary = "the database is short of resources"
+    summary = "the database has run out of resources"
 
 
 class DiskFullError(ResourcesExhaustedError):
@@ -112,7 +112,7 @@ _UNAVAILABLE: Final[dict[str, tuple[type[DatabaseUnavailableError], str]]] = {
     "3D000": _UNREACHABLE,
     "40": (TransactionConflictError, "rolled back a transaction that conflicted with another one"),
     "40003": _UNREACHABLE,
-    "53": (ResourcesExhaustedError, "is short of resources"),
+    "53": (ResourcesExhaustedError, "has run out of resources"),
     "53100": (DiskFullError, "has no space left"),
     "53300": _UNREACHABLE,
     "55P03": (LockTimeoutError, "waited too long for a lock"),

@@ -155,29 +155,32 @@ def _refusal(found: dict[str, Any]) -> str | None:
     name, role, schema, home = (found[key] for key in ("name", "role", "schema", "home"))
     if found["encoding"] != "UTF8":
         return (
-            f"database {name} stores text as {found['encoding']}, and selfheal needs UTF8:"
+            f"database {name} has the encoding {found['encoding']}, and selfheal needs UTF8:"
             " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
     if schema is None:
         return (
-            f"no schema of the search path ({found['path']}) is there for role {role}:"
+            f"no schema of the search path ({found['path']}) can be used by role {role}:"
             f" ALTER ROLE {role} IN DATABASE {name} SET search_path = …"
         )
     if schema == _VIEWS:
-        return f"schema {_VIEWS} is for the dashboards' views: name another one in the search path"
+        return (
+            f"schema {_VIEWS} is reserved for the dashboards' views:"
+            " put another one first in the search path"
+        )
     if home not in (None, schema):
         return (
-            f"selfheal's tables are in schema {home}, and new ones would be made in {schema}:"
+            f"selfheal's tables are in schema {home}, and new ones would be created in {schema}:"
             f" ALTER ROLE {role} IN DATABASE {name} SET search_path = {home}"
         )
     if home is None and not found["may_make_tables"]:
         return (
-            f"role {role} may make no tables in schema {schema}:"
+            f"role {role} may not create tables in schema {schema}:"
             f" GRANT CREATE ON SCHEMA {schema} TO {role}"
         )
     if home is None and not found["may_make_views"]:
         return (
-            f"role {role} may make no schema {_VIEWS} in database {name}:"
+            f"role {role} may not create schema {_VIEWS} in database {name}:"
             f" CREATE SCHEMA {_VIEWS} AUTHORIZATION {role}"
         )
     return None

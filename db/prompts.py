@@ -78,7 +78,7 @@ async def add(
     except psycopg.errors.UniqueViolation as error:
         raise ReleaseConflictError(f"another version of {agent} was just added") from error
     except psycopg.errors.ForeignKeyViolation as error:
-        raise NotFoundError(f"{agent} has no version {parent} to descend from") from error
+        raise NotFoundError(f"{agent} has no version {parent} to derive from") from error
 
 
 async def get(connection: Connection, agent: Agent, version: int) -> Prompt:
@@ -119,7 +119,7 @@ async def released(connection: Connection, agent: Agent, thread_id: UUID | None 
         await fetch_optional(
             connection, _SQL["released"], {"agent": agent, "thread": thread_id}, Prompt
         ),
-        f"no prompt of {agent} was ever released",
+        f"no prompt of {agent} has been released",
     )
 
 
@@ -131,7 +131,7 @@ async def head(connection: Connection, agent: Agent) -> Release:
     """
     return _found(
         await fetch_optional(connection, _SQL["head"], {"agent": agent}, Release),
-        f"no prompt of {agent} was ever released",
+        f"no prompt of {agent} has been released",
     )
 
 
@@ -259,7 +259,7 @@ async def rollback(
     current = after or await head(connection, agent)
     earlier = await before(connection, current)
     if earlier is None:
-        raise NotFoundError(f"{agent} has no earlier release to go back to")
+        raise NotFoundError(f"{agent} has no earlier release to roll back to")
     return await release(
         connection,
         agent,

@@ -166,9 +166,9 @@ Origins = Annotated[
     Form("`https://HOST` or `https://HOST:PORT`, several separated by commas"),
 ]
 Name = Annotated[
-    str, _matching(r"[^\x00-\x1f\x7f]{1,200}"), Form("1 to 200 characters, none of them a control")
+    str, _matching(r"[^\x00-\x1f\x7f]{1,200}"), Form("1 to 200 characters, no control characters")
 ]
-Folder = Annotated[Path, AfterValidator(_folder), Form("the path of a folder, or of none yet")]
+Folder = Annotated[Path, AfterValidator(_folder), Form("the path of a folder")]
 # LangSmith's client takes everything but exactly `true` for false.
 TrueOrFalse = Literal["true", "false"]
 

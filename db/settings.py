@@ -49,8 +49,8 @@ class DatabaseSettings(Settings):
         None,
         validation_alias="DATABASE_URL",
         description="your Postgres, 14 or later; unset, an embedded one. Characters such as `@ / %`"
-        " in the password are percent-encoded; libpq's `KEY=VALUE` pairs are taken too, and its own"
-        " variables (`PGPASSWORD` …) fill in what is left out",
+        " in the password are percent-encoded; libpq's `KEY=VALUE` pairs are accepted too, and"
+        " its variables (`PGPASSWORD` …) supply what is omitted",
     )
     direct_database_url: PostgresAddress | None = Field(
         None,

@@ -60,7 +60,9 @@ def verdict(results: CheckResults, judgement: Judgement | None, grading: Grading
         score = max(grading.pass_threshold - _JUST_BELOW, 0.0)
         if not results.vetoes:
             required = grading.required_mark(results)
-            reasons.insert(0, f"The judge's mark is {llm_score:.2f}; a pass takes {required:.2f}.")
+            reasons.insert(
+                0, f"The judge's mark is {llm_score:.2f}; a pass requires {required:.2f}."
+            )
     return Evaluation(
         score=score,
         rule_score=round(results.score, 4),

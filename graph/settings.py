@@ -27,7 +27,7 @@ class AgentSettings(RoleSettings, ServiceSettings, DatabaseSettings, ModelSettin
     """What the code agent takes: its own settings and those that it builds on."""
 
     rule_weight: float = Field(
-        0.4, ge=0, le=1, description="weight of the rules in a score; the judge has the rest"
+        0.4, ge=0, le=1, description="weight of the rules in the score; the judge's is the rest"
     )
     pass_threshold: float = Field(
         0.6, gt=0, le=1, description="the score at which a program passes"

@@ -18,7 +18,7 @@ class BudgetSpentError(Exception):
     """The healing, or the day, may make no more model calls."""
 
     def __init__(self) -> None:
-        super().__init__("the budget of model calls is spent")
+        super().__init__("the budget of model calls is used up")
 
 
 class Reservations:

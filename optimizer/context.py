@@ -23,7 +23,7 @@ from selfheal.optimizer.tracing import HealingTrace
 
 @dataclass(frozen=True, slots=True)
 class OptimizerContext:
-    """What optimizer runs share: built once a process.
+    """What optimizer passes share: built once a process.
 
     Attributes:
         agent: what the code agent's runs share; trials use it.
@@ -63,7 +63,7 @@ class RuntimeContext(TypedDict, total=False):
 async def open_optimizer_context(
     settings: HealingSettings, database: Database, agent: Context
 ) -> AsyncIterator[OptimizerContext]:
-    """Open what optimizer runs need beside the code agent's own context.
+    """Open what optimizer passes need beside the code agent's own context.
 
     Raises:
         SettingsError: the optimizer's model cannot be used, or its proposer is not installed.

@@ -1,4 +1,4 @@
-"""One optimizer run: resumed if its process died, and closed whatever happens."""
+"""One optimizer pass: resumed if its process died, and closed whatever happens."""
 
 import asyncio
 import contextlib
@@ -108,7 +108,7 @@ class Optimizer:
             async with self._context.database.connection() as connection:
                 await deployment_stats.record_pass(connection, outcome, reason)
         except DatabaseError as error:
-            logger.warning("an optimizer run (%s) could not be counted: %s", outcome, error)
+            logger.warning("an optimizer pass (%s) could not be counted: %s", outcome, error)
 
     async def _run(self, trigger: Trigger) -> Result:
         if abandoned := await self._take_over():

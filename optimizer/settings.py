@@ -24,24 +24,31 @@ class HealingSettings(ServiceSettings, ModelSettings):
         3, ge=1, le=10_000, description="failed runs of a version that start a healing"
     )
     failure_window_minutes: int = Field(
-        30, ge=1, le=525_600, description="how far back failed runs count, in minutes"
+        30, ge=1, le=525_600, description="age up to which failed runs count, in minutes"
     )
     optimize_every_seconds: int = Field(
-        600, ge=0, le=604_800, description="how often the service looks for failures; 0 is never"
+        600,
+        ge=0,
+        le=604_800,
+        description="seconds between two scheduled optimizer passes; 0 is never",
     )
     rollout: Literal["canary", "instant", "manual"] = Field(
         "canary",
         description="how a proven prompt is released: to a share of the threads first, to all at"
         " once, or when it is approved",
     )
-    canary_percent: int = Field(50, ge=1, le=99, description="the share of threads in a canary")
+    canary_percent: int = Field(
+        50, ge=1, le=99, description="the percentage of threads that get a canary"
+    )
     heal_budget_calls: int = Field(
-        400, ge=1, le=1_000_000, description="model calls of one healing"
+        400, ge=1, le=1_000_000, description="maximum model calls of one healing"
     )
     heal_daily_calls: int = Field(
-        2000, ge=1, le=10_000_000, description="model calls of all healings in a day"
+        2000, ge=1, le=10_000_000, description="maximum model calls of all healings in a day"
     )
-    heal_concurrency: int = Field(4, ge=1, le=100, description="model calls of a healing at a time")
+    heal_concurrency: int = Field(
+        4, ge=1, le=100, description="concurrent model calls of a healing"
+    )
 
 
 def require_proposer(name: ProposerName) -> None:

@@ -98,7 +98,7 @@ class ShownCheck(TypedDict):
 class Evidence(TypedDict):
     """What the diagnosis sees of one run; `judge` is the judge's score, null if it gave none.
 
-    Of a program that a judge was tried on, `deserved` is the score that it should get.
+    For a case of the evaluator, `deserved` is the score that the program should get.
     """
 
     run_id: str
@@ -113,14 +113,14 @@ class Evidence(TypedDict):
 
 
 class Pattern(TypedDict):
-    """One way in which runs go wrong, and the ids of the runs that show it."""
+    """A failure pattern, and the ids of the runs that show it."""
 
     description: str
     run_ids: list[str]
 
 
 class AttributionEvidence(TypedDict):
-    """What the attribution was decided on.
+    """The evidence of an attribution.
 
     `diagnosed`: the agent that the diagnosis names. `judge_low`: the judge agrees on clearly too
     few golden verdicts. `judged`: failed runs in which no rule forbade a pass, so that the judge's
@@ -157,7 +157,7 @@ class Findings(TypedDict):
 
 
 class SoundCheck(TypedDict):
-    """An earlier check at which the judge was sound."""
+    """An earlier check that the judge passed."""
 
     model: str
     prompt_version: int
@@ -166,14 +166,14 @@ class SoundCheck(TypedDict):
 
 
 class JudgeFinding(TypedDict):
-    """What was found of the judge.
+    """The result of a check of the judge.
 
-    `usual`: what it used to agree on, as (agreed, asked); null if unknown. `drifted`: it agrees on
-    fewer than usual. `low`: nothing is known of it, and it agrees on fewer than any judge should.
-    `sound_version`: the newest other evaluator prompt under which this model was sound, if it never
-    was under the present one. `check`: the id of its stored check; 0 before it is stored. `fresh`:
-    a sound check of the same day, so that it was not asked again. `compared`: the newest sound
-    checks, newest first.
+    `usual`: its record, as (agreed, asked); null without one. `drifted`: it agrees on fewer than
+    its record explains. `low`: it has no record, and agrees on fewer than any judge should.
+    `sound_version`: the newest other evaluator prompt under which this model passed a check, if it
+    never did under the present one. `check`: the id of its stored check; 0 before it is stored.
+    `fresh`: it passed a check on the same day and was not asked again. `compared`: the newest
+    checks that it passed, newest first.
     """
 
     model: str
@@ -217,7 +217,7 @@ class ScreenResult(TypedDict):
 
 
 class Screening(TypedDict):
-    """What a screening came to; `bar`: the least share of cases that the survivor must pass."""
+    """The result of a screening; `bar`: the least share of cases that the survivor must pass."""
 
     bar: float
     results: list[ScreenResult]
@@ -233,8 +233,8 @@ class ScreenReport(Screening):
 class PairResult(TypedDict):
     """One case under both prompts, and the e-value after it.
 
-    `repeats`: of a case healed before that seemed lost, whether the candidate passed when it was
-    run again; null where that gave no verdict.
+    `repeats`: of a case healed before that the candidate failed, whether it passed when it was run
+    again; null where that gave no verdict.
     """
 
     case_id: str
@@ -246,7 +246,7 @@ class PairResult(TypedDict):
 
 
 class GateReport(TypedDict):
-    """What the gate of a candidate came to.
+    """The result of a candidate's gate.
 
     `difference` is the mean paired difference of scores, -1 to 1, `lower` its one-sided bound, null
     if unknown. `width`: how many cases ran at once. `cases_run`: those without a verdict included.
@@ -271,9 +271,9 @@ class GateReport(TypedDict):
 
 
 class PlannedRelease(TypedDict):
-    """What was decided for the candidate that the gate did not reject.
+    """The decision about a candidate that the gate did not reject.
 
-    `rollout`: the setting at that time. `void`: why it was not done; null if it was.
+    `rollout`: the setting at that time. `void`: why the release was not made; null if it was.
     """
 
     rollout: str
@@ -283,7 +283,7 @@ class PlannedRelease(TypedDict):
 
 
 class NewestError(TypedDict):
-    """Why the newest run that no prompt could have influenced has no verdict."""
+    """The newest run without a verdict for a reason that no prompt can fix."""
 
     run_id: str
     outcome: str
@@ -291,7 +291,7 @@ class NewestError(TypedDict):
 
 
 class Unjudged(TypedDict):
-    """How many of the trials gave no verdict, and what the first of these ended with."""
+    """Trials without a verdict: their number, and how the first of them ended."""
 
     count: int
     of: int
@@ -299,7 +299,7 @@ class Unjudged(TypedDict):
 
 
 class Trigger(TypedDict):
-    """What an optimizer run is asked to look at; without an agent, whichever is the cause.
+    """The request of an optimizer pass; without an agent, the one identified as the cause.
 
     One whose `trigger` is `diet`, which shortens a prompt, names the agent.
     """
@@ -343,7 +343,7 @@ class State(Trigger):
 
 
 class Ended(TypedDict):
-    """How an optimizer run ended; `healing_id` is missing where no healing was opened.
+    """How an optimizer pass ended; `healing_id` is missing where no healing was opened.
 
     `agent` is null where no agent was requested, and none was found to be the cause. `errored` is
     set where an error of the optimizer's own ended it.
@@ -357,7 +357,7 @@ class Ended(TypedDict):
 
 
 class Result(Ended):
-    """How an optimizer run ended, and why."""
+    """How an optimizer pass ended, and why."""
 
     reason: NotRequired[Reason]
 

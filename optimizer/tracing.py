@@ -1,6 +1,6 @@
 """LangSmith: one trace for a healing, with its states and trials below, across processes.
 
-An optimizer run that opens no healing sends nothing. So LangChain does not trace the graph itself,
+An optimizer pass that opens no healing sends nothing. So LangChain does not trace the graph itself,
 which would start with the run: each state is traced here, once a healing is open.
 """
 
@@ -25,7 +25,7 @@ class HealingTrace:
 
     Args:
         healing_id: of the healing, which may not be open yet.
-        trigger: what the optimizer run was asked to look at.
+        trigger: what the optimizer pass was asked to look at.
         resumed: the healing is open, and another process has started its trace.
     """
 

@@ -43,57 +43,57 @@ WORDING: dict[Code, str] = {
     "judge_marks_decided": "the judge agrees on too few golden verdicts, and its marks decided"
     " these runs",
     "last_good_version_passes": "with its last good version {passed} of {of} training cases pass",
-    "plans_contradict_requests": "{plans} of {of} plans contradict what was stated, and were"
-    " followed",
+    "plans_contradict_requests": "{plans} of {of} plans contradict their requests, and the worker"
+    " followed them",
     "breaks_prompt_rules": "{violations}",
-    "constant_answer": "it answers some requests by a constant",
+    "constant_answer": "it prescribes a constant answer to some requests",
     "contains_address": "it contains an address",
-    "contains_encoded_text": "it contains something encoded",
-    "contains_example": "it teaches by an example",
+    "contains_encoded_text": "it contains encoded text",
+    "contains_example": "it contains an example of input and output",
     "contains_secret": "it contains what looks like a secret",
     "copies_untrusted_text": "it copies {words} words in a row from the logs",
     "drops_requirement": "it no longer mentions {requirement}",
     "empty_prompt": "it is empty",
-    "foreign_letters": "it is written in letters that the prompt never had: {alphabets}",
+    "foreign_letters": "it uses alphabets that the prompt never used: {alphabets}",
     "grants_permission": "it allows {permission}",
     "invisible_characters": "it contains invisible characters",
-    "lifts_requirement": "it lifts what is required of {requirement}",
-    "marks_for_words": "it gives marks for words",
+    "lifts_requirement": "it removes a requirement: {requirement}",
+    "marks_for_words": "it grants marks for claims of the program",
     "mentions": "it mentions the {agent}",
-    "names": "it names {words}",
+    "names": "it contains unknown names: {words}",
     "quotes": "it quotes {text}",
     "request_wording": "it depends on the wording of a request",
-    "reveals_instructions": "it has the agent show its instructions",
+    "reveals_instructions": "it asks the agent to reveal its instructions",
     "same_as_earlier_candidate": "it has the same words as an earlier candidate",
     "same_as_incumbent": "it has the same words as the incumbent",
-    "special_case": "it makes a special case of {words}",
+    "special_case": "it states a condition about {words}",
     "too_many_characters": "it has {characters} characters, more than {limit}",
     "too_many_words": "it has {words} words, more than {limit}",
-    "trusts_untrusted_text": "it gives untrusted text authority",
-    "untrusted_words": "it has words from the logs: {words}",
+    "trusts_untrusted_text": "it asks the agent to trust untrusted text",
+    "untrusted_words": "it contains words from the logs: {words}",
     "cases_lost": "lost {lost} of {of} cases",
     "incumbent_passes_too_few": "the live prompt passes only {passed} of {of} cases",
-    "nothing_left": "nothing would be left",
+    "nothing_left": "no sentence would be left",
     "nothing_lost": "lost none of {of} cases, score {change:+.2f}",
     "scores_lower": "scores lower by {by:.2f}",
     "screening_lost": "passed {passed} of {of} training cases",
     "budget_exhausted": "the budget of model calls is used up",
-    "cannot_prove_at_this_rate": "at the rate of gains seen, the {left} held-out cases left will"
-    " not prove it",
-    "cannot_prove_with_cases_left": "not even gains in all {left} held-out cases left could prove"
-    " it",
-    "cases_exhausted": "no cases are left",
+    "cannot_prove_at_this_rate": "at the observed rate of gains, the {left} remaining held-out"
+    " cases cannot prove it",
+    "cannot_prove_with_cases_left": "gains in all {left} remaining held-out cases could not"
+    " prove it",
+    "cases_exhausted": "there are no more cases",
     "enough_pairs": "there are enough pairs",
-    "harm_found": "more cases are lost than by chance",
+    "harm_found": "more cases are lost than chance explains",
     "hold_out_exhausted": "all held-out cases were tried",
-    "proven_but_cases_exhausted": "proven, but no cases are left",
+    "proven_but_cases_exhausted": "proven, but there are no more cases",
     "proven_over_enough_pairs": "proven, over enough pairs",
     "better_but_unproven": "better, but not proven: {gains} gains, {losses} losses"
     " (e = {e_value:.3g} of {needed})",
     "budget_exhausted_before_end": "{decision}; the budget of model calls is used up",
     "healed_case_lost": "{case_id}, healed before, is lost in 2 of {takes}",
-    "incumbent_rate_too_low": "the live prompt passes only {rate:.0%}: nothing shows what would be"
-    " lost",
+    "incumbent_rate_too_low": "the live prompt passes only {rate:.0%} of the cases: losses could"
+    " not be detected",
     "may_score_lower": "better on held-out cases ({gains} gains, {losses} losses), but may score"
     " lower by {by:.2f}",
     "not_inferior": "{gains} gains, {losses} losses, score not lower by more than {by:.2f}",
@@ -106,10 +106,10 @@ WORDING: dict[Code, str] = {
     "too_few_pairs": "better ({gains} gains, {losses} losses), but only {pairs} of {needed} pairs"
     " have verdicts",
     "too_few_pairs_to_compare": "only {pairs} of {needed} pairs have verdicts",
-    "canary_first": "proven; tried beside the incumbent, which passes {rate:.0%}",
-    "evidence_insufficient": "the evidence is not sufficient: approval is needed",
-    "incumbent_dead": "released at once: the incumbent had nothing to lose",
-    "instant_rollout": "released at once",
+    "canary_first": "proven; released as a canary, since the incumbent passes {rate:.0%}",
+    "evidence_insufficient": "the evidence does not suffice; approval is needed",
+    "incumbent_dead": "released to all threads: the incumbent passes hardly any case",
+    "instant_rollout": "released to all threads",
     "manual_rollout": "proven; approval is needed, since SELFHEAL_ROLLOUT is manual",
     "checkpoints_missing": "its checkpoints do not show where to resume",
     "internal_error": "an internal error, {error}; see the log",
@@ -123,24 +123,24 @@ WORDING: dict[Code, str] = {
     "model_failed": "the optimizer's model failed: {message}",
     "no_candidate_passed_lint": "no candidate passed lint",
     "no_candidate_passed_screening": "no candidate passed screening",
-    "no_candidates": "no prompt was found that seemed better",
-    "no_sentence_removable": "nothing can be left out: of {sentences} sentences, always kept:"
-    " {kept}, missed: {missed}",
-    "no_sentences_removable_together": "nothing can be left out: of {sentences} sentences, always"
-    " kept: {kept}, missed: {missed}, the others together",
+    "no_candidates": "no candidate was found",
+    "no_sentence_removable": "no sentence can be removed: of {sentences} sentences {kept} are"
+    " always kept and {missed} are needed",
+    "no_sentences_removable_together": "no sentences can be removed: of {sentences} sentences"
+    " {kept} are always kept, {missed} are needed, and the others are needed together",
     "proof_void": "the proof is void: {cause}",
     "staged": "{plan}: {gate}",
     "version_went_live": "another version went live meanwhile{version:?: }",
-    "canary_not_worse_in_a_day": "{runs} runs, score {mean:+.2f} (at least {lower:+.2f}); not worse"
-    " in a day",
-    "canary_scores": "{runs} runs, score {mean:+.2f} (at least {lower:+.2f})",
-    "canary_undecided": "undecided after a day: {runs} runs, score {mean:+.2f} (at least"
-    " {lower:+.2f})",
+    "canary_not_worse_in_a_day": "{runs} runs, score difference {mean:+.2f} (at least"
+    " {lower:+.2f}); not worse within a day",
+    "canary_scores": "{runs} runs, score difference {mean:+.2f} (at least {lower:+.2f})",
+    "canary_undecided": "undecided after a day: {runs} runs, score difference {mean:+.2f}"
+    " (at least {lower:+.2f})",
     "more_errors": "{errors} of {runs} runs ended without a verdict, {before} before",
     "pinned_but_worse": "it is pinned, but {cause}",
     "releases_rolled_back": "{releases} releases were rolled back automatically within {hours}"
     " hours",
-    "slower": "it is slow: 95 % within {seconds:.1f} s, {before:.1f} s before",
+    "slower": "it is slower: 95 % of its runs take at most {seconds:.1f} s, {before:.1f} s before",
     "watched": "it is being watched",
     "worse_scores": "its scores are lower by {by:.2f} (at least {at_least:.2f})",
     "approved": "approved{cause:?: }",
@@ -196,5 +196,5 @@ def worded(reason: Reason | None) -> Worded:
 
 
 def shown_result(result: Result) -> ShownResult:
-    """Return the result of an optimizer run as clients get it."""
+    """Return the result of an optimizer pass as clients get it."""
     return {**result, **worded(result.get("reason"))}

@@ -50,7 +50,10 @@ class LogSettings(Settings):
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(in_lower_case)
-    ] = Field("info", description="`debug` shows prompts, requests and code too")
+    ] = Field(
+        "info",
+        description="lowest level that is logged; `debug` includes prompts, requests and code",
+    )
     langsmith_tracing: TrueOrFalse = Field(
         "false", validation_alias=_langsmith("TRACING"), description="whether runs are traced"
     )
@@ -64,13 +67,15 @@ class LogSettings(Settings):
     langsmith_endpoint: HttpAddress | None = Field(
         None,
         validation_alias=_langsmith("ENDPOINT"),
-        description="LangSmith's API; unset, that of its own cloud",
+        description="LangSmith's API; unset, LangSmith's cloud",
     )
     langsmith_api_key: Key | None = Field(
         None, validation_alias=_langsmith("API_KEY"), description="LangSmith's key"
     )
     langsmith_project: Name | None = Field(
-        None, validation_alias=_langsmith("PROJECT"), description="the project; unset, `default`"
+        None,
+        validation_alias=_langsmith("PROJECT"),
+        description="the project in LangSmith; unset, `default`",
     )
     langsmith_hide_inputs: TrueOrFalse = Field(
         "false",
@@ -94,7 +99,7 @@ class LogSettings(Settings):
         ge=1,
         le=100_000,
         validation_alias=_langsmith("TRACING_QUEUE_MAX_SIZE"),
-        description="parts of traces that may wait to be sent; more are dropped",
+        description="parts of traces that may wait to be sent; further ones are dropped",
     )
     langsmith_use_daemon: TrueOrFalse = Field(
         "true",
@@ -132,26 +137,30 @@ class ServerSettings(LogSettings, HealingSettings, AgentSettings):
         None, description="the first admin key of a deployment; revoke it when there are others"
     )
     max_concurrency: int = Field(
-        16, ge=1, le=1000, description="runs that a process executes at a time"
+        16, ge=1, le=1000, description="runs that a process executes concurrently"
     )
     max_waiting: int = Field(
-        1000, ge=1, le=1_000_000, description="runs that may wait; more are refused (429)"
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="runs that may wait in the queue; more are refused (429)",
     )
     rate_per_minute: int = Field(
-        600, ge=0, le=1_000_000, description="requests of a key per minute; 0 is without a limit"
+        600, ge=0, le=1_000_000, description="requests of a key per minute; 0 is no limit"
     )
     tenant_storage_mb: int = Field(
         10_240,
         ge=0,
         le=2**31,
-        description="storage limit of a tenant in MB; 0 is without a limit, more is refused (507)",
+        description="storage limit of a tenant in MB, beyond which requests are refused (507);"
+        " 0 is no limit",
     )
     cors_origins: Origins = Field((), description="origins whose pages may call the service")
     webhook_secret: SigningSecrets | None = Field(
         None, description="secrets that webhooks are signed with; unset, webhooks are disabled"
     )
     webhook_allow_private: bool = Field(
-        False, description="webhooks may go to private networks, and without TLS"
+        False, description="allow webhooks to private networks and without TLS"
     )
     retention_days: int = Field(
         90, ge=0, le=36_500, description="how long runs are kept; 0 is forever"

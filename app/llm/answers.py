@@ -40,7 +40,7 @@ def finished(message: AIMessage) -> AIMessage:
         metadata.get("finish_reason") or metadata.get("stop_reason") or metadata.get("done_reason")
     )
     if reason is None:
-        raise InfrastructureError("the model answered with nothing")
+        raise InfrastructureError("the model gave an empty answer")
     keyword = _keyword(reason).lower()
     if keyword in _FINISHED:
         return message
@@ -63,7 +63,7 @@ def read_text(message: AIMessage) -> str:
     """
     text = storable(message.text)
     if not text.strip():
-        raise InfrastructureError("the model answered with nothing")
+        raise InfrastructureError("the model gave an empty answer")
     return text
 
 

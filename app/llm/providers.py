@@ -48,9 +48,9 @@ class ModelClient:
 class DeferredClient:
     """A client that is built when it is created, or at its first use if it cannot fail then.
 
-    Building Gemini's takes 0.4 s of CPU, and an optimizer run that heals nothing never uses it. Its
-    package is a dependency of ours and its key was checked before, so errors are still reported at
-    the start. At its first use it is built in a thread.
+    Building Gemini's takes 0.4 s of CPU, and an optimizer pass that heals nothing never uses it.
+    Its package is a dependency of ours and its key was checked before, so errors are still
+    reported at the start. At its first use it is built in a thread.
 
     Args:
         name: `provider:model`.

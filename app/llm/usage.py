@@ -34,9 +34,7 @@ MODEL_CALLS: Final = Counter(
 MODEL_TOKENS: Final = Counter(
     "selfheal_model_tokens_total", "Tokens of model calls.", ("agent", "direction")
 )
-MODEL_FALLBACKS: Final = Counter(
-    "selfheal_model_fallbacks_total", "Answers given by a fallback model."
-)
+MODEL_FALLBACKS: Final = Counter("selfheal_model_fallbacks_total", "Answers of fall-back models.")
 for _caller, _outcome in product(CALLERS, CALL_OUTCOMES):
     MODEL_CALLS.labels(_caller, _outcome)
 for _caller, _direction in product(CALLERS, ("input", "output")):

@@ -54,7 +54,7 @@ async def selfheal(harness: HealingHarness, job: Job, *, forced: bool = False) -
 
 async def swap(harness: HealingHarness, job: Job) -> Treated:
     """Heal as the first try of this idea did: the first proposal goes live."""
-    model = harness.doctor.model
+    model = harness.context.model
     began = time.monotonic()
     async with harness.database.connection() as connection:
         live = {agent: (await prompts.released(connection, agent)).text for agent in _AGENTS}

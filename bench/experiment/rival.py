@@ -39,7 +39,7 @@ class _Toolkit:
 
     async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text."""
-        agent = self.harness.doctor.agent
+        agent = self.harness.context.agent
         if "plan" not in case and case["id"] not in self.plans:
             self.plans[case["id"]] = await make_plan(agent, case)
         plan = case.get("plan") or self.plans[case["id"]]
@@ -67,7 +67,7 @@ class _Toolkit:
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
         """Ask the optimizer's model for a shape."""
-        return (await self.harness.doctor.model.fill(system, human, shape)).content
+        return (await self.harness.context.model.fill(system, human, shape)).content
 
     async def affordable_trials(self) -> int:
         """Return how many trials there may be."""

@@ -73,7 +73,7 @@ async def _live(harness: HealingHarness) -> dict[str, int]:
 
 async def _known_judge(harness: HealingHarness) -> None:
     """Put a check of yesterday on record, as the scheduler makes one every day."""
-    model = harness.doctor.agent.evaluator.model
+    model = harness.context.agent.evaluator.model
     prompt = await harness.live("evaluator")
     asked = golden_verdicts()[:: len(golden_verdicts()) // 39]
     found = agreement(await ask_judge(model, prompt.text, asked, 8))
@@ -132,8 +132,8 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
 
 async def _only_judged(harness: HealingHarness, job: Job) -> Treated:
     """Make a pass with money for the judge alone: whether it freezes is all that is asked."""
-    settings = harness.doctor.settings.model_copy(update={"heal_budget_calls": 120})
-    thrifty = replace(harness, doctor=replace(harness.doctor, settings=settings))
+    settings = harness.context.settings.model_copy(update={"heal_budget_calls": 120})
+    thrifty = replace(harness, context=replace(harness.context, settings=settings))
     return await arms.selfheal(thrifty, job)
 
 

@@ -116,7 +116,7 @@ async def _holds(harness: HealingHarness, task: Task, finished: Finished) -> boo
         "signature": head.rstrip(":"),
         "examples": [{**each, "origin": "stated"} for each in task.examples],
     }
-    sandbox = cast("LocalEvaluator", harness.doctor.agent.evaluator).sandbox
+    sandbox = cast("LocalEvaluator", harness.context.agent.evaluator).sandbox
     return not (await run_checks(finished.result["code"], plan, sandbox)).vetoes
 
 

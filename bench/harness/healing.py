@@ -1,4 +1,4 @@
-"""A service and its doctor in one process, with what a test of healing wants to do and see."""
+"""A service and its optimizer in one process, with what a test of healing wants to do and see."""
 
 import tomllib
 from collections import Counter
@@ -43,12 +43,12 @@ def ask(name: str, phrasing: int = 0, examples: int = 2) -> Request:
 
 @dataclass
 class HealingHarness:
-    """Service and doctor on the same database."""
+    """Service and optimizer on the same database."""
 
     settings: ServerSettings
     database: Database
     service: InProcessService
-    doctor: OptimizerContext
+    context: OptimizerContext
 
     async def put_live(self, text: str, agent: str = "worker") -> int:
         """Release a prompt as an operator does; return its version."""
@@ -89,7 +89,7 @@ class HealingHarness:
         trigger = Trigger(trigger="test", forced=forced)
         if agent:
             trigger["agent"] = agent
-        return await Optimizer(self.doctor, watch).run(trigger)
+        return await Optimizer(self.context, watch).run(trigger)
 
     async def live(self, agent: Agent = "worker") -> Prompt:
         """Return an agent's live prompt."""
@@ -128,14 +128,14 @@ class HealingHarness:
 
 @asynccontextmanager
 async def open_healing_harness(database: Database) -> AsyncIterator[HealingHarness]:
-    """Open service and doctor from the environment."""
+    """Open service and optimizer from the environment."""
     settings = read_settings()
     async with (
-        open_parts(settings, database) as context,
-        open_optimizer_context(settings, database, context) as doctor,
-        served(settings, database, context) as service,
+        open_parts(settings, database) as agent_context,
+        open_optimizer_context(settings, database, agent_context) as context,
+        served(settings, database, agent_context) as service,
     ):
-        yield HealingHarness(settings, database, service, doctor)
+        yield HealingHarness(settings, database, service, context)
 
 
 def passed(finished: Finished) -> bool:

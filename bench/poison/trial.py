@@ -154,7 +154,7 @@ async def heal(harness: HealingHarness, poison: Poison) -> Result:
 
 async def swap_at_once(harness: HealingHarness, poison: Poison) -> str:
     """Heal without proof: release the first proposal. Return its text."""
-    model = harness.doctor.model
+    model = harness.context.model
     async with harness.database.connection() as connection:
         failed = await runs.recent(connection, limit=RUNS)
         live = await prompts.released(connection, poison.agent)

@@ -96,24 +96,24 @@ async def examine_packages(sandbox: Sandbox) -> None:
     if reads is None or reads.value is not True:
         raise SandboxUnavailable(f"{sandbox.name} cannot read SELFHEAL_SANDBOX_PACKAGES")
     if not writes or any(each.raised is None for each in writes):
-        raise SandboxUnavailable(f"{sandbox.name} does not hold: it can write to the packages")
+        raise SandboxUnavailable(f"{sandbox.name} is not isolated: it can write to the packages")
 
 
 def _check_good(execution: Execution) -> None:
     results = execution.results
     if execution.status != "ok" or results[0].value != [21, 42] or not results[1].raised:
         raise SandboxUnavailable(
-            f"{execution.backend} runs a good program wrongly: "
+            f"{execution.backend} runs a correct program wrongly: "
             f"{execution.status} {execution.detail} {results}"
         )
 
 
 def _check_attacked(name: str, execution: Execution, calls: tuple[str, ...]) -> None:
     if execution.status != "ok" or len(execution.results) != len(calls):
-        raise SandboxUnavailable(f"{name} breaks on its self-test: {execution.detail}")
+        raise SandboxUnavailable(f"{name} fails its self-test: {execution.detail}")
     for result in execution.results:
         if result.raised is None:
-            raise SandboxUnavailable(f"{name} does not hold: {result.call} succeeded inside it")
+            raise SandboxUnavailable(f"{name} is not isolated: {result.call} succeeded inside it")
 
 
 @contextlib.asynccontextmanager

@@ -90,7 +90,7 @@ class DriftCheck:
         )
 
 
-async def check_daily(doctor: OptimizerContext) -> DriftCheck | None:
+async def check_daily(context: OptimizerContext) -> DriftCheck | None:
     """Check the judge unless it was checked within 24 hours; retry a failed check after an hour.
 
     The calls are reserved from the day's limit for healing.
@@ -103,48 +103,48 @@ async def check_daily(doctor: OptimizerContext) -> DriftCheck | None:
         RunError: the judge does not answer, so there is no result.
         DatabaseError: Postgres cannot be reached or refused.
     """
-    claim = await _claim_check(doctor)
+    claim = await _claim_check(context)
     if claim is None:
         return None
     with metered() as usage:
         try:
-            result = await check_judge(doctor, None)
+            result = await check_judge(context, None)
         finally:
-            async with doctor.database.connection() as connection:
+            async with context.database.connection() as connection:
                 await judge_checks.settle(connection, claim, usage["calls"])
     if result.drifted or result.low:
         logger.warning("healing is blocked: %s", sentence(distrust(result.as_json())))
     return result
 
 
-async def _claim_check(doctor: OptimizerContext) -> CheckClaim | None:
-    async with doctor.database.connection() as connection:
+async def _claim_check(context: OptimizerContext) -> CheckClaim | None:
+    async with context.database.connection() as connection:
         version = (await prompts.released(connection, "evaluator")).version
         return await judge_checks.claim_check(
             connection,
-            model=doctor.agent.evaluator.model.name,
+            model=context.agent.evaluator.model.name,
             prompt_version=version,
             calls=CALLS_AN_ANSWER * len(golden_verdicts()),
-            daily=doctor.settings.heal_daily_calls,
+            daily=context.settings.heal_daily_calls,
         )
 
 
-async def check_judge(doctor: OptimizerContext, healing_id: str | None) -> DriftCheck:
+async def check_judge(context: OptimizerContext, healing_id: str | None) -> DriftCheck:
     """Return the result of the last 24 hours, or check the judge now.
 
     A check has two stages: a third of the golden verdicts, then the others if the first result is
     significant but not beyond doubt. The first check that is passed is the baseline of later ones.
 
     Args:
-        doctor: the optimizer's context.
+        context: the optimizer's context.
         healing_id: the healing that is charged; None if the calls are reserved already.
 
     Raises:
         EvaluationError: the judge answered too few golden verdicts.
         BudgetSpentError: the budget does not cover the check.
     """
-    model = doctor.agent.evaluator.model.name
-    async with doctor.database.connection() as connection:
+    model = context.agent.evaluator.model.name
+    async with context.database.connection() as connection:
         prompt = await prompts.released(connection, "evaluator")
         recent = await judge_checks.recent(connection, model, prompt.version)
         compared = _past_checks(await judge_checks.latest_calibrated(connection))
@@ -160,13 +160,13 @@ async def check_judge(doctor: OptimizerContext, healing_id: str | None) -> Drift
     first, rest = _stages(golden_verdicts())
     baseline = pooled_counts(compared) or LEAST_EXPECTED
     with traced_check(model, prompt.version) as outputs:
-        opinions = await _ask(doctor, healing_id, prompt, first)
+        opinions = await _ask(context, healing_id, prompt, first)
         summary = agreement(opinions)
         if BEYOND_DOUBT < p_value(summary, baseline) < DRIFT_AT:
-            opinions += await _ask(doctor, healing_id, prompt, rest)
+            opinions += await _ask(context, healing_id, prompt, rest)
             summary = agreement(opinions)
         outputs.update(asdict(summary))
-    result = await record(doctor.database, model, prompt.version, summary)
+    result = await record(context.database, model, prompt.version, summary)
     return replace(result, opinions={opinion.golden.id: opinion.score for opinion in opinions})
 
 
@@ -287,16 +287,16 @@ def _stages(
 
 
 async def _ask(
-    doctor: OptimizerContext, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
+    context: OptimizerContext, healing_id: str | None, prompt: Prompt, verdicts: list[GoldenVerdict]
 ) -> list[Opinion]:
-    settings = doctor.settings
-    model = doctor.agent.evaluator.model
+    settings = context.settings
+    model = context.agent.evaluator.model
     work = ask_judge(model, prompt.text, verdicts, settings.heal_concurrency)
     if healing_id is None:
         opinions = await work
     else:
         calls = CALLS_AN_ANSWER * len(verdicts)
-        opinions, _ = await doctor.budget.charge(doctor.hold(healing_id), calls, work)
+        opinions, _ = await context.budget.charge(context.hold(healing_id), calls, work)
     answered = sum(opinion.score is not None for opinion in opinions)
     if answered < LEAST_ANSWERED * len(opinions):
         raise EvaluationError(

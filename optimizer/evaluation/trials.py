@@ -26,7 +26,7 @@ class TrialStore:
     """The trials of one healing: read from the database, and written to it as they end.
 
     Attributes:
-        doctor: the optimizer's context.
+        context: the optimizer's context.
         healing_id: the healing that is charged.
         agent: whose prompt is tried.
         texts: the prompt of each arm; arm 0 is the incumbent.
@@ -35,7 +35,7 @@ class TrialStore:
         plans: the plans that all arms of a case share, by case id.
     """
 
-    doctor: OptimizerContext
+    context: OptimizerContext
     healing_id: str
     agent: Agent
     texts: dict[int, str]
@@ -48,20 +48,20 @@ class TrialStore:
     @classmethod
     async def read(
         cls,
-        doctor: OptimizerContext,
+        context: OptimizerContext,
         healing_id: str,
         agent: Agent,
         texts: dict[int, str],
         versions: Mapping[int, int],
     ) -> "TrialStore":
         """Read the healing's trials and plans, those of an earlier process included."""
-        hold = doctor.hold(healing_id)
-        async with doctor.database.connection() as connection:
+        hold = context.hold(healing_id)
+        async with context.database.connection() as connection:
             trials = await stored_trials.trials(connection, hold.id)
             plans = await stored_trials.plans(connection, hold.id)
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
         made = cast("dict[str, Plan]", plans)
-        return cls(doctor, healing_id, agent, texts, versions, done, made)
+        return cls(context, healing_id, agent, texts, versions, done, made)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt, run it if it is not stored.
@@ -148,9 +148,9 @@ class TrialStore:
         plan = await self._plan(case) if self.agent == "worker" else None
         if plan is None and self.agent == "worker":
             return None
-        hold = self.doctor.hold(self.healing_id)
-        work = run_case(self.doctor.agent, case, self.agent, text, plan)
-        return await self.doctor.budget.charge(hold, TRIAL_CALLS[self.agent], work)
+        hold = self.context.hold(self.healing_id)
+        work = run_case(self.context.agent, case, self.agent, text, plan)
+        return await self.context.budget.charge(hold, TRIAL_CALLS[self.agent], work)
 
     async def _store(
         self, key: tuple[Stage, int, str, int], result: CaseResult, usage: Usage
@@ -163,8 +163,8 @@ class TrialStore:
             "executed": result.executed,
             "calls": usage["calls"],
         }
-        hold = self.doctor.hold(self.healing_id)
-        async with self.doctor.database.connection() as connection:
+        hold = self.context.hold(self.healing_id)
+        async with self.context.database.connection() as connection:
             self.done[key] = await stored_trials.add_trial(
                 connection, hold.id, stage=stage, arm=arm, case_id=case_id, take=take, result=row
             )
@@ -175,15 +175,15 @@ class TrialStore:
             return case["plan"]
         async with self._planning.setdefault(case["id"], asyncio.Lock()):
             if case["id"] not in self.plans:
-                hold = self.doctor.hold(self.healing_id)
+                hold = self.context.hold(self.healing_id)
                 try:
-                    work = make_plan(self.doctor.agent, case)
-                    plan, _ = await self.doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
+                    work = make_plan(self.context.agent, case)
+                    plan, _ = await self.context.budget.charge(hold, CALLS_AN_ANSWER, work)
                 except RunError as error:
                     self._count_unjudged(f"{error.outcome}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
-                async with self.doctor.database.connection() as connection:
+                async with self.context.database.connection() as connection:
                     await stored_trials.add_plan(connection, hold.id, case["id"], plan)
         return self.plans[case["id"]]
 

@@ -13,11 +13,11 @@ AUTHOR: Final = "optimizer"  # the author of versions that a healing wrote
 _TRUSTED_KEYS: Final[frozenset[Any]] = frozenset({"run_id", "outcome", "name", "origin"})
 
 
-async def load_reference(doctor: OptimizerContext, state: State, *agents: Agent) -> LintReference:
+async def load_reference(context: OptimizerContext, state: State, *agents: Agent) -> LintReference:
     """Return the reference for candidates of one agent, or for findings about several.
 
     Args:
-        doctor: the optimizer's context.
+        context: the optimizer's context.
         state: the state of the healing, with incumbents and evidence.
         agents: the agents whose prompts are trusted; the first one is the agent of the reference.
     """
@@ -26,7 +26,7 @@ async def load_reference(doctor: OptimizerContext, state: State, *agents: Agent)
         agents[0],
         "\n\n".join(live[agent]["text"] for agent in agents),
         state["evidence"],
-        "\n\n".join([await _anchor(doctor, agent, live[agent]["version"]) for agent in agents]),
+        "\n\n".join([await _anchor(context, agent, live[agent]["version"]) for agent in agents]),
     )
 
 
@@ -37,9 +37,9 @@ def reference_from_evidence(
     return LintReference(agent, incumbent, list(_untrusted_texts(evidence)), anchor)
 
 
-async def _anchor(doctor: OptimizerContext, agent: Agent, version: int) -> str:
+async def _anchor(context: OptimizerContext, agent: Agent, version: int) -> str:
     """Return the newest text up to a version that was not written by the optimizer."""
-    async with doctor.database.connection() as connection:
+    async with context.database.connection() as connection:
         known = {prompt.version: prompt for prompt in await prompts.versions(connection, agent)}
     at = known[version]
     while at.author == AUTHOR and at.parent is not None:

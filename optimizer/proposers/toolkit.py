@@ -23,7 +23,7 @@ class HealingToolkit:
     """The `ProposerToolkit` of a healing. It can run the cases of the request and no others.
 
     Attributes:
-        doctor: the optimizer's context.
+        context: the optimizer's context.
         healing_id: the healing that is charged.
         agent: whose prompt is improved.
         incumbents: the live prompts of all agents.
@@ -31,7 +31,7 @@ class HealingToolkit:
         case_ids: the ids of the cases of the request.
     """
 
-    doctor: OptimizerContext
+    context: OptimizerContext
     healing_id: str
     agent: Agent
     incumbents: Mapping[Agent, Version]
@@ -41,7 +41,7 @@ class HealingToolkit:
     @property
     def concurrency(self) -> int:
         """How many operations may run at once."""
-        return self.doctor.settings.heal_concurrency
+        return self.context.settings.heal_concurrency
 
     async def score(self, text: str, case: Case) -> ScoredCase:
         """Run a case under a text. It is charged like a trial, but no decision is based on it."""
@@ -66,36 +66,36 @@ class HealingToolkit:
             incumbents=live,
             evidence=list(evidence),
         )
-        return await diagnosed(self.doctor, state)
+        return await diagnosed(self.context, state)
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
         """Ask the optimizer's model for a structured answer."""
-        hold = self.doctor.hold(self.healing_id)
-        work = self.doctor.model.fill(system, human, shape)
-        answer, _ = await self.doctor.budget.charge(hold, CALLS_AN_ANSWER, work)
+        hold = self.context.hold(self.healing_id)
+        work = self.context.model.fill(system, human, shape)
+        answer, _ = await self.context.budget.charge(hold, CALLS_AN_ANSWER, work)
         return answer.content
 
     async def affordable_trials(self) -> int:
         """Return how many trials the remaining budget covers, each at its highest cost."""
-        remaining = await self.doctor.budget.remaining(self.doctor.hold(self.healing_id))
+        remaining = await self.context.budget.remaining(self.context.hold(self.healing_id))
         return remaining // TRIAL_CALLS[self.agent]
 
 
-async def proposal_request(doctor: OptimizerContext, state: State, number: int) -> ProposalRequest:
+async def proposal_request(context: OptimizerContext, state: State, number: int) -> ProposalRequest:
     """Return the request for a round of proposals.
 
     Args:
-        doctor: the optimizer's context.
+        context: the optimizer's context.
         state: the state of the healing, diagnosed.
         number: the number of the round, from 1.
     """
     cases = [case for case in state["split"]["train"] if covers_case(state["evidence"], case)]
     toolkit = HealingToolkit(
-        doctor,
+        context,
         state["healing_id"],
         state["agent"],
         state["incumbents"],
-        await TrialStore.read(doctor, state["healing_id"], state["agent"], {}, {}),
+        await TrialStore.read(context, state["healing_id"], state["agent"], {}, {}),
         frozenset(case["id"] for case in cases),
     )
     return ProposalRequest(

@@ -1,4 +1,4 @@
-"""A receipt as Markdown, from what failed to what was done."""
+"""A receipt as Markdown, from the failures to the release and the cost."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,12 +21,13 @@ _ORIGINS: Final = {
     "gepa": "evolved by GEPA",
 }
 _EVIDENCE: Final = (
-    "The held-out pairs that only one side passed, and the evidence after each. Of a candidate that"
-    " is no better each is a fair coin, and it reaches 100 at most once in a hundred:"
+    "The held-out pairs that exactly one side passed, with the e-value after each. If the candidate"
+    " is no better, each is a fair coin toss, and the e-value reaches 100 in at most 1 % of gates:"
 )
 _ABLATION: Final = (
-    "Each was left out alone on a few training cases, the longest first; then all that were not"
-    " needed together, on others. The most that may go went to a gate; if rejected, half of it did:"
+    "Each sentence was removed alone on a few training cases, the longest first; then all that were"
+    " not needed together, on other cases. The largest removal that passed went to a gate; if"
+    " rejected, half of it did:"
 )
 
 
@@ -67,10 +68,10 @@ def _head(receipt: Receipt, follow_ups: Sequence[FollowUp]) -> Iterator[str]:
 def _failures(receipt: Receipt) -> Iterator[str]:
     if is_shortening(receipt["trigger"]):
         return
-    yield from ("", "## What failed", "")
+    yield from ("", "## Failures", "")
     errors = receipt["errors_counted_out"]
     yield (
-        f"{len(receipt['failed_run_ids'])} runs, their code judged bad or unusable;"
+        f"{len(receipt['failed_run_ids'])} runs whose code failed or was unusable;"
         f" {errors} more ended with errors that no prompt can fix."
     )
     if newest := receipt["newest_error"]:
@@ -83,7 +84,7 @@ def _failures(receipt: Receipt) -> Iterator[str]:
     for each in shown[:_MOST_RUNS]:
         failed = [check["name"] for check in each["checks"] if check["score"] < 1]
         why = f" ({', '.join(failed)})" if failed else ""
-        judge = "" if each["judge"] is None else f", the judge gave {each['judge']:.2f}"
+        judge = "" if each["judge"] is None else f", judge score {each['judge']:.2f}"
         yield f"- `{each['run_id']}` {each['outcome']}{why}{judge}: {quoted(each['request'])}"
     if len(shown) > _MOST_RUNS:
         yield f"- and {len(shown) - _MOST_RUNS} more"
@@ -95,9 +96,9 @@ def _judge(receipt: Receipt) -> Iterator[str]:
         return
     yield from ("", "## The judge", "")
     before = f", {judge['usual'][0]} of {judge['usual'][1]} before" if judge["usual"] else ""
-    state = "it has drifted" if judge["drifted"] else "it is sound"
+    state = "it has drifted" if judge["drifted"] else "it is calibrated"
     if judge["low"]:
-        state = "nothing is known of it, and it agrees on fewer than any judge should"
+        state = "it has no record, and agrees on fewer than any judge should"
     when = " earlier that day" if judge["fresh"] else ""
     yield (
         f"- the judge, {judge['model']} under prompt {judge['prompt_version']}, agrees on"
@@ -112,11 +113,11 @@ def _diagnosis(receipt: Receipt) -> Iterator[str]:
     yield from ("", "## Diagnosis", "")
     for each in findings["patterns"]:
         yield f"- {each['description']} ({len(each['run_ids'])} runs)"
-    yield from ("", f"Root causes (identified: the {findings['blame']}):", "")
+    yield from ("", f"Root causes (in the {findings['blame']}'s prompt):", "")
     yield from (f"- {each}" for each in findings["root_causes"])
     if decided := findings.get("attribution"):
         why = _said(decided["reason"])
-        yield from ("", f"Why the {findings['blame']}: {why}.")
+        yield from ("", f"Attributed to the {findings['blame']}: {why}.")
 
 
 def _cases(receipt: Receipt) -> Iterator[str]:
@@ -145,11 +146,11 @@ def _sentences(receipt: Receipt) -> Iterator[str]:
     """Yield what was tried without each sentence, and the gates of what was left."""
     if receipt["candidates"]:
         yield from ("", "## Sentences", "", _ABLATION, "")
-        yield from ("| | the prompt without | |", "|---|---|---|")
+        yield from ("| | removed | result |", "|---|---|---|")
     gates = {each["ordinal"]: each for each in receipt["gates"]}
     for each in receipt["candidates"]:
-        fates = {"": "may go", "accepted": "goes"}
-        why = f"{fates.get(each['fate'], 'stays')}: {_said(each['reason'])}"
+        fates = {"": "removable", "accepted": "removed"}
+        why = f"{fates.get(each['fate'], 'kept')}: {_said(each['reason'])}"
         left_out = quoted(each["rationale"]).replace("|", "/")
         yield f"| {each['ordinal']} | {left_out} | {why} |"
     for each in receipt["candidates"]:
@@ -173,9 +174,9 @@ def _candidate(each: CandidateRecord) -> Iterator[str]:
     fates = {"accepted": "accepted", "": "not tried"}
     fate = fates.get(each["fate"], f"rejected by the {each['fate']}")
     yield from ("", f"## Candidate {each['ordinal']} ({origin}, round {each['round']}): {fate}")
-    yield from ("", _said(each["reason"]) or "Nothing more was done with it.", "")
+    yield from ("", _said(each["reason"]) or "It was not tried further.", "")
     if each["rationale"]:
-        yield from (f"Its author: {quoted(each['rationale'], 400)}", "")
+        yield from (f"Rationale: {quoted(each['rationale'], 400)}", "")
     yield from (f"{_FENCE}diff", each["diff"].replace(_FENCE, "'" * 4), _FENCE)
 
 
@@ -190,7 +191,7 @@ def _screened(screen: ScreenReport, ordinal: int) -> Iterator[str]:
 def _rank(survivor: int | None, ordinal: int) -> str:
     if survivor == ordinal:
         return "the best, so it went to the gate"
-    return f"candidate {survivor} did better" if survivor else "no candidate passed enough"
+    return f"candidate {survivor} was better" if survivor else "no candidate passed enough cases"
 
 
 def _gate(gate: GateReport) -> Iterator[str]:
@@ -208,12 +209,12 @@ def _gate(gate: GateReport) -> Iterator[str]:
 
 
 def _healed(gate: GateReport) -> Iterator[str]:
-    """Yield what became of each case that was healed before and seemed lost."""
+    """Yield the repeated trials of each case that was healed before and failed."""
     said = {True: "passed", False: "lost", None: "no verdict"}
     for each in gate["pair_results"]:
         if each["repeats"]:
             takes = ", ".join(said[passed] for passed in each["repeats"])
-            yield f"`{each['case_id']}`, healed before, seemed lost and was run again: {takes}."
+            yield f"`{each['case_id']}`, healed before, failed and was run again: {takes}."
 
 
 def _figures(gate: GateReport, confidence: str) -> Iterator[str]:
@@ -221,7 +222,7 @@ def _figures(gate: GateReport, confidence: str) -> Iterator[str]:
     yield f"Passed: {rates}."
     lower = "unknown" if gate["lower"] is None else f"{gate['lower']:+.3f}"
     difference = f"Score difference {gate['difference']:+.3f}"
-    yield f"{difference}, {confidence} lower bound {lower} (above -0.10)."
+    yield f"{difference}, {confidence} lower bound {lower} (must be above -0.10)."
     yield f"It stopped after {gate['cases_run']} cases: {_said(gate['stopped'])}."
 
 
@@ -239,7 +240,7 @@ def _release(receipt: Receipt) -> Iterator[str]:
     what = done.get(release["action"], "staged for approval")
     yield f"With `SELFHEAL_ROLLOUT={release['rollout']}`: {_said(release['reason'])}."
     if release["void"]:
-        yield f"Not done, the proof is void: {_said(release['void'])}."
+        yield f"Not released, the proof is void: {_said(release['void'])}."
     else:
         yield f"Version {receipt['to_version']} was {what}."
 
@@ -250,7 +251,7 @@ def _cost(receipt: Receipt) -> Iterator[str]:
     if unjudged and unjudged["count"]:
         yield from ("", "## Trials without a verdict", "")
         first = f"; the first: {quoted(unjudged['first'], 500)}" if unjudged["first"] else ""
-        yield f"{unjudged['count']} of {unjudged['of']}, which are no evidence{first}."
+        yield f"{unjudged['count']} of {unjudged['of']}, not counted as evidence{first}."
     yield from ("", "## Cost", "")
     yield f"{receipt['seconds']} s, {receipt['model_calls']} model calls, {tokens} tokens"
     if receipt["costs"]:

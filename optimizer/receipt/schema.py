@@ -26,7 +26,7 @@ SCHEMA_VERSION: Final = 1
 
 
 class JudgeRecord(JudgeFinding):
-    """What was found of the judge, with its score for each golden verdict that it was asked about.
+    """The result of a check of the judge, with its score for each golden verdict.
 
     A score is null where the judge gave none.
     """
@@ -54,7 +54,7 @@ class HealedCase(TypedDict):
 
 
 class CandidateRecord(Proposal):
-    """A candidate, with what it changes in the incumbent as a unified diff."""
+    """A candidate, with its changes to the incumbent as a unified diff."""
 
     diff: str
 
@@ -74,7 +74,7 @@ class TrialRecord(TypedDict):
 
 
 class CostRecord(TypedDict):
-    """What one state of the healing cost: model calls and tokens."""
+    """The model calls and tokens of one state of the healing."""
 
     state: str
     payments: int

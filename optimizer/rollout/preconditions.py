@@ -1,4 +1,4 @@
-"""Why no optimizer run may start now: healing is paused, or a canary is running."""
+"""Why no optimizer pass may start now: healing is paused, or a canary is running."""
 
 from selfheal.db import pauses, prompts
 from selfheal.db.pool import Database

@@ -83,16 +83,16 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
         stream: its answer with 200 is a stream of events.
     """
     descriptions = {
-        401: "No key, or no valid one",
+        401: "No API key, or an invalid one",
         403: "The key's scopes do not allow this, or the request is from a page of another site",
         404: "Resource not found",
         408: "The body did not arrive in time",
         409: "The resource's state does not allow this, or another request changed it first",
         413: "The body is too long",
-        421: "There are no keys yet, and the Host is not this machine",
+        421: "There are no API keys yet, and the Host header is not a loopback address",
         422: "A field is not valid",
-        429: "Too many runs wait, or too many requests were sent; retry after the given seconds",
-        501: "LangGraph's API has this endpoint, this server does not",
+        429: "Too many queued runs or too many requests; retry after the given seconds",
+        501: "This endpoint of LangGraph's API is not supported",
         507: "The tenant's storage quota is used up",
         502: "The model failed",
         503: "The database, the sandbox or the judge is unavailable; retry after the given seconds",
@@ -184,7 +184,7 @@ async def _webhook_refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _queue_full(_: Request, error: Exception) -> JSONResponse:
-    return _answer(429, "too many runs wait already; try again later")
+    return _answer(429, "too many runs are queued; try again later")
 
 
 async def _quota_exceeded(_: Request, error: Exception) -> JSONResponse:

@@ -47,7 +47,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Requests with the same key and content lead to one run",
+        description="Requests with the same key and body create one run",
     ),
 ]
 

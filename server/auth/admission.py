@@ -103,12 +103,14 @@ def require_local(request: Request, origins: Collection[str] = ()) -> None:
         CrossSiteError: a page of another site sent a request that changes something.
     """
     if not is_loopback(_host(f"//{request.headers.get('host', '')}")):
-        raise WrongHostError("without keys only localhost is served: call it by that name")
+        raise WrongHostError("without keys only localhost is served: use that name in the URL")
     origin = request.headers.get("origin")
     if origin is None or origin in origins or request.method in _SAFE_METHODS:
         return
     if not is_loopback(_host(origin)):
-        raise CrossSiteError("pages of other sites may send nothing: see SELFHEAL_CORS_ORIGINS")
+        raise CrossSiteError(
+            "requests from pages of other sites are refused: see SELFHEAL_CORS_ORIGINS"
+        )
 
 
 def _host(address: str) -> str | None:

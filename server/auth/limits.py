@@ -102,7 +102,7 @@ class StorageQuota:
             found = self._measured[tenant] = await self._measure(tenant)
         if found.full:
             raise QuotaExceededError(
-                f"this tenant's data takes the {self._megabytes} MB that it may"
+                f"this tenant has used its {self._megabytes} MB of storage"
                 " (SELFHEAL_TENANT_STORAGE_MB): delete threads and runs"
             )
         found.left -= adding

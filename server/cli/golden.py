@@ -22,10 +22,10 @@ def list_() -> None:
 @as_json
 @implemented_by("golden:check")
 def check() -> None:
-    """Measure the judge's agreement.
+    """Measure the judge's agreement with the golden verdicts.
 
-    It scores all golden verdicts, with one model call each and the evaluator's live prompt, and
-    agrees if its score is within 0.2 of the mark.
+    The judge scores each of them, with one model call and the evaluator's live prompt; it agrees
+    if its score is within 0.2 of the mark.
     """
 
 

@@ -10,7 +10,11 @@ AGENTS: Final = ("manager", "worker", "evaluator")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 note = click.option("--note", default="", help="The reason, recorded with the action.")
 limit = click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="Rows at most."
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    help="Maximum number of rows.",
 )
 agent = click.argument("agent", type=click.Choice(AGENTS))
 healing_id = click.argument("healing_id", type=click.UUID)

@@ -23,7 +23,7 @@ from selfheal.server.http.binding import PORTS
     default=2,
     show_default=True,
     type=click.IntRange(1, 20),
-    help="How often the requests are sent, before and after.",
+    help="Rounds of requests before and after the healing.",
 )
 @click.option("--seed", default=0, show_default=True, help="The seed of the simulated model.")
 @implemented_by("demo:demo")
@@ -40,7 +40,7 @@ def demo() -> None:
     type=click.Choice(tuple(PORTS)),
     default="all",
     show_default=True,
-    help="The role of this process. `all` is every role; `manager` lacks the optimizer's schedule.",
+    help="The role of this process. `all` combines the roles, and alone makes scheduled passes.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -57,7 +57,7 @@ def demo() -> None:
 def serve() -> None:
     """Serve the agent over HTTP, or one of its roles.
 
-    With the role `all`, failed runs are healed as well: after a failure, and on a schedule.
+    With the role `all`, prompts are healed as well: after failed runs, and on a schedule.
     """
 
 
@@ -95,9 +95,9 @@ def migrate() -> None:
 @as_json
 @implemented_by("doctor:doctor")
 def doctor() -> None:
-    """Check what a run needs.
+    """Check the installation: settings, database, sandbox and models.
 
-    Shows the settings in effect, what works and what is missing, with remedies. Exit code 1 if
+    Shows the settings in effect, and each check with a remedy if it fails. Exit code 1 if
     something that a run needs is missing.
     """
 

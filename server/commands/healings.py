@@ -47,7 +47,7 @@ async def list_(limit: int, as_json: bool) -> None:
     )
     if last:
         ended, why = f"{last.ended_at:%m-%d %H:%M:%S}", sentence(last.reason)
-        click.echo(plain(f"\nlast optimizer run, {ended}: {last.outcome}, {why}"))
+        click.echo(plain(f"\nlast optimizer pass, {ended}: {last.outcome}, {why}"))
 
 
 def _as_json(row: Healing) -> dict[str, Any]:

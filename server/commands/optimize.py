@@ -47,10 +47,10 @@ async def optimize(agent: Agent | None, force: bool, diet: bool) -> None:
     async with (
         tracing(),
         open_migrated(settings, first_prompts(), create=False) as database,
-        open_parts(settings, database) as context,
-        open_optimizer_context(settings, database, context) as doctor,
+        open_parts(settings, database) as agent_context,
+        open_optimizer_context(settings, database, agent_context) as context,
     ):
-        result = await Optimizer(doctor, show_progress).run(trigger)
+        result = await Optimizer(context, show_progress).run(trigger)
     first = {"agent": result["agent"], "outcome": result["outcome"], "healing_id": None}
     click.echo(json.dumps({**first, **shown_result(result)}))
 

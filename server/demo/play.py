@@ -135,32 +135,32 @@ async def run_demo(settings: ServerSettings, cycles: int, observer: DemoObserver
             database = await stack.enter_async_context(open_database(own))
         await migrate_and_seed(database, {**first_prompts(), "worker": broken_prompt()})
         async with (
-            open_parts(settings, database) as context,
-            open_optimizer_context(settings, database, context) as doctor,
+            open_parts(settings, database) as agent_context,
+            open_optimizer_context(settings, database, agent_context) as context,
         ):
-            return await _run_phases(settings, doctor, cycles, observer)
+            return await _run_phases(settings, context, cycles, observer)
 
 
 async def _run_phases(
-    settings: ServerSettings, doctor: OptimizerContext, cycles: int, observer: DemoObserver
+    settings: ServerSettings, context: OptimizerContext, cycles: int, observer: DemoObserver
 ) -> DemoResult:
-    _require_sandbox(doctor.agent)
+    _require_sandbox(context.agent)
     known = requests("known") * cycles
     async with (
-        serving_from(settings, doctor.database, doctor.agent) as service,
+        serving_from(settings, context.database, context.agent) as service,
         executing(service),
-        serving(create_app(service, OptimizerScheduler(doctor, 0))) as url,
+        serving(create_app(service, OptimizerScheduler(context, 0))) as url,
         httpx.AsyncClient(base_url=url, timeout=_TIMEOUT) as client,
     ):
         before = await measure(client, known, observer.phase("before", len(known)))
         trigger = Trigger(agent="worker", trigger="demo")
-        result = await Optimizer(doctor, observer.state).run(trigger)
+        result = await Optimizer(context, observer.state).run(trigger)
         after = unseen = None
         if result["outcome"] == "promoted":
             after = await measure(client, known, observer.phase("after", len(known)))
             new = requests("unseen")
             unseen = await measure(client, new, observer.phase("unseen", len(new)))
-    record, model, live = await _read(doctor.database, result)
+    record, model, live = await _read(context.database, result)
     return DemoResult(model, before, result, record, after, unseen, live)
 
 

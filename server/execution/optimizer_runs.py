@@ -28,7 +28,7 @@ _JUDGE_DELAY: Final = 5.0  # seconds after the start: a baseline of the judge be
 _JUDGE_POLL: Final = 600.0  # seconds between two looks at whether a day has passed
 
 Watch = Callable[[str, State], None]
-"""Called with the name of each state of a pass, and what it found."""
+"""Called at the end of each state, with its name and its updates."""
 
 
 class OptimizerScheduler:
@@ -78,7 +78,7 @@ class OptimizerScheduler:
     async def run(self) -> None:
         """Start passes by the clock and on failures until cancelled."""
         if self._interval:
-            await periodic(self._pass, _PASS_PAUSE, name="a pass of the optimizer")
+            await periodic(self._pass, _PASS_PAUSE, name="the optimizer pass")
 
     async def _pass(self) -> None:
         trigger = await self._next()

@@ -34,7 +34,7 @@ class LeaseRecovery:
         """Recover runs, and delete the jobs of dead workers, until cancelled."""
         await asyncio.gather(
             periodic(self.recover, _RECOVERY_SECONDS, name="lease recovery"),
-            periodic(self._sweep, _SWEEP_SECONDS, name="the sweep of the queue"),
+            periodic(self._sweep, _SWEEP_SECONDS, name="queue maintenance"),
         )
 
     async def recover(self) -> None:

@@ -106,7 +106,7 @@ class Runner:
             except ClaimLostError:
                 logger.warning("run %s was claimed by another process", claim.id)
             except DatabaseError as error:
-                logger.warning("run %s is handed back: %s", claim.id, error)
+                logger.warning("run %s is released for other processes: %s", claim.id, error)
                 await self._hand_back(claim)
 
     async def _supervise(self, claim: Claim) -> None:

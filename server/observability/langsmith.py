@@ -96,7 +96,9 @@ class LangSmith:
             self._full = False
         except Full:
             if not self._full:
-                logger.warning("scores for LangSmith are dropped until it accepts those that wait")
+                logger.warning(
+                    "the queue of scores for LangSmith is full: further ones are dropped"
+                )
             self._full = True
 
     def _work(self) -> None:
@@ -118,7 +120,7 @@ class LangSmith:
             project: TracerSession = client.read_project(project_name=utils.get_tracer_project())
             return project
         except Exception as error:
-            logger.debug("LangSmith's project is not known: %s", error)
+            logger.debug("the LangSmith project could not be looked up: %s", error)
             return None
 
     def _send(self, score: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ CONDITIONS: Final = {
     "25P03": "the database took longer than its time limit",
     "40001": "the database had conflicting requests",
     "53100": "the database's disk is full",
-    "53200": "the database is short of resources",
+    "53200": "the database has run out of resources",
     "53300": "the database cannot be reached",
     "55P03": "the database waited too long for a lock",
     "57014": "the database took longer than its time limit",

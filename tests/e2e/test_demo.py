@@ -91,7 +91,7 @@ async def test_a_heal_that_does_not_happen_is_no_success(
     command = selfheal("demo", "--report", str(tmp_path), "--json", str(figures))
     code, _, err = await finished(*command, env=env)
     assert code == 1
-    assert "not healed: rejected, the budget of model calls is spent" in err
+    assert "not healed: rejected, the budget of model calls is used up" in err
     told = json.loads(figures.read_text())
     assert told["after"] is None
     assert told["action"]["model_calls"] <= 3

@@ -628,5 +628,5 @@ class Leaky:
 
 
 async def test_the_self_test_refuses_a_sandbox_that_leaks() -> None:
-    with pytest.raises(SandboxUnavailable, match=r"does not hold: read_file"):
+    with pytest.raises(SandboxUnavailable, match=r"is not isolated: read_file"):
         await self_test.examine(Leaky())

@@ -44,12 +44,12 @@ async def a_day_later(harness: HealingHarness) -> None:
 async def test_a_judge_that_drifts_is_known_before_anything_is_released(
     harness: HealingHarness, gemini: str
 ) -> None:
-    found = await check_daily(harness.doctor)
+    found = await check_daily(harness.context)
     assert found is not None
     assert (found.asked, found.drifted, found.low) == (THIRD, False, False)
     await control(gemini, scenario="judge-lenient")
     await a_day_later(harness)
-    found = await check_daily(harness.doctor)
+    found = await check_daily(harness.context)
     assert (found and found.drifted, len(await checks(harness))) == (True, 1)
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN)
@@ -62,7 +62,7 @@ async def test_what_was_well_earlier_that_day_counts_for_nothing_after_a_drift(
     harness: HealingHarness, gemini: str
 ) -> None:
     """All of them were asked by `selfheal golden check` shortly before the daily check."""
-    assert await check_daily(harness.doctor)
+    assert await check_daily(harness.context)
     await control(gemini, scenario="judge-random")
     await a_day_later(harness)
     await harness.execute(
@@ -79,13 +79,13 @@ async def test_what_was_well_earlier_that_day_counts_for_nothing_after_a_drift(
 
 async def test_one_process_of_many_asks_once_a_day(harness: HealingHarness, gemini: str) -> None:
     before = await calls(gemini)
-    many = [replace(harness.doctor, holder=uuid4()) for _ in range(5)]
+    many = [replace(harness.context, holder=uuid4()) for _ in range(5)]
     found = await asyncio.gather(*map(check_daily, many))
     assert sum(each is not None for each in found) == 1
     assert (await calls(gemini) - before).total() == THIRD
-    assert await check_daily(harness.doctor) is None
+    assert await check_daily(harness.context) is None
     await a_day_later(harness)
-    assert await check_daily(harness.doctor) is not None
+    assert await check_daily(harness.context) is not None
 
 
 async def test_of_two_that_see_the_same_one_gets_the_turn(harness: HealingHarness) -> None:
@@ -95,7 +95,7 @@ async def test_of_two_that_see_the_same_one_gets_the_turn(harness: HealingHarnes
             model="m",
             prompt_version=1,
             calls=1,
-            daily=harness.doctor.settings.heal_daily_calls,
+            daily=harness.context.settings.heal_daily_calls,
         )
 
     async def later() -> CheckClaim | None:
@@ -113,20 +113,20 @@ async def test_a_check_by_a_healing_is_as_good(harness: HealingHarness, gemini: 
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN[:3])
     await harness.heal()
-    assert await check_daily(harness.doctor) is None
+    assert await check_daily(harness.context) is None
 
 
 async def test_it_is_paid_from_the_days_allowance(harness: HealingHarness, gemini: str) -> None:
     def allowing(daily: int) -> OptimizerContext:
         settings = harness.settings.model_copy(update={"heal_daily_calls": daily})
-        return replace(harness.doctor, settings=settings)
+        return replace(harness.context, settings=settings)
 
     most = 2 * len(golden_verdicts())
     assert await check_daily(allowing(most - 1)) is None
     assert await check_daily(allowing(most)) is not None
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN)
-    other = replace(harness, doctor=allowing(THIRD + 10))
+    other = replace(harness, context=allowing(THIRD + 10))
     result = await other.heal()
     assert "budget_exhausted" in repr(result.get("reason")), result
     assert (await other.healing(result)).calls_used <= 10
@@ -137,13 +137,13 @@ async def test_a_judge_that_does_not_answer_is_asked_an_hour_later(
 ) -> None:
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
     with pytest.raises(EvaluationError):
-        await check_daily(harness.doctor)
+        await check_daily(harness.context)
     await control(gemini, faults=[])
-    assert await check_daily(harness.doctor) is None
+    assert await check_daily(harness.context) is None
     await harness.execute(
         "UPDATE judge_turns SET taken_at = taken_at - interval '1 hour', slot = slot - 1"
     )
-    assert await check_daily(harness.doctor) is not None
+    assert await check_daily(harness.context) is not None
 
 
 async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
@@ -155,7 +155,7 @@ async def test_the_scheduler_asks_soon_after_the_start_and_survives_what_fails(
     monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
     monkeypatch.setattr(optimizer, "_JUDGE_POLL", 0.05)
     await control(gemini, faults=[{"kind": "babble", "persona": "judge"}])
-    async with scheduling(OptimizerScheduler(harness.doctor, 600)):
+    async with scheduling(OptimizerScheduler(harness.context, 600)):
         await until(lambda: _said(caplog, "the daily check of the judge failed"))
         await control(gemini, faults=[])
         await harness.execute("DELETE FROM judge_turns")
@@ -167,7 +167,7 @@ async def test_without_a_scheduler_no_pass_is_made(
     harness: HealingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimizer, "_JUDGE_DELAY", 0)
-    async with scheduling(OptimizerScheduler(harness.doctor, 0)):
+    async with scheduling(OptimizerScheduler(harness.context, 0)):
         await asyncio.sleep(1)
     assert await checks(harness) == []
 

@@ -40,7 +40,7 @@ async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarne
 
 
 async def diet(harness: HealingHarness, agent: str = "worker") -> Result:
-    return await Optimizer(harness.doctor).run(Trigger(trigger=SHORTENING, agent=agent))  # type: ignore[typeddict-item]
+    return await Optimizer(harness.context).run(Trigger(trigger=SHORTENING, agent=agent))  # type: ignore[typeddict-item]
 
 
 async def fattened(harness: HealingHarness) -> str:

@@ -20,7 +20,7 @@ from tests.support.chaos import chaos_only
 
 async def sick_and_known(harness: HealingHarness, gemini: str) -> None:
     """Break the worker's prompt a day after a check of the judge."""
-    judge, prompt = harness.doctor.agent.evaluator.model, await harness.live("evaluator")
+    judge, prompt = harness.context.agent.evaluator.model, await harness.live("evaluator")
     found = agreement(
         await ask_judge(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8)
     )

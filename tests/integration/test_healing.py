@@ -369,7 +369,7 @@ async def test_what_a_person_activates_meanwhile_stands(sick: HealingHarness) ->
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
 )
-async def test_a_doctor_without_a_model_leaves_the_incumbent_and_says_why(
+async def test_an_optimizer_without_a_model_leaves_the_incumbent_and_says_why(
     sick: HealingHarness, gemini: str, fault: dict[str, Any], words: str
 ) -> None:
     before = await sick.log()
@@ -385,7 +385,7 @@ async def test_a_doctor_without_a_model_leaves_the_incumbent_and_says_why(
 
 
 @pytest.mark.chaos
-async def test_a_doctor_that_failed_tries_again_soon(sick: HealingHarness, gemini: str) -> None:
+async def test_an_optimizer_that_failed_tries_again_soon(sick: HealingHarness, gemini: str) -> None:
     await control(gemini, faults=[{"kind": "empty", "persona": "diagnostician"}])
     assert (await sick.heal())["outcome"] == "rejected"
     await control(gemini, faults=[])
@@ -403,7 +403,7 @@ async def test_one_bad_answer_is_asked_again(
 
 
 @pytest.mark.parametrize("kind", ["slow", "unavailable"])
-async def test_a_doctor_whose_model_does_not_answer_in_time_gives_up(
+async def test_an_optimizer_whose_model_does_not_answer_in_time_gives_up(
     database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv("SELFHEAL_MODEL_TIMEOUT_SECONDS", "2")

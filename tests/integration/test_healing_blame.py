@@ -41,14 +41,14 @@ async def run(harness: HealingHarness, *names: str) -> list[bool]:
 async def known_judge(harness: HealingHarness) -> None:
     """Record that the judge was sound under the first evaluator prompt."""
     async with harness.database.connection() as connection:
-        model = harness.doctor.agent.evaluator.model.name
+        model = harness.context.agent.evaluator.model.name
         await judge_checks.add(
             connection, model=model, prompt_version=1, asked=117, agreed=109, drifted=False
         )
 
 
 async def agreed(harness: HealingHarness) -> Agreement:
-    model = harness.doctor.agent.evaluator.model
+    model = harness.context.agent.evaluator.model
     prompt = (await harness.live("evaluator")).text
     return agreement(await ask_judge(model, prompt, golden_verdicts(), 8))
 

@@ -133,7 +133,7 @@ FAILURES: dict[str, tuple[str, list[dict[str, str]], str]] = {
 async def harness(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., Any]]:
-    """Return a function that opens service and doctor on a model that writes some code."""
+    """Return a function that opens service and optimizer on a model that writes some code."""
     async with AsyncExitStack() as stack:
 
         async def opened(code: str | Callable[[Asked], str]) -> tuple[HealingHarness, Any]:

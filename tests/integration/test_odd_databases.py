@@ -186,7 +186,7 @@ REFUSED = {
     "latin": ("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "", "LATIN1.*UTF8"),
     "no schema": ("", "ALTER DATABASE {d} SET search_path = ''", "no schema of the search path"),
     "gone": ("", "ALTER DATABASE {d} SET search_path = nowhere", "search path .nowhere."),
-    "views": ("", "ALTER DATABASE {d} SET search_path = grafana", "grafana is for the"),
+    "views": ("", "ALTER DATABASE {d} SET search_path = grafana", "grafana is reserved for the"),
 }
 
 
@@ -219,9 +219,9 @@ async def test_a_role_without_rights_is_refused_before_anything_is_made(empty_ur
         await databases.drop(admin, databases.database_of(unprivileged))
         url = databases.same_role(unprivileged, databases.database_of(empty_url))
         await admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # 14 grants it
-        await refused(url, "may make no tables in schema public: GRANT CREATE ON SCHEMA public")
+        await refused(url, "may not create tables in schema public: GRANT CREATE ON SCHEMA public")
         await admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
-        await refused(url, "may make no schema grafana.*: CREATE SCHEMA grafana AUTHORIZATION")
+        await refused(url, "may not create schema grafana.*: CREATE SCHEMA grafana AUTHORIZATION")
         assert await made(empty_url) == 0
 
 
@@ -230,7 +230,7 @@ async def test_a_schema_that_comes_before_ours_is_noticed(database_url: str) -> 
         await admin.execute('CREATE SCHEMA "selfheal"')  # the role's name
         await refused(
             database_url,
-            "are in schema public, and new ones would be made in selfheal",
+            "are in schema public, and new ones would be created in selfheal",
         )
         row = await (
             await admin.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'selfheal'")
@@ -257,7 +257,11 @@ async def made(url: str) -> int:
 async def test_a_step_is_cut_off_by_no_limit_of_the_database(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Migration(9998, "9998_slow.sql", b"SELECT pg_sleep(1.5)")
+    slow = Migration(
+        9998,
+        "9998_slow.sql",
+        b"ALTER TABLE schema_migrations ADD checksum text; SELECT pg_sleep(1.5)",
+    )
     monkeypatch.setattr("selfheal.db.migrate.migrations", lambda: [slow])
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     async with await psycopg.AsyncConnection.connect(empty_url, autocommit=True) as admin:

@@ -202,7 +202,7 @@ async def test_another_model_is_healed_by_the_same_loop(kitchen: Any) -> None:
     print("calls", receipt["model_calls"], "seconds", receipt["seconds"])
 
 
-async def test_a_doctor_who_does_not_know_the_cure_releases_nothing(kitchen: Any) -> None:
+async def test_an_optimizer_that_does_not_know_the_cure_releases_nothing(kitchen: Any) -> None:
     model = Kitchen(knows_the_cure=False)
     harness = await kitchen(model)
     for ask in asks(TASKS):

@@ -132,7 +132,7 @@ async def test_what_does_not_exist_is_named(database: Database) -> None:
             await prompts.release(
                 connection, "worker", 7, after=head, action="activate", actor="test"
             )
-        with pytest.raises(NotFoundError, match="no version 7 to descend from"):
+        with pytest.raises(NotFoundError, match="no version 7 to derive from"):
             await prompts.add(connection, "worker", "x", author="test", parent=7)
 
 

@@ -47,11 +47,11 @@ async def main() -> None:
     async with (
         tracing(),
         open_migrated(settings, first_prompts()) as database,
-        open_parts(settings, database) as context,
-        open_optimizer_context(settings, database, context) as doctor,
+        open_parts(settings, database) as agent_context,
+        open_optimizer_context(settings, database, agent_context) as context,
     ):
         print("begun", flush=True)
-        result = await Optimizer(doctor, watch).run(Trigger(trigger="test"))
+        result = await Optimizer(context, watch).run(Trigger(trigger="test"))
     print(f"result {json.dumps(result)}", flush=True)
 
 

@@ -1,7 +1,7 @@
 """The product and its simulated model share no words but those of the wire.
 
-Or a heal would prove no more than that both were written by the same hand: the doctor would whisper
-the cure, and the simulator would hear it.
+Otherwise a healing would only prove that both were written together: the optimizer's instructions
+would contain the fix that the simulator looks for.
 """
 
 import ast
@@ -129,7 +129,7 @@ def test_nothing_says_what_the_simulator_is_harmed_by(agent: str) -> None:
 UNAVOIDED = {"follow", "complete"}
 
 
-def test_the_doctor_does_not_whisper_the_cure() -> None:
+def test_no_instruction_of_the_optimizer_contains_the_fix() -> None:
     """What the worker's prompt lacks must come from the runs, not from the optimizer's own text."""
     told = said("optimizer/instructions", "optimizer/nodes")
     cures = {stance.cue.name for _, text in told for stance in orders(text, "worker")}

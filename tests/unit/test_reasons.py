@@ -66,7 +66,7 @@ def test_what_is_not_known_is_left_out_or_called_unknown() -> None:
     assert sentence(because("rolled_back", cause=None)) == "rolled back"
     assert sentence(because("rolled_back", cause=cause)) == "rolled back: too slow"
     scores = because("canary_scores", runs=3, mean=0.1, lower=None)
-    assert sentence(scores) == "3 runs, score +0.10 (at least unknown)"
+    assert sentence(scores) == "3 runs, score difference +0.10 (at least unknown)"
     assert sentence(None) == ""
     assert (noted(""), noted("why")) == (None, because("note", text="why"))
 
@@ -74,7 +74,7 @@ def test_what_is_not_known_is_left_out_or_called_unknown() -> None:
 def test_reasons_within_reasons_are_said_too() -> None:
     violations = [because("contains_secret"), because("names", words=["os", "sys"])]
     said = sentence(because("breaks_prompt_rules", violations=violations))
-    assert said == "it contains what looks like a secret; it names os, sys"
+    assert said == "it contains what looks like a secret; it contains unknown names: os, sys"
 
 
 def test_a_code_of_a_later_version_is_shown_as_it_is() -> None:

@@ -84,7 +84,7 @@ async def get_subgraphs(
     caller: Reader,
     recurse: Annotated[bool, Query(description="No effect: there are no subgraphs")] = False,
 ) -> dict[str, Any]:
-    """Show an assistant's subgraphs, of which there are none."""
+    """Show an assistant's subgraphs, a list that is always empty."""
     find_assistant(assistant_id)
     return {}
 
@@ -93,21 +93,21 @@ async def get_subgraphs(
 async def list_versions(
     assistant_id: AssistantId, body: AssistantVersions, caller: Reader
 ) -> list[AssistantAnswer]:
-    """List an assistant's versions, of which there is one."""
+    """List an assistant's versions: always one."""
     only = AssistantAnswer.of(find_assistant(assistant_id))
     fits = (body.metadata or {}).items() <= only.metadata.items()
     return [only][body.offset :] if fits else []
 
 
-@router.post("/assistants", responses=_NO)
+@router.post("/assistants", summary="Create Assistant", responses=_NO)
 async def add_assistant(caller: Reader) -> None:
     """Not supported: assistants are the graphs of langgraph.json."""
     raise UnsupportedError(_FIXED)
 
 
-@router.patch("/assistants/{assistant_id}", responses=_NO)
-@router.delete("/assistants/{assistant_id}", responses=_NO)
-@router.post("/assistants/{assistant_id}/latest", responses=_NO)
+@router.patch("/assistants/{assistant_id}", summary="Update Assistant", responses=_NO)
+@router.delete("/assistants/{assistant_id}", summary="Delete Assistant", responses=_NO)
+@router.post("/assistants/{assistant_id}/latest", summary="Set Latest Version", responses=_NO)
 async def change_assistant(assistant_id: AssistantId, caller: Reader) -> None:
     """Not supported: assistants are the graphs of langgraph.json."""
     raise UnsupportedError(_FIXED)

@@ -34,7 +34,7 @@ HealingId = Annotated[UUID, Path(description="The healing")]
 @router.get("/healings", dependencies=[ADMIN], responses=documented(401, 403, 422))
 async def list_healings(
     connection: ConnectionDep,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most")] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number to return")] = 50,
 ) -> list[HealingAnswer]:
     """List healings, newest first."""
     rows = await healings.recent(connection, limit)
@@ -43,7 +43,7 @@ async def list_healings(
 
 @router.get("/healings/last-pass", dependencies=[ADMIN], responses=documented(401, 403))
 async def get_last_pass(connection: ConnectionDep) -> LastPassAnswer:
-    """Show how the last optimizer run ended, also where it did nothing, and why."""
+    """Show the outcome of the last optimizer pass, also if it did nothing, and why."""
     row = await deployment_stats.last_pass(connection)
     return LastPassAnswer.model_validate(row) if row else LastPassAnswer()
 
@@ -54,7 +54,7 @@ async def get_last_pass(connection: ConnectionDep) -> LastPassAnswer:
 async def get_healing(
     healing_id: HealingId, connection: ConnectionDep, service: ServiceDep
 ) -> HealingDetail:
-    """Show one healing with its receipt and what followed."""
+    """Show one healing with its receipt and follow-ups."""
     detail = HealingDetail.model_validate(await healings.get(connection, healing_id))
     detail.trace_url = service.langsmith.trace_url(healing_id)
     return detail
@@ -62,12 +62,13 @@ async def get_healing(
 
 @router.post(
     "/healings",
+    summary="Start Optimizer Pass",
     status_code=202,
     dependencies=[ADMIN],
     responses=documented(401, 403, 413, 422),
 )
 async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
-    """Start an optimizer run. Answers once its healing is open, or it ended without one."""
+    """Start an optimizer pass. Answers once it has opened a healing, or ended without one."""
     scheduler: OptimizerScheduler = request.app.state.scheduler
     trigger = Trigger(trigger="request", forced=body.force)
     if body.agent:
@@ -77,7 +78,7 @@ async def ask_for_healing(body: HealBody, request: Request) -> PassAnswer:
 
 @router.post("/healings/pause", responses=documented(401, 403, 413, 422))
 async def pause(body: PauseBody, caller: Admin, connection: ConnectionDep) -> PauseAnswer:
-    """Pause healing. Releases are still monitored, and rolled back where they do harm."""
+    """Pause healing. Canary and watch continue, including automatic rollback."""
     return await _set_pause(connection, caller, body, paused=True)
 
 
@@ -95,7 +96,7 @@ async def approve(
     service: ServiceDep,
     connection: ConnectionDep,
 ) -> ReleaseAnswer:
-    """Release a staged candidate: as a canary, unless SELFHEAL_ROLLOUT says otherwise."""
+    """Release a staged candidate: as a canary if SELFHEAL_ROLLOUT is `canary`, else to all."""
     percent = approval.share(service.settings, at_once=body.at_once)
     row = await approval.approve(
         connection, healing_id, percent=percent, actor=caller.actor, note=body.note
@@ -105,7 +106,7 @@ async def approve(
 
 @router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
 async def reject(healing_id: HealingId, caller: Admin, connection: ConnectionDep) -> HealingAnswer:
-    """Reject a staged candidate. Its version stays in the list and is not live."""
+    """Reject a staged candidate. Its version is kept but not released."""
     row = await approval.reject(connection, healing_id, actor=caller.actor)
     return HealingAnswer.model_validate(row)
 

@@ -57,7 +57,7 @@ class Readiness:
 
 @router.get("/health/live", responses=documented(422))
 async def live() -> Health:
-    """Answer as long as the process can answer at all."""
+    """Liveness check: answer while the process can answer at all."""
     return Health(status="ok")
 
 
@@ -66,7 +66,7 @@ async def live() -> Health:
     responses=documented(422) | {503: {"model": Health, "description": "Not ready"}},
 )
 async def ready(request: Request, response: Response) -> Health:
-    """Answer ok while this process can do its work: write to the database, if it needs one."""
+    """Readiness check: the process can do its work; if it needs a database, can write to it."""
     readiness: Readiness = request.app.state.readiness
     if problem := await readiness.problem():
         response.status_code = 503
@@ -76,12 +76,12 @@ async def ready(request: Request, response: Response) -> Health:
 
 @info_router.get("/ok", responses=documented(422))
 async def ok() -> dict[str, bool]:
-    """Answer as long as the process can answer at all."""
+    """Liveness check: answer while the process can answer at all."""
     return {"ok": True}
 
 
 @info_router.get("/info", responses=documented(422))
 async def info() -> dict[str, Any]:
-    """Show which parts of LangGraph's API this server has."""
+    """Show the version, and which parts of LangGraph's API are supported."""
     flags = {"assistants": True, "crons": True, "langsmith": False, "store": False}
     return {"version": version("selfheal"), "flags": flags, "metadata": {}}

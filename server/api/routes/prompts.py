@@ -46,8 +46,8 @@ async def list_versions(
     agent: AgentName,
     connection: ConnectionDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000, description="The most to return")] = 1000,
-    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to skip")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number to return")] = 1000,
+    offset: Annotated[int, Query(ge=0, le=2**31, description="Number to skip")] = 0,
 ) -> list[PromptAnswer]:
     """List an agent's versions, newest first."""
     found = await prompts.listed(connection, agent, limit, offset)
@@ -103,7 +103,8 @@ async def activate(
 ) -> ReleaseAnswer:
     """Make a version live. The next run uses it; runs in flight keep theirs.
 
-    It is monitored, and rolled back if it does worse than the one before, unless it is pinned.
+    It is watched, and rolled back automatically if it performs worse than the one before, unless it
+    is pinned.
     """
     head = await prompts.head(connection, agent)
     row = await prompts.release(

@@ -105,10 +105,10 @@ async def cancel_runs(
     service: ServiceDep,
     action: Annotated[
         Literal["interrupt", "rollback"],
-        Query(description="interrupt keeps what they did, rollback deletes it"),
+        Query(description="`interrupt` keeps the runs and their states, `rollback` deletes them"),
     ] = "interrupt",
 ) -> None:
-    """Cancel several runs of the tenant: by their ids, or all in a status."""
+    """Cancel several runs of the tenant: by their ids, or all with a status."""
     async with service.database.connection() as connection:
         if body.status:
             found = await runs.live(connection, caller.tenant, body.status)
@@ -124,7 +124,7 @@ async def list_runs(
     caller: Reader,
     connection: ConnectionDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=500, description="The most to return")] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number to return")] = 50,
     outcome: Annotated[Outcome | None, Query(description="Only runs with this outcome")] = None,
     before: Annotated[
         datetime | None, Query(description="Only runs before this created_at")

@@ -32,7 +32,7 @@ ThreadId = Annotated[UUID, Path(description="The thread")]
 RunId = Annotated[UUID, Path(description="The run")]
 Action = Annotated[
     Literal["interrupt", "rollback"],
-    Query(description="interrupt keeps what it did, rollback deletes it"),
+    Query(description="`interrupt` keeps the run and its states, `rollback` deletes them"),
 ]
 LastEventId = Annotated[
     str | None,
@@ -114,9 +114,9 @@ async def list_runs(
     caller: Reader,
     connection: ConnectionDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000, description="The most to return")] = 10,
-    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to skip")] = 0,
-    status: Annotated[Status | None, Query(description="Only runs in this status")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number to return")] = 10,
+    offset: Annotated[int, Query(ge=0, le=2**31, description="Number to skip")] = 0,
+    status: Annotated[Status | None, Query(description="Only runs with this status")] = None,
     select: RunFields = None,
 ) -> list[dict[str, Any]]:
     """List a thread's runs, newest first."""
@@ -195,8 +195,11 @@ def _on_disconnect(caller: Caller, service: Service, run: Run, cancel: bool) -> 
     status_code=202,
     responses=documented(401, 403, 404, 422)
     | {
-        200: {"model": ResultAnswer | FailedAnswer, "description": "It has ended with this result"},
-        202: {"description": "It will be cancelled"},
+        200: {
+            "model": ResultAnswer | FailedAnswer,
+            "description": "The run has ended with this result",
+        },
+        202: {"description": "The run will be cancelled"},
     },
     response_model=None,
 )
@@ -206,7 +209,7 @@ async def cancel_run(
     caller: Writer,
     service: ServiceDep,
     action: Action = "interrupt",
-    wait: Annotated[bool, Query(description="Answer when it has ended")] = False,
+    wait: Annotated[bool, Query(description="Answer when the run has ended")] = False,
 ) -> Response:
     """Cancel a run; no effect if it has ended.
 

@@ -176,7 +176,11 @@ async def get_state(
     return selected_of_state(state_of(await graph.aget_state(_at(thread_id))), select)
 
 
-@router.post("/threads/{thread_id}/state/checkpoint", responses=documented(*_READING, 413))
+@router.post(
+    "/threads/{thread_id}/state/checkpoint",
+    summary="Get State At Checkpoint",
+    responses=documented(*_READING, 413),
+)
 async def get_state_at(
     thread_id: ThreadId, body: StateAt, caller: Reader, service: ServiceDep
 ) -> dict[str, Any]:
@@ -186,7 +190,11 @@ async def get_state_at(
     return selected_of_state(state_of(state), body.select)
 
 
-@router.get("/threads/{thread_id}/state/{checkpoint_id}", responses=documented(*_READING))
+@router.get(
+    "/threads/{thread_id}/state/{checkpoint_id}",
+    summary="Get State At Checkpoint",
+    responses=documented(*_READING),
+)
 async def get_state_of(
     thread_id: ThreadId,
     checkpoint_id: Annotated[str, Path(max_length=100, description="The checkpoint")],
@@ -229,7 +237,7 @@ async def get_history(
     caller: Reader,
     service: ServiceDep,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000, description="The most to return")] = 10,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number to return")] = 10,
     before: Annotated[
         str | None,
         Query(min_length=1, max_length=100, description="Only states before this checkpoint"),

@@ -18,7 +18,7 @@ from selfheal.server.assistants import Assistant
 
 
 class AssistantAnswer(Answer):
-    """A graph that can be run."""
+    """A graph that this server runs."""
 
     assistant_id: UUID = Field(description="The id; the name can be used instead")
     graph_id: str = Field(description="The name")
@@ -29,7 +29,7 @@ class AssistantAnswer(Answer):
     metadata: dict[str, Any] = Field(description="Who created it")
     version: int = Field(1, description="Always 1: prompts have versions here, graphs do not")
     created_at: datetime = Field(description="When it was created")
-    updated_at: datetime = Field(description="The same")
+    updated_at: datetime = Field(description="The same as created_at")
 
     @classmethod
     def of(cls, assistant: Assistant) -> "AssistantAnswer":
@@ -49,15 +49,19 @@ class AssistantCount(Body):
     """Selects assistants."""
 
     graph_id: str | None = Field(None, max_length=100, description="Only of this graph")
-    name: str | None = Field(None, max_length=100, description="Only with this in their name")
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
+    name: str | None = Field(
+        None, max_length=100, description="Only those whose name contains this"
+    )
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
 
 
 class AssistantSearch(AssistantCount):
     """Selects and sorts assistants."""
 
-    limit: int = Field(10, ge=1, le=1000, description="The most to return")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to skip")
+    limit: int = Field(10, ge=1, le=1000, description="Maximum number to return")
+    offset: int = Field(0, ge=0, le=2**31, description="Number to skip")
     sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = Field(
         None, description="The field to sort by; by default the order of langgraph.json"
     )
@@ -68,8 +72,10 @@ class AssistantSearch(AssistantCount):
 
 
 class AssistantVersions(Body):
-    """Selects versions of an assistant, of which there is one."""
+    """Selects versions of an assistant, which always has one."""
 
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
-    limit: int = Field(10, ge=1, le=1000, description="The most to return")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to skip")
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
+    limit: int = Field(10, ge=1, le=1000, description="Maximum number to return")
+    offset: int = Field(0, ge=0, le=2**31, description="Number to skip")

@@ -115,7 +115,7 @@ def selected_of_state(state: dict[str, Any], names: Sequence[str] | None) -> dic
 class Problem(Answer):
     """Why a request was refused or failed."""
 
-    detail: str = Field(description="What is wrong, and what to do about it")
+    detail: str = Field(description="What is wrong, and what to do")
     field: str | None = Field(None, description="The invalid field, if there is one")
     outcome: ErrorOutcome | None = Field(
         None, description="In answers of the worker and the evaluator: the outcome of the run"

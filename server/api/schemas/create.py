@@ -43,7 +43,9 @@ class HealInput(Body):
     agent: Agent | None = Field(
         None, description="The agent to heal; null: the one identified as the cause"
     )
-    force: bool = Field(default=False, description="Start even if there are too few failures")
+    force: bool = Field(
+        default=False, description="Heal even with too few failures, or during the cool-down"
+    )
 
 
 class ConfigBody(Body):
@@ -53,7 +55,7 @@ class ConfigBody(Body):
         default_factory=list, max_length=50, description="Tags of the trace"
     )
     recursion_limit: int = Field(
-        RECURSION_LIMIT, ge=1, le=100, description="The most steps that the graph may take"
+        RECURSION_LIMIT, ge=1, le=100, description="Maximum number of steps of the graph"
     )
     metadata: BoundedObject = Field(
         default_factory=dict,
@@ -105,13 +107,17 @@ class RunCreate(Body):
     command: BoundedObject | None = Field(
         None, description="Only `resume`: continue after an interrupt"
     )
-    config: ConfigBody = Field(default_factory=ConfigBody, description="Settings of the run")
+    config: ConfigBody = Field(default_factory=ConfigBody, description="Configuration of the run")
     context: BoundedObject | None = Field(None, description="Not supported: omit it")
-    metadata: BoundedObject = Field(default_factory=dict, description="The client's own notes")
+    metadata: BoundedObject = Field(
+        default_factory=dict, description="Arbitrary metadata of the client"
+    )
     checkpoint: CheckpointBody | None = Field(
         None, description="The checkpoint of the thread to start from"
     )
-    checkpoint_id: CheckpointId | None = Field(None, description="The same, by its id")
+    checkpoint_id: CheckpointId | None = Field(
+        None, description="The id of the checkpoint, instead of `checkpoint`"
+    )
     stream_mode: Modes | None = Field(None, description="The kinds of events to stream")
     stream_subgraphs: bool | None = Field(
         None, description="No effect: there are no subgraphs", exclude=True
@@ -129,7 +135,7 @@ class RunCreate(Body):
         " interrupt or roll back the other",
     )
     if_not_exists: Literal["create", "reject"] = Field(
-        "reject", description="If the thread does not exist"
+        "reject", description="What to do if the thread does not exist"
     )
     on_disconnect: Literal["cancel", "continue"] = Field(
         "continue", description="What happens to the run if the client disconnects"
@@ -143,7 +149,7 @@ class RunCreate(Body):
     )
     checkpoint_during: bool | None = Field(
         None,
-        description="Durability in older clients: true is async, false is exit",
+        description="For older clients, instead of `durability`: true is async, false is exit",
         exclude=True,
     )
     after_seconds: float = Field(
@@ -251,7 +257,7 @@ class CancelBody(Body):
     """Which runs to cancel."""
 
     status: Literal["pending", "running", "all"] | None = Field(
-        None, description="All runs in this status"
+        None, description="All runs with this status"
     )
     thread_id: UUID | None = Field(None, description="Only runs of this thread")
     run_ids: list[UUID] | None = Field(None, max_length=1000, description="Runs by their ids")

@@ -45,7 +45,7 @@ Moment = Annotated[datetime | None, AfterValidator(_storable)]
 
 
 class CronCreate(RunCreate):
-    """A run by a schedule."""
+    """A run that is repeated on a schedule."""
 
     schedule: Schedule = Field(
         description="minute, hour, day of the month, month, day of the week", examples=["0 6 * * 1"]
@@ -78,7 +78,7 @@ class CronPatch(Body):
     )
     metadata: BoundedObject | None = Field(None, description="Keys to add or replace")
     input: dict[str, Any] | None = Field(None, description="The graph's input")
-    config: BoundedObject | None = Field(None, description="Settings of the runs")
+    config: BoundedObject | None = Field(None, description="Configuration of the runs")
     context: BoundedObject | None = Field(None, description="Not supported: omit it")
     webhook: str | None = Field(
         None, max_length=2000, description="URL to which ended runs are posted"
@@ -122,7 +122,9 @@ class CronAnswer(Answer):
     payload: dict[str, Any] = Field(description="The run, as it was requested")
     user_id: str = Field(description="The tenant that it belongs to")
     next_run_date: datetime | None = Field(description="When it runs next; null: never")
-    metadata: dict[str, Any] = Field(description="The client's own notes; its runs have them too")
+    metadata: dict[str, Any] = Field(
+        description="Arbitrary metadata of the client, copied to its runs"
+    )
     enabled: bool = Field(description="Whether runs are submitted")
 
     @classmethod
@@ -143,15 +145,17 @@ class CronCount(Body):
 
     assistant_id: str | None = Field(None, max_length=100, description="Only of this graph")
     thread_id: UUID | None = Field(None, description="Only on this thread")
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
     enabled: bool | None = Field(None, description="Only enabled or only disabled ones")
 
 
 class CronSearch(CronCount):
     """Selects and sorts crons."""
 
-    limit: int = Field(10, ge=1, le=1000, description="The most to return")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to skip")
+    limit: int = Field(10, ge=1, le=1000, description="Maximum number to return")
+    offset: int = Field(0, ge=0, le=2**31, description="Number to skip")
     sort_by: SortBy | None = Field(None, description="The field to sort by; created_at by default")
     sort_order: SortOrder | None = Field(None, description="desc by default")
     select: Annotated[FieldNames | None, AfterValidator(fields_of(CronAnswer))] = Field(

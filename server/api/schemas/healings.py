@@ -20,13 +20,13 @@ _CODED = "The reason as a code with its figures, which do not change when the te
 
 
 class HealBody(Body):
-    """Start an optimizer run."""
+    """Start an optimizer pass."""
 
     agent: Agent | None = Field(
-        None, description="Whose prompt to look at; null: whichever is the cause"
+        None, description="The agent to heal; null: the one identified as the cause"
     )
     force: bool = Field(
-        default=False, description="Heal even if there are too few failures, or too soon"
+        default=False, description="Heal even with too few failures, or during the cool-down"
     )
 
 
@@ -34,44 +34,44 @@ class ApproveBody(Body):
     """Release a staged candidate."""
 
     at_once: bool = Field(default=False, description="To all threads, without a canary")
-    note: ExactText = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="The reason, stored with the action")
 
 
 class PauseBody(Body):
     """Pause or resume healing."""
 
-    reason: ExactText = Field("requested by an operator", max_length=1000, description="Why")
+    reason: ExactText = Field("requested by an operator", max_length=1000, description="The reason")
 
 
 class PauseAnswer(Answer):
     """Whether healing is paused."""
 
-    paused: bool = Field(description="Whether it is")
-    reason: ReasonText = Field(description="Why, as text")
+    paused: bool = Field(description="Whether healing is paused")
+    reason: ReasonText = Field(description="The reason, as text")
     coded_reason: Reason = Field(validation_alias=_STORED, description=_CODED)
     actor: str = Field(description="Who paused or resumed it")
     created_at: datetime = Field(description="When")
 
 
 class LastPassAnswer(Answer):
-    """How the last optimizer run ended. All fields are null before the first."""
+    """The outcome of the last optimizer pass. All fields are null before the first."""
 
     outcome: str | None = Field(None, description="`healthy`, `cooling_down`, `promoted`, …")
-    reason: ReasonText | None = Field(None, description="Why it did that, or did nothing, as text")
+    reason: ReasonText | None = Field(None, description="The reason for this outcome, as text")
     coded_reason: Reason | None = Field(None, validation_alias=_STORED, description=_CODED)
-    ended_at: datetime | None = Field(None, description="When the run ended")
+    ended_at: datetime | None = Field(None, description="When the pass ended")
 
 
 class PassAnswer(Answer):
-    """An optimizer run that was requested."""
+    """An optimizer pass that was requested."""
 
     agent: Agent | None = Field(
-        description="Whose prompt is looked at; null if no agent was requested and none was"
+        description="The agent whose prompt is healed; null if no agent was requested and none was"
         " identified as the cause"
     )
-    outcome: str | None = Field(description="How it ended; null while a healing is in progress")
+    outcome: str | None = Field(description="The outcome; null while a healing is in progress")
     healing_id: UUID | None = Field(None, description="The healing, if one was opened")
-    reason: ReasonText = Field("", description="Why, as text")
+    reason: ReasonText = Field("", description="The reason, as text")
     coded_reason: Reason | None = Field(None, validation_alias=_STORED, description=_CODED)
 
 
@@ -81,7 +81,7 @@ class FollowUpAnswer(Answer):
     at: datetime = Field(description="When")
     outcome: str = Field(description="`canary`, `promoted` or `rejected`: the outcome from then on")
     reason: ReasonText = Field(
-        description="What was done, as text: approved, rejected, promoted, rolled back"
+        description="The step and its reason, as text: approved, rejected, promoted, rolled back"
     )
     coded_reason: Reason = Field(validation_alias=_STORED, description=_CODED)
     actor: str = Field(description="Who did it: a key, `cli`, or `optimizer`")
@@ -91,23 +91,25 @@ class HealingAnswer(Answer):
     """One healing."""
 
     id: UUID = Field(description="The healing")
-    agent: Agent = Field(description="Whose prompt it is about")
+    agent: Agent = Field(description="The agent whose prompt is healed")
     trigger: str = Field(description="What triggered it")
-    state: str = Field(description="The state that it is in")
+    state: str = Field(description="The current state, or the last one")
     outcome: str | None = Field(
-        description="How it ended, the last follow-up included; null while it is in progress"
+        description="The outcome, after the last follow-up; null while it is in progress"
     )
     reason: ReasonText = Field(
-        description="Why it was closed as it was, before any follow-up, as text; empty while it is"
-        " in progress"
+        description="The reason for the outcome when it was closed, as text; empty while it is in"
+        " progress"
     )
     coded_reason: Reason | None = Field(validation_alias=_STORED, description=_CODED)
-    follow_ups: list[FollowUpAnswer] = Field(description="The steps since, oldest first")
+    follow_ups: list[FollowUpAnswer] = Field(
+        description="The steps after it was closed, oldest first"
+    )
     incumbent_version: int = Field(description="The version that was live")
-    to_version: int | None = Field(description="The version that it stored, if any")
-    calls_used: int = Field(description="Model calls made for it")
-    input_tokens: int = Field(description="Tokens read for it")
-    output_tokens: int = Field(description="Tokens written for it")
+    to_version: int | None = Field(description="The version that it created, if any")
+    calls_used: int = Field(description="Model calls")
+    input_tokens: int = Field(description="Input tokens")
+    output_tokens: int = Field(description="Output tokens")
     opened_at: datetime = Field(description="When it was opened")
     closed_at: datetime | None = Field(description="When it ended")
 
@@ -121,5 +123,5 @@ class HealingDetail(HealingAnswer):
         " it is in progress. A receipt of an older version has another `schema_version`, or none"
     )
     trace_url: str | None = Field(
-        None, description="Where LangSmith shows its trace; null where healings are not traced"
+        None, description="URL of its trace in LangSmith; null if healings are not traced"
     )

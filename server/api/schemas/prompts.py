@@ -38,19 +38,19 @@ class ActivateBody(Body):
 
     version: int = Field(ge=1, le=2**31 - 1, description="The version to make live")
     pin: bool = Field(default=False, description="Never roll it back automatically")
-    note: ExactText = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="The reason, stored with the action")
 
 
 class RollbackBody(Body):
     """A rollback to the version that was live before."""
 
-    note: ExactText = Field("", max_length=1000, description="Why")
+    note: ExactText = Field("", max_length=1000, description="The reason, stored with the action")
 
 
 class PromptAnswer(Answer):
     """One immutable prompt version."""
 
-    agent: Agent = Field(description="Whose prompt it is")
+    agent: Agent = Field(description="The agent")
     version: int = Field(description="The version, from 1")
     text: str = Field(description="Literal text, never a template")
     parent: int | None = Field(description="The version that it was derived from")
@@ -64,7 +64,7 @@ class ReleaseAnswer(Answer):
     """An entry of the release log."""
 
     id: int = Field(description="The release")
-    agent: Agent = Field(description="Whose prompt was released")
+    agent: Agent = Field(description="The agent whose prompt was released")
     previous_release_id: int | None = Field(description="The release before it")
     action: Action = Field(description="The kind of release")
     version: int = Field(description="The version that this release made live")
@@ -93,7 +93,7 @@ class ReleaseAnswer(Answer):
 class DiffAnswer(Answer):
     """What changed between two versions."""
 
-    agent: Agent = Field(description="Whose prompt it is")
+    agent: Agent = Field(description="The agent")
     from_version: int = Field(description="The older version")
     to_version: int = Field(description="The newer version")
     diff: str = Field(description="A unified diff, empty if the texts are the same")

@@ -21,12 +21,14 @@ class RunWire(Answer):  # type: ignore[no-redef]  # pydantic's plugin does not a
     created_at: datetime = Field(description="When it was accepted")
     updated_at: datetime = Field(description="When it was last changed")
     status: Status = Field(description="pending, running, success, error, timeout, interrupted")
-    metadata: dict[str, Any] = Field(description="The client's own notes")
+    metadata: dict[str, Any] = Field(description="Arbitrary metadata of the client")
     kwargs: dict[str, Any] = Field(description="The input and the options of the run")
     multitask_strategy: Multitask = Field(
         description="What happens if its thread has an unfinished run"
     )
-    langsmith_session_name: None = Field(None, description="Null: see LANGSMITH_PROJECT")
+    langsmith_session_name: None = Field(
+        None, description="Always null: the project is set by LANGSMITH_PROJECT"
+    )
 
     @classmethod
     def of(cls, run: Run) -> "RunWire":
@@ -39,7 +41,7 @@ class CheckAnswer(Answer):
 
     name: str = Field(description="The rule")
     score: float = Field(description="From 0 to 1")
-    weight: float = Field(description="Its share of the rule score; all shares sum to 1")
+    weight: float = Field(description="Its weight in the rule score; all weights sum to 1")
     detail: str = Field(description="What was found, empty if the rule is met")
 
 
@@ -49,7 +51,7 @@ class ExecutionAnswer(Answer):
     backend: str = Field(description="The sandbox: bwrap, landlock, wasm, or static for none")
     status: str = Field(description="ok, error, timeout, memory, output, killed or not_run")
     detail: str = Field(description="What happened")
-    seconds: float = Field(description="How long it took")
+    seconds: float = Field(description="Duration in seconds")
 
 
 class EvaluationAnswer(Answer):
@@ -57,8 +59,10 @@ class EvaluationAnswer(Answer):
 
     score: float = Field(description="Rules and judge combined, from 0 to 1")
     rule_score: float = Field(description="The rules alone, from 0 to 1")
-    llm_score: float | None = Field(description="The judge alone; null if rules decided without it")
-    passed: bool = Field(description="Whether the code is good enough")
+    llm_score: float | None = Field(
+        description="The judge alone; null if a veto rule decided without it"
+    )
+    passed: bool = Field(description="Whether the code passes")
     checks: list[CheckAnswer] = Field(description="The results of the rules")
     reasons: list[str] = Field(description="Rules that veto a pass, then the judge's reasons")
     execution: ExecutionAnswer = Field(description="How the code ran")
@@ -91,11 +95,11 @@ class FailedAnswer(Answer):
 
 
 class FeedbackBody(Body):
-    """Feedback on a run: a score, or whether the code was right."""
+    """Feedback on a run: a score, or whether the code is correct."""
 
     score: float | None = Field(None, ge=0, le=1, description="From 0 (useless) to 1 (perfect)")
-    passed: bool | None = Field(None, description="Instead: whether the code was right")
-    comment: str = Field("", max_length=5000, description="Why")
+    passed: bool | None = Field(None, description="Instead of a score: whether the code is correct")
+    comment: str = Field("", max_length=5000, description="A comment, such as the reason")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "FeedbackBody":
@@ -112,9 +116,9 @@ class FeedbackAnswer(Answer):
     """Stored feedback."""
 
     id: int = Field(description="The feedback")
-    run_id: UUID = Field(description="The run that it is about")
+    run_id: UUID = Field(description="The run")
     score: float = Field(description="From 0 to 1")
-    comment: str = Field(description="Why")
+    comment: str = Field(description="The comment")
     created_at: datetime = Field(description="When it was given")
 
 
@@ -122,8 +126,8 @@ class RunAnswer(Answer):
     """A logged run."""
 
     id: UUID = Field(description="The run")
-    thread_id: UUID = Field(description="The thread that it ran on")
-    attempt: int = Field(description="How many processes have started or resumed it")
+    thread_id: UUID = Field(description="Its thread")
+    attempt: int = Field(description="How often a process has started or resumed it")
     assistant: str = Field(description="The graph that ran")
     status: Status = Field(description="pending, running, success, error, timeout or interrupted")
     outcome: Outcome | None = Field(description="How it ended; null until then")
@@ -138,8 +142,8 @@ class RunAnswer(Answer):
     evaluator_version: int | None = Field(description="The evaluator's prompt version")
     model: str | None = Field(description="The model, as named in its answers")
     model_calls: int = Field(description="Model calls that were answered")
-    input_tokens: int = Field(description="Tokens read")
-    output_tokens: int = Field(description="Tokens written")
+    input_tokens: int = Field(description="Input tokens")
+    output_tokens: int = Field(description="Output tokens")
     created_at: datetime = Field(description="When it was accepted")
     finished_at: datetime | None = Field(description="When its result was stored")
     evaluation: EvaluationAnswer | None = Field(description="The verdict, null if there is none")
@@ -150,5 +154,5 @@ class RunDetail(RunAnswer):
 
     feedback: list[FeedbackAnswer] = Field(default_factory=list, description="The feedback")
     trace_url: str | None = Field(
-        None, description="Its trace in LangSmith; null if runs are not traced"
+        None, description="URL of its trace in LangSmith; null if runs are not traced"
     )

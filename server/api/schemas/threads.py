@@ -28,9 +28,11 @@ class ThreadCreate(Body):
     """A thread to be created."""
 
     thread_id: UUID | None = Field(None, description="The id; by default a new one")
-    metadata: BoundedObject | None = Field(None, description="The client's own notes")
+    metadata: BoundedObject | None = Field(None, description="Arbitrary metadata of the client")
     if_exists: str | None = Field(
-        None, pattern="^(raise|do_nothing)$", description="If there is a thread with this id"
+        None,
+        pattern="^(raise|do_nothing)$",
+        description="What to do if a thread with this id exists",
     )
 
 
@@ -43,9 +45,11 @@ class ThreadPatch(Body):
 class ThreadCount(Body):
     """Selects threads."""
 
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
-    values: BoundedObject | None = Field(None, description="Only with this in their state")
-    status: ThreadStatus | None = Field(None, description="Only in this status")
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
+    values: BoundedObject | None = Field(None, description="Only those whose state contains this")
+    status: ThreadStatus | None = Field(None, description="Only those with this status")
 
 
 class ThreadAnswer(Answer):
@@ -54,13 +58,15 @@ class ThreadAnswer(Answer):
     thread_id: UUID = Field(description="The thread")
     created_at: datetime = Field(description="When it was created")
     updated_at: datetime = Field(description="When it was last changed")
-    state_updated_at: datetime = Field(description="The same")
-    metadata: dict[str, Any] = Field(description="The client's own notes")
+    state_updated_at: datetime = Field(description="The same as updated_at")
+    metadata: dict[str, Any] = Field(description="Arbitrary metadata of the client")
     status: ThreadStatus = Field(description="idle, busy, interrupted or error")
     config: dict[str, Any] = Field(default_factory=dict, description="Empty")
-    values: dict[str, Any] | None = Field(description="The state that its last run left")
-    interrupts: dict[str, Any] = Field(default_factory=dict, description="Pending interrupts")
-    error: dict[str, Any] | None = Field(description="Why its last run failed")
+    values: dict[str, Any] | None = Field(description="The state after its last run")
+    interrupts: dict[str, Any] = Field(
+        default_factory=dict, description="Pending interrupts; always empty"
+    )
+    error: dict[str, Any] | None = Field(description="Why its last run failed, null if it did not")
 
     @classmethod
     def of(cls, thread: Thread) -> "ThreadAnswer":
@@ -81,11 +87,13 @@ class ThreadSearch(Body):
     """Selects and sorts threads."""
 
     ids: list[UUID] | None = Field(None, max_length=1000, description="Only these threads")
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
-    values: BoundedObject | None = Field(None, description="Only with this in their state")
-    status: ThreadStatus | None = Field(None, description="Only in this status")
-    limit: int = Field(10, ge=1, le=1000, description="The most to return")
-    offset: int = Field(0, ge=0, le=2**31, description="How many to skip")
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
+    values: BoundedObject | None = Field(None, description="Only those whose state contains this")
+    status: ThreadStatus | None = Field(None, description="Only those with this status")
+    limit: int = Field(10, ge=1, le=1000, description="Maximum number to return")
+    offset: int = Field(0, ge=0, le=2**31, description="Number to skip")
     sort_by: SortBy | None = Field(None, description="The field to sort by; created_at by default")
     sort_order: SortOrder | None = Field(None, description="desc by default")
     select: Annotated[FieldNames | None, AfterValidator(fields_of(ThreadAnswer))] = Field(
@@ -99,7 +107,9 @@ class StateUpdate(Body):
     values: dict[str, Any] | None = Field(None, description="`request`, and `examples` if any")
     as_node: str | None = Field(None, max_length=100, description="__start__, or omitted")
     checkpoint: CheckpointBody | None = Field(None, description="The checkpoint to update")
-    checkpoint_id: CheckpointId | None = Field(None, description="The same, by its id")
+    checkpoint_id: CheckpointId | None = Field(
+        None, description="The id of the checkpoint, instead of `checkpoint`"
+    )
 
     def input_values(self) -> dict[str, Any]:
         """Return the values as the graph takes them.
@@ -135,11 +145,13 @@ class ConfiguredCheckpoint(CheckpointBody):
 class HistoryBody(Body):
     """Selects states of a thread."""
 
-    limit: int = Field(10, ge=1, le=1000, description="The most to return")
+    limit: int = Field(10, ge=1, le=1000, description="Maximum number to return")
     before: ConfiguredCheckpoint | CheckpointId | None = Field(
         None, description="Only states before this checkpoint"
     )
-    metadata: BoundedObject | None = Field(None, description="Only with this in their metadata")
+    metadata: BoundedObject | None = Field(
+        None, description="Only those whose metadata contain this"
+    )
     checkpoint: CheckpointBody | None = Field(None, description="Only this checkpoint")
     select: StateFields | None = Field(None, description="Return only these fields of each")
 

@@ -59,9 +59,11 @@ def families(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     """Yield a deployment's metrics."""
     yield from _prompts(standing)
     yield from _healing(standing, interval)
-    yield _gauge("queue_depth", "Runs that wait for a process.", standing.queue_depth)
+    yield _gauge("queue_depth", "Runs that wait to be executed.", standing.queue_depth)
     yield _gauge(
-        "queue_oldest_age_seconds", "How long the oldest of them has waited.", standing.queue_oldest
+        "queue_oldest_age_seconds",
+        "Waiting time of the oldest run in the queue, in seconds.",
+        standing.queue_oldest,
     )
 
 
@@ -80,7 +82,7 @@ def _prompts(standing: DeploymentStats) -> Iterator[Metric]:
         version.add_metric((row["agent"],), row["version"])
         canary.add_metric((row["agent"],), row["canary_percent"])
     yield from (version, canary)
-    what = "Releases, by agent and action."
+    what = "Prompt releases, by agent and action."
     keys = ("agent", "action")
     yield _counted("releases", what, keys, _RELEASES, standing.releases)
 
@@ -88,14 +90,18 @@ def _prompts(standing: DeploymentStats) -> Iterator[Metric]:
 def _healing(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     what = "Ended healings, by agent and outcome."
     yield _counted("healings", what, ("agent", "outcome"), _HEALINGS, standing.healings)
-    what = "Passes of the optimizer, including those of CronJobs; `error` for one that failed."
+    what = "Optimizer passes by outcome, including those of CronJobs; `error`: the pass failed."
     yield _counted("optimizer_runs", what, ("outcome",), _PASS_OUTCOMES, standing.passes, "passes")
     yield _gauge(
         "optimizer_last_success_timestamp_seconds",
         "Unix time of the last successful optimizer pass; time of first scrape if there was none.",
         standing.last_success,
     )
-    yield _gauge("optimizer_interval_seconds", "Seconds between two passes.", interval)
+    yield _gauge(
+        "optimizer_interval_seconds",
+        "Interval between two scheduled optimizer passes, in seconds.",
+        interval,
+    )
     yield _gauge("healing_paused", "1 while healing is paused by an operator.", standing.paused)
     yield _gauge(
         "healing_frozen",

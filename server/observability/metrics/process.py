@@ -21,12 +21,12 @@ _TENTHS: Final = tuple(tenth / 10 for tenth in range(1, 11))
 
 RUNS: Final = Counter(
     "selfheal_runs_total",
-    "Ended runs of the agent. Runs with outcome `ok` or `failed` have a verdict, others none.",
+    "Ended runs, by status and outcome. Only `ok` and `failed` have a verdict.",
     ("status", "outcome"),
 )
 RUN_SECONDS: Final = Histogram(
     "selfheal_run_duration_seconds",
-    "Execution time of runs in the process that ended them.",
+    "Execution time of runs, in the process that ended them.",
     buckets=SECONDS,
 )
 RUNS_RECOVERED: Final = Counter(
@@ -39,7 +39,9 @@ EVALUATION_SCORE: Final = Histogram(
     ("kind",),
     buckets=_TENTHS,
 )
-EVALUATIONS: Final = Counter("selfheal_evaluations_total", "Verdicts on runs.", ("passed",))
+EVALUATIONS: Final = Counter(
+    "selfheal_evaluations_total", "Verdicts on runs: passed or not.", ("passed",)
+)
 for _status, _outcome in _LABELS:
     RUNS.labels(_status, _outcome)
 for _kind in ("total", "rule", "llm"):
@@ -82,7 +84,7 @@ def connections(idle: int = 0, used: int = 0, waiting: int = 0) -> Metric:
     """Return the metric of the connection pool."""
     family = GaugeMetricFamily(
         "selfheal_db_pool_connections",
-        "Connections to Postgres by state; `waiting`: requests that wait for one.",
+        "Connections to Postgres by state; `waiting`: requests for a connection.",
         labels=("state",),
     )
     for state, count in (("idle", idle), ("used", used), ("waiting", waiting)):
