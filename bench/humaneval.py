@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from selfheal.app.aio import gather_bounded
 from selfheal.graph.rules.checks import CheckResults, run_checks
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox, survey
@@ -91,15 +92,13 @@ async def judge_all(
     sandbox: Sandbox, on_judged: Callable[[Judged], None], every: int = 1
 ) -> list[Judged]:
     """Judge every program, or every so-manieth, by the rules of fact, a few at once."""
-    places = asyncio.Semaphore(AT_ONCE)
 
     async def one(sample: Sample) -> Judged:
-        async with places:
-            judged = Judged(sample, await run_checks(sample.code, sample.plan, sandbox))
-            on_judged(judged)
-            return judged
+        judged = Judged(sample, await run_checks(sample.code, sample.plan, sandbox))
+        on_judged(judged)
+        return judged
 
-    return await asyncio.gather(*map(one, list(samples())[::every]))
+    return await gather_bounded(AT_ONCE, one, list(samples())[::every])
 
 
 async def main() -> int:

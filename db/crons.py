@@ -80,9 +80,7 @@ class CronFilter:
 
 async def now(connection: Connection) -> datetime:
     """Return the database's time, which schedules go by."""
-    row = await (await connection.execute(_SQL["now"])).fetchone()
-    assert row is not None  # noqa: S101 - it selects a constant
-    moment: datetime = row["now"]
+    moment: datetime = await fetch_value(connection, _SQL["now"])
     return moment
 
 

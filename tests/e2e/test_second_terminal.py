@@ -185,4 +185,4 @@ def test_a_folder_that_cannot_be_written_stops_no_service(
     settings = read_settings().model_copy(update={"data_dir": tmp_path / "data"})
     (tmp_path / "data").write_text("no folder")
     with publish_model_address(settings):
-        assert "commands beside will not find the model: File exists" in caplog.text
+        assert "commands in other terminals will not find the model: File exists" in caplog.text

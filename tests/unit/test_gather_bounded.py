@@ -47,7 +47,7 @@ async def test_an_error_is_raised_after_all_have_ended() -> None:
 
 
 def test_no_function_bounds_a_gather_by_itself() -> None:
-    """A semaphore beside a gather or `all_of` in one function is what this one is for."""
+    """A semaphore beside a gather or `gather_all` in one function is what this one is for."""
     own = [
         f"{file.relative_to(ROOT)}: {function.name}"
         for folder in ("app", "graph", "optimizer", "server", "db", "bench")
@@ -55,7 +55,7 @@ def test_no_function_bounds_a_gather_by_itself() -> None:
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(function, ast.AsyncFunctionDef)
         and "Semaphore" in _called(function)
-        and _called(function) & {"gather", "all_of"}
+        and _called(function) & {"gather", "gather_all"}
     ]
     assert own == ["app/aio.py: gather_bounded"]
 
