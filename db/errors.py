@@ -66,7 +66,7 @@ class DiskFullError(ResourcesExhaustedError):
 class StorageFailedError(DatabaseUnavailableError):
     """The server cannot read or write its files."""
 
-    summary = "the database's storage fails"
+    summary = "the database cannot read or write its files"
 
 
 class SessionLostError(DatabaseError):

@@ -33,14 +33,14 @@ def _tiles() -> list[Panel]:
         ),
         stat(
             "Oldest wait",
-            "How long the oldest of these runs has been waiting.",
+            "Waiting time of the oldest of these runs.",
             prom(of_deployment("queue_oldest_age_seconds")),
             unit="s",
             steps=_AGE,
         ),
         stat(
             "Runs recovered",
-            "Runs that another process resumed when their own had died, in this period.",
+            "Runs that another process resumed after theirs had died, in this period.",
             prom(grown("runs_recovered_total"), instant=True),
             decimals=0,
             steps=thresholds("green", (1, "orange")),
@@ -75,7 +75,7 @@ def _queue() -> list[Panel]:
     return [
         lines(
             "Queue depth",
-            "Waiting runs. If it grows, runs arrive faster than runners take them: add runners.",
+            "Waiting runs. If it grows, runs arrive faster than they are executed: add runners.",
             prom(of_deployment("queue_depth"), "waiting"),
         ),
         lines(
@@ -153,7 +153,7 @@ def _optimizer() -> list[Panel]:
     passes = f"3600 * max by (outcome) (rate({series('optimizer_runs_total')}[$__rate_interval]))"
     return [
         lines(
-            "Passes of the optimizer an hour, by outcome",
+            "Optimizer passes an hour, by outcome",
             "Most passes find nothing to heal. `error`: the pass itself failed.",
             prom(passes, "{{outcome}}"),
             unit="suffix: /h",

@@ -86,7 +86,7 @@ def _tiles() -> list[Panel]:
         ),
         stat(
             "Live prompts",
-            "The version that each agent runs under; during a canary, the newer one.",
+            "The version that each agent uses; during a canary, the newer one.",
             prom(of_deployment("prompt_active_version", by="agent"), "{{agent}}", instant=True),
             decimals=0,
             named=True,
@@ -125,7 +125,7 @@ def _quality() -> list[Panel]:
         lines(
             "Evaluation score, mean",
             "`total` is 0.4 `rule` (checks) + 0.6 `llm` (the judge), capped if a veto check fails. "
-            "If `llm` departs from the others, the judge sees more than the checks, or drifted.",
+            "If `llm` differs from the others, the judge sees more than the checks, or has drifted.",
             prom(kinds, "{{kind}}"),
             steps=thresholds("red", (0.6, "green")),
             overrides=_KINDS,

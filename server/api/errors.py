@@ -215,7 +215,7 @@ async def _conflict(_: Request, error: Exception) -> JSONResponse:
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - registered for it alone
     logger.warning("%s", error)
-    return _answer(503, f"{error.summary} now; try again in a few seconds")
+    return _answer(503, f"{error.summary}; try again in a few seconds")
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:

@@ -134,7 +134,7 @@ CONDITIONS: Final = {
     "55P03": "the database waited too long for a lock",
     "57014": "the database took longer than its time limit",
     "57P01": "the database cannot be reached",
-    "58030": "the database's storage fails",
+    "58030": "the database cannot read or write its files",
 }
 
 
@@ -148,7 +148,7 @@ async def test_what_does_not_pass_is_said_as_what_it_is(server: Server, state: s
         for one in server.writing:
             answer = await server.call(one, ids)
             right = answer.headers.get("retry-after") == "5" and answer.json()["detail"] == (
-                f"{CONDITIONS[state]} now; try again in a few seconds"
+                f"{CONDITIONS[state]}; try again in a few seconds"
             )
             if answer.status_code >= 500 and not right:
                 wrong[str(one)] = f"{answer.status_code}: {answer.text}"
