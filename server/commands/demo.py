@@ -11,6 +11,7 @@ from rich.console import Console
 from selfheal.app.llm.models import require_model
 from selfheal.db.settings import SettingsError
 from selfheal.graph.sandbox.selection import survey
+from selfheal.optimizer.wording import sentence
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import run_async
 from selfheal.server.demo.play import DemoResult, NoSandboxError, run_demo
@@ -55,7 +56,7 @@ async def demo(json_file: str | None, report: str, cycles: int, seed: int) -> No
 
 def _reason(result: DemoResult) -> str:
     """Return the outcome of the healing and, if runs had no verdict, the reason of one of them."""
-    reason = f"{result.healing['outcome']}, {result.healing.get('reason', '')}"
+    reason = f"{result.healing['outcome']}, {sentence(result.healing.get('reason'))}"
     run = result.phases[-1][1].failing
     if run is None or run.outcome == "failed" or run.message in reason:
         return reason
