@@ -125,7 +125,7 @@ def _quality() -> list[Panel]:
         lines(
             "Evaluation score, mean",
             "`total` is 0.4 `rule` (checks) + 0.6 `llm` (the judge), capped if a veto check fails. "
-            "If `llm` differs from the others, the judge sees more than the checks, or has drifted.",
+            "If `llm` differs from the others, the judge sees more than the checks, or drifted.",
             prom(kinds, "{{kind}}"),
             steps=thresholds("red", (0.6, "green")),
             overrides=_KINDS,
