@@ -71,7 +71,7 @@ async def test_fillers_go_and_nothing_that_is_needed(harness: HealingHarness) ->
     record = await harness.receipt(result)
     assert (record["trigger"], record["healed_cases"]) == (SHORTENING, [])
     assert record["gates"][-1]["pairs"] == 30
-    await agrees(harness, result, "shortening: sentences", "gates: their cand", "last step", "release")
+    await agrees(harness, result, "shortening: sentences", "gates: cand", "last step", "release")
 
 
 async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarness) -> None:
