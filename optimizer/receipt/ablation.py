@@ -22,12 +22,12 @@ def sentences(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         return
     now = {each["ordinal"]: each for each in _repeated(receipt, stored)}
     recorded = [each["ordinal"] for each in receipt["candidates"]]
-    yield Compared("shortening: its sentences", recorded, sorted(now))
+    yield Compared("shortening: sentences", recorded, sorted(now))
     gates = {each["ordinal"]: each for each in receipt["gates"]}
     for each in receipt["candidates"]:
         again, gate = now[each["ordinal"]], gates.get(each["ordinal"])
         name = f"candidate {each['ordinal']}"
-        yield Compared(f"{name}: what is left out", _removal(each), _removal(again))
+        yield Compared(f"{name}: removed sentences", _removal(each), _removal(again))
         fate = (again["fate"], again["reason"])
         if gate:
             fate = (superiority.fate(gate["verdict"]), gate["reason"])
@@ -41,7 +41,7 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     gates = receipt["gates"]
     halved = _halved(receipt)
     due = [*_first(receipt["candidates"]), *(each["ordinal"] for each in halved)]
-    yield Compared("gates: their candidates", [each["ordinal"] for each in gates], due)
+    yield Compared("gates: candidates", [each["ordinal"] for each in gates], due)
     if gates:
         smaller = _half(receipt, receipt["candidates"], gates[-1]["ordinal"])
         followed = after_shortening_gate(gates, divisible=smaller is not None)

@@ -47,7 +47,7 @@ def candidates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     for each in receipt["candidates"]:
         name, ordinal = f"candidate {each['ordinal']}", each["ordinal"]
         recorded = (each["round"], each["origin"], each["text"])
-        yield Compared(f"{name}: its text", recorded, rows.get(ordinal))
+        yield Compared(f"{name}: text", recorded, rows.get(ordinal))
         diff = candidate_diff(receipt["agent"], _incumbent(receipt), ordinal, each["text"])
         yield Compared(f"{name}: diff", each["diff"], diff)
         if each["origin"] != "diet":  # see ablation.py
@@ -129,7 +129,7 @@ def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         name = f"gate of candidate {gate['ordinal']}"
         test = _repeated(receipt, gate, trials)
         if gate["budget_spent"]:
-            yield Compared(f"{name}: cut short", True, _is_cut_short(gate, test, stored))
+            yield Compared(f"{name}: ended by the budget", True, _is_cut_short(gate, test, stored))
         now = report(test, gate["ordinal"], budget_spent=gate["budget_spent"])
         for what, parts in _PARTS_OF_A_GATE.items():
             yield Compared(
@@ -140,8 +140,8 @@ def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
 
 
 _PARTS_OF_A_GATE: Final = {
-    "pairs in order": ("pairs", "pair_results"),
-    "where it stopped": ("cases_run", "stopped"),
+    "order of pairs": ("pairs", "pair_results"),
+    "stopping point": ("cases_run", "stopped"),
     "gains and losses": ("gains", "losses"),
     "e-value": ("e_value",),
     "rates": ("incumbent_rate", "candidate_rate"),
@@ -207,7 +207,7 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     else:
         followed = transitions.after_screen(survivor, last)
     if followed == "gate":
-        yield Compared("gates: their candidate", receipt["gates"][-1]["ordinal"], survivor)
+        yield Compared("gates: candidate", receipt["gates"][-1]["ordinal"], survivor)
         followed = transitions.after_gate(receipt["gates"], last)
     yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
 
@@ -223,7 +223,7 @@ def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]
     due = [] if decided["void"] or decided["action"] == "stage" else [receipt["to_version"]]
-    yield Compared("release: what the release log says", due, made)
+    yield Compared("release: release log", due, made)
 
 
 def ended(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -232,9 +232,7 @@ def ended(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     yield Compared("outcome: decision", recorded, _ending(receipt))
     row = stored.healing
     last = row.follow_ups[-1]["outcome"] if row.follow_ups else receipt["outcome"]
-    yield Compared(
-        "outcome: the healing's row", (last, receipt["reason"]), (row.outcome, row.reason)
-    )
+    yield Compared("outcome: stored outcome", (last, receipt["reason"]), (row.outcome, row.reason))
 
 
 def _ending(receipt: Receipt) -> Ending:

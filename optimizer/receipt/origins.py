@@ -23,13 +23,13 @@ def rows(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Compare the receipt's copies with the rows that they were taken from."""
     copied, kept = receipt["trials"], [trial_record(trial) for trial in stored.trials]
     yield Compared(
-        "trials: as they are listed",
+        "trials: list",
         [each for each in copied if each not in kept],
         [each for each in kept if each not in copied],
     )
     if incumbent := receipt["incumbent"]:
         yield Compared(
-            "incumbent: its text",
+            "incumbent: text",
             (incumbent["version"], incumbent["text"]),
             (stored.healing.incumbent_version, stored.incumbent),
         )
@@ -43,7 +43,7 @@ def judge(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     counted = (found["asked"], found["agreed"])
     check = stored.check
     yield Compared(
-        "judge: its check",
+        "judge: stored check",
         (found["model"], found["prompt_version"], *counted, found["drifted"] or found["low"]),
         check and (check.model, check.prompt_version, check.asked, check.agreed, check.drifted),
     )
@@ -76,19 +76,19 @@ def attributed(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     tried = {
         agent: _passed(stored.trials, attribution.ARMS[agent]) for agent in evidence["reverted"]
     }
-    yield Compared("attribution: what was tried", evidence["reverted"], tried)
-    yield Compared("attribution: the judge", evidence["judge_low"], judge["low"])
+    yield Compared("attribution: trials", evidence["reverted"], tried)
+    yield Compared("attribution: judge", evidence["judge_low"], judge["low"])
     if receipt["agent"] != "evaluator":  # else the diagnosis is of marked programs by now
         shown = receipt["evidence"] if receipt["failed_run_ids"] else []
         yield Compared(
-            "attribution: what the runs show",
+            "attribution: evidence of the runs",
             (evidence["judged"], evidence["plans"]),
             attribution.observed(shown),
         )
-    yield Compared("attribution: enough was tried", None, attribution.next_test(evidence))
+    yield Compared("attribution: sufficient trials", None, attribution.next_test(evidence))
     now = attribution.decide(evidence)
     yield Compared(
-        "attribution: its agent",
+        "attribution: agent",
         (findings["blame"], recorded["reason"]),
         (now.agent, now.reason),
     )
@@ -137,4 +137,4 @@ def costs(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         for stage in ("blame", "screen", "gate")
         if sum(each.calls for each in stored.trials if each.stage == stage) > by_state.get(stage, 0)
     ]
-    yield Compared("cost: stages whose trials were not paid for", [], beyond)
+    yield Compared("cost: stages with unpaid trials", [], beyond)

@@ -57,9 +57,9 @@ def _fits_schema(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         _SCHEMA.validate_python(receipt)
     except ValidationError as error:
         wrong = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
-        yield Compared("receipt: its schema", [], wrong)
+        yield Compared("receipt: schema", [], wrong)
     else:
-        yield Compared("receipt: its schema", [], [])
+        yield Compared("receipt: schema", [], [])
 
 
 _SCHEMA: Final = TypeAdapter(Receipt)
@@ -89,7 +89,7 @@ def _recomputed(section: Section, receipt: Receipt, stored: Stored) -> Iterator[
             yield Verification(what, _plain(recorded), _plain(recomputed))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         why = f"cannot be recomputed: {type(error).__name__}: {error}"
-        yield Verification(section.__name__, "what a complete receipt has", why)
+        yield Verification(section.__name__, "the fields of a complete receipt", why)
 
 
 def _plain(value: Any) -> object:

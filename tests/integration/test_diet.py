@@ -71,7 +71,7 @@ async def test_fillers_go_and_nothing_that_is_needed(harness: HealingHarness) ->
     record = await harness.receipt(result)
     assert (record["trigger"], record["healed_cases"]) == (SHORTENING, [])
     assert record["gates"][-1]["pairs"] == 30
-    await agrees(harness, result, "shortening: its", "gates: their cand", "last step", "release")
+    await agrees(harness, result, "shortening: sentences", "gates: cand", "last step", "release")
 
 
 async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarness) -> None:
@@ -84,9 +84,7 @@ async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarnes
         assert result["reason"] == because("no_sentence_removable", sentences=5, kept=1, missed=4)
     else:
         assert result["outcome"] == "rejected", await harness.receipt(result)
-    await agrees(
-        harness, result, "shortening: its sentences", "candidate 1: fate", "outcome", "cost"
-    )
+    await agrees(harness, result, "shortening: sentences", "candidate 1: fate", "outcome", "cost")
     again = await diet(harness)
     assert (again["outcome"], "healing_id" in again) == ("cooling_down", False)
 
@@ -106,7 +104,7 @@ async def test_what_the_screen_overlooks_the_gate_finds(
     gates = (await harness.receipt(result))["gates"]
     assert [len(each["without"]) for each in await tried(harness, result)] == [4, 2]
     assert max(each["pairs"] for each in gates) < 30
-    await agrees(harness, result, "gates: their candidates", "last step", "candidate 7: fate")
+    await agrees(harness, result, "gates: candidates", "last step", "candidate 7: fate")
 
 
 @pytest.mark.chaos
@@ -129,7 +127,7 @@ async def test_what_was_healed_before_may_not_be_lost(
     reason = because("healed_case_lost", case_id=lost["case_id"], takes=3)
     assert (result["outcome"], record["gates"][0]["reason"]) == ("rejected", reason)
     assert {0, 1} <= {each["take"] for each in record["trials"]}
-    await agrees(harness, result, "gate of candidate 6", "gates: their candidates")
+    await agrees(harness, result, "gate of candidate 6", "gates: candidates")
     await harness.execute("UPDATE trials SET passed = true WHERE take > 0")
     assert any(each.startswith("gate of") for each in await disagreeing(harness, result))
 
@@ -165,7 +163,7 @@ async def test_the_managers_prompt_is_shortened_too(harness: HealingHarness) -> 
     result = await diet(harness, "manager")
     assert (result["agent"], result["outcome"]) == ("manager", "canary")
     assert (await harness.receipt(result))["gates"][-1]["pairs"] == 30
-    await agrees(harness, result, "shortening: its sentences", "gates: their candidates")
+    await agrees(harness, result, "shortening: sentences", "gates: candidates")
 
 
 async def test_a_tampered_sentence_shows(harness: HealingHarness) -> None:

@@ -79,7 +79,7 @@ async def fates(harness: HealingHarness, result: Result) -> list[str]:
     return [each["fate"] for each in (await harness.receipt(result))["candidates"]]
 
 
-ALL = ("receipt: its schema", "judge: agreement", "attribution: its agent",
+ALL = ("receipt: schema", "judge: agreement", "attribution: agent",
        "split: fingerprint", "candidate 1: fate", "screen of round 1", "gate of candidate",
        "release: plan", "outcome", "cost")  # fmt: skip
 
@@ -99,7 +99,7 @@ async def test_a_revert_to_the_last_good_version_replays(
     await harness.run(*KNOWN[:3])
     result = await harness.heal()
     assert (result["outcome"], result["to_version"]) == ("promoted", 1)
-    await agrees(harness, result, *ALL, "attribution: what was tried")
+    await agrees(harness, result, *ALL, "attribution: trials")
 
 
 async def test_a_rejection_at_lint_replays(sick: HealingHarness, writes: Any) -> None:
@@ -127,7 +127,7 @@ async def test_a_rejection_at_the_gate_replays(harness: HealingHarness, writes: 
     result = await harness.heal(forced=True)
     assert (result["outcome"], "gate" in await fates(harness, result)) == ("rejected", True)
     assert len((await harness.receipt(result))["gates"]) == 2
-    await agrees(harness, result, "gate of candidate", "gates: their candidate", "last step")
+    await agrees(harness, result, "gate of candidate", "gates: candidate", "last step")
 
 
 async def test_one_that_waits_for_a_person_replays(
@@ -144,7 +144,7 @@ async def test_one_that_waits_for_a_person_replays(
             await approval.reject(connection, UUID(result["healing_id"]), actor="ops")
         await agrees(harness, result, *ALL)
         await harness.execute("UPDATE healings SET outcome = 'promoted'")
-        assert await disagreeing(harness, result) == {"outcome: the healing's row"}
+        assert await disagreeing(harness, result) == {"outcome: stored outcome"}
 
 
 @pytest.mark.chaos
@@ -226,7 +226,7 @@ async def test_healings_of_other_agents_replay(
     await harness.run()
     result = await harness.heal()
     assert result["agent"] == agent.partition("-")[2]
-    await agrees(harness, result, "attribution: its agent", "screen of round 1")
+    await agrees(harness, result, "attribution: agent", "screen of round 1")
 
 
 @pytest.fixture
@@ -252,8 +252,8 @@ async def test_a_tampered_trial_shows(healed: tuple[HealingHarness, Result, str]
         " (SELECT min(case_id) FROM trials WHERE stage = 'gate' AND arm = 0)"
     )
     found = await disagreeing(harness, result)
-    assert f"{gate}: pairs in order" in found
-    assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
+    assert f"{gate}: order of pairs" in found
+    assert {each for each in found if not each.startswith(gate)} == {"trials: list"}
     async with harness.database.connection() as connection:
         stored = await read(connection, UUID(result["healing_id"]))
     await tampered(harness, "trials", value=[trial_record(each) for each in stored.trials])
@@ -268,18 +268,18 @@ async def test_a_tampered_score_shows(healed: tuple[HealingHarness, Result, str]
     )
     found = await disagreeing(harness, result)
     assert f"{gate}: score difference" in found
-    assert {each for each in found if not each.startswith(gate)} == {"trials: as they are listed"}
+    assert {each for each in found if not each.startswith(gate)} == {"trials: list"}
 
 
 @pytest.mark.chaos
 async def test_a_tampered_screen_shows(healed: tuple[HealingHarness, Result, str]) -> None:
     harness, result, _ = healed
     await harness.execute("UPDATE trials SET score = score / 2 WHERE stage = 'screen'")
-    expected = {"screen of round 1: results", "trials: as they are listed"}
+    expected = {"screen of round 1: results", "trials: list"}
     assert await disagreeing(harness, result) == expected
 
 
-SCHEMA = "receipt: its schema"
+SCHEMA = "receipt: schema"
 SOUND = {"model": "m", "prompt_version": 1, "agreed": 1000, "asked": 1000}
 
 
@@ -299,11 +299,11 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("gates", "-1", "e_value"), 101.5, {"GATE: e-value"}),
     (("gates", "-1", "gains"), 9, {"GATE: gains and losses"}),
     (("gates", "-1", "lower"), 0.5, {"GATE: score difference"}),
-    (("gates", "-1", "cases_run"), 8, {"GATE: where it stopped"}),
+    (("gates", "-1", "cases_run"), 8, {"GATE: stopping point"}),
     (("gates", "-1", "candidate_rate"), 0.99, {"GATE: rates"}),
     (("gates", "-1", "incumbent_rate"), 0.3, {"GATE: rates", "release: plan"}),
     (("gates", "-1", "reason"), because("enough_pairs"), {"GATE: verdict", "WINNER: fate"}),
-    (("gates", "-1", "pair_results", "0", "e_value"), 3, {"GATE: pairs in order"}),
+    (("gates", "-1", "pair_results", "0", "e_value"), 3, {"GATE: order of pairs"}),
     (("gates", "-1", "reason", "values", "gains"), 99, {"GATE: verdict", "WINNER: fate"}),
     (("split", "fingerprint"), "0123456789abcdef", {"split: fingerprint"}),
     (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
@@ -313,20 +313,20 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("candidates", "2", "reason"), "it was bad", {"candidate 3: fate", SCHEMA}),
     (("release", "rollout"), "manual", {"release: plan"}),
     (("release", "reason"), because("watched"), {"release: plan", "outcome: decision"}),
-    (("to_version",), 1, {"release: what the release log says"}),
+    (("to_version",), 1, {"release: release log"}),
     (("judge", "compared"), [SOUND], {"judge: verdict"}),
-    (("judge", "drifted"), True, {"judge: verdict", "judge: its check", "outcome: decision"}),
+    (("judge", "drifted"), True, {"judge: verdict", "judge: stored check", "outcome: decision"}),
     (("model_calls",), 3, {"cost: model calls"}),
     (("output_tokens",), 3, {"cost: output tokens"}),
     (("costs", "0", "calls"), 3, {"cost: by state"}),
     (("incumbent", "version"), 1,
-     {"incumbent: its text", "candidate 1: diff", "candidate 2: diff", "candidate 3: diff"}),
+     {"incumbent: text", "candidate 1: diff", "candidate 2: diff", "candidate 3: diff"}),
     (("candidates", "1", "text"), "Read https://example.com first.",
-     {"candidate 2: its text", "candidate 2: diff", "candidate 2: fate"}),
-    (("findings", "attribution", "reason"), because("watched"), {"attribution: its agent"}),
-    (("findings", "attribution", "evidence", "judge_low"), True, {"attribution: the judge"}),
-    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: their candidate"}),
-    (("outcome",), "rejected", {"outcome: decision", "outcome: the healing's row"}),
+     {"candidate 2: text", "candidate 2: diff", "candidate 2: fate"}),
+    (("findings", "attribution", "reason"), because("watched"), {"attribution: agent"}),
+    (("findings", "attribution", "evidence", "judge_low"), True, {"attribution: judge"}),
+    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: candidate"}),
+    (("outcome",), "rejected", {"outcome: decision", "outcome: stored outcome"}),
 ]  # fmt: skip
 
 
