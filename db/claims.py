@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from selfheal.db import queries
+from selfheal.db import queries, run_events
 from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
@@ -110,7 +110,10 @@ async def claim(connection: Connection, run_id: UUID, runner: str, lease: float)
     row = await (await connection.execute(_SQL["claim"], values)).fetchone()
     if row is None:
         return None
-    return Claim(**{**row, "options": RunOptions.parse(row["options"])})
+    # A statement of its own: the first one may have waited for the executor before, whose last
+    # events are not in its snapshot.
+    last_event = await run_events.last(connection, run_id)
+    return Claim(**{**row, "options": RunOptions.parse(row["options"])}, last_event=last_event)
 
 
 async def renew(connection: Connection, claim: Claim, lease: float) -> CancelAction | None:

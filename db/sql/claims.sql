@@ -34,8 +34,7 @@ WITH claimed AS (
 UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = clock_timestamp()
 FROM claimed WHERE runs.id = claimed.run_id
 RETURNING runs.id, runs.thread_id, runs.tenant, runs.assistant, runs.kwargs AS options,
-    runs.metadata, runs.attempt, claimed.token, claimed.cancel,
-    coalesce((SELECT max(seq) FROM run_events WHERE run_id = runs.id), 0) AS last_event;
+    runs.metadata, runs.attempt, claimed.token, claimed.cancel;
 
 -- name: renew
 UPDATE claims SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)

@@ -118,7 +118,11 @@ class Runner:
         try:
             await asyncio.wait({work, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                return await work
+                result = await work
+                # First: a stored end takes the claim away, and the next renewal would take that for
+                # a loss and cancel what is still to be reported.
+                await stop(renewing)
+                return await self._complete(claim, result)
             await stop(work)
             reason = renewing.result()
             if reason == "lost":
@@ -154,25 +158,24 @@ class Runner:
                 except DatabaseError as error:
                     logger.warning("the lease of run %s was not renewed: %s", claim.id, error)
 
-    async def _execute(self, claim: Claim) -> None:
+    async def _execute(self, claim: Claim) -> RunResult:
+        """Execute the run; return its result, which is not stored yet."""
         if claim.attempt > _MOST_ATTEMPTS:
             message = f"given up: {_MOST_ATTEMPTS} processes died or were stopped during the run"
-            await self._complete(claim, RunResult("infrastructure", message))
-            return
+            return RunResult("infrastructure", message)
         if claim.attempt > 1:
             RUNS_RECOVERED.inc()
         events = EventWriter(self._database, claim, enabled=bool(claim.options.stream_mode))
         events.write("metadata", {"run_id": str(claim.id), "attempt": claim.attempt})
         try:
-            result = await self._executors[claim.assistant].execute(claim, events)
+            return await self._executors[claim.assistant].execute(claim, events)
         except (ClaimLostError, DatabaseError):
             raise
         except Exception:  # another attempt would fail in the same way
             logger.exception("run %s failed", claim.id)
-            result = RunResult("infrastructure", "internal error; see the log")
+            return RunResult("infrastructure", "internal error; see the log")
         finally:
             await events.stop()
-        await self._complete(claim, result)
 
     async def _cancelled(self, claim: Claim, action: CancelAction) -> None:
         rolled_back = action == "rollback"

@@ -13,8 +13,8 @@ from bench.poison.obedient_model import LIVE, REPAIR, ObedientModel
 from bench.poison.poison import Poison
 from bench.poison.trial import heal, swap_at_once, write_poisoned_runs
 from selfheal.db.pool import Database
+from selfheal.optimizer.evaluation import diagnosis as diagnosing
 from selfheal.optimizer.guardrails.lint import LintReference, violations
-from selfheal.optimizer.nodes import diagnose as diagnosing
 from selfheal.optimizer.nodes import lint as linting
 from tests.conftest import control
 

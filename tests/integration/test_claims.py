@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import pytest
@@ -106,6 +107,17 @@ async def claimed(database: Database, run_id: UUID, lease: float = 60) -> Claim:
     return claim
 
 
+async def waits_for_a_lock(database: Database) -> None:
+    """Wait until a statement of this database waits for another transaction."""
+    query = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(20), database.connection() as connection:
+        while await (await connection.execute(query)).fetchone() is None:
+            await asyncio.sleep(0.02)
+
+
 async def lapse(database: Database, run_id: UUID) -> None:
     """Let a lease run out, as if its process had been dead for a while."""
     async with database.connection() as connection:
@@ -189,6 +201,41 @@ async def test_a_frozen_process_that_comes_back_changes_nothing(
     run = await row(service, run_id)
     assert (run.outcome, run.attempt) == ("ok", 2)
     assert gate.calls.count("manager") == 1, "its first node was not repeated"
+
+
+async def test_a_claim_knows_the_events_that_it_waited_for(serve: Any, database: Database) -> None:
+    """The executor before commits its last events while the next claim waits for its lock."""
+    service, _ = await serve(agent_reply(ADD))
+    run_id = await accepted(service)
+    claim = await claimed(database, run_id)
+    await lapse(database, run_id)
+    async with database.connection() as connection, connection.transaction():
+        await claims.hold(connection, claim)
+        next_claim = asyncio.create_task(claimed(database, run_id))
+        await waits_for_a_lock(database)
+        await run_events.append(connection, run_id, claim.last_event, [("updates", "1")])
+    assert (await next_claim).last_event == claim.last_event + 1
+
+
+async def test_a_run_that_ends_as_its_lease_is_renewed_is_reported(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim is gone once its end is stored: that is no claim lost to another process."""
+    service, _ = await serve(agent_reply(ADD))
+    runner, observed = service.service.runner, list[str]()
+    run_to_its_end = runner._database.run
+
+    async def slowly(work: Any) -> Any:
+        result = await run_to_its_end(work)
+        await asyncio.sleep(0.5)
+        return result
+
+    monkeypatch.setattr(runner, "_lease", 0.6)
+    monkeypatch.setattr(runner, "_observers", [observed.append])
+    monkeypatch.setattr(runner, "_database", Mock(wraps=runner._database, run=slowly))
+    run_id = await accepted(service)
+    await runner.execute(run_id)
+    assert ((await row(service, run_id)).outcome, observed) == ("ok", ["ok"])
 
 
 async def test_killed_before_its_first_checkpoint_it_begins_anew(
