@@ -190,7 +190,7 @@ async def test_the_command(harness: HealingHarness, service_env: dict[str, str])
     show = selfheal("healings", "show", line["healing_id"])
     code, story, _ = await finished(*show, "--markdown", env=env)
     assert (code, story.startswith("# Shortening of the worker: promoted\n")) == (0, True)
-    assert "| may go: lost none of" in story
+    assert "| removable: lost none of" in story
     assert FILLERS[0] in story
     code, out, err = await finished(*show, "--replay", env=env)
     assert (code, err, out.strip().endswith("agree.")) == (0, "", True), out
