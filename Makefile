@@ -18,7 +18,7 @@ BROKEN := $(shell $(BIN)/python -c 'import pip; $(RECENT)' 2>/dev/null || echo .
 # What `make check` runs besides lint: unit tests of the product, and a core of those on a real Postgres.
 # The slowest of the former, and the simulator's own, are left to `make test`.
 SLOW := $(wildcard tests/unit/test_simulator_*.py) $(patsubst %,tests/unit/test_%.py,\
-  advance distributions parsers settings statistics)
+  advance channel distributions folding parsers settings statistics)
 CORE := $(filter-out $(SLOW),$(wildcard tests/unit/test_*.py)) \
   $(patsubst %,tests/integration/test_%.py,migrate pool prompts runs queue)
 
@@ -34,7 +34,7 @@ test: .venv/dev
 
 # The fast tier: a minute once installed.
 check: lint
-	$(BIN)/pytest -q -n 4 --dist worksteal $(CORE)
+	$(BIN)/pytest -q -n 2 --dist worksteal $(CORE)
 
 # The newest release of every dependency, in a separate environment: shows what the locks hide.
 test-latest:
