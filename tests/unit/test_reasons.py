@@ -117,6 +117,38 @@ def test_nothing_is_decided_by_the_words_of_a_reason() -> None:
     assert found == []
 
 
+def test_no_reason_is_shown_as_a_code() -> None:
+    """Types cannot see it: f-strings, logs and `print` take a reason as they take a text."""
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for folder in ("optimizer", "server")
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue | ast.Call) and _shows_reason(node)
+    ]
+    assert found == []
+
+
+def _shows_reason(node: ast.FormattedValue | ast.Call) -> bool:
+    """Tell whether a stored reason is formatted, logged or printed without `sentence`."""
+    if isinstance(node, ast.FormattedValue):
+        return _is_stored_reason(node.value)
+    function = ast.unparse(node.func)
+    shows = function in ("str", "print", "escape", "plain") or function.startswith(
+        ("logger.", "click.echo", "console.print")
+    )
+    return shows and any(_is_stored_reason(each) for each in node.args)
+
+
+def _is_stored_reason(node: ast.AST) -> bool:
+    """Tell whether it is read off a row or a state; a sandbox's report has its reason in words."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr == "get" and ast.unparse(node.args[0]) == "'reason'"
+    return (
+        not isinstance(node, ast.Name) and _is_reason(node) and "report." not in ast.unparse(node)
+    )
+
+
 def _reads_words(node: ast.Call | ast.Compare) -> bool:
     """Tell whether a sentence is compared, searched, or looked at by its beginning or end."""
     if isinstance(node, ast.Compare):
