@@ -9,7 +9,6 @@ from uuid import UUID
 from langsmith import uuid7
 
 from selfheal.db import claims, runs
-from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection, Database
 from selfheal.db.run_requests import RunOptions, RunRequest
 from selfheal.db.runs import Outcome, Run
@@ -93,22 +92,6 @@ async def store_run(
     )
     await claims.enqueue(connection, request)
     await claims.release(connection, run_id)
-
-
-async def insert_running(
-    connection: Connection,
-    run_id: UUID,
-    *,
-    request: str = "r",
-    examples: Sequence[Mapping[str, Any]] = (),
-    thread_id: UUID | None = None,
-) -> None:
-    """Insert a run that is executing into the log, without executing one."""
-    await connection.execute(
-        b"INSERT INTO runs (id, thread_id, assistant, status, request, examples)"
-        b" VALUES (%s, %s, 'agent', 'running', %s, %s)",
-        (run_id, thread_id or uuid7(), storable(request), json(examples)),
-    )
 
 
 @asynccontextmanager
