@@ -173,11 +173,7 @@ async def release(
         ReleaseConflictError: another release came between: compare-and-swap failed.
         NotFoundError: the version does not exist.
     """
-    if after and (after.version, after.percent, after.pinned) == (
-        version,
-        terms.percent,
-        terms.pinned,
-    ):
+    if after and _is_live(after, version, terms):
         return after
     values = {
         "agent": agent,
@@ -202,6 +198,11 @@ async def release(
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFoundError(f"{agent} has no prompt version {version}") from error
     return row
+
+
+def _is_live(newest: Release, version: int, terms: Terms) -> bool:
+    live = (newest.version, newest.percent, newest.pinned)
+    return live == (version, terms.percent, terms.pinned)
 
 
 def _healing_of(after: Release | None, version: int) -> UUID | None:

@@ -50,7 +50,7 @@ Code = Literal[
     "healed_case_lost",
     "healing_open",
     "hold_out_exhausted",
-    "incumbent_dead",
+    "incumbent_hardly_passes",
     "incumbent_passes_too_few",
     "incumbent_rate_too_low",
     "instant_rollout",
@@ -235,7 +235,7 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     # What is done with a candidate that was not rejected.
     "canary_first": {"rate": _NUMBER},
     "evidence_insufficient": {},
-    "incumbent_dead": {},
+    "incumbent_hardly_passes": {},
     "instant_rollout": {},
     "manual_rollout": {},
     # How a healing ends otherwise.

@@ -108,7 +108,7 @@ WORDING: dict[Code, str] = {
     "too_few_pairs_to_compare": "only {pairs} of {needed} pairs have verdicts",
     "canary_first": "proven; released as a canary, since the incumbent passes {rate:.0%}",
     "evidence_insufficient": "the evidence does not suffice; approval is needed",
-    "incumbent_dead": "released to all threads: the incumbent passes hardly any case",
+    "incumbent_hardly_passes": "released to all threads: the incumbent passes hardly any case",
     "instant_rollout": "released to all threads",
     "manual_rollout": "proven; approval is needed, since SELFHEAL_ROLLOUT is manual",
     "checkpoints_missing": "its checkpoints do not show where to resume",

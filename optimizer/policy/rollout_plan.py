@@ -31,5 +31,5 @@ def plan(rollout: str, agent: Agent, verdict: Verdict, incumbent_rate: float) ->
     if rollout == "instant" or agent == "evaluator":
         return Plan("release", because("instant_rollout"))
     if incumbent_rate <= DEAD_RATE:
-        return Plan("release", because("incumbent_dead"))
+        return Plan("release", because("incumbent_hardly_passes"))
     return Plan("canary", because("canary_first", rate=incumbent_rate))
