@@ -5,6 +5,7 @@ of a process that has only imported them is from there on what the program itsel
 its own session, environment, output and end.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -54,6 +55,11 @@ class ForkServer:
         self.channel.send(json.dumps({"status": pid}).encode())
         return int(self.channel.recv(_BIGGEST))
 
+    def end(self) -> None:
+        """End it, and wait for that: Python warns of a process that is left behind."""
+        self.channel.close()
+        self.process.wait(timeout=10)
+
 
 @cache
 def fork_server() -> ForkServer:
@@ -62,7 +68,9 @@ def fork_server() -> ForkServer:
     command = [sys.executable, "-m", "bench.harness.fork_server", str(its.fileno())]
     process = subprocess.Popen(command, pass_fds=[its.fileno()], start_new_session=True)
     its.close()
-    return ForkServer(ours, process)
+    server = ForkServer(ours, process)
+    atexit.register(server.end)
+    return server
 
 
 def serve(channel: socket.socket) -> str:
