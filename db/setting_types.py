@@ -6,6 +6,7 @@ error quotes the value: it may be a secret, or one that was pasted into the wron
 
 import base64
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -99,6 +100,26 @@ def _signing_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_address(value: SecretStr) -> SecretStr:
+    """Check the address of a webhook, which may contain the right to post there."""
+    address = value.get_secret_value()
+    if not re.fullmatch(rf"{_ORIGIN}(?:/[\x21\x22\x24-\x7e]*)?", address):
+        raise ValueError
+    _valid_ip(address)
+    return value
+
+
+def _command(value: SecretStr) -> SecretStr:
+    """Check a command line, which may contain secrets."""
+    try:
+        words = shlex.split(value.get_secret_value())
+    except ValueError:
+        raise ValueError from None
+    if not words:
+        raise ValueError
+    return value
+
+
 def _folder(value: Path) -> Path:
     try:
         unusable = value.exists() and not value.is_dir()
@@ -167,6 +188,14 @@ Origins = Annotated[
 ]
 Name = Annotated[
     str, _matching(r"[^\x00-\x1f\x7f]{1,200}"), Form("1 to 200 characters, no control characters")
+]
+WebhookAddress = Annotated[
+    SecretStr,
+    AfterValidator(_webhook_address),
+    Form("`https://HOST/PATH`, with no user or password"),
+]
+Command = Annotated[
+    SecretStr, AfterValidator(_command), Form("a command with its arguments, quoted as in a shell")
 ]
 Folder = Annotated[Path, AfterValidator(_folder), Form("the path of a folder")]
 # LangSmith's client takes everything but exactly `true` for false.

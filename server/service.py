@@ -18,6 +18,8 @@ from selfheal.graph.build import build_graph
 from selfheal.graph.context import Context, open_parts
 from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.context import open_optimizer_context
+from selfheal.server.approvals.announcer import ApprovalAnnouncer
+from selfheal.server.approvals.channels import channels
 from selfheal.server.auth.limits import StorageQuota
 from selfheal.server.execution.agent_executor import AgentExecutor
 from selfheal.server.execution.cron_runs import CronRunner
@@ -50,6 +52,7 @@ class Service:
     waiter: RunWaiter
     runner: Runner
     slots: LocalSlots
+    announcer: ApprovalAnnouncer
     langsmith: LangSmith
 
     async def check(self) -> None:
@@ -140,8 +143,12 @@ async def serving_from(
         executors: of other assistants than the agent.
         observers: called with the outcome of each run of the agent.
         local: this process executes the runs that it accepts.
+
+    Raises:
+        SettingsError: approvals cannot be announced as configured.
     """
     langsmith = langsmith or LangSmith()
+    announcer = ApprovalAnnouncer(database, channels(settings))
     agent = AgentExecutor(settings, database, context, build_graph(), langsmith)
     async with open_queue(database.url) as queue, listening(database.url) as notifications:
         runner = Runner(
@@ -171,6 +178,7 @@ async def serving_from(
             waiter=RunWaiter(database, notifications),
             runner=runner,
             slots=slots,
+            announcer=announcer,
             langsmith=langsmith,
         )
 
@@ -183,6 +191,7 @@ async def executing(service: Service) -> AsyncIterator[None]:
     loops = (
         LeaseRecovery(database, service.queue, settings.lease_seconds).run(),
         WebhookDelivery(database, sender).run(),
+        service.announcer.run(),
         Retention(database, settings).run(),
         CronRunner(database, service.submitter).run(),
     )

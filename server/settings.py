@@ -6,6 +6,8 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from selfheal.db import settings as environment
 from selfheal.db.setting_types import (
+    Command,
+    Folder,
     Headers,
     HttpAddress,
     Key,
@@ -13,6 +15,7 @@ from selfheal.db.setting_types import (
     Origins,
     SigningSecrets,
     TrueOrFalse,
+    WebhookAddress,
     in_lower_case,
     signing_keys,
 )
@@ -161,6 +164,19 @@ class ServerSettings(LogSettings, HealingSettings, AgentSettings):
     )
     webhook_allow_private: bool = Field(
         False, description="allow webhooks to private networks and without TLS"
+    )
+    approval_webhook: WebhookAddress | None = Field(
+        None,
+        description="where a candidate that waits for approval is announced, as a signed message"
+        " in Slack's format; needs `SELFHEAL_WEBHOOK_SECRET`",
+    )
+    approval_folder: Folder | None = Field(
+        None, description="where a candidate that waits for approval is written as Markdown"
+    )
+    approval_command: Command | None = Field(
+        None,
+        description="command that is started, without a shell, for a candidate that waits for"
+        " approval: it reads Markdown from its standard input",
     )
     retention_days: int = Field(
         90, ge=0, le=36_500, description="how long runs are kept; 0 is forever"

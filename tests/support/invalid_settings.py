@@ -63,6 +63,8 @@ _BY_TYPE: Final[dict[Any, tuple[str, ...]]] = {
     forms.PublicAddress: (*_HTTP, "https://h/"),
     forms.Origins: (*_HTTP, "https://h/", "https://h,*"),
     forms.Name: (f"{MARK}\n", f"{MARK}\x1b[0m", MARK * 100),
+    forms.WebhookAddress: tuple(each for each in _HTTP if "?key=" not in each),
+    forms.Command: ("'", f"echo '{MARK}", "   "),
     forms.Folder: ("/dev/null", f"/{MARK * 1000}"),
 }
 _SECRETS: Final[dict[Any, str]] = {
@@ -70,6 +72,8 @@ _SECRETS: Final[dict[Any, str]] = {
     forms.PostgresAddress: f"postgresql://app:{MARK}@127.0.0.1:1/x",
     forms.SigningSecrets: f"whsec_{b64encode(MARK.encode() * 2).decode()}",
     forms.Headers: f"authorization={MARK}",
+    forms.WebhookAddress: f"https://hooks.example/services/{MARK}",
+    forms.Command: f"curl -H {MARK} https://forge.example",
 }
 _NUMBERS = ("", "many", "nan", "inf", "-inf", "1e999", "9" * 5000, "0x10", MARK)
 

@@ -1,0 +1,1 @@
+"""Announcements of candidates that wait for approval: by webhook, as a file, to a command."""
