@@ -99,6 +99,7 @@ async def stop(*tasks: asyncio.Task[Any], patience: float = _PATIENCE) -> None:
     that continued would keep its process from ending.
 
     Args:
+        *tasks: the tasks to stop.
         patience: seconds between two cancellations.
     """
     running = set(tasks)

@@ -46,7 +46,10 @@ async def create(
     """Create a key.
 
     Args:
+        connection: to the database.
+        name: a name for people.
         tenant: whose runs it gives access to; None for a new tenant.
+        scopes: what the key may do.
         days: how long it is valid; None for no limit.
 
     Returns:

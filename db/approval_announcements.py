@@ -38,6 +38,7 @@ async def claim(
     """Claim what is due on these channels, oldest first.
 
     Args:
+        connection: to the database.
         channels: those that this process can deliver to.
         limit: the most to return.
         lease: seconds until another process may claim them.
@@ -58,6 +59,8 @@ async def settle(
     """Store how an attempt ended; no effect if another process has made a later one.
 
     Args:
+        connection: to the database.
+        announcement: the one that was attempted.
         ended: delivered or given up, so that no further attempt is made.
         error: why it failed; empty if it was delivered.
         after: seconds until the next attempt.

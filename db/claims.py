@@ -100,6 +100,8 @@ async def claim(connection: Connection, run_id: UUID, runner: str, lease: float)
     """Claim a run for this process.
 
     Args:
+        connection: to the database.
+        run_id: the run.
         runner: the process, for operators.
         lease: seconds until the claim expires unless it is renewed.
 
@@ -181,6 +183,7 @@ async def take_unattended(
     """Return runs whose lease has expired or whose job was lost, marked as enqueued again.
 
     Args:
+        connection: to the database.
         lease: seconds that a waiting run's job has before it is taken for lost.
         limit: the most runs to return.
     """

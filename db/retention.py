@@ -34,6 +34,7 @@ async def prune(
     """Delete old rows. Each batch is a transaction of its own.
 
     Args:
+        database: the database.
         runs_days: days that ended runs are kept, with their evaluations and events; 0: no limit.
         states_days: days that the events of ended runs, earlier states of idle threads, states of
             closed healings and settled webhooks are kept; 0: no limit.

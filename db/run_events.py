@@ -26,6 +26,8 @@ async def append(
     """Store events and notify waiters. Call it in a transaction that holds the claim.
 
     Args:
+        connection: to the database.
+        run_id: the run.
         after: the number of the last stored event.
         events: (name, data as JSON), in order.
     """

@@ -215,6 +215,8 @@ async def get(connection: Connection, run_id: UUID, tenant: str | None = None) -
     """Return a run with its evaluation.
 
     Args:
+        connection: to the database.
+        run_id: the run.
         tenant: whose run it must be; None for any tenant's.
 
     Raises:
@@ -237,6 +239,7 @@ async def recent(
     """Return runs, newest first.
 
     Args:
+        connection: to the database.
         tenant: whose runs; None for all.
         limit: the most runs to return.
         outcome: only runs with this outcome.
@@ -279,6 +282,8 @@ async def live(
     """Return a tenant's unfinished runs.
 
     Args:
+        connection: to the database.
+        tenant: whose rows are read.
         status: only runs in this status; `all` for both.
     """
     return await fetch_all(connection, _SQL["live"], {"tenant": tenant, "status": status}, RunRef)
@@ -364,6 +369,8 @@ async def record(
     version than the live one are not comparable, and do not count.
 
     Args:
+        connection: to the database.
+        agent: whose versions are counted.
         live: the live version of each agent.
         minutes: the length of the window.
     """

@@ -131,6 +131,9 @@ async def settle(
     """Store how a run left its thread; no effect if there is no such thread.
 
     Args:
+        connection: to the database.
+        thread_id: the thread.
+        status: the thread's status from now on.
         values: its state; None leaves the stored one unchanged.
         error: why the run failed; None if it did not.
     """
@@ -190,6 +193,9 @@ async def written_keys(
     of the nodes that wrote them do not matter.
 
     Args:
+        connection: to the database.
+        thread_id: the thread.
+        run_id: the run.
         has_input: the run has an input of its own; else it continues the thread.
     """
     values = {"id": thread_id, "run_id": run_id, "has_input": has_input}

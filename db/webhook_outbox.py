@@ -46,6 +46,8 @@ async def add(
     Call it in the transaction that stores the result, before that.
 
     Args:
+        connection: to the database.
+        run_id: the run.
         values: the state that the run left.
     """
     await connection.execute(_SQL["add"], {"run_id": run_id, "values": json(values)})
@@ -57,6 +59,7 @@ async def claim(
     """Claim due webhooks, of each tenant its oldest.
 
     Args:
+        connection: to the database.
         limit: the most to return.
         share: the most webhooks of one tenant in flight, in all processes together.
         lease: seconds until another process may claim them.
@@ -77,6 +80,8 @@ async def settle(
     """Store how an attempt ended; no effect if another process has made a later one.
 
     Args:
+        connection: to the database.
+        webhook: the one that was attempted.
         status: `waiting` for another attempt.
         error: why it failed.
         after: seconds until the next attempt.

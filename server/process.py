@@ -44,6 +44,7 @@ async def serve_role(
     """Serve a role on sockets that listen already, until a signal ends it.
 
     Args:
+        settings: the settings of the service.
         role: one of `PORTS`.
         listener: the socket of the API.
         metrics: the socket of `/metrics`.

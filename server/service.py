@@ -67,6 +67,8 @@ class Service:
         """Return a tenant's run.
 
         Args:
+            run_id: the run.
+            tenant: whose rows are read.
             thread_id: the thread that it must be on; None for any.
 
         Raises:
@@ -96,6 +98,7 @@ async def open_service(
     Nothing is executed before `executing` and `scheduling` are entered.
 
     Args:
+        settings: the settings of the service.
         local: this process executes the runs that it accepts; there are no runners.
         interval: seconds between two passes of the optimizer; 0 for passes on request only.
 
@@ -139,6 +142,9 @@ async def serving_from(
     """Open the service on a database and a context that are open already.
 
     Args:
+        settings: the settings of the service.
+        database: the database.
+        context: what runs of the agent share.
         langsmith: where scores are sent; None sends none.
         executors: of other assistants than the agent.
         observers: called with the outcome of each run of the agent.

@@ -80,6 +80,7 @@ def documented(*codes: int, stream: bool = False) -> dict[int | str, dict[str, A
     A route that needs a key (401) may also answer 421 and 429; one with a body (413) also 408.
 
     Args:
+        *codes: the status codes that the route may answer with.
         stream: its answer with 200 is a stream of events.
     """
     descriptions = {

@@ -145,6 +145,8 @@ def run_request(
     """Return the run that a body requests.
 
     Args:
+        body: the body of the request.
+        caller: who sent it.
         thread_id: the thread that it runs on; None for a new one.
         key: its idempotency key.
         streamed: whether a client may read its events; else none are stored by default.

@@ -55,7 +55,11 @@ def streaming(
     """Answer with a run's events as they happen.
 
     Args:
+        waiter: waits for the run's events.
+        run_id: the run.
+        thread_id: the thread.
         after: the number of the last event that the client has.
+        on_disconnect: called when the client disconnects; None for nothing.
         modes: only events of these stream modes; of all if empty.
     """
 
@@ -128,6 +132,8 @@ def set_next_page(response: Response, page: Page[Any], following: object) -> Non
     """Set the header with the start of the next page, if there is one.
 
     Args:
+        response: the response whose headers are set.
+        page: the page that was read.
         following: `offset` or `before` of the next request.
     """
     if page.more:

@@ -96,6 +96,7 @@ def require_local(request: Request, origins: Collection[str] = ()) -> None:
     """Check that a request was sent by a program or a page of this machine.
 
     Args:
+        request: the request.
         origins: other sites whose pages may send requests.
 
     Raises:

@@ -45,6 +45,8 @@ class Queue:
         """Send a job for a run when the transaction ends.
 
         Args:
+            connection: to the database.
+            run_id: the run.
             at: when the job is due; None for at once.
 
         Raises:

@@ -92,6 +92,7 @@ class EvaluatorService:
         """Return the verdict and its cost.
 
         Args:
+            work: the request, its plan and the code to evaluate.
             prompt: the judge's prompt; None for the one that selfheal ships.
 
         Raises:

@@ -21,6 +21,9 @@ async def complete_run(
     """Store the end of a run. Every run ends here. Call it in a transaction.
 
     Args:
+        connection: to the database.
+        queue: where the thread's next run is sent.
+        run_id: the run.
         result: what is stored; None rolls the run back, as if it had never been requested.
         claim: this process's claim; None for a run that no process has started.
 

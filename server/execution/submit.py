@@ -126,6 +126,7 @@ class RunSubmitter:
         """Cancel a run; no effect if it has ended.
 
         Args:
+            run_id: the run.
             action: `interrupt` keeps what it did; `rollback` deletes the run and what it did.
 
         Raises:

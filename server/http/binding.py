@@ -27,6 +27,8 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     refused, and another process could bind the port as well.
 
     Args:
+        host: the interface to listen on.
+        port: the port; 0 for any free one.
         option: the command-line option that chooses another port.
 
     Raises:

@@ -44,6 +44,8 @@ async def serve_until_stopped(
     and can ask the next process.
 
     Args:
+        app: the application.
+        listener: the socket that it listens on.
         announce: called when requests are accepted and signals are handled.
         connections: how many may be open at once.
     """

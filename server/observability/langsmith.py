@@ -221,6 +221,9 @@ def traced_run(
     """Trace the body as the run `run_id`.
 
     Args:
+        run_id: the run.
+        thread_id: the thread.
+        request: what the run was asked for.
         client_metadata: the run's metadata.
         public_url: the service's URL, for the address of the run in the trace.
 

@@ -102,6 +102,7 @@ def wait_before(attempt: int, retry_after: float = 0.0) -> float:
     """Return how many seconds to wait before the n-th attempt, from the second on.
 
     Args:
+        attempt: the number of the attempt, from 2.
         retry_after: the least wait that the receiver requests, in seconds.
     """
     backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 4.0 ** (attempt - 2))

@@ -56,6 +56,7 @@ def observe(result: RunResult, seconds: float) -> None:
     """Count a run that ended in this process.
 
     Args:
+        result: how it ended, with its verdict if there is one.
         seconds: its execution time in this process.
     """
     RUNS.labels(result.status, result.outcome or "none").inc()
