@@ -1,6 +1,6 @@
 """The wasm sandbox's processes: kept warm, and no program sees anything of the one before it.
 
-What every backend must do is in test_sandbox.py.
+What every backend must do is in the folder sandbox/.
 """
 
 import asyncio

@@ -1,57 +1,40 @@
-"""Runs that are never lost, and have one result: claims, fences, resumption, order, cancelling."""
+"""Runs are claimed by one process at a time, are never lost, and have one result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import pytest
-from langsmith import uuid7
 
 from bench.harness.scripted_model import Asked as Call
 from bench.harness.scripted_model import ScriptedModel, agent_reply, serve_scripted_model
 from bench.harness.service import InProcessService, served
-from selfheal.db import claims, run_events, runs, threads
+from selfheal.db import claims, run_events
 from selfheal.db.checkpoints import FencedSaver
-from selfheal.db.claims import Claim
 from selfheal.db.errors import ClaimLostError, NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.run_requests import RunOptions, RunRequest
-from selfheal.db.runs import Run, RunResult
+from selfheal.db.runs import RunResult
 from selfheal.graph.context import open_parts
-from selfheal.graph.state import Request
 from selfheal.server.execution.events import EventWriter
 from selfheal.server.execution.recovery import LeaseRecovery
-from selfheal.server.execution.run_end import complete_run
-from selfheal.server.execution.submit import (
-    IdempotencyError,
-    QueueFullError,
-    ThreadBusyError,
-)
 from selfheal.server.settings import read_settings
-
-ADD = 'def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n'
-ASK = Request(request="add two numbers", examples=[])
-
-
-class Gate:
-    """A model whose worker answers only when it is let."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.open = asyncio.Event()
-        self.calls: list[str] = []
-
-    async def reply(self, call: Call) -> Any:
-        kind = "manager" if "signature" in call.fields else "judge" if call.fields else "worker"
-        self.calls.append(kind)
-        if kind == "worker":
-            self.asked.set()
-            await asyncio.wait_for(self.open.wait(), 30)
-        return agent_reply(ADD)(call)
+from tests.support.claimed_runs import (
+    ADD,
+    ASK,
+    Gate,
+    accepted,
+    claimed,
+    forget_jobs,
+    jobs,
+    lapse,
+    record,
+    row,
+    tables,
+    waits_for_a_lock,
+)
 
 
 @pytest.fixture
@@ -71,61 +54,6 @@ async def serve(
             return await stack.enter_async_context(served(settings, database, context)), server
 
         yield opened
-
-
-async def accepted(service: InProcessService, thread_id: UUID | None = None, **fields: Any) -> UUID:
-    """Submit a run; return its id."""
-    options = RunOptions(input=dict(ASK), stream_mode=("values",), temporary=thread_id is None)
-    request = RunRequest(
-        id=uuid7(),
-        thread_id=thread_id or uuid7(),
-        assistant="agent",
-        options=options,
-        create_thread=True,
-    )
-    (run,) = await service.service.submitter.submit(replace(request, **fields))
-    return run.run_id
-
-
-async def record(service: InProcessService, claim: Claim, result: RunResult) -> None:
-    """Store the end of a claimed run."""
-    queue = service.service.queue
-    await service.database.run(
-        lambda each: complete_run(each, queue, claim.id, result, claim=claim)
-    )
-
-
-async def row(service: InProcessService, run_id: UUID) -> Run:
-    async with service.database.connection() as connection:
-        return await runs.get(connection, run_id)
-
-
-async def claimed(database: Database, run_id: UUID, lease: float = 60) -> Claim:
-    async with database.connection() as connection:
-        claim = await claims.claim(connection, run_id, "test", lease)
-    assert claim is not None
-    return claim
-
-
-async def waits_for_a_lock(database: Database) -> None:
-    """Wait until a statement of this database waits for another transaction."""
-    query = (
-        "SELECT 1 FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(20), database.connection() as connection:
-        while await (await connection.execute(query)).fetchone() is None:
-            await asyncio.sleep(0.02)
-
-
-async def lapse(database: Database, run_id: UUID) -> None:
-    """Let a lease run out, as if its process had been dead for a while."""
-    async with database.connection() as connection:
-        await connection.execute(
-            "UPDATE claims SET lease_until = clock_timestamp() - interval '1 second',"
-            " dispatched_at = clock_timestamp() - interval '1 minute' WHERE run_id = %s",
-            (run_id,),
-        )
 
 
 async def test_one_claim_at_a_time(serve: Any, database: Database) -> None:
@@ -170,17 +98,6 @@ async def test_every_write_of_one_who_was_taken_over_is_refused(
     assert await tables(database) == before
     await record(service, new, RunResult("ok"))
     assert (await row(service, run_id)).outcome == "ok"
-
-
-async def tables(database: Database) -> dict[str, int]:
-    """Count the rows that runs write."""
-    found = {}
-    names = ("checkpoints", "checkpoint_writes", "checkpoint_blobs", "run_events", "evaluations")
-    async with database.connection() as connection:
-        for name in names:
-            cursor = await connection.execute(f"SELECT count(*) AS n FROM {name}".encode())
-            found[name] = ((await cursor.fetchone()) or {})["n"]
-    return found
 
 
 @pytest.mark.every_database
@@ -338,94 +255,6 @@ async def test_runs_with_an_expired_lease_or_a_lost_job_are_enqueued_again(
     await recovery.recover()
     await recovery.recover()
     assert (await jobs(database), recovery.recovered) == (1, 1)
-
-
-async def forget_jobs(database: Database) -> None:
-    async with database.connection() as connection:
-        await connection.execute("DELETE FROM procrastinate_jobs")
-
-
-async def jobs(database: Database) -> int:
-    async with database.connection() as connection:
-        cursor = await connection.execute("SELECT count(*) AS n FROM procrastinate_jobs")
-        return int(((await cursor.fetchone()) or {})["n"])
-
-
-@pytest.mark.every_database
-async def test_runs_of_a_thread_come_one_after_another(serve: Any, database: Database) -> None:
-    service, _ = await serve(agent_reply(ADD))
-    thread = uuid4()
-    first, second = await accepted(service, thread), await accepted(service, thread)
-    assert await jobs(database) == 1, "nobody is sent to the second one yet"
-    await service.service.runner.execute(second)
-    assert (await row(service, second)).status == "pending"
-    await service.service.runner.execute(first)
-    assert await jobs(database) == 2, "now somebody is"
-    await service.service.runner.execute(second)
-    assert (await row(service, second)).outcome == "ok"
-
-
-@pytest.mark.every_database
-async def test_what_becomes_of_a_busy_thread(serve: Any, database: Database) -> None:
-    service, _ = await serve(agent_reply(ADD))
-    thread = uuid4()
-    first = await accepted(service, thread)
-    with pytest.raises(ThreadBusyError):
-        await accepted(service, thread, multitask="reject")
-    second = await accepted(service, thread, multitask="interrupt")
-    assert (await row(service, first)).status == "interrupted"
-    third = await accepted(service, thread, multitask="rollback")
-    with pytest.raises(NotFoundError):
-        await row(service, second)
-    await service.service.runner.execute(third)
-    assert (await row(service, third)).outcome == "ok"
-
-
-@pytest.mark.parametrize("action", ["interrupt", "rollback"])
-async def test_a_run_under_way_is_cancelled_at_once(
-    serve: Any, database: Database, action: Any
-) -> None:
-    gate = Gate()
-    service, _ = await serve(gate.reply)
-    thread = uuid4()
-    run_id = await accepted(service, thread)
-    executing = asyncio.create_task(service.service.runner.execute(run_id))
-    await asyncio.wait_for(gate.asked.wait(), 20)
-    await service.service.submitter.cancel(run_id, action)
-    await asyncio.wait_for(executing, 5)
-    assert await service.service.waiter.ended(run_id) is None or action == "interrupt"
-    counted = await tables(database)
-    if action == "interrupt":
-        assert (await row(service, run_id)).status == "interrupted"
-        assert counted["checkpoints"] > 0
-    else:
-        assert (counted["checkpoints"], counted["checkpoint_writes"]) == (0, 0)
-    async with database.connection() as connection:
-        assert (await threads.get(connection, thread, "local")).status in ("interrupted", "idle")
-    gate.open.set()
-
-
-@pytest.mark.every_database
-async def test_the_same_key_is_the_same_run(serve: Any) -> None:
-    service, _ = await serve(agent_reply(ADD))
-    asked: dict[str, Any] = {"idempotency_key": "k", "body_sha256": "a"}
-    first, again = await asyncio.gather(accepted(service, **asked), accepted(service, **asked))
-    assert first == again
-    assert await accepted(service, tenant="another", **asked) != first
-    with pytest.raises(IdempotencyError):
-        await accepted(service, idempotency_key="k", body_sha256="b")
-    await service.service.runner.execute(first)
-    assert await accepted(service, **asked) == first, "after its end too"
-
-
-async def test_no_more_than_so_many_wait(serve: Any) -> None:
-    service, _ = await serve(agent_reply(ADD), SELFHEAL_MAX_WAITING="2")
-    first = await accepted(service)
-    await accepted(service)
-    with pytest.raises(QueueFullError):
-        await accepted(service)
-    await service.service.runner.execute(first)
-    await accepted(service)
 
 
 @pytest.mark.every_database
