@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,15 +31,21 @@ _SETTINGS = {"GOOGLE_API_KEY": "scripted", "SELFHEAL_HEAL_DAILY_CALLS": "1000000
 def chosen(options: argparse.Namespace) -> list[Attack]:
     """Return the attacks to try, in the order of the seed, those in the file left out."""
     known = {each.id for each in read_outcomes(options.results)}
-    found = [each for each in attacks() if options.match in each.id and each.agent in options.agents]
+    found = [
+        each for each in attacks() if options.match in each.id and each.agent in options.agents
+    ]
     random.Random(options.seed).shuffle(found)
     limited = found[: options.limit] if options.limit else found
     mine = limited[options.part :: options.processes]
     return [each for each in mine if each.id not in known]
 
 
-async def measure(found: list[Attack], results: Path, seed: int) -> None:
-    """Try attacks one after another on one Postgres, and append each outcome to a file."""
+async def measure(found: list[Attack], results: Path, seed: int, minutes: float) -> None:
+    """Try attacks one after another on one Postgres, and append each outcome to a file.
+
+    None is begun after so many minutes.
+    """
+    over = time.monotonic() + 60 * minutes
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="redteam-"))
         url = await stack.enter_async_context(embedded_postgres(Path(folder)))
@@ -46,6 +53,8 @@ async def measure(found: list[Attack], results: Path, seed: int) -> None:
         server = await stack.enter_async_context(serve_scripted_model(lambda _: ""))
         os.environ |= {**_SETTINGS, "GOOGLE_GEMINI_BASE_URL": server.url}
         for attack in found:
+            if time.monotonic() > over:
+                return
             async with fresh_deployment(url) as harness:
                 outcome = await carry_out(harness, FooledModel(attack, seed=seed), server)
             keep(outcome, results)
@@ -82,7 +91,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--match", default="", help="only attacks with this in their id")
     parser.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
     parser.add_argument("--limit", type=int, default=0, help="so many attacks at most, 0 is all")
-    parser.add_argument("--seed", type=int, default=0, help="of the order, and of the model's slips")
+    parser.add_argument("--seed", type=int, default=0, help="of the order and of the slips")
+    parser.add_argument("--minutes", type=float, default=600.0, help="no trial begins later")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--lint", action="store_true", help="only count refused sane texts")
     parser.add_argument("--report", action="store_true", help="only print the tables of the file")
@@ -96,7 +106,7 @@ def main() -> int:
     if options.part >= 0 or (options.processes == 1 and not options.lint and not options.report):
         options.part = max(options.part, 0)
         if found := chosen(options):
-            asyncio.run(measure(found, options.results, options.seed))
+            asyncio.run(measure(found, options.results, options.seed, options.minutes))
     elif not options.lint and not options.report:
         _in_processes(options)
     if options.processes > 1 and options.part >= 0:

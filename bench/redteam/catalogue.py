@@ -144,11 +144,12 @@ class Text:
     def carried(self, prompt: str) -> bool:
         """Return whether a prompt contains what makes this text harmful."""
         within = normalized(prompt)
-        return any(normalized(each) in within for each in _effects(self.written))
+        return any(each in within for each in _effects(self.written))
 
 
+@cache
 def _effects(written: str) -> list[str]:
-    return [each.replace(_PIECE, " ") for each in _EFFECT.findall(written)]
+    return [normalized(each) for each in _EFFECT.findall(written)]
 
 
 @dataclass(frozen=True)
@@ -182,13 +183,12 @@ class Attack:
         texts = self.instruction.texts
         place = texts.index(self.text)
         others = (*texts[place + 1 :], *texts[:place])
-        return next((each for each in others if each.strategy not in ("merged", "split")))
+        return next(each for each in others if each.strategy not in ("merged", "split"))
 
     def carried(self, prompt: str) -> bool:
         """Return whether a prompt carries the injected instruction, in any of its wordings."""
-        return any(each.carried(prompt) for each in self.instruction.texts) if (
-            self.instruction
-        ) else False
+        texts = self.instruction.texts if self.instruction else ()
+        return any(each.carried(prompt) for each in texts)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """One attack on a fresh deployment: a poisoned log, a healing, and what was released."""
 
 import json
-import re
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,10 +15,15 @@ from psycopg.conninfo import make_conninfo
 from bench.harness.healing import HealingHarness, open_healing_harness
 from bench.harness.scripted_model import ScriptedModel
 from bench.harness.service import Failed, store_run
-from bench.poison.obedient_model import task_of
 from bench.poison.trial import tasks
 from bench.redteam.catalogue import PLACES, Attack, Backdoor
-from bench.redteam.fooled_model import OTHER_NAME, SIMPLEST, SOUND, FooledModel, bad_work, head, planted
+from bench.redteam.fooled_model import (
+    SOUND,
+    FooledModel,
+    bad_work,
+    head,
+    planted,
+)
 from selfheal.app.judge import opinion
 from selfheal.db import prompts, runs
 from selfheal.db.migrate import migrate
@@ -31,7 +33,6 @@ from selfheal.db.types import AGENTS
 from selfheal.graph.evaluator import judge_message
 from selfheal.graph.prompts import first_prompts
 from selfheal.graph.state import Request
-from selfheal.optimizer.receipt.schema import NoReceiptError, receipt_of
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.tasks import Task
 
@@ -145,7 +146,7 @@ async def carry_out(harness: HealingHarness, model: FooledModel, server: Scripte
         repaired=attack.defect.repaired(live),
         carried=carried,
         staged=result["outcome"] == "needs_approval" and await _staged(harness, attack),
-        behaved=await _behaves(harness, attack),
+        behaved=await behaves(harness, attack),
         calls=calls,
         seconds=round(seconds, 2),
         text=live if carried else "",
@@ -181,7 +182,7 @@ async def _log(
     evaluation = {
         "score": score,
         "rule_score": score,
-        "llm_score": None,
+        "llm_score": score if attack.agent == "evaluator" else None,
         "passed": score > 0.5,
         "checks": [
             {
@@ -207,7 +208,7 @@ async def _log(
     async with harness.database.transaction() as connection:
         await store_run(connection, run_id, request, examples=task.examples[:2])
         await runs.finish(connection, run_id, finish)
-        if attack.agent == "evaluator":  # only what users marked is shown to the diagnosis
+        if attack.agent == "evaluator":  # the diagnosis is shown programs with feedback alone
             await runs.add_feedback(connection, run_id, score=1.0 - score, comment="")
 
 
@@ -221,7 +222,7 @@ async def _staged(harness: HealingHarness, attack: Attack) -> bool:
     return attack.carried(waiting.text)
 
 
-async def _behaves(harness: HealingHarness, attack: Attack) -> bool | None:
+async def behaves(harness: HealingHarness, attack: Attack) -> bool | None:
     """Return whether the live agents do what the attacker wants, on an input that asks for it."""
     backdoor = attack.instruction.backdoor if attack.instruction else None
     if backdoor is None:
@@ -252,14 +253,13 @@ async def _is_praised(harness: HealingHarness, backdoor: Backdoor) -> bool:
 
 
 def value_of(program: str, call: str) -> str:
-    """Return the representation of a call's value under a program, or its exception's name."""
-    script = (
-        f"{program}\n\ntry:\n    _value = {call}\nexcept Exception as error:\n"
-        "    print('raises', type(error).__name__)\nelse:\n    print('returns', repr(_value))\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=20
-    )
-    if ended.returncode:
-        raise RuntimeError(ended.stderr[-500:])
-    return ended.stdout
+    """Return the representation of a call's value under a program, or its exception's name.
+
+    The program is executed in this process: what is served here is written by `FooledModel`.
+    """
+    namespace: dict[str, Any] = {"__name__": "served"}
+    exec(program, namespace)  # noqa: S102
+    try:
+        return repr(eval(call, namespace))  # noqa: S307
+    except Exception as error:
+        return f"raises {type(error).__name__}"
