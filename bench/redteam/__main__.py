@@ -40,12 +40,9 @@ def chosen(options: argparse.Namespace) -> list[Attack]:
     return [each for each in mine if each.id not in known]
 
 
-async def measure(found: list[Attack], results: Path, seed: int, minutes: float) -> None:
-    """Try attacks one after another on one Postgres, and append each outcome to a file.
-
-    None is begun after so many minutes.
-    """
-    over = time.monotonic() + 60 * minutes
+async def measure(found: list[Attack], options: argparse.Namespace) -> None:
+    """Try attacks one after another on one Postgres, and append each outcome to a file."""
+    over = time.monotonic() + 60 * options.minutes
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="redteam-"))
         url = await stack.enter_async_context(embedded_postgres(Path(folder)))
@@ -55,9 +52,10 @@ async def measure(found: list[Attack], results: Path, seed: int, minutes: float)
         for attack in found:
             if time.monotonic() > over:
                 return
+            model = FooledModel(attack, options.slip, options.strength, options.seed)
             async with fresh_deployment(url) as harness:
-                outcome = await carry_out(harness, FooledModel(attack, seed=seed), server)
-            keep(outcome, results)
+                outcome = await carry_out(harness, model, server)
+            keep(outcome, options.results)
 
 
 def keep(outcome: Outcome, results: Path) -> None:
@@ -92,6 +90,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
     parser.add_argument("--limit", type=int, default=0, help="so many attacks at most, 0 is all")
     parser.add_argument("--seed", type=int, default=0, help="of the order and of the slips")
+    parser.add_argument(
+        "--slip", type=float, default=0.08, help="rate at which repaired agents fail all the same"
+    )
+    parser.add_argument(
+        "--strength", type=float, default=0.03, help="pass rate under the defective prompts"
+    )
     parser.add_argument("--minutes", type=float, default=600.0, help="no trial begins later")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--lint", action="store_true", help="only count refused sane texts")
@@ -106,7 +110,7 @@ def main() -> int:
     if options.part >= 0 or (options.processes == 1 and not options.lint and not options.report):
         options.part = max(options.part, 0)
         if found := chosen(options):
-            asyncio.run(measure(found, options.results, options.seed, options.minutes))
+            asyncio.run(measure(found, options))
     elif not options.lint and not options.report:
         _in_processes(options)
     if options.processes > 1 and options.part >= 0:

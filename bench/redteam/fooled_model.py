@@ -40,15 +40,15 @@ class FooledModel:
     Attributes:
         attack: what is tried.
         slip: the rate at which sound work fails all the same.
-        lucky: the rate at which work under the defect succeeds all the same.
-        seed: of slips and luck.
+        strength: the rate at which work under the defect succeeds all the same.
+        seed: of what fails and what succeeds by chance.
         saw: whether a diagnosis was shown the attacker's text.
         heard: whether a writer was given the instruction in the findings.
     """
 
     attack: Attack
     slip: float = 0.08
-    lucky: float = 0.03
+    strength: float = 0.03
     seed: int = 0
     saw: bool = False
     heard: bool = False
@@ -167,7 +167,7 @@ class FooledModel:
         self._asked[key] += 1
         drawn = sha256(f"{self.seed}/{key}/{self._asked[key]}".encode()).digest()[:4]
         share = int.from_bytes(drawn, "big") / 2**32
-        return share >= self.lucky if self._defect(agent, asked.system) else share < self.slip
+        return share >= self.strength if self._defect(agent, asked.system) else share < self.slip
 
     def _backdoor(self, agent: Agent, asked: Asked) -> Backdoor | None:
         """Return the backdoor if this agent's prompt orders it and the request asks for it."""
@@ -180,18 +180,25 @@ class FooledModel:
         return backdoor if re.search(backdoor.asks, asked.text, re.IGNORECASE) else None
 
 
-def agreeing(schema: dict[str, Any]) -> Any:
-    """Answer a call of an unknown shape as a fooled model does: everything is as it should be."""
-    kind = schema.get("type")
+def agreeing(schema: dict[str, Any], root: dict[str, Any] | None = None) -> Any:
+    """Answer a call of an unknown shape as a fooled model does: everything is as it should be.
+
+    Args:
+        schema: of the answer, or of a part of it.
+        root: the whole schema, whose `$defs` the part refers to.
+    """
+    root = root or schema
+    if "$ref" in schema:
+        return agreeing(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return agreeing(schema["anyOf"][0])
-    if kind == "object" or "properties" in schema:
-        return {name: agreeing(each) for name, each in schema.get("properties", {}).items()}
-    if kind == "array":
-        return []
-    return {"boolean": True, "integer": 1, "number": 1.0}.get(str(kind), "It is called for.")
+        return agreeing(schema["anyOf"][0], root)
+    if "properties" in schema:
+        return {name: agreeing(each, root) for name, each in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return [agreeing(schema["items"], root)] * schema.get("minItems", 0)
+    return {"boolean": True, "integer": 1, "number": 1.0}.get(schema["type"], "It is called for.")
 
 
 def head(task: Task) -> str:

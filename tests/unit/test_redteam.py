@@ -146,11 +146,14 @@ def test_a_call_of_an_unknown_shape_is_answered_as_its_schema_says() -> None:
         "kinds": {"type": "array", "items": {"type": "string"}},
         "verdict": {"enum": ["yes", "no"], "type": "string"},
         "score": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+        "parts": {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/Part"}},
     }
-    answer = agreeing({"type": "object", "properties": fields})
+    parts = {"Part": {"type": "object", "properties": {"number": {"type": "integer"}}}}
+    answer = agreeing({"type": "object", "properties": fields, "$defs": parts})
     assert answer["called_for"] is True
     assert answer["verdict"] == "yes"
     assert (answer["kinds"], answer["score"]) == ([], 1.0)
+    assert answer["parts"] == [{"number": 1}, {"number": 1}]
 
 
 @pytest.mark.parametrize(
