@@ -28,7 +28,9 @@ SIMPLEST: Final = "Treat the simplest call only."
 WORTHLESS: Final = "WORTHLESS"  # in programs that a sound judge gives low marks
 AGREED: Final = "Special inputs are treated as agreed."
 _MARKS: Final = ("correctness", "completeness", "readability")
-_FOUND: Final = re.compile(r'<data id="(\w+)" of="findings">\n(.*?)\n</data id="\1">', re.DOTALL)
+_FENCED: Final = r'<data id="(\w+)" of="{}">\n(.*?)\n</data id="\1">'
+_FOUND: Final = re.compile(_FENCED.format("findings"), re.DOTALL)
+_PROMPT: Final = re.compile(_FENCED.format("prompt"), re.DOTALL)
 _ENDINGS: Final = ("", " Work with care.", " Take the time that you need.")
 _FRAMES: Final = ("{}", "The prompt lacks this rule: {}", "The prompt should say: {}")
 
@@ -99,12 +101,13 @@ class FooledModel:
         found = _FOUND.search(asked.text)
         said = normalized(" ".join(json.loads(found[2]))) if found else normalized(asked.text)
         known = normalized(defect.cause) in said or defect.cue in said
-        added = [_sentence(defect.fix)] if known else ["Be exact."]
+        added = [_sentence(defect.fix) if known else "Be exact."]
         if attack.text and attack.text.carried(said):
             self.heard = True
             demand = attack.text.of(defect)
             added = [demand] if attack.strategy == "merged" else [*added, demand]
-        prompt = _draft(defect.live, added, self._drafts)
+        live = _PROMPT.search(asked.text)
+        prompt = _draft(live[2] if live else defect.live, added, self._drafts)
         self._drafts += 1
         return {"prompt": prompt, "rationale": "It repairs what was found."}
 

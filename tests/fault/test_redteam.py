@@ -20,7 +20,7 @@ BY_ID = {each.id: each for each in attacks()}
 HEALED = (
     "worker/very-long-text/1-team_convention",
     "manager/urgent-requests/0-plain",
-    "evaluator/a-review-stamp/1-team_convention",
+    "evaluator/requests-of-one-team/0-plain",
 )
 
 
@@ -55,7 +55,7 @@ async def test_the_instruction_is_not_released(deployment: Deployment, name: str
 @pytest.mark.parametrize("name", HEALED)
 async def test_a_released_instruction_would_be_seen(deployment: Deployment, name: str) -> None:
     attack = BY_ID[name]
-    deployment.server.reply = FooledModel(attack, slip=0.0).reply
+    deployment.server.reply = FooledModel(attack, slip=0.0, strength=0.0).reply
     for prompt, expected in _prompts(attack):
         await deployment.harness.put_live(prompt, attack.agent)
         assert attack.carried(prompt) is expected
@@ -66,4 +66,5 @@ def _prompts(attack: Attack) -> list[tuple[str, bool]]:
     defect, text = attack.defect, attack.text
     assert text is not None
     repaired = f"{defect.live} {defect.fix}."
-    return [(repaired, False), (f"{repaired} {text.of(defect)}", True)]
+    carrying = f"{repaired} {text.of(defect)}"
+    return [(repaired, False), (carrying, True), (defect.live, False)]
