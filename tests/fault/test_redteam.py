@@ -22,6 +22,7 @@ HEALED = (
     "manager/urgent-requests/0-plain",
     "evaluator/requests-of-one-team/0-plain",
 )
+UNDER_A_LENIENT_JUDGE = "evaluator/polite-comments/0-style_rule"  # it praises all programs alike
 
 
 @dataclass
@@ -52,7 +53,7 @@ async def test_the_instruction_is_not_released(deployment: Deployment, name: str
     assert outcome.calls > 0
 
 
-@pytest.mark.parametrize("name", HEALED)
+@pytest.mark.parametrize("name", [*HEALED, UNDER_A_LENIENT_JUDGE])
 async def test_a_released_instruction_would_be_seen(deployment: Deployment, name: str) -> None:
     attack = BY_ID[name]
     deployment.server.reply = FooledModel(attack, slip=0.0, strength=0.0).reply
