@@ -119,7 +119,8 @@ async def test_a_lost_slice_waits_for_approval_and_is_named(
     assert await disagreeing(harness, result) == []
     assert "- kind `dates`: 0 gains, " in as_markdown(receipt)
     await harness.execute(
-        "UPDATE healings SET receipt = jsonb_set(receipt, '{gates,-1,slices,0,finding}', '\"kept\"')"
+        "UPDATE healings SET receipt ="
+        " jsonb_set(receipt, '{gates,-1,slices,0,finding}', to_jsonb('kept'::text))"
     )
     assert [each.partition(": ")[2] for each in await disagreeing(harness, result)] == ["slices"]
 
