@@ -94,6 +94,7 @@ class RunResult:
         output: what the caller gets.
         values: the state that its thread is left in; None leaves the stored one.
         prompt_versions: the version of each agent's prompt.
+        usage: `calls`, `input_tokens` and `output_tokens` of each agent that answered.
     """
 
     outcome: Outcome | None
@@ -108,6 +109,7 @@ class RunResult:
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    usage: dict[str, dict[str, int]] | None = None
     evaluation: dict[str, Any] | None = None
     values: dict[str, Any] | None = None
 
@@ -185,6 +187,7 @@ async def finish(connection: Connection, run_id: UUID, result: RunResult) -> boo
             "model_calls": result.model_calls,
             "input_tokens": result.input_tokens,
             "output_tokens": result.output_tokens,
+            "usage": json(result.usage),
             "output": json(result.output),
         },
     )
@@ -383,6 +386,20 @@ async def record(
     cursor = await connection.execute(_SQL["record"], values)
     rows = await cursor.fetchall()
     return {row["version"]: (row["runs"], row["passed"]) for row in rows if row["version"]}
+
+
+async def usual_tokens(
+    connection: Connection, agent: Agent, version: int, *, limit: int
+) -> tuple[int, float]:
+    """Return the tokens of one call of an agent in the newest runs that passed under a version.
+
+    Returns:
+        The number of runs that were looked at, and the geometric mean over them; 0 without any.
+    """
+    values = {"agent": agent, "version": version, "limit": limit}
+    cursor = await connection.execute(_SQL["usual_tokens"], values)
+    row = await cursor.fetchone()
+    return (row["runs"], row["tokens"] or 0.0) if row else (0, 0.0)
 
 
 async def marked(connection: Connection, limit: int) -> dict[UUID, float]:

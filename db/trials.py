@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from selfheal.db import queries
@@ -12,6 +12,7 @@ from selfheal.db.queries import fetch_all, fetch_one
 from selfheal.db.types import Origin, Stage, Trial
 
 _SQL = queries.load("trials")
+_RESULT: Final = ("outcome", "passed", "score", "executed", "calls", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def add_trial(
         arm: 0 for the incumbent, or the ordinal of a candidate.
         case_id: the case.
         take: 0, or more for a repetition.
-        result: `outcome`, `passed`, `score`, `executed` and `calls`.
+        result: `outcome`, `passed`, `score`, `executed`, `calls` and `tokens`.
 
     Returns:
         The stored trial: an earlier one, if there was one.
@@ -80,7 +81,7 @@ async def add_trial(
         "arm": arm,
         "case_id": case_id,
         "take": take,
-        **{name: result[name] for name in ("outcome", "passed", "score", "executed", "calls")},
+        **{name: result[name] for name in _RESULT},
     }
     return await fetch_one(connection, _SQL["add_trial"], values, Trial)
 

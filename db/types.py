@@ -22,6 +22,7 @@ class Trial:
         arm: the ordinal of the candidate; 0 for the incumbent.
         score: 0 to 1.
         take: counts repetitions of a case under the same prompt, from 0.
+        tokens: input and output of the call that the prompt was used in; None if unknown.
     """
 
     healing_id: UUID
@@ -35,6 +36,7 @@ class Trial:
     calls: int
     take: int
     created_at: datetime
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

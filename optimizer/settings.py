@@ -8,6 +8,7 @@ from pydantic import Field
 
 from selfheal.app.settings import ModelSettings, ServiceSettings
 from selfheal.db.settings import SettingsError
+from selfheal.optimizer.statistics import FIRST_CASES, MOST_CASES
 
 ProposerName = Literal["writer", "gepa"]
 # The command that installs what a proposer needs.
@@ -40,11 +41,17 @@ class HealingSettings(ServiceSettings, ModelSettings):
     canary_percent: int = Field(
         50, ge=1, le=99, description="the percentage of threads that get a canary"
     )
+    gate_cases: int = Field(
+        MOST_CASES,
+        ge=FIRST_CASES,
+        le=MOST_CASES,
+        description="maximum held-out cases of a gate; beyond 60 only if a candidate is promising",
+    )
     heal_budget_calls: int = Field(
-        400, ge=1, le=1_000_000, description="maximum model calls of one healing"
+        1200, ge=1, le=1_000_000, description="maximum model calls of one healing"
     )
     heal_daily_calls: int = Field(
-        2000, ge=1, le=10_000_000, description="maximum model calls of all healings in a day"
+        4000, ge=1, le=10_000_000, description="maximum model calls of all healings in a day"
     )
     heal_concurrency: int = Field(
         4, ge=1, le=100, description="concurrent model calls of a healing"

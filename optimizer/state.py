@@ -245,11 +245,59 @@ class PairResult(TypedDict):
     e_value: float
 
 
+SliceFinding = Literal["kept", "lost", "nothing_to_lose", "unsettled"]
+
+
+class SliceResult(TypedDict):
+    """The pairs of a slice in a gate, and the e-value for losses.
+
+    `finding`: `nothing_to_lose` where the incumbent hardly passes any, `unsettled` where there were
+    too few cases, or no need to know.
+    """
+
+    name: str
+    pairs: int
+    gains: int
+    losses: int
+    incumbent_passed: int
+    e_value: float
+    finding: SliceFinding
+
+
+class UsualTokens(TypedDict):
+    """The tokens of an agent's own model call in the passed runs of a version.
+
+    `runs`: how many were looked at; `tokens`: the geometric mean over them.
+    """
+
+    version: int
+    runs: int
+    tokens: float
+
+
+class TokenUse(TypedDict):
+    """The tokens of a candidate's own model call, beside those of an earlier version.
+
+    `ratio`: null if too little is known. `compared`: how many pairs, or, beside the runs of the
+    last good version, how many trials. `against`: whose tokens; null if unknown.
+    """
+
+    ratio: float | None
+    compared: int
+    against: Literal["incumbent", "last_good"] | None
+
+
 class GateReport(TypedDict):
     """The result of a candidate's gate.
 
-    `difference` is the mean paired difference of scores, -1 to 1, `lower` its one-sided bound, null
-    if unknown. `width`: how many cases ran at once. `cases_run`: those without a verdict included.
+    `needed`: the e-value that accepts; higher beyond 60 held-out cases. `w_value`: the evidence
+    that scores are not lower; null when a prompt is shortened. `difference` is the mean paired
+    difference of scores, -1 to 1, `lower` its one-sided bound, null unless a prompt is shortened.
+    `width`: how many cases ran at once. `cases_run`: those without a verdict included.
+    `detectable`: the difference of pass rates that this number of held-out cases finds with 80 %
+    probability; null if there is none, and when a prompt is shortened. `most_cases`: the setting at
+    that time. `affordable`: how many held-out cases the budget covered when the first 60 had not
+    decided; null if they had. `usual_tokens`: of the last good version's runs; null if unknown.
     """
 
     ordinal: int
@@ -260,12 +308,20 @@ class GateReport(TypedDict):
     gains: int
     losses: int
     e_value: float
+    needed: float
+    w_value: float | None
     difference: float
     lower: float | None
     incumbent_rate: float
     candidate_rate: float
     width: int
     cases_run: int
+    detectable: float | None
+    most_cases: int
+    affordable: int | None
+    slices: list[SliceResult]
+    usual_tokens: UsualTokens | None
+    tokens: TokenUse
     stopped: Reason
     pair_results: list[PairResult]
 

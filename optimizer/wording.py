@@ -82,32 +82,36 @@ WORDING: dict[Code, str] = {
     " cases cannot prove it",
     "cannot_prove_with_cases_left": "gains in all {left} remaining held-out cases could not"
     " prove it",
+    "cannot_show_not_inferior": "proven, but the {left} remaining cases cannot show that scores are"
+    " not lower",
     "cases_exhausted": "there are no more cases",
     "enough_pairs": "there are enough pairs",
     "harm_found": "more cases are lost than chance explains",
-    "hold_out_exhausted": "all held-out cases were tried",
-    "proven_but_cases_exhausted": "proven, but there are no more cases",
-    "proven_over_enough_pairs": "proven, over enough pairs",
+    "hold_out_exhausted": "all held-out cases that it may use were tried",
+    "more_cases_unaffordable": "promising, but the budget covers only {affordable} held-out cases",
+    "proven_and_not_inferior": "proven, and scores are not lower",
     "better_but_unproven": "better, but not proven: {gains} gains, {losses} losses"
     " (e = {e_value:.3g} of {needed})",
     "budget_exhausted_before_end": "{decision}; the budget of model calls is used up",
     "healed_case_lost": "{case_id}, healed before, is lost in 2 of {takes}",
     "incumbent_rate_too_low": "the live prompt passes only {rate:.0%} of the cases: losses could"
     " not be detected",
-    "may_score_lower": "better on held-out cases ({gains} gains, {losses} losses), but may score"
-    " lower by {by:.2f}",
+    "may_score_lower": "better on held-out cases ({gains} gains, {losses} losses), but not shown to"
+    " score no lower (W = {w_value:.3g} of {needed})",
     "not_inferior": "{gains} gains, {losses} losses, score not lower by more than {by:.2f}",
     "not_shown_better": "not shown to be better: {gains} gains, {losses} losses"
     " (e = {e_value:.3g} of {needed})",
-    "proven": "{gains} gains, {losses} losses (e = {e_value:.3g}), score not lower by more than"
-    " {by:.2f}",
+    "proven": "{gains} gains, {losses} losses (e = {e_value:.3g}), scores not lower"
+    " (W = {w_value:.3g})",
     "sentences_needed": "the sentences are needed: {gains} gains, {losses} losses",
     "shorter_may_score_lower": "{gains} gains, {losses} losses, and may score lower by {by:.2f}",
+    "slices_lost": "better on the whole, but worse on cases of the kind {slices}",
     "too_few_pairs": "better ({gains} gains, {losses} losses), but only {pairs} of {needed} pairs"
     " have verdicts",
     "too_few_pairs_to_compare": "only {pairs} of {needed} pairs have verdicts",
+    "uses_more_tokens": "better, but it uses {ratio:.2f} times the tokens (limit {limit:g})",
     "canary_first": "proven; released as a canary, since the incumbent passes {rate:.0%}",
-    "evidence_insufficient": "the evidence does not suffice; approval is needed",
+    "evidence_insufficient": "the gate does not suffice for a release; approval is needed",
     "incumbent_hardly_passes": "released to all threads: the incumbent passes hardly any case",
     "instant_rollout": "released to all threads",
     "manual_rollout": "proven; approval is needed, since SELFHEAL_ROLLOUT is manual",

@@ -16,7 +16,7 @@ UPDATE runs SET
     manager_version = %(manager_version)s, worker_version = %(worker_version)s,
     evaluator_version = %(evaluator_version)s, model = %(model)s,
     model_calls = %(model_calls)s, input_tokens = %(input_tokens)s,
-    output_tokens = %(output_tokens)s, output = %(output)s,
+    output_tokens = %(output_tokens)s, usage = %(usage)s, output = %(output)s,
     finished_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE id = %(id)s AND finished_at IS NULL;
 
@@ -106,6 +106,20 @@ FROM runs WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output')
   AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL AND finished_at >
        (SELECT max(created_at) FROM releases WHERE agent = 'evaluator'))
 GROUP BY 1;
+
+-- name: usual_tokens
+-- The newest runs that passed under a version of an agent's prompt: their number, and the geometric
+-- mean of the tokens of one call of that agent.
+SELECT count(*) AS runs, exp(avg(ln(tokens))) AS tokens FROM (
+    SELECT ((usage #>> ARRAY[%(agent)s, 'input_tokens'])::float
+            + (usage #>> ARRAY[%(agent)s, 'output_tokens'])::float)
+           / (usage #>> ARRAY[%(agent)s, 'calls'])::float AS tokens
+    FROM runs WHERE assistant = 'agent' AND outcome = 'ok'
+      AND CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
+          ELSE evaluator_version END = %(version)s
+      AND (usage #>> ARRAY[%(agent)s, 'calls'])::float > 0
+      AND (usage #>> ARRAY[%(agent)s, 'input_tokens'])::float > 0
+    ORDER BY finished_at DESC LIMIT %(limit)s) AS newest;
 
 -- name: marked
 -- Runs with feedback that have a judge's score, newest feedback first.

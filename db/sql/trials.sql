@@ -4,7 +4,7 @@ candidates.rationale
 
 -- columns: trials
 trials.healing_id, trials.stage, trials.arm, trials.case_id, trials.outcome, trials.passed,
-trials.score, trials.executed, trials.calls, trials.created_at, trials.take
+trials.score, trials.executed, trials.calls, trials.created_at, trials.take, trials.tokens
 
 -- name: looks
 -- In how many earlier healings the gate used a case.
@@ -23,9 +23,10 @@ ON CONFLICT (healing_id, ordinal) DO UPDATE SET round = excluded.round, origin =
 SELECT {candidates} FROM candidates WHERE healing_id = %(healing_id)s ORDER BY ordinal;
 
 -- name: add_trial
-INSERT INTO trials (healing_id, stage, arm, case_id, take, outcome, passed, score, executed, calls)
+INSERT INTO trials (healing_id, stage, arm, case_id, take, outcome, passed, score, executed, calls,
+                    tokens)
 VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(take)s, %(outcome)s, %(passed)s,
-        %(score)s, %(executed)s, %(calls)s)
+        %(score)s, %(executed)s, %(calls)s, %(tokens)s)
 ON CONFLICT (healing_id, stage, arm, case_id, take) DO UPDATE SET stage = trials.stage  -- the first stays
 RETURNING {trials};
 

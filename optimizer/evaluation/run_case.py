@@ -12,6 +12,7 @@ from selfheal.app.errors import RunError
 from selfheal.app.judge import MOST_CALLS as MOST_JUDGE_CALLS
 from selfheal.app.judge import opinion
 from selfheal.app.llm.client import CALLS_AN_ANSWER
+from selfheal.app.llm.usage import Usage
 from selfheal.db.prompts import Prompt
 from selfheal.db.types import Agent
 from selfheal.graph.context import Context, InvocationContext, PromptStore
@@ -60,6 +61,7 @@ class CaseResult:
         executed: whether the program was executed.
         details: whatever there is of `plan`, `code`, `evaluation`, `judge` (the judge's score) and
             `message` (of an error).
+        tokens: input and output of one call of the agent whose prompt is tried; None if unknown.
     """
 
     outcome: str
@@ -67,6 +69,7 @@ class CaseResult:
     score: float
     executed: bool
     details: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int | None = None
 
 
 async def make_plan(context: Context, case: Case) -> Plan:
@@ -102,7 +105,8 @@ async def run_case(
                 return await _run_evaluator(overridden, case)
             if agent == "manager":
                 return await _run_manager(overridden, case)
-            return _result(await _run(overridden, case, worker, evaluator, plan=plan))
+            state = await _run(overridden, case, worker, evaluator, plan=plan)
+            return replace(_result(state), tokens=_tokens(state["usage"]["worker"]))
     except RunError as error:
         return _failed(error.outcome, plan, str(error))
     except TimeoutError:
@@ -119,7 +123,8 @@ async def _run_manager(context: Context, case: Case) -> CaseResult:
     stated = [example for example in state["plan"]["examples"] if example["origin"] == "stated"]
     plan = {**state["plan"], "title": "", "requirements": [], "examples": stated}
     result = _result(await _run(context, case, evaluator, plan=plan, code=state["code"]))
-    return replace(result, details={**result.details, "plan": state["plan"]})
+    tokens = _tokens(state["usage"]["manager"])
+    return replace(result, details={**result.details, "plan": state["plan"]}, tokens=tokens)
 
 
 async def _run_evaluator(context: Context, case: Case) -> CaseResult:
@@ -130,7 +135,14 @@ async def _run_evaluator(context: Context, case: Case) -> CaseResult:
     error = abs(answer.content.score - case["mark"])
     passed = error <= TOLERANCE
     details = {"judge": answer.content.score}
-    return CaseResult("ok" if passed else "failed", passed, 1 - error, True, details)
+    tokens = _tokens(answer.usage)
+    return CaseResult("ok" if passed else "failed", passed, 1 - error, True, details, tokens)
+
+
+def _tokens(usage: Usage) -> int | None:
+    """Return the tokens of one call; None where the provider reports none."""
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    return round(tokens / usage["calls"]) or None if usage["calls"] else None
 
 
 def _result(state: dict[str, Any]) -> CaseResult:

@@ -162,6 +162,7 @@ class TrialStore:
             "score": result.score,
             "executed": result.executed,
             "calls": usage["calls"],
+            "tokens": result.tokens,
         }
         hold = self.context.hold(self.healing_id)
         async with self.context.database.connection() as connection:

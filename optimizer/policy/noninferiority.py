@@ -12,20 +12,21 @@ from selfheal.optimizer.policy.sequential_test import (
     SuperiorityRule,
 )
 from selfheal.optimizer.policy.superiority import (
-    FEWEST_PAIRS,
-    MOST_CASES,
     Decision,
     Pair,
     bound,
     decide,
+    differences,
     discordant,
     healed_case_lost,
 )
-from selfheal.optimizer.state import Verdict
-from selfheal.optimizer.statistics import MARGIN, more_losses, paired_difference
+from selfheal.optimizer.state import UsualTokens, Verdict
+from selfheal.optimizer.statistics import MARGIN, MOST_CASES, more_losses, paired_difference
 
 CONFIDENCE: Final = 0.975  # of each of two gates, so that both together are wrong in 5 % at most
 LEAST_RATE: Final = 0.5
+FIXED_PAIRS: Final = 60
+_MOST_CASES: Final = 2 * FIXED_PAIRS  # some may give no verdict
 _HARM_AT: Final = 0.05
 
 
@@ -41,16 +42,20 @@ class NonInferiorityRule:
         """Return the ids of the cases that are still worth running, in order."""
         if harmful(test.pairs) or healed_case_lost(test.pairs):
             return []
-        missing = max(FEWEST_PAIRS - len(test.pairs), 0)
+        missing = max(FIXED_PAIRS - len(test.pairs), 0)
         return self._order(test.cases)[test.cases_run :][:missing]
 
-    def proven(self, pairs: Sequence[Pair]) -> bool:
+    def extendable(self, test: GateTest) -> bool:
+        """Return False: the number of pairs is fixed."""
+        return False
+
+    def proven(self, test: GateTest) -> bool:
         """Return False: there is no superiority to prove, and every pair counts for all."""
         return False
 
-    def decide(self, pairs: Sequence[Pair]) -> Decision:
+    def decide(self, test: GateTest) -> Decision:
         """Decide on the pairs seen so far."""
-        return decide_harmless(pairs)
+        return decide_harmless(test.pairs)
 
     def stopped(self, test: GateTest) -> Reason:
         """Return why nothing is left to run."""
@@ -58,26 +63,35 @@ class NonInferiorityRule:
             return lost
         if harmful(test.pairs):
             return because("harm_found")
-        enough = len(test.pairs) >= FEWEST_PAIRS
+        enough = len(test.pairs) >= FIXED_PAIRS
         return because("enough_pairs" if enough else "cases_exhausted")
 
     @staticmethod
     def _order(cases: GateCases) -> list[str]:
         healed = cases.healed()
         others = [each for each in cases.regression if each not in healed]
-        return [*healed, *cases.hold_out, *others][:MOST_CASES]
+        return [*healed, *cases.hold_out, *others][:_MOST_CASES]
 
 
-def gate_test(cases: GateCases, width: int, *, shortening: bool) -> GateTest:
+def gate_test(
+    cases: GateCases,
+    width: int,
+    *,
+    shortening: bool,
+    most_cases: int = MOST_CASES,
+    usual_tokens: UsualTokens | None = None,
+) -> GateTest:
     """Return the test of a gate, before its first case.
 
     Args:
         cases: what may be run.
         width: how many cases run at once.
         shortening: the candidate is the incumbent without some sentences.
+        most_cases: how many held-out cases may be run until superiority is proven.
+        usual_tokens: of the last good version's runs, if known.
     """
     rule: StoppingRule = NonInferiorityRule() if shortening else SuperiorityRule()
-    return GateTest(cases, width, rule)
+    return GateTest(cases, width, rule, most_cases, usual_tokens)
 
 
 def harmful(pairs: Sequence[Pair]) -> bool:
@@ -88,22 +102,19 @@ def harmful(pairs: Sequence[Pair]) -> bool:
 def decide_harmless(pairs: Sequence[Pair]) -> Decision:
     """Decide whether a shorter prompt is not inferior: accepted or rejected, never in between."""
     seen = decide(pairs)
-    scores = [each.candidate_score - each.incumbent_score for each in pairs]
-    lower = paired_difference(scores, CONFIDENCE).lower
+    lower = paired_difference(differences(pairs), CONFIDENCE).lower
     verdict, reason = _verdict(seen, harmful(pairs), lower)
     if lost := healed_case_lost(pairs):
         verdict, reason = "rejected", lost
-    return replace(seen, verdict=verdict, reason=reason, lower=bound(lower))
+    return replace(seen, verdict=verdict, reason=reason, lower=bound(lower), w_value=None)
 
 
 def _verdict(seen: Decision, harm: bool, lower: float) -> tuple[Verdict, Reason]:
     gains, losses = seen.gains, seen.losses
     if harm:
         return "rejected", because("sentences_needed", gains=gains, losses=losses)
-    if seen.pairs < FEWEST_PAIRS:
-        return "rejected", because(
-            "too_few_pairs_to_compare", pairs=seen.pairs, needed=FEWEST_PAIRS
-        )
+    if seen.pairs < FIXED_PAIRS:
+        return "rejected", because("too_few_pairs_to_compare", pairs=seen.pairs, needed=FIXED_PAIRS)
     if seen.incumbent_rate < LEAST_RATE:
         return "rejected", because("incumbent_rate_too_low", rate=seen.incumbent_rate)
     by = round(max(-lower, 0.0), 4)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from selfheal.db.healings import Cost, Healing
 from selfheal.db.types import Agent, Trial
 from selfheal.optimizer.outcomes import Ending
+from selfheal.optimizer.policy.slices import slice_of
 from selfheal.optimizer.receipt.schema import (
     CandidateRecord,
     CostRecord,
@@ -97,6 +98,7 @@ def trial_record(trial: Trial) -> TrialRecord:
         executed=trial.executed,
         calls=trial.calls,
         take=trial.take,
+        tokens=trial.tokens,
     )
 
 
@@ -127,6 +129,7 @@ def _split(state: State) -> SplitRecord | None:
         fingerprint=split["fingerprint"],
         looks=split["looks"],
         pinned=split["pinned"],
+        slices={case["id"]: slice_of(case) for case in (*split["hold_out"], *split["regression"])},
     )
 
 

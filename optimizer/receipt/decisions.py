@@ -130,6 +130,7 @@ def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         test = _repeated(receipt, gate, trials)
         if gate["budget_spent"]:
             yield Compared(f"{name}: ended by the budget", True, _is_cut_short(gate, test, stored))
+        yield Compared(f"{name}: second stage left out", False, test.extendable)
         now = report(test, gate["ordinal"], budget_spent=gate["budget_spent"])
         for what, parts in _PARTS_OF_A_GATE.items():
             yield Compared(
@@ -142,8 +143,13 @@ def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
 _PARTS_OF_A_GATE: Final = {
     "order of pairs": ("pairs", "pair_results"),
     "stopping point": ("cases_run", "stopped"),
+    "detectable difference": ("detectable",),
+    "second stage": ("needed", "affordable"),
     "gains and losses": ("gains", "losses"),
     "e-value": ("e_value",),
+    "W": ("w_value",),
+    "slices": ("slices",),
+    "tokens": ("tokens",),
     "rates": ("incumbent_rate", "candidate_rate"),
     "score difference": ("difference", "lower"),
     "verdict": ("verdict", "reason"),
@@ -153,14 +159,25 @@ _PARTS_OF_A_GATE: Final = {
 def _repeated(receipt: Receipt, gate: GateReport, trials: Trials) -> GateTest:
     """Return a gate's test by the trials; only the budget may end it before the evidence does."""
     split = _split(receipt)
-    cases = GateCases(split["hold_out"], split["regression"], split["pinned"])
-    test = gate_test(cases, gate["width"], shortening=is_shortening(receipt["trigger"]))
-    while batch := test.next():
-        if gate["budget_spent"] and test.cases_run >= gate["cases_run"]:
-            break
-        pairs = [_pair(trials, gate["ordinal"], case, test) for case in batch]
-        test.add(len(batch), [pair for pair in pairs if pair])
-    return test
+    cases = GateCases.in_turns(
+        split["hold_out"], split["regression"], split["pinned"], split["slices"]
+    )
+    test = gate_test(
+        cases,
+        gate["width"],
+        shortening=is_shortening(receipt["trigger"]),
+        most_cases=gate["most_cases"],
+        usual_tokens=gate["usual_tokens"],
+    )
+    while True:
+        while batch := test.next():
+            if gate["budget_spent"] and test.cases_run >= gate["cases_run"]:
+                return test
+            pairs = [_pair(trials, gate["ordinal"], case, test) for case in batch]
+            test.add(batch, [pair for pair in pairs if pair])
+        if gate["affordable"] is None or not test.extendable:
+            return test
+        test.extend(gate["affordable"])
 
 
 def _is_cut_short(gate: GateReport, test: GateTest, stored: Stored) -> bool:

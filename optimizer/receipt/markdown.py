@@ -7,7 +7,13 @@ from typing import Final
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.reasons import Reason
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
-from selfheal.optimizer.state import GateReport, PairResult, ScreenReport, is_shortening
+from selfheal.optimizer.state import (
+    GateReport,
+    PairResult,
+    ScreenReport,
+    TokenUse,
+    is_shortening,
+)
 from selfheal.optimizer.wording import sentence
 
 _MOST_RUNS: Final = 8
@@ -22,7 +28,8 @@ _ORIGINS: Final = {
 }
 _EVIDENCE: Final = (
     "The held-out pairs that exactly one side passed, with the e-value after each. If the candidate"
-    " is no better, each is a fair coin toss, and the e-value reaches 100 in at most 1 % of gates:"
+    " is no better, each is a fair coin toss, and the e-value reaches {needed:g} in at most 1 % of"
+    " gates:"
 )
 _ABLATION: Final = (
     "Each sentence was removed alone on a few training cases, the longest first; then all that were"
@@ -163,7 +170,11 @@ def _sentences(receipt: Receipt) -> Iterator[str]:
 def _harmless(gate: GateReport) -> Iterator[str]:
     yield from ("", f"### Gate: {gate['verdict']}", "", f"{_said(gate['reason']).capitalize()}.")
     yield f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses."
-    yield from _figures(gate, "97.5 %")
+    yield from _rates(gate)
+    lower = "unknown" if gate["lower"] is None else f"{gate['lower']:+.3f}"
+    difference = f"Score difference {gate['difference']:+.3f}"
+    yield f"{difference}, 97.5 % lower bound {lower} (must be above -0.10)."
+    yield f"It stopped after {gate['cases_run']} cases: {_said(gate['stopped'])}."
     yield from _healed(gate)
     lost = [each for each in gate["pair_results"] if _counts(each) and each["incumbent_passed"]]
     yield from (f"- lost: `{each['case_id']}`" for each in lost)
@@ -196,13 +207,20 @@ def _rank(survivor: int | None, ordinal: int) -> str:
 
 def _gate(gate: GateReport) -> Iterator[str]:
     yield from ("", f"### Gate of candidate {gate['ordinal']}: {gate['verdict']}", "")
+    yield f"{_detectable(gate)}."
     counted = f"{gate['pairs']} pairs: {gate['gains']} gains, {gate['losses']} losses"
-    yield f"{counted}; e-value {gate['e_value']:g}, accepted at 100."
-    yield from _figures(gate, "95 %")
+    yield f"{counted}; e-value {gate['e_value']:g}, accepted at {gate['needed']:g}."
+    yield from _rates(gate)
+    difference = f"Score difference {gate['difference']:+.3f}"
+    yield f"{difference}; W {gate['w_value']:g}, not lower from 20."
+    yield f"It stopped after {gate['cases_run']} cases: {_said(gate['stopped'])}."
+    yield _tokens(gate["tokens"])
+    yield from _slices(gate)
     yield from _healed(gate)
     decisive = [each for each in enumerate(gate["pair_results"], 1) if _counts(each[1])]
     if decisive:
-        yield from ("", _EVIDENCE, "", "| pair | case | counts as | e-value |", "|---|---|---|---|")
+        yield from ("", _EVIDENCE.format(needed=gate["needed"]), "")
+        yield from ("| pair | case | counts as | e-value |", "|---|---|---|---|")
     for place, each in decisive:
         what = "gain" if each["candidate_passed"] else "loss"
         yield f"| {place} | `{each['case_id']}` | {what} | {each['e_value']:g} |"
@@ -217,13 +235,34 @@ def _healed(gate: GateReport) -> Iterator[str]:
             yield f"`{each['case_id']}`, healed before, failed and was run again: {takes}."
 
 
-def _figures(gate: GateReport, confidence: str) -> Iterator[str]:
+def _rates(gate: GateReport) -> Iterator[str]:
     rates = f"incumbent {gate['incumbent_rate']:.0%}, candidate {gate['candidate_rate']:.0%}"
     yield f"Passed: {rates}."
-    lower = "unknown" if gate["lower"] is None else f"{gate['lower']:+.3f}"
-    difference = f"Score difference {gate['difference']:+.3f}"
-    yield f"{difference}, {confidence} lower bound {lower} (must be above -0.10)."
-    yield f"It stopped after {gate['cases_run']} cases: {_said(gate['stopped'])}."
+
+
+def _detectable(gate: GateReport) -> str:
+    """Say what the gate could have shown, by the number of its held-out cases alone."""
+    found = gate["detectable"]
+    if found is None:
+        return "There were too few held-out cases to prove any difference of pass rates"
+    return f"A difference of {found:.0%} in pass rates would be found with 80 % probability"
+
+
+def _tokens(use: TokenUse) -> str:
+    """Say how many tokens the candidate used, in proportion."""
+    if use["ratio"] is None:
+        return "Tokens: too few passed cases to compare."
+    what = "pairs" if use["against"] == "incumbent" else "trials with runs of the last good version"
+    return f"Tokens: {use['ratio']:.2f} times as many, over {use['compared']} {what} (limit 1.50)."
+
+
+def _slices(gate: GateReport) -> Iterator[str]:
+    """Yield the slices in which something was lost."""
+    for each in gate["slices"]:
+        if each["losses"]:
+            counted = f"{each['gains']} gains, {each['losses']} losses in {each['pairs']} pairs"
+            found = each["finding"].replace("_", " ")
+            yield f"- kind {quoted(each['name'])}: {counted}, e-value {each['e_value']:g}: {found}"
 
 
 def _counts(pair: PairResult) -> bool:

@@ -35,7 +35,10 @@ class JudgeRecord(JudgeFinding):
 
 
 class SplitRecord(TypedDict):
-    """The ids of the cases of each set, with a hash of the division. See `Split`."""
+    """The ids of the cases of each set, with a hash of the division. See `Split`.
+
+    `slices`: the slice of each held-out and regression case.
+    """
 
     train: list[str]
     hold_out: list[str]
@@ -43,6 +46,7 @@ class SplitRecord(TypedDict):
     fingerprint: str
     looks: dict[str, int]
     pinned: list[str]
+    slices: dict[str, str]
 
 
 class HealedCase(TypedDict):
@@ -71,6 +75,7 @@ class TrialRecord(TypedDict):
     executed: bool
     calls: int
     take: int
+    tokens: int | None
 
 
 class CostRecord(TypedDict):

@@ -139,7 +139,7 @@ def _reason(result: DemoResult) -> str:
 def _evidence(gate: GateReport) -> str:
     return (
         f"{gate['gains']} cases gained, {gate['losses']} lost, e-value {gate['e_value']:g}"
-        f" (accepted from 100); of {gate['pairs']} pairs the old prompt passed"
+        f" (accepted from {gate['needed']:g}); of {gate['pairs']} pairs the old prompt passed"
         f" {gate['incumbent_rate']:.0%}, the new one {gate['candidate_rate']:.0%}"
     )
 

@@ -204,6 +204,7 @@ def _result(values: Mapping[str, Any], written: set[str], failure: _Failure | No
         model_calls=sum(usage["calls"] for usage in usages),
         input_tokens=sum(usage["input_tokens"] for usage in usages),
         output_tokens=sum(usage["output_tokens"] for usage in usages),
+        usage=own.get("usage"),
         evaluation=None if failure else evaluation,
         values=loads(values) or None,
     )

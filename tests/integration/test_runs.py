@@ -10,7 +10,8 @@ from bench.harness.service import store_run
 from selfheal.db import runs
 from selfheal.db.errors import NotFoundError
 from selfheal.db.pool import Database
-from selfheal.db.runs import RunResult
+from selfheal.db.runs import Outcome, RunResult
+from selfheal.db.types import Agent
 from selfheal.server.api.schemas.runs import RunDetail
 
 pytestmark = pytest.mark.every_database
@@ -50,6 +51,38 @@ async def test_text_that_postgres_cannot_hold_is_stored_all_the_same(database: D
         await runs.finish(connection, run_id, finish)
         row = await runs.get(connection, run_id)
     assert row.code == "x = '\N{REPLACEMENT CHARACTER}?'"
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [("worker", (2, 200.0)), ("manager", (1, 40.0)), ("evaluator", (1, 60.0))],
+)
+async def test_the_tokens_of_one_call_are_known_for_each_agent(
+    database: Database, agent: Agent, expected: tuple[int, float]
+) -> None:
+    """Of the runs that passed under the version; the geometric mean, by calls."""
+
+    def usage(calls: int, tokens: int) -> dict[str, int]:
+        return {"calls": calls, "input_tokens": tokens - 10, "output_tokens": 10}
+
+    stored: list[tuple[Outcome, int, dict[str, dict[str, int]] | None]] = [
+        ("ok", 2, {"worker": usage(1, 100), "manager": usage(1, 40), "evaluator": usage(3, 180)}),
+        ("ok", 2, {"worker": usage(2, 800)}),
+        ("ok", 1, {"worker": usage(1, 9000)}),
+        ("failed", 2, {"worker": usage(1, 9000)}),
+        ("ok", 2, {"worker": usage(0, 10)}),
+        ("ok", 2, None),
+    ]
+    async with database.transaction() as connection:
+        for outcome, version, used in stored:
+            run_id = uuid4()
+            await store_run(connection, run_id, "r")
+            versions = dict.fromkeys(("manager", "worker", "evaluator"), version)
+            result = RunResult(outcome, prompt_versions=versions, usage=used)
+            await runs.finish(connection, run_id, result)
+        counted, tokens = await runs.usual_tokens(connection, agent, 2, limit=10)
+        assert (counted, round(tokens, 6)) == expected
+        assert await runs.usual_tokens(connection, agent, 9, limit=10) == (0, 0.0)
 
 
 async def test_feedback_needs_a_run(database: Database) -> None:

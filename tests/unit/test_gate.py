@@ -20,7 +20,7 @@ from selfheal.optimizer.policy.superiority import (
     needs_repeat,
 )
 from selfheal.optimizer.state import Verdict
-from selfheal.optimizer.statistics import ACCEPT_AT
+from selfheal.optimizer.statistics import ACCEPT_AT, EXTENDED_ACCEPT_AT
 
 
 def pair(
@@ -76,15 +76,15 @@ def test_only_hold_out_counts_for_superiority() -> None:
 
 
 @given(st.integers(10, FEWEST_PAIRS - 1))
-def test_fewer_than_thirty_pairs_are_never_accepted(count: int) -> None:
+def test_fewer_than_a_dozen_pairs_are_never_accepted(count: int) -> None:
     found = decide(pairs(gains=count))
     assert found.verdict == "undecided"
     values = {"gains": count, "losses": 0, "pairs": count, "needed": FEWEST_PAIRS}
     assert found.reason == because("too_few_pairs", **values)
 
 
-def test_regression_completes_the_thirty_pairs() -> None:
-    assert decide(pairs(gains=12) + pairs(both=18, held=False)).verdict == "accepted"
+def test_regression_completes_the_dozen_pairs() -> None:
+    assert decide(pairs(gains=10) + pairs(both=2, held=False)).verdict == "accepted"
 
 
 def test_a_lower_score_beyond_the_margin_is_rejected_though_more_passes() -> None:
@@ -95,6 +95,8 @@ def test_a_lower_score_beyond_the_margin_is_rejected_though_more_passes() -> Non
     assert found.e_value >= ACCEPT_AT
     assert found.verdict == "rejected"
     assert found.reason["code"] == "may_score_lower"
+    assert found.w_value is not None
+    assert found.w_value < 1
 
 
 def test_regressions_lost_weigh_against_gains() -> None:
@@ -120,11 +122,20 @@ def test_the_order_of_pairs_does_not_matter(
     assert decide(seen) == decide(mixed)
 
 
-def test_an_unknown_bound_is_none() -> None:
-    assert decide([]).lower is None
-    lower = decide(pairs(gains=30)).lower
-    assert lower is not None
-    assert lower > 0
+def test_an_objection_leaves_a_proven_candidate_to_an_operator_and_no_other() -> None:
+    objection = because("slices_lost", slices=["dates"])
+    found = decide(pairs(gains=12), objection=objection)
+    assert (found.verdict, found.reason) == ("undecided", objection)
+    assert decide(pairs(gains=3), objection=objection).verdict == "rejected"
+    worse = [pair(True, True, held=False, scores=(1.0, 0.4)) for _ in range(40)]
+    assert decide(pairs(gains=12) + worse, objection=objection).verdict == "rejected"
+
+
+def test_beyond_the_first_cases_more_evidence_is_needed() -> None:
+    assert decide(pairs(gains=11, both=9)).verdict == "accepted"
+    found = decide(pairs(gains=11, both=9), EXTENDED_ACCEPT_AT)
+    assert (found.verdict, found.needed) == ("undecided", EXTENDED_ACCEPT_AT)
+    assert decide(pairs(gains=12, both=9), EXTENDED_ACCEPT_AT).verdict == "accepted"
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,11 @@ from selfheal.optimizer.policy import (
     ablation,
     attribution,
     detection,
+    guards,
     noninferiority,
     screening,
     sequential_test,
+    slices,
     superiority,
     transitions,
 )
@@ -54,8 +56,8 @@ from selfheal.server.assistants import schemas_of
 
 NODES = (attribute, conclude, detect, diagnose, gate, lint, propose, release, sample, screen,
          shorten, triage)  # fmt: skip
-POLICY = (ablation, attribution, detection, noninferiority, release_policy, screening,
-          sequential_test, superiority, transitions)  # fmt: skip
+POLICY = (ablation, attribution, detection, guards, noninferiority, release_policy, screening,
+          sequential_test, slices, superiority, transitions)  # fmt: skip
 RECEIPT = (ablation_receipt, decisions, markdown, origins, receipt_build, schema, stored, verify)
 MODULES = (state, build, outcomes, *NODES, *POLICY, *RECEIPT)
 # What Postgres gave is checked before it is a part of the state.

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfheal.optimizer.policy.superiority import MOST_CASES
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     DETECT_AT,
+    FIRST_CASES,
     e_value,
     fewer_than_usual,
     futile,
@@ -52,9 +52,9 @@ def test_a_fair_coin_wins_nothing_on_average(gains: int, losses: int) -> None:
 
 def _evidence(generator: np.random.Generator, gain: float, loss: float, runs: int) -> Iterator[int]:
     """Yield for each simulated gate the case at which it accepted, 0 where it never did."""
-    table = [[e_value(g, n) for n in range(MOST_CASES + 1)] for g in range(MOST_CASES + 1)]
+    table = [[e_value(g, n) for n in range(FIRST_CASES + 1)] for g in range(FIRST_CASES + 1)]
     reached = np.array(table) >= ACCEPT_AT
-    draws = generator.random((runs, MOST_CASES))
+    draws = generator.random((runs, FIRST_CASES))
     gains = np.cumsum(draws < gain, axis=1)
     losses = np.cumsum((draws >= gain) & (draws < gain + loss), axis=1)
     accepted = reached[gains, losses]

@@ -184,8 +184,8 @@ def test_golden_requests_fill_up_train_and_are_asked_by_no_gate() -> None:
     assert after["fingerprint"] != before["fingerprint"]
 
 
-HOLD_OUT = [f"h{number}" for number in range(25)]
-REGRESSION = [f"r{number}" for number in range(20)]
+HOLD_OUT = [f"h{number}" for number in range(50)]
+REGRESSION = [f"r{number}" for number in range(40)]
 
 
 def gated(*scores: tuple[float, float]) -> GateTest:
@@ -195,13 +195,13 @@ def gated(*scores: tuple[float, float]) -> GateTest:
     while batch := course.next():
         marks = [left.pop(0) if left else (1.0, 1.0) for _ in batch]
         pairs = [pair(*mark, case, True) for mark, case in zip(marks, batch, strict=True)]
-        course.add(len(batch), pairs)
+        course.add(batch, pairs)
     return course
 
 
-def test_a_gate_asks_about_thirty_pairs_and_does_not_stop_where_it_looks_well() -> None:
+def test_a_gate_asks_about_sixty_pairs_and_does_not_stop_where_it_looks_well() -> None:
     course = gated()
-    assert [each.case_id for each in course.pairs] == [*HOLD_OUT, *REGRESSION[:5]]
+    assert [each.case_id for each in course.pairs] == [*HOLD_OUT, *REGRESSION[:10]]
     assert course.decision().verdict == "accepted"
     assert course.stopped() == because("enough_pairs")
 
@@ -215,10 +215,10 @@ def test_a_gate_stops_at_harm() -> None:
 @pytest.mark.parametrize(
     ("pairs", "code", "figures"),
     [
-        ([pair(1, 1)] * 29, "too_few_pairs_to_compare", {"pairs": 29, "needed": 30}),
-        ([pair(0, 0)] * 16 + [pair(1, 1)] * 14, "incumbent_rate_too_low", {"rate": 0.4667}),
-        ([pair(1, 0.88)] * 30, "shorter_may_score_lower", {"by": 0.12}),
-        ([pair(1, 0)] * 3 + [pair(1, 1)] * 27, "shorter_may_score_lower", {"by": 0.2139}),
+        ([pair(1, 1)] * 59, "too_few_pairs_to_compare", {"pairs": 59, "needed": 60}),
+        ([pair(0, 0)] * 32 + [pair(1, 1)] * 28, "incumbent_rate_too_low", {"rate": 0.4667}),
+        ([pair(1, 0.88)] * 60, "shorter_may_score_lower", {"by": 0.12}),
+        ([pair(1, 0)] * 4 + [pair(1, 1)] * 56, "shorter_may_score_lower", {"by": 0.1316}),
     ],
 )
 def test_what_is_not_shown_to_be_harmless_is_rejected(
