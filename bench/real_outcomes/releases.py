@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from bench.real_outcomes.records import Arm, Trial, Unit
@@ -68,10 +68,16 @@ def watch(old: Draw, new: Draw, record: int) -> Ended:
         before.add(old())
     while side.runs < WATCH_RUNS:
         side.add(new())
-        decided = decide(_status(100, side, before)).action
+        decided = _watched(side.runs, side.passed, before.runs, before.passed)
         if decided != "wait":
             return Ended(decided, side.runs)
     return Ended("wait", side.runs)
+
+
+@lru_cache(maxsize=1_000_000)  # trials of the same rates meet the same counts again and again
+def _watched(runs: int, passed: int, record: int, record_passed: int) -> Decided:
+    new, old = Side(runs=runs, passed=passed), Side(runs=record, passed=record_passed)
+    return decide(_status(100, new, old)).action
 
 
 def canary(old: Draw, new: Draw, draws: random.Random, unit: Unit | None = None) -> Ended:
