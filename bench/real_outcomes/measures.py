@@ -82,7 +82,7 @@ class Share:
         if not self.of:
             return "-"
         low, high = (100 * each for each in self.interval)
-        return f"{100 * self.count / self.of:.1f} [{low:.1f}, {high:.1f}]"
+        return f"{100 * self.count / self.of:.1f} [{low:.2f}, {high:.2f}]"
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ ERRORS_AT: Final = 0.01
 # docs/healing.md section 8 has the rates that were simulated.
 CANARY_ALPHA: Final = 0.01
 WATCH_ALPHA: Final = 0.03
-WATCH_Z: Final = 2.58
+WATCH_Z: Final = 2.7
 CANARY_FOR: Final = timedelta(hours=24)
 WATCH_FOR: Final = timedelta(days=7)
 WATCH_RUNS: Final = 200

@@ -153,7 +153,7 @@ def test_the_ranges_hold_every_value_once() -> None:
         assert sum(each.holds(value) for each in RATES) == 1
     assert not any(each.holds(0.05) for each in DROPS)
     assert str(Share(0, 0)) == "-"
-    assert str(Share(1, 4)) == "25.0 [0.6, 80.6]"
+    assert str(Share(1, 4)) == "25.0 [0.63, 80.59]"
 
 
 def sample(gains: int, losses: int = 0, total: int = 200) -> Sample:
