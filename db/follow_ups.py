@@ -36,7 +36,7 @@ async def add(
 
     Returns:
         False if there is no such healing, if it released and staged nothing, or if it waits for
-        approval already: then no such step can follow, and nothing is stored.
+        approval for the same reason already: then no such step can follow, and nothing is stored.
     """
     values = {
         "healing_id": healing_id,

@@ -303,21 +303,42 @@ async def test_a_held_canary_that_is_rejected_is_rolled_back(database: Database)
     )
 
 
-async def test_an_undecided_canary_waits_for_approval_and_may_still_decide_itself(
-    database: Database,
-) -> None:
-    healing = await closed(database, "canary")
+async def aged(database: Database) -> None:
+    """Let a day pass since all releases."""
     async with database.connection() as connection:
         query = "UPDATE releases SET created_at = created_at - interval '25 hours'"
         await connection.execute("ALTER TABLE releases DISABLE TRIGGER USER")
         await connection.execute(query)
         await connection.execute("ALTER TABLE releases ENABLE TRIGGER USER")
+
+
+async def test_an_undecided_canary_that_then_exceeds_a_guard_stays_held(
+    database: Database,
+) -> None:
+    healing = await closed(database, "canary")
+    await aged(database)
+    await monitor_release(database, "worker")
+    await stored_runs(database, healing.incumbent_version, 100)
+    await stored_runs(database, healing.to_version or 0, 200)
+    await monitor_release(database, "worker")
+    now = await again(database, healing)
+    codes = [each["reason"]["code"] for each in now.follow_ups]
+    assert (now.outcome, codes) == ("needs_approval", ["canary_undecided", "canary_more_tokens"])
+
+
+async def test_an_undecided_canary_waits_for_approval_and_may_still_decide_itself(
+    database: Database,
+) -> None:
+    healing = await closed(database, "canary")
+    await aged(database)
     await monitor_release(database, "worker")
     now = await again(database, healing)
     assert (now.outcome, now.follow_ups[-1]["reason"]["code"]) == (
         "needs_approval",
         "canary_undecided",
     )
+    await monitor_release(database, "worker")
+    assert (await again(database, healing)).follow_ups == now.follow_ups, "it is stored once"
     for version in (healing.incumbent_version, healing.to_version or 0):
         await stored_runs(database, version, 100)
     await monitor_release(database, "worker")
