@@ -17,19 +17,24 @@ class RunError(Exception):
 
     Attributes:
         outcome: is recorded in the run log.
+        unusable: the model answered, but in a form that cannot be used. A prompt can cause that,
+            an outage cannot.
+        unusable_agent: whose answer that was, once it is known.
         prompt_versions: the version that was used, by agent.
     """
 
     outcome: ClassVar[ErrorOutcome]
+    unusable: bool = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+        self.unusable_agent: str | None = None
         self.prompt_versions: dict[str, int] = {}
 
 
 @contextmanager
 def under(agent: str, version: int) -> Iterator[None]:
-    """Add the prompt's version to errors of the body.
+    """Add the prompt's version to errors of the body, and the agent if its answer is unusable.
 
     A node that raises returns nothing, and the run log must still know which version failed.
     """
@@ -37,6 +42,8 @@ def under(agent: str, version: int) -> Iterator[None]:
         yield
     except RunError as error:
         error.prompt_versions[agent] = version
+        if error.unusable:
+            error.unusable_agent = agent
         raise
 
 
@@ -44,6 +51,7 @@ class OutputError(RunError):
     """The model's answer cannot be used: truncated or malformed."""
 
     outcome = "output"
+    unusable = True
 
 
 class InfrastructureError(RunError):
@@ -59,9 +67,18 @@ class ModelUnavailableError(RunError):
 
 
 class EvaluationError(RunError):
-    """The code could not be judged: the judge or the sandbox failed, not the code."""
+    """The code could not be judged: the judge or the sandbox failed, not the code.
+
+    Args:
+        message: for the caller.
+        unusable: the judge answered, but in a form that cannot be used.
+    """
 
     outcome = "evaluation"
+
+    def __init__(self, message: str, *, unusable: bool = False) -> None:
+        super().__init__(message)
+        self.unusable = unusable
 
 
 class RequestError(RunError):

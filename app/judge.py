@@ -97,4 +97,5 @@ async def opinion(model: Model, system: str, human: str) -> Answer[Marks]:
     try:
         return await model.fill(system, human, Marks, "evaluator")
     except RunError as error:
-        raise EvaluationError(f"the judge could not answer: {error}") from error
+        message = f"the judge could not answer: {error}"
+        raise EvaluationError(message, unusable=error.unusable) from error

@@ -1,4 +1,4 @@
-"""The steps of a healing after it was closed: approved, rejected, promoted, rolled back."""
+"""The steps of a healing after it was closed: approved, held, promoted, rolled back."""
 
 from typing import Literal
 from uuid import UUID
@@ -10,7 +10,7 @@ from selfheal.db.encoding import json, storable
 from selfheal.db.pool import Connection
 from selfheal.db.reasons import Reason
 
-LaterOutcome = Literal["rejected", "canary", "promoted"]
+LaterOutcome = Literal["rejected", "needs_approval", "canary", "promoted"]
 
 _SQL = queries.load("follow_ups")
 
@@ -35,8 +35,8 @@ async def add(
     """Store a later step, which gives the healing its outcome from now on.
 
     Returns:
-        False if there is no such healing, or if it released and staged nothing: then no step
-        can follow, and nothing is stored.
+        False if there is no such healing, if it released and staged nothing, or if it waits for
+        approval for the same reason already: then no such step can follow, and nothing is stored.
     """
     values = {
         "healing_id": healing_id,

@@ -37,6 +37,7 @@ class Run:
     Attributes:
         outcome: None until it has ended, and for one that was interrupted.
         evaluation: the verdict; None if there is none.
+        unusable: the agent whose model answered in a form that cannot be used; None if none did.
         kwargs: its options as they are stored; see `options`.
         output: what the graph returned.
         body_sha256: hash of the request, to compare requests with the same idempotency key.
@@ -72,6 +73,7 @@ class Run:
     idempotency_key: str | None = None
     body_sha256: str | None = None
     updated_at: datetime | None = None
+    unusable: Agent | None = None
 
     @property
     def options(self) -> RunOptions:
@@ -94,7 +96,9 @@ class RunResult:
         output: what the caller gets.
         values: the state that its thread is left in; None leaves the stored one.
         prompt_versions: the version of each agent's prompt.
-        usage: `calls`, `input_tokens` and `output_tokens` of each agent that answered.
+        usage: `calls`, `input_tokens` and `output_tokens` by agent; `model_calls` and the token
+            counts are their sums.
+        unusable: the agent whose model answered in a form that cannot be used.
     """
 
     outcome: Outcome | None
@@ -109,9 +113,10 @@ class RunResult:
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    usage: dict[str, dict[str, int]] | None = None
     evaluation: dict[str, Any] | None = None
     values: dict[str, Any] | None = None
+    usage: Mapping[str, Any] | None = None
+    unusable: Agent | None = None
 
     @property
     def status(self) -> Status:
@@ -187,8 +192,9 @@ async def finish(connection: Connection, run_id: UUID, result: RunResult) -> boo
             "model_calls": result.model_calls,
             "input_tokens": result.input_tokens,
             "output_tokens": result.output_tokens,
-            "usage": json(result.usage),
             "output": json(result.output),
+            "usage": json(result.usage),
+            "unusable": result.unusable,
         },
     )
     if cursor.rowcount == 1 and result.evaluation is not None:

@@ -81,6 +81,9 @@ class VersionStats:
         variance: of their scores.
         errors: runs without a verdict for a reason that no prompt causes.
         p95_seconds: 95th percentile of the durations; None without any run.
+        priced: passing runs whose tokens are known.
+        tokens: geometric mean of the tokens of the agent's own calls in these, input and output;
+            None without any.
     """
 
     runs: int
@@ -88,3 +91,20 @@ class VersionStats:
     variance: float
     errors: int
     p95_seconds: float | None
+    priced: int = 0
+    tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """How an agent's model answered under a version: one answer a run, which was retried once.
+
+    Attributes:
+        answers: that arrived.
+        unusable: of these; they were cut off or did not fit their schema, or held no code.
+        usable_first: of these, the usable ones before the first unusable one.
+    """
+
+    answers: int
+    unusable: int
+    usable_first: int

@@ -1,17 +1,26 @@
 """How prompt versions compare with each other in production."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from selfheal.db import queries
 from selfheal.db.pool import Connection
 from selfheal.db.queries import fetch_one, fetch_value
-from selfheal.db.types import Agent, VersionStats
+from selfheal.db.types import Agent, AnswerStats, VersionStats
 
 Side = Literal["canary", "base"]
 
 _SQL = queries.load("version_stats")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """When the runs of a version began: from `since`, included, until `until`, excluded."""
+
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 async def collect(
@@ -19,9 +28,8 @@ async def collect(
     agent: Agent,
     version: int,
     judge: int,
+    period: Period,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
     limit: int = 200,
 ) -> VersionStats:
     """Return the results of a version's newest runs.
@@ -31,19 +39,37 @@ async def collect(
         agent: whose version.
         version: of the agent's prompt.
         judge: the version of the evaluator's prompt; verdicts of others are omitted.
-        since: the begin of the period.
-        until: its end.
+        period: when they began.
         limit: runs at most.
     """
-    values = {
+    values = {**_values(agent, version, period, limit), "judge": judge}
+    return await fetch_one(connection, _SQL["newest_runs"], values, VersionStats)
+
+
+async def answers(
+    connection: Connection, agent: Agent, version: int, period: Period, *, limit: int = 200
+) -> AnswerStats:
+    """Return whether the newest answers of an agent's model under a version could be used.
+
+    Args:
+        connection: where they are read.
+        agent: whose answers, and whose version.
+        version: of the agent's prompt.
+        period: when the runs began.
+        limit: answers at most.
+    """
+    values = _values(agent, version, period, limit)
+    return await fetch_one(connection, _SQL["newest_answers"], values, AnswerStats)
+
+
+def _values(agent: Agent, version: int, period: Period, limit: int) -> dict[str, object]:
+    return {
         "agent": agent,
         "version": version,
-        "judge": judge,
-        "since": since,
-        "until": until,
+        "since": period.since,
+        "until": period.until,
         "limit": limit,
     }
-    return await fetch_one(connection, _SQL["newest_runs"], values, VersionStats)
 
 
 async def canary_sides(connection: Connection, versions: Mapping[str, int]) -> dict[str, Side]:

@@ -100,9 +100,12 @@ class Role:
         try:
             content = answer.json()
             detail, outcome = str(content["detail"]), content.get("outcome")
+            unusable = content.get("unusable") is True
         except (ValueError, KeyError, TypeError, AttributeError):
-            detail, outcome = f"it answered {answer.status_code}", None
+            detail, outcome, unusable = f"it answered {answer.status_code}", None, False
         error = _ERRORS.get(outcome or "", InfrastructureError)(f"the {self._name}: {detail}")
+        if unusable:
+            error.unusable, error.unusable_agent = True, self._name
         version = answer.headers.get("x-prompt-version", "")
         if version.isascii() and version.isdigit():
             error.prompt_versions[self._name] = int(version)

@@ -260,6 +260,41 @@ def difference(new: Sample, old: Sample, above: float = SEQUENCE_ALPHA) -> Bound
     return Bounds(mean, mean - lower, mean + upper)
 
 
+def difference_from_record(new: Sample, record: Sample, alpha: float, z: float) -> Bounds:
+    """Return the difference of a growing sample from a record that no longer grows, with bounds.
+
+    The error of the growing mean is bounded at all looks together, by the confidence sequence of
+    `difference`. That of the record is drawn once, so that a normal bound suffices. Both are
+    independent: their squares are added. Each variance is at least that of both samples together,
+    since a few equal scores hide theirs.
+
+    Args:
+        new: scores under the new version, looked at after every run.
+        record: scores under the version before it.
+        alpha: error probability of the bound of the new mean, one-sided, 0 to 1.
+        z: standard normal quantile of the bound of the record's mean.
+
+    Returns:
+        The difference, -1 to 1, with its bounds; infinite ones without any run.
+    """
+    mean = new.mean - record.mean
+    if not (new.runs and record.runs):
+        return Bounds(mean, -math.inf, math.inf)
+    both = _variance_of_both(new, record)
+    v_new, v_record = (max(_variance(sample), both) for sample in (new, record))
+    drawn = z * math.sqrt(v_record / record.runs)
+    margin = math.hypot(_radius(new.runs, v_new, alpha), drawn)
+    return Bounds(mean, mean - margin, mean + margin)
+
+
+def _variance_of_both(one: Sample, other: Sample) -> float:
+    """Return the variance of two samples put together, around their common mean."""
+    runs = one.runs + other.runs
+    within = (one.runs * one.variance + other.runs * other.variance) / runs
+    share = one.runs / runs
+    return within + share * (1 - share) * (one.mean - other.mean) ** 2
+
+
 def _radius(n: int, v: float, alpha: float) -> float:
     spread = n * _RHO2 + 1
     return math.sqrt(2 * v * spread / (n * n * _RHO2) * math.log(math.sqrt(spread) / (2 * alpha)))

@@ -135,16 +135,21 @@ WORDING: dict[Code, str] = {
     "proof_void": "the proof is void: {cause}",
     "staged": "{plan}: {gate}",
     "version_went_live": "another version went live meanwhile{version:?: }",
+    "canary_more_tokens": "it takes {tokens:.0f} tokens for a run that passes, {before:.0f} before:"
+    " more than {at_most:g} times as many",
     "canary_not_worse_in_a_day": "{runs} runs, score difference {mean:+.2f} (at least"
     " {lower:+.2f}); not worse within a day",
     "canary_scores": "{runs} runs, score difference {mean:+.2f} (at least {lower:+.2f})",
+    "canary_slower": "95 % of its runs take at most {seconds:.1f} s, {before:.1f} s before:"
+    " more than {at_most:g} times as long",
     "canary_undecided": "undecided after a day: {runs} runs, score difference {mean:+.2f}"
     " (at least {lower:+.2f})",
     "more_errors": "{errors} of {runs} runs ended without a verdict, {before} before",
     "pinned_but_worse": "it is pinned, but {cause}",
     "releases_rolled_back": "{releases} releases were rolled back automatically within {hours}"
     " hours",
-    "slower": "it is slower: 95 % of its runs take at most {seconds:.1f} s, {before:.1f} s before",
+    "unusable_answers": "{unusable} of {answers} answers could not be used, {unusable_before} of"
+    " {answers_before} before (e = {e_value:.3g})",
     "watched": "it is being watched",
     "worse_scores": "its scores are lower by {by:.2f} (at least {at_least:.2f})",
     "approved": "approved{cause:?: }",

@@ -3,7 +3,7 @@ runs.id, runs.thread_id, runs.assistant, runs.status, runs.outcome, runs.message
 runs.examples, runs.plan, runs.code, runs.explanation, runs.manager_version, runs.worker_version,
 runs.evaluator_version, runs.model, runs.model_calls, runs.input_tokens, runs.output_tokens,
 runs.created_at, runs.finished_at, runs.tenant, runs.kwargs, runs.metadata, runs.multitask,
-runs.attempt, runs.output, runs.idempotency_key, runs.body_sha256, runs.updated_at
+runs.attempt, runs.output, runs.idempotency_key, runs.body_sha256, runs.updated_at, runs.unusable
 
 -- columns: feedback
 feedback.id, feedback.run_id, feedback.score, feedback.comment, feedback.created_at
@@ -16,7 +16,8 @@ UPDATE runs SET
     manager_version = %(manager_version)s, worker_version = %(worker_version)s,
     evaluator_version = %(evaluator_version)s, model = %(model)s,
     model_calls = %(model_calls)s, input_tokens = %(input_tokens)s,
-    output_tokens = %(output_tokens)s, usage = %(usage)s, output = %(output)s,
+    output_tokens = %(output_tokens)s, output = %(output)s, usage = %(usage)s,
+    unusable = %(unusable)s,
     finished_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE id = %(id)s AND finished_at IS NULL;
 

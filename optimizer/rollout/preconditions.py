@@ -3,8 +3,9 @@
 from selfheal.db import pauses, prompts
 from selfheal.db.pool import Database
 from selfheal.db.reasons import because
+from selfheal.db.types import AGENTS
 from selfheal.optimizer.policy.detection import NoHealing
-from selfheal.optimizer.rollout.monitor import MONITORED, monitor_releases
+from selfheal.optimizer.rollout.monitor import monitor_releases
 
 
 async def blocked_by(database: Database) -> NoHealing | None:
@@ -18,7 +19,7 @@ async def blocked_by(database: Database) -> NoHealing | None:
         if pause := await pauses.current(connection):
             reason = because("operator_pause", cause=pause.reason, actor=pause.actor)
             return NoHealing("paused", reason)
-        for agent in MONITORED:
+        for agent in AGENTS:
             head = await prompts.head(connection, agent)
             if head.percent < 100:
                 reason = because(

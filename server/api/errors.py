@@ -139,11 +139,18 @@ def _answer(
     field: str | None = None,
     headers: Mapping[str, str] | None = None,
     outcome: ErrorOutcome | None = None,
+    unusable: bool | None = None,
 ) -> JSONResponse:
     if headers is None and code in (429, 503):
         headers = {"Retry-After": _RETRY_SECONDS}
-    problem = Problem(detail=detail, field=field, outcome=outcome, request_id=request_id.get())
-    omitted = None if outcome else {"outcome"}
+    problem = Problem(
+        detail=detail,
+        field=field,
+        outcome=outcome,
+        unusable=unusable,
+        request_id=request_id.get(),
+    )
+    omitted = None if outcome else {"outcome", "unusable"}
     return JSONResponse(problem.model_dump(exclude=omitted), code, headers)
 
 
@@ -241,7 +248,7 @@ def _role_failed(error: Exception, code: int) -> JSONResponse:
     """Answer a role's caller, with the outcome of its run and the prompt version."""
     assert isinstance(error, RunError)  # noqa: S101 - registered for it and its kinds alone
     logger.warning("%s", error, extra={"outcome": error.outcome})
-    answer = _answer(code, str(error), outcome=error.outcome)
+    answer = _answer(code, str(error), outcome=error.outcome, unusable=error.unusable)
     for version in error.prompt_versions.values():
         answer.headers["x-prompt-version"] = str(version)
     return answer

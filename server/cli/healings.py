@@ -41,7 +41,8 @@ def show() -> None:
 def approve() -> None:
     """Release a staged candidate.
 
-    It is released as a canary if SELFHEAL_ROLLOUT is `canary`, otherwise to all threads.
+    It is released as a canary if SELFHEAL_ROLLOUT is `canary`, otherwise to all threads. A canary
+    that is held is promoted to all threads.
     """
 
 
@@ -49,7 +50,7 @@ def approve() -> None:
 @healing_id
 @implemented_by("healing_actions:reject")
 def reject() -> None:
-    """Reject a staged candidate. Its version is kept but not released."""
+    """Reject a staged candidate, or a canary that is held. Its version is kept but not live."""
 
 
 @healings.command()

@@ -20,8 +20,10 @@ from selfheal.server.settings import read_settings
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
     """Release a staged candidate, as a canary if SELFHEAL_ROLLOUT is `canary`.
 
+    A canary that is held is promoted to all threads.
+
     Args:
-        healing_id: the healing that staged it.
+        healing_id: the healing whose candidate waits.
         at_once: to all threads, without a canary.
         note: recorded with the release.
 
@@ -40,7 +42,7 @@ async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
 
 @run_async
 async def reject(healing_id: UUID) -> None:
-    """Reject a staged candidate. Its version is kept but not released.
+    """Reject a staged candidate, or a canary that is held. Its version is kept but not live.
 
     Raises:
         CommandError: no candidate of this healing awaits approval.

@@ -47,6 +47,8 @@ async def show(run_id: UUID, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(row), "feedback": [asdict(each) for each in feedback]})
         return
+    if row.unusable:
+        click.echo(f"unusable the {row.unusable}'s model answered in a form that cannot be used")
     versions = f"{row.manager_version} {row.worker_version} {row.evaluator_version}"
     click.echo(plain(f"run      {row.id}  {row.status}  {row.outcome or ''}  {row.message}"))
     click.echo(f"model    {row.model}  prompts (manager worker evaluator) {versions}")

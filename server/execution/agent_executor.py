@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 
@@ -16,6 +16,7 @@ from selfheal.db.claims import Claim
 from selfheal.db.errors import DatabaseError
 from selfheal.db.pool import Database
 from selfheal.db.runs import RunResult
+from selfheal.db.types import Agent
 from selfheal.graph.build import AgentGraph
 from selfheal.graph.context import Context, ReleasedPrompts
 from selfheal.graph.state import Evaluation, Result
@@ -83,7 +84,8 @@ class AgentExecutor:
                         for event in formatter.events(mode, chunk):
                             events.write(*event)
         except RunError as error:
-            return _Failure(error.outcome, str(error), error.prompt_versions)
+            unusable = cast("Agent | None", error.unusable_agent)
+            return _Failure(error.outcome, str(error), error.prompt_versions, unusable=unusable)
         except TimeoutError:
             seconds = self._settings.run_timeout_seconds
             return _Failure("infrastructure", f"the run took over {seconds:g} s", timed_out=True)
@@ -131,6 +133,7 @@ class _Failure:
     message: str
     prompt_versions: dict[str, int] = field(default_factory=dict)
     timed_out: bool = False
+    unusable: Agent | None = None
 
 
 def run_config(claim: Claim) -> RunnableConfig:
@@ -189,7 +192,7 @@ def _result(values: Mapping[str, Any], written: set[str], failure: _Failure | No
     """
     own = {key: value for key, value in values.items() if key in written}
     evaluation = own.get("evaluation")
-    usages: list[Usage] = list(own.get("usage", {}).values())
+    usage: dict[str, Usage] = own.get("usage", {})
     versions = {**own.get("prompt_versions", {}), **(failure.prompt_versions if failure else {})}
     return RunResult(
         outcome=failure.outcome if failure else _verdict(evaluation),
@@ -201,10 +204,11 @@ def _result(values: Mapping[str, Any], written: set[str], failure: _Failure | No
         explanation=own.get("explanation"),
         prompt_versions=versions,
         model=own.get("model"),
-        model_calls=sum(usage["calls"] for usage in usages),
-        input_tokens=sum(usage["input_tokens"] for usage in usages),
-        output_tokens=sum(usage["output_tokens"] for usage in usages),
-        usage=own.get("usage"),
+        model_calls=sum(each["calls"] for each in usage.values()),
+        input_tokens=sum(each["input_tokens"] for each in usage.values()),
+        output_tokens=sum(each["output_tokens"] for each in usage.values()),
+        usage=usage,
+        unusable=failure.unusable if failure else None,
         evaluation=None if failure else evaluation,
         values=loads(values) or None,
     )

@@ -108,12 +108,14 @@ def run_context(claim: Claim) -> Iterator[None]:
 def ending(result: RunResult) -> dict[str, Any]:
     """Return the log fields of an ended run, as `extra`. Call it within its `run_context`.
 
-    `seconds` is the execution time in this process; `reason` is None if the run has a verdict.
+    `seconds` is the execution time in this process; `reason` is None if the run has a verdict;
+    `unusable` is the agent whose model answered in a form that cannot be used.
     """
     return {
         "status": result.status,
         "outcome": result.outcome,
         "reason": result.message or None,
+        "unusable": result.unusable,
         "seconds": round(monotonic() - _started.get(), 3),
         "model_calls": result.model_calls,
     }

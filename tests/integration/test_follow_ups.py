@@ -1,5 +1,6 @@
 """Whatever ends what a healing released is a later step of it, and shows wherever it is read."""
 
+import asyncio
 from datetime import datetime
 from uuid import uuid4
 
@@ -7,14 +8,17 @@ import httpx
 import pytest
 
 from bench.harness.processes import selfheal, started
-from selfheal.db import deployment_stats, healings, pauses, prompts
+from bench.harness.service import store_run
+from selfheal.db import deployment_stats, healings, pauses, prompts, runs
 from selfheal.db.healings import Closing, Healing, Hold, Outcome
 from selfheal.db.migrate import migrate, migrations
 from selfheal.db.pool import Database
 from selfheal.db.prompts import Terms
 from selfheal.db.reasons import because
+from selfheal.db.runs import RunResult
 from selfheal.db.types import Action, Release
 from selfheal.optimizer.rollout import approval
+from selfheal.optimizer.rollout.monitor import monitor_release
 
 TO_ALL, CANARY = 100, 50
 DECIDED = because("note", text="as decided")
@@ -212,3 +216,131 @@ BEFORE = (
     "INSERT INTO optimizer_outcomes (outcome, passes, last_at) VALUES ('healthy', 1, now())",
     "INSERT INTO pauses (paused, reason, actor) VALUES (true, 'why', 'ops')",
 )
+
+
+async def stored_runs(database: Database, version: int, tokens: int) -> None:
+    """Store 60 passing runs of a worker's version; its own calls took so many tokens each."""
+    evaluation = {
+        "score": 0.9, "rule_score": 0.9, "llm_score": 0.9, "passed": True,
+        "checks": [], "reasons": [], "execution": {},
+    }  # fmt: skip
+    calls = {"calls": 1, "output_tokens": 0}
+    result = RunResult(
+        "ok",
+        prompt_versions={"manager": 1, "worker": version, "evaluator": 1},
+        usage={
+            "worker": {**calls, "input_tokens": tokens},
+            "manager": {**calls, "input_tokens": 500},
+        },
+        evaluation=evaluation,
+    )
+    async with database.transaction() as connection:
+        for _ in range(60):
+            run_id = uuid4()
+            await store_run(connection, run_id, "x")
+            await runs.finish(connection, run_id, result)
+
+
+async def held(database: Database) -> Healing:
+    """Return a healing whose canary takes twice as many tokens, after it was looked at."""
+    healing = await closed(database, "canary")
+    await stored_runs(database, healing.incumbent_version, 100)
+    await stored_runs(database, healing.to_version or 0, 200)
+    looks = await asyncio.gather(*(monitor_release(database, "worker") for _ in range(4)))
+    assert {each.action for each in looks if each} == {"hold"}
+    return await again(database, healing)
+
+
+async def newest(database: Database) -> Release:
+    async with database.connection() as connection:
+        return await prompts.head(connection, "worker")
+
+
+async def test_a_canary_that_exceeds_a_guard_waits_for_approval(database: Database) -> None:
+    healing = await held(database)
+    more = because("canary_more_tokens", tokens=200.0, before=100.0, at_most=1.5)
+    (step,) = healing.follow_ups
+    assert (healing.outcome, step["outcome"], step["actor"]) == (
+        "needs_approval",
+        "needs_approval",
+        "optimizer",
+    )
+    assert step["reason"]["code"] == more["code"]
+    assert step["reason"]["values"] == pytest.approx(more["values"])
+    assert (await newest(database)).percent == CANARY, "it keeps its share"
+    await stored_runs(database, healing.to_version or 0, 100)
+    await stored_runs(database, healing.to_version or 0, 1)
+    await monitor_release(database, "worker")
+    assert (await newest(database)).percent == CANARY, "until it is decided"
+    async with database.connection() as connection:
+        row = await approval.approve(
+            connection, healing.id, percent=CANARY, actor="ops", note="worth it"
+        )
+    assert (row.action, row.version, row.percent) == ("promote", healing.to_version, TO_ALL)
+    now = await again(database, healing)
+    assert (now.outcome, now.follow_ups[-1]["actor"]) == ("promoted", "ops")
+    approved = because("approved", cause=because("note", text="worth it"))
+    assert now.follow_ups[-1]["reason"] == because("promoted", cause=approved)
+    with pytest.raises(approval.NothingToDecideError):
+        async with database.connection() as connection:
+            await approval.approve(connection, healing.id, percent=CANARY, actor="ops")
+
+
+async def test_a_held_canary_that_is_rejected_is_rolled_back(database: Database) -> None:
+    healing = await held(database)
+    async with database.connection() as connection:
+        now = await approval.reject(connection, healing.id, actor="ops")
+    head = await newest(database)
+    assert (head.action, head.version, head.percent, head.actor) == (
+        "rollback",
+        healing.incumbent_version,
+        TO_ALL,
+        "ops",
+    )
+    assert (now.outcome, now.follow_ups[-1]["reason"]) == (
+        "rejected",
+        because("rolled_back", cause=because("rejected")),
+    )
+
+
+async def aged(database: Database) -> None:
+    """Let a day pass since all releases."""
+    async with database.connection() as connection:
+        query = "UPDATE releases SET created_at = created_at - interval '25 hours'"
+        await connection.execute("ALTER TABLE releases DISABLE TRIGGER USER")
+        await connection.execute(query)
+        await connection.execute("ALTER TABLE releases ENABLE TRIGGER USER")
+
+
+async def test_an_undecided_canary_that_then_exceeds_a_guard_stays_held(
+    database: Database,
+) -> None:
+    healing = await closed(database, "canary")
+    await aged(database)
+    await monitor_release(database, "worker")
+    await stored_runs(database, healing.incumbent_version, 100)
+    await stored_runs(database, healing.to_version or 0, 200)
+    await monitor_release(database, "worker")
+    now = await again(database, healing)
+    codes = [each["reason"]["code"] for each in now.follow_ups]
+    assert (now.outcome, codes) == ("needs_approval", ["canary_undecided", "canary_more_tokens"])
+
+
+async def test_an_undecided_canary_waits_for_approval_and_may_still_decide_itself(
+    database: Database,
+) -> None:
+    healing = await closed(database, "canary")
+    await aged(database)
+    await monitor_release(database, "worker")
+    now = await again(database, healing)
+    assert (now.outcome, now.follow_ups[-1]["reason"]["code"]) == (
+        "needs_approval",
+        "canary_undecided",
+    )
+    await monitor_release(database, "worker")
+    assert (await again(database, healing)).follow_ups == now.follow_ups, "it is stored once"
+    for version in (healing.incumbent_version, healing.to_version or 0):
+        await stored_runs(database, version, 100)
+    await monitor_release(database, "worker")
+    assert (await again(database, healing)).outcome == "promoted"
+    assert (await newest(database)).percent == TO_ALL

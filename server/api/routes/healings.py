@@ -96,7 +96,10 @@ async def approve(
     service: ServiceDep,
     connection: ConnectionDep,
 ) -> ReleaseAnswer:
-    """Release a staged candidate: as a canary if SELFHEAL_ROLLOUT is `canary`, else to all."""
+    """Release a staged candidate: as a canary if SELFHEAL_ROLLOUT is `canary`, else to all.
+
+    A canary that is held is promoted to all threads.
+    """
     percent = approval.share(service.settings, at_once=body.at_once)
     row = await approval.approve(
         connection, healing_id, percent=percent, actor=caller.actor, note=body.note
@@ -106,7 +109,7 @@ async def approve(
 
 @router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
 async def reject(healing_id: HealingId, caller: Admin, connection: ConnectionDep) -> HealingAnswer:
-    """Reject a staged candidate. Its version is kept but not released."""
+    """Reject a staged candidate, or a canary that is held. Its version is kept but not live."""
     row = await approval.reject(connection, healing_id, actor=caller.actor)
     return HealingAnswer.model_validate(row)
 

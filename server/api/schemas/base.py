@@ -120,6 +120,11 @@ class Problem(Answer):
     outcome: ErrorOutcome | None = Field(
         None, description="In answers of the worker and the evaluator: the outcome of the run"
     )
+    unusable: bool | None = Field(
+        None,
+        description="In answers of the worker and the evaluator: whether their model answered in a"
+        " form that cannot be used",
+    )
     request_id: str = Field(description="The request's id in the log and in x-request-id")
 
 

@@ -79,9 +79,12 @@ class FollowUpAnswer(Answer):
     """A step of a healing after it was closed."""
 
     at: datetime = Field(description="When")
-    outcome: str = Field(description="`canary`, `promoted` or `rejected`: the outcome from then on")
+    outcome: str = Field(
+        description="`canary`, `needs_approval`, `promoted` or `rejected`: the outcome from then on"
+    )
     reason: ReasonText = Field(
-        description="The step and its reason, as text: approved, rejected, promoted, rolled back"
+        description="The step and its reason, as text: approved, rejected, held, promoted, rolled"
+        " back"
     )
     coded_reason: Reason = Field(validation_alias=_STORED, description=_CODED)
     actor: str = Field(description="Who did it: a key, `cli`, or `optimizer`")

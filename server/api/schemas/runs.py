@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from selfheal.db.run_requests import Multitask
 from selfheal.db.runs import Outcome, Run, Status
+from selfheal.db.types import Agent
 from selfheal.server.api.schemas.base import Answer, Body
 from selfheal.server.serialization import run_document
 
@@ -132,6 +133,9 @@ class RunAnswer(Answer):
     status: Status = Field(description="pending, running, success, error, timeout or interrupted")
     outcome: Outcome | None = Field(description="How it ended; null until then")
     message: str = Field(description="What went wrong, empty if nothing did")
+    unusable: Agent | None = Field(
+        description="The agent whose model answered in a form that cannot be used; null if none"
+    )
     request: str = Field(description="The request")
     examples: list[dict[str, str]] = Field(description="The stated examples")
     plan: dict[str, Any] | None = Field(description="The manager's plan")
