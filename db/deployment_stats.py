@@ -31,8 +31,8 @@ class DeploymentStats:
         queue_depth: runs that are due and not claimed.
         queue_oldest: the time that the oldest of them has been due, in seconds.
         agreement: of the judge with golden verdicts at its newest check, 0 to 1; None without one.
-        drifted: whether the newest check found drift.
-        frozen: whether healing is blocked until the judge passes a check.
+        drifted: whether the judge's flag stands.
+        frozen: whether the newest healing ended for that reason.
     """
 
     passes: Sequence[Row]
@@ -98,7 +98,7 @@ async def collect(connection: Connection) -> DeploymentStats:
         queue_oldest=queue["oldest"],
         agreement=judge[0]["agreement"] if judge else None,
         drifted=bool(judge and judge[0]["drifted"]),
-        frozen=(await _one(connection, "frozen"))["frozen"],
+        frozen=bool(judge and judge[0]["frozen"]),
     )
 
 

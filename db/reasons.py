@@ -12,6 +12,8 @@ from typing_extensions import TypedDict  # pydantic wants this one below Python 
 
 Code = Literal[
     "already_shortened",
+    "answers_ignore_plans",
+    "answers_unusable",
     "approved",
     "better_but_unproven",
     "breaks_prompt_rules",
@@ -60,7 +62,7 @@ Code = Literal[
     "internal_error",
     "invisible_characters",
     "judge_drifted",
-    "judge_marks_decided",
+    "judge_recovered",
     "judge_unreliable",
     "last_good_version_passes",
     "lease_lost",
@@ -174,11 +176,12 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "operator_pause": {"cause": _REASON, "actor": str},
     "single_sentence": {"agent": str, "version": int},
     # Which prompt is the cause.
+    "answers_ignore_plans": {"answers": int, "of": int},
+    "answers_unusable": {"agent": str, "answers": int, "of": int},
     "diagnosed_agent_cleared": {"agent": str},
     "diagnosis_uncontested": {},
-    "judge_marks_decided": {},
     "last_good_version_passes": {"passed": int, "of": int},
-    "plans_contradict_requests": {"plans": int, "of": int},
+    "plans_contradict_requests": {"plans": int, "omitting": int, "of": int},
     # What lint rejects.
     "breaks_prompt_rules": {"violations": _LIST},  # of reasons
     "constant_answer": {},
@@ -250,6 +253,7 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "checkpoints_missing": {},
     "internal_error": {"error": str},
     "judge_drifted": {**_JUDGE, "usually_agreed": int, "usually_asked": int},
+    "judge_recovered": {"agreed": int, "asked": int},
     "judge_unreliable": _JUDGE,
     "lease_lost": {},
     "many_trials_without_verdict": {"decision": _REASON, "trials": int, "of": int, "first": str},

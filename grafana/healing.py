@@ -70,7 +70,8 @@ def _tiles() -> list[Panel]:
         stat(
             "Healing is",
             "`paused`: by an operator, or after two rollbacks in a day. `frozen`: the judge has "
-            "drifted from its golden verdicts, so that it may not change a prompt.",
+            "drifted. It ends when it agrees with golden verdicts as before on two days, or when "
+            "its flag is lifted (`selfheal golden lift`).",
             prom(doing, instant=True),
             mappings=words(on_hold),
         ),
@@ -237,5 +238,6 @@ _WHAT: Final = words(
         "rolled back by hand": ("manual rollback", "orange"),
         "healing paused": ("healing paused", "orange"),
         "judge drifted": ("judge drifted", "red"),
+        "judge trusted again": ("judge trusted again", "green"),
     }
 )

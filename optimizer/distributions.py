@@ -33,6 +33,23 @@ def binomial_at_least(successes: int, of: int, rate: float) -> float:
     return math.exp(_log_beta(successes, of - successes + 1, rate, 1.0 - rate))
 
 
+def beta_binomial_at_most(successes: int, of: int, seen: int, seen_of: int) -> float:
+    """Return P(X ≤ successes) for the number of successes in `of` trials after `seen_of` others.
+
+    The rate is known from those others alone, `seen` successes among them, with a uniform prior:
+    X ~ BetaBinomial(of, seen + 1, seen_of - seen + 1). With few of them this tail is much heavier
+    than the binomial one, with many the two agree. For counts of up to a few thousand.
+    """
+    if successes < 0:
+        return 0.0
+    if successes >= of:
+        return 1.0
+    # Exact: with whole numbers the terms are ratios of binomial coefficients.
+    failures, rest = seen_of - seen, range(successes + 1)
+    ways = sum(math.comb(seen + k, k) * math.comb(failures + of - k, of - k) for k in rest)
+    return ways / math.comb(seen_of + 1 + of, of)
+
+
 def poisson_at_least(events: int, mean: float) -> float:
     """Return P(X ≥ events) for X ~ Poisson(mean), mean > 0.
 

@@ -32,26 +32,33 @@ class Ending(NamedTuple):
 
 
 def frozen(judge: JudgeFinding) -> Ending:
-    """End without healing, by what was found of a judge that has drifted, or never was sound."""
+    """End without healing, by what is known of a judge whose flag stands."""
     return Ending("frozen", distrust(judge))
 
 
 def distrust(judge: JudgeFinding) -> Reason:
-    """Return why a judge is not to be relied on, provided that it has drifted or is low."""
-    if judge["usual"] is None:
+    """Return why a judge is not to be relied on, by the check that raised its flag.
+
+    Raises:
+        ValueError: no flag stands.
+    """
+    flag = judge["flag"]
+    if flag is None:
+        raise ValueError("the judge has no flag")
+    if flag["usual"] is None:
         return because(
             "judge_unreliable",
             model=judge["model"],
-            agreed=judge["agreed"],
-            asked=judge["asked"],
+            agreed=flag["agreed"],
+            asked=flag["asked"],
             prompt_version=judge["prompt_version"],
         )
-    usually_agreed, usually_asked = judge["usual"]
+    usually_agreed, usually_asked = flag["usual"]
     return because(
         "judge_drifted",
         model=judge["model"],
-        agreed=judge["agreed"],
-        asked=judge["asked"],
+        agreed=flag["agreed"],
+        asked=flag["asked"],
         prompt_version=judge["prompt_version"],
         usually_agreed=usually_agreed,
         usually_asked=usually_asked,

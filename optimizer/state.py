@@ -119,22 +119,42 @@ class Pattern(TypedDict):
     run_ids: list[str]
 
 
+FailureCause = Literal[
+    "plan_unusable",
+    "answer_unusable",
+    "plan_contradicts",
+    "plan_omits",
+    "plan_ignored",
+    "unclear",
+]
+"""What rules see of the cause of a failed run: optimizer/policy/failure_causes.py."""
+
+
+class FailureRecord(TypedDict):
+    """What rules see of one failed run; nothing of what was asked or answered.
+
+    `judged`: no check forbade a pass, so that the judge's marks decided.
+    """
+
+    run_id: str
+    cause: FailureCause
+    judged: bool
+
+
 class AttributionEvidence(TypedDict):
     """The evidence of an attribution.
 
-    `diagnosed`: the agent that the diagnosis names. `judge_low`: the judge agrees on clearly too
-    few golden verdicts. `judged`: failed runs in which no rule forbade a pass, so that the judge's
-    marks decided. `plans`: runs whose plan contradicts the request, though the worker followed it.
-    `revertible`: agents whose last good version is known, and is not live. `reverted`: training
-    cases that pass with an agent's last good version. `rejected`: agents for whose live version a
-    recent healing found no better one.
+    `diagnosed`: the agent that the diagnosis names. `causes`: how many of all failed runs have
+    which cause. `revertible`: agents whose last good version is known, and is not live.
+    `replaceable`: other agents with an earlier version, of which too little is known to call it
+    good. `reverted`: trials of training cases that pass with an agent's last good or earlier
+    version. `rejected`: agents for whose live version a recent healing found no better one.
     """
 
     diagnosed: Agent
-    judge_low: bool
-    judged: Count
-    plans: Count
+    causes: dict[FailureCause, int]
     revertible: list[Agent]
+    replaceable: list[Agent]
     reverted: dict[Agent, Count]
     rejected: list[Agent]
 
@@ -157,23 +177,50 @@ class Findings(TypedDict):
 
 
 class SoundCheck(TypedDict):
-    """An earlier check that the judge passed."""
+    """An earlier check that the judge passed; `check` is its id."""
 
+    check: int
     model: str
     prompt_version: int
     agreed: int
     asked: int
 
 
-class JudgeFinding(TypedDict):
-    """The result of a check of the judge.
+class JudgePart(TypedDict):
+    """The agreement on one third of the golden verdicts; `part` is its number, from 0."""
 
-    `usual`: its record, as (agreed, asked); null without one. `drifted`: it agrees on fewer than
-    its record explains. `low`: it has no record, and agrees on fewer than any judge should.
-    `sound_version`: the newest other evaluator prompt under which this model passed a check, if it
-    never did under the present one. `check`: the id of its stored check; 0 before it is stored.
-    `fresh`: it passed a check on the same day and was not asked again. `compared`: the newest
-    checks that it passed, newest first.
+    part: int
+    agreed: int
+    asked: int
+
+
+class JudgeFlag(TypedDict):
+    """A flag that stands: the agreement that raised it, and the anchor it was compared with.
+
+    `check`: the id of the check that raised it. `usual` is null where there was no anchor.
+    `complete`: that check asked all golden verdicts.
+    """
+
+    id: int
+    check: int
+    agreed: int
+    asked: int
+    complete: bool
+    usual: Count | None
+
+
+class JudgeFinding(TypedDict):
+    """What is known of the judge.
+
+    `asked`, `agreed`: of its newest check, or of the one that raised its flag; 0 where it was not
+    asked, since no decision depended on it. `usual`: its anchor, as (agreed, asked); null without
+    one. `compared`: the checks of the anchor, oldest first. `parts`: the thirds that were asked
+    now, in their order; empty if it was not asked now. `flag`: its flag. `drifted`: a flag stands,
+    since it agrees on fewer than its anchor. `low`: a flag stands, and it has no anchor: it agrees
+    on fewer than any judge should. `sound_version`: the newest other evaluator prompt under which
+    this model passed a check, if it never did under the present one and has no flag there. `check`:
+    the id of the stored check; 0 without one. `fresh`: it passed a check within 24 hours and was
+    not asked again.
     """
 
     model: str
@@ -181,12 +228,14 @@ class JudgeFinding(TypedDict):
     asked: int
     agreed: int
     usual: Count | None
+    compared: list[SoundCheck]
+    parts: list[JudgePart]
+    flag: JudgeFlag | None
     drifted: bool
     low: bool
     sound_version: int | None
     check: int
     fresh: bool
-    compared: list[SoundCheck]
 
 
 class Proposal(TypedDict):
@@ -383,6 +432,7 @@ class State(Trigger):
     errors: NotRequired[int]
     newest_error: NotRequired[NewestError]
     unjudged: NotRequired[Unjudged]
+    failures: NotRequired[list[FailureRecord]]
     judge: NotRequired[JudgeFinding]
     opinions: NotRequired[dict[str, float | None]]
     evidence: NotRequired[list[Evidence]]

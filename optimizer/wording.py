@@ -40,11 +40,14 @@ WORDING: dict[Code, str] = {
     "single_sentence": "version {version} of the {agent} prompt is a single sentence",
     "diagnosed_agent_cleared": "the {agent}, named by the diagnosis, was cleared",
     "diagnosis_uncontested": "the diagnosis says so, and nothing contradicts it",
-    "judge_marks_decided": "the judge agrees on too few golden verdicts, and its marks decided"
-    " these runs",
-    "last_good_version_passes": "with its last good version {passed} of {of} training cases pass",
-    "plans_contradict_requests": "{plans} of {of} plans contradict their requests, and the worker"
-    " followed them",
+    "answers_ignore_plans": "{answers} of {of} failed answers define something else than their"
+    " plans, which fit the requests",
+    "answers_unusable": "{answers} of {of} failures are answers of the {agent} that could not be"
+    " used",
+    "last_good_version_passes": "with its earlier version {passed} of {of} trials of training cases"
+    " pass",
+    "plans_contradict_requests": "of {of} failures, {plans} have a plan that contradicts the"
+    " request and {omitting} one that lacks what it states, and the worker followed it",
     "breaks_prompt_rules": "{violations}",
     "constant_answer": "it prescribes a constant answer to some requests",
     "contains_address": "it contains an address",
@@ -119,6 +122,8 @@ WORDING: dict[Code, str] = {
     "internal_error": "an internal error, {error}; see the log",
     "judge_drifted": "the judge has drifted: the judge {model} agrees on {agreed} of {asked} golden"
     " verdicts, {usually_agreed} of {usually_asked} before (evaluator prompt {prompt_version})",
+    "judge_recovered": "the judge agrees as it did at first, on two days: on {agreed} of {asked}"
+    " golden verdicts now",
     "judge_unreliable": "the judge is not reliable: the judge {model} agrees on {agreed} of {asked}"
     " golden verdicts (evaluator prompt {prompt_version})",
     "lease_lost": "another process has taken over this healing",

@@ -15,6 +15,7 @@ from selfheal.server.api.routes import (
     crons,
     healings,
     health,
+    judge,
     not_implemented,
     prompts,
     roles,
@@ -66,6 +67,7 @@ def create_app(service: Service, scheduler: OptimizerScheduler) -> FastAPI:
         runs.router,
         prompts.router,
         healings.router,
+        judge.router,
         health.info_router,
     )
     app = _application(service.check, *routers, origins=settings.cors_origins)

@@ -16,8 +16,8 @@ from bench.harness.healing import HealingHarness, defect
 from selfheal.app.aio import gather_bounded
 from selfheal.db import prompts
 from selfheal.db.types import Agent
-from selfheal.optimizer.dataset.golden_verdicts import agreement, ask_judge, golden_verdicts
-from selfheal.optimizer.evaluation.judge_drift import record
+from selfheal.optimizer.dataset.golden_verdicts import ask_judge, golden_verdicts, part_of_verdict
+from selfheal.optimizer.evaluation.judge_drift import parts_of, record
 from selfheal.optimizer.rollout.monitor import monitor_release
 
 _WATCHED_RUNS: Final = 260
@@ -71,14 +71,17 @@ async def _live(harness: HealingHarness) -> dict[str, int]:
     return {agent: (await harness.live(agent)).version for agent in agents}
 
 
-async def _known_judge(harness: HealingHarness) -> None:
-    """Put a check of yesterday on record, as the scheduler makes one every day."""
+async def _known_judge(harness: HealingHarness, hours: int = 12) -> None:
+    """Put a check on record that was made so many hours ago, as the scheduler makes one a day."""
     model = harness.context.agent.evaluator.model
     prompt = await harness.live("evaluator")
-    asked = golden_verdicts()[:: len(golden_verdicts()) // 39]
-    found = agreement(await ask_judge(model, prompt.text, asked, 8))
-    await record(harness.database, model.name, prompt.version, found)
-    await harness.execute("UPDATE judge_checks SET created_at = created_at - interval '25 hours'")
+    asked = [each for each in golden_verdicts() if part_of_verdict(each.id) == 0]
+    opinions = await ask_judge(model, prompt.text, asked, 8)
+    await record(harness.database, model.name, prompt.version, parts_of(opinions))
+    await harness.execute(
+        "UPDATE judge_checks SET created_at = created_at - make_interval(hours => %(hours)s)",
+        hours=hours,
+    )
 
 
 async def _null(job: Job, url: str, gemini: str) -> Record:
@@ -117,7 +120,7 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
     """Have the judge known, drift, runs fail, and a pass made."""
     known, _ = dealt(job)
     async with deployment(url, gemini) as harness:
-        await _known_judge(harness)
+        await _known_judge(harness, hours=25)
         await harness.put_live(await defect(gemini, "hello-world"))
         await fail(harness, job, known)
         if job.scenario != "sound":

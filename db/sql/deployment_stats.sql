@@ -45,13 +45,16 @@ SELECT count(*)::int AS depth,
 FROM claims WHERE token IS NULL AND due_at <= clock_timestamp();
 
 -- name: judge
--- The newest check of the judge.
-SELECT agreed::float8 / asked AS agreement, drifted FROM judge_checks ORDER BY id DESC LIMIT 1;
-
--- name: frozen
--- Whether healing is blocked: the judge had drifted, and has passed no check since.
-SELECT EXISTS (
-    SELECT 1 FROM (SELECT outcome, closed_at FROM healings WHERE closed_at IS NOT NULL
-                   ORDER BY closed_at DESC LIMIT 1) AS newest
-    WHERE outcome = 'frozen' AND NOT EXISTS (
-        SELECT 1 FROM judge_checks WHERE NOT drifted AND created_at > newest.closed_at)) AS frozen;
+-- The newest check of the judge; whether a flag of that judge stands under the live prompt; and
+-- whether the newest healing ended for that reason.
+SELECT agreement, flagged AS drifted, flagged AND coalesce((
+    SELECT outcome = 'frozen' FROM healings WHERE closed_at IS NOT NULL
+    ORDER BY closed_at DESC LIMIT 1), false) AS frozen
+FROM (
+    SELECT agreed::float8 / asked AS agreement, EXISTS (
+        SELECT 1 FROM judge_flags
+        WHERE judge_flags.model = newest.model AND lifted_at IS NULL AND prompt_version = (
+            SELECT coalesce(base_version, version) FROM releases WHERE agent = 'evaluator'
+            ORDER BY id DESC LIMIT 1)) AS flagged
+    FROM (SELECT model, agreed, asked FROM judge_checks ORDER BY id DESC LIMIT 1) AS newest
+) AS judged;

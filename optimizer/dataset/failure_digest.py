@@ -1,11 +1,12 @@
-"""Extracts of runs and labelled programs for the diagnostician, each field cut to a limit."""
+"""Extracts of runs and labelled programs, for the diagnostician and for attribution by rules."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from selfheal.db.runs import Run
 from selfheal.graph.state import Plan
-from selfheal.optimizer.state import Case, Evidence
+from selfheal.optimizer.policy.failure_causes import failure_record
+from selfheal.optimizer.state import Case, Evidence, FailureRecord
 
 MAX_EVIDENCE: Final = 20  # runs that the diagnostician is shown
 # The limits are in characters, of lists in items.
@@ -24,6 +25,18 @@ def digest_run(run: Run) -> Evidence:
         "message": run.message,
     }
     return _extract(str(run.id), run.request, run.outcome or "", details)
+
+
+def failure_of_run(run: Run) -> FailureRecord:
+    """Return what rules see of a failed run; it holds no text of the run."""
+    return failure_record(
+        str(run.id),
+        outcome=run.outcome or "",
+        request=run.request,
+        plan=shown_plan(run.plan),
+        code=run.code or "",
+        judged=run.evaluation is not None and run.evaluation["llm_score"] is not None,
+    )
 
 
 def digest_trial(case: Case, outcome: str, details: Mapping[str, Any]) -> Evidence:
@@ -53,7 +66,7 @@ def _extract(run_id: str, request: str, outcome: str, details: Mapping[str, Any]
     return Evidence(
         run_id=run_id,
         request=request[:_LONGEST_TEXT],
-        plan=_plan(details.get("plan")),
+        plan=shown_plan(details.get("plan")),
         code=(details.get("code") or "")[:_LONGEST_CODE],
         outcome=outcome,
         checks=[
@@ -83,7 +96,7 @@ def _labelled(case: Case, score: float | None) -> Evidence:
     return Evidence(
         run_id=case["id"],
         request=case["request"][:_LONGEST_TEXT],
-        plan=_plan(case["plan"]),
+        plan=shown_plan(case["plan"]),
         code=case["code"][:_LONGEST_CODE],
         outcome="marked",
         checks=[],
@@ -93,7 +106,8 @@ def _labelled(case: Case, score: float | None) -> Evidence:
     )
 
 
-def _plan(plan: Mapping[str, Any] | None) -> Plan | None:
+def shown_plan(plan: Mapping[str, Any] | None) -> Plan | None:
+    """Return a plan with its texts and lists cut to the limits; None of none."""
     if plan is None:
         return None
     return Plan(

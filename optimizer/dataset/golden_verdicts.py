@@ -13,6 +13,7 @@ from selfheal.app.llm.client import Model
 from selfheal.app.tracing import traced
 from selfheal.graph.evaluator import Work, judge_message
 from selfheal.optimizer.dataset.cases import golden_rows
+from selfheal.optimizer.policy.judge_drift import PARTS
 from selfheal.optimizer.statistics import share_interval
 
 TOLERANCE: Final = 0.2  # of the score, from 0 to 1
@@ -89,6 +90,21 @@ def golden_verdicts() -> tuple[GoldenVerdict, ...]:
         )
         for row in golden_rows("verdicts.jsonl")
     )
+
+
+def part_of_verdict(verdict_id: str) -> int:
+    """Return which third of the golden verdicts one is in, from 0; each third has all kinds.
+
+    Raises:
+        KeyError: there is no such golden verdict.
+    """
+    return _parts()[verdict_id]
+
+
+@cache
+def _parts() -> dict[str, int]:
+    ordered = sorted(golden_verdicts(), key=lambda verdict: (verdict.kind, verdict.id))
+    return {verdict.id: place % PARTS for place, verdict in enumerate(ordered)}
 
 
 async def ask_judge(

@@ -1,7 +1,5 @@
 """blame: whose prompt is the cause, decided on what was observed and on what is tried now."""
 
-import asyncio
-
 from langgraph.runtime import Runtime
 
 from selfheal.app.aio import gather_bounded
@@ -15,7 +13,8 @@ from selfheal.optimizer.context import (
 )
 from selfheal.optimizer.evaluation.trials import TrialStore
 from selfheal.optimizer.policy import attribution
-from selfheal.optimizer.policy.attribution import ARMS, MOST_CASES
+from selfheal.optimizer.policy.attribution import ARMS, MOST_CASES, takes
+from selfheal.optimizer.policy.failure_causes import cause_counts
 from selfheal.optimizer.state import (
     AttributionEvidence,
     AttributionRecord,
@@ -27,11 +26,11 @@ from selfheal.optimizer.state import (
 
 
 async def blame(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Try the suspects' last good versions on training cases as far as needed, and decide."""
+    """Try the suspects' earlier versions on training cases as far as needed, and decide."""
     context = optimizer_context(runtime)
     async with context.database.connection() as connection:
         await healings.enter(connection, context.hold(state["healing_id"]), "blame")
-    evidence = await asyncio.to_thread(_observed, state)  # it parses what runs were asked for
+    evidence = _observed(state)
     while suspect := attribution.next_test(evidence):
         result = await _reverted(context, state, suspect)
         evidence = attribution.with_reverted(evidence, suspect, result)
@@ -47,30 +46,36 @@ async def blame(state: State, runtime: Runtime[RuntimeContext]) -> State:
 
 def _observed(state: State) -> AttributionEvidence:
     """Collect what is known without trying anything; in a forced healing, runs prove nothing."""
-    rows = state["evidence"] if state["failed_run_ids"] else []
-    judged, plans = attribution.observed(rows)
+    revertible = sorted(each for each in state["last_goods"] if each in ARMS)
     return AttributionEvidence(
         diagnosed=state["findings"]["blame"],
-        judge_low=state["judge"]["low"],
-        judged=judged,
-        plans=plans,
-        revertible=sorted(state["last_goods"]),
+        causes=cause_counts(state["failures"]),
+        revertible=revertible,
+        replaceable=sorted(
+            each for each in ARMS if state["earlier"].get(each) and each not in revertible
+        ),
         reverted={},
         rejected=list(state["tried"]),
     )
 
 
 async def _reverted(context: OptimizerContext, state: State, agent: Agent) -> Count:
-    """Return how many training cases pass with an agent's last good version, of how many."""
-    arm, good = ARMS[agent], state["last_goods"][agent]
-    texts, versions = {arm: good["text"]}, {arm: good["version"]}
+    """Return how many trials of training cases pass with an agent's earlier version, of how many.
+
+    With fewer than 4 cases each is tried more often.
+    """
+    arm = ARMS[agent]
+    earlier = state["last_goods"].get(agent) or state["earlier"][agent][0]
+    texts, versions = {arm: earlier["text"]}, {arm: earlier["version"]}
     trial_store = await TrialStore.read(context, state["healing_id"], agent, texts, versions)
 
-    async def one(case: Case) -> bool | None:
-        trial = await trial_store.trial("blame", arm, case)
+    async def one(case_and_take: tuple[Case, int]) -> bool | None:
+        case, take = case_and_take
+        trial = await trial_store.trial("blame", arm, case, take)
         return trial.passed if trial else None
 
     cases = state["split"]["train"][:MOST_CASES]
-    tried = await gather_bounded(context.settings.heal_concurrency, one, cases)
+    turns = [(case, take) for take in range(takes(len(cases))) for case in cases]
+    tried = await gather_bounded(context.settings.heal_concurrency, one, turns)
     known = [each for each in tried if each is not None]
     return sum(known), len(known)

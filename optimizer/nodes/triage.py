@@ -1,9 +1,12 @@
 """triage: leave out what no prompt can fix, open the healing, and check the judge."""
 
+import asyncio
+from uuid import UUID
+
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
-from selfheal.db import healings, prompts
+from selfheal.db import healings, prompts, runs
 from selfheal.db.reasons import Reason, because
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import (
@@ -13,8 +16,15 @@ from selfheal.optimizer.context import (
     select_target,
     traced_state,
 )
+from selfheal.optimizer.dataset.failure_digest import failure_of_run
+from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.state import State, Version, is_shortening
+from selfheal.optimizer.evaluation.judge_drift import DriftCheck
+from selfheal.optimizer.policy.failure_causes import decided_by_marks
+from selfheal.optimizer.policy.judge_drift import Consequence, consequence, must_ask
+from selfheal.optimizer.state import Count, FailureRecord, State, Version, is_shortening
+
+_MOST_FAILURES = 200
 
 
 async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
@@ -46,12 +56,26 @@ async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
         gates=[],
     )
     target = await select_target(context, healing_id, state, first)
+    causes = await _failures(context, state)
     with traced_state(runtime, "triage", failed_run_ids=state["failed_run_ids"]) as found:
-        judged = await _check_judge(context, healing_id, state)
+        judged = await _check_judge(context, healing_id, state, decided_by_marks(causes))
         found.update(judged)
     # The worker's failures are looked at until an agent is found to be the cause. A judge whose own
     # prompt is broken is the target at once: its updates replace the worker's.
-    return {**opened, **target, "blamed": "agent" in state, **judged}
+    return {**opened, **target, "blamed": "agent" in state, "failures": causes, **judged}
+
+
+async def _failures(context: OptimizerContext, state: State) -> list[FailureRecord]:
+    """Return what rules see of all failed runs, of the newest ones if there are very many.
+
+    Those of held-out cases are counted too: no model sees them.
+    """
+    ids = [UUID(each) for each in state["failed_run_ids"]]
+    async with context.database.connection() as connection:
+        found = await runs.of_ids(connection, ids)
+    failed = apply_quota(found[::-1], _MOST_FAILURES)[::-1]
+    # Plans and requests are parsed: not in the event loop.
+    return await asyncio.to_thread(lambda: [failure_of_run(run) for run in failed])
 
 
 def _not_the_prompt(state: State) -> Reason:
@@ -65,25 +89,44 @@ def _not_the_prompt(state: State) -> Reason:
     )
 
 
-async def _check_judge(context: OptimizerContext, healing_id: str, state: State) -> State:
-    """Abort if the judge has drifted from its baseline.
+async def _check_judge(
+    context: OptimizerContext, healing_id: str, state: State, marks: Count
+) -> State:
+    """Freeze the healing if the judge is not to be relied on, or heal the evaluator's prompt.
 
-    If it has a new prompt since it was sound, that prompt is what is broken: it is healed.
+    Args:
+        context: what the healing shares.
+        healing_id: the healing that is charged.
+        state: of the healing.
+        marks: the failures that the judge's marks decided, of how many.
     """
-    checked = await judge_drift.check_judge(context, healing_id)
-    judge = checked.as_json()
+    requested, shortening = state.get("agent"), is_shortening(state.get("trigger"))
+
+    def follows(checked: DriftCheck) -> Consequence:
+        return consequence(checked.finding, marks, requested, shortening=shortening)
+
+    checked = await judge_drift.known(context.database, context.agent.evaluator.model.name)
+    unknown = not checked.finding["asked"] and must_ask(
+        marks=marks,
+        requested=requested,
+        shortening=shortening,
+        recorded=checked.finding["usual"] is not None,
+    )
+    # The diagnosis of an evaluator's prompt needs the judge's answers.
+    if unknown or (follows(checked) == "heal_evaluator" and not checked.opinions):
+        checked = await judge_drift.ask(context, healing_id)
+    judge = checked.finding
     found = State(judge=judge, opinions=dict(checked.opinions))
-    shortening = is_shortening(state.get("trigger"))
-    if judge_drift.blocks_healing(judge, state.get("agent"), shortening=shortening):
+    step = follows(checked)
+    if step == "freeze":
         ended = outcomes.frozen(judge)
         return {**found, "outcome": ended.outcome, "reason": ended.reason}
-    if not checked.drifted or checked.sound_version is None:
+    if step == "heal":
         return found
-    async with context.database.connection() as connection:
-        sound = await prompts.get(connection, "evaluator", checked.sound_version)
-    goods = {
-        **state["last_goods"],
-        "evaluator": Version(version=sound.version, text=sound.text),
-    }
+    goods = dict(state["last_goods"])
+    if judge["sound_version"] is not None:
+        async with context.database.connection() as connection:
+            sound = await prompts.get(connection, "evaluator", judge["sound_version"])
+        goods["evaluator"] = Version(version=sound.version, text=sound.text)
     target = await select_target(context, healing_id, {**state, "last_goods": goods}, "evaluator")
     return {**found, "last_goods": goods, **target}

@@ -31,9 +31,14 @@ def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
     return room is not None and any(_needs_more(name, room, call) for call in calls)
 
 
+def names(plan: Mapping[str, Any]) -> str | None:
+    """Return what a plan's signature names; None if it cannot be read."""
+    return defined_name(str(plan.get("signature") or ""))
+
+
 def follows(code: str, plan: Mapping[str, Any]) -> bool:
     """Tell whether code defines what its plan's signature names."""
-    name = defined_name(str(plan.get("signature") or ""))
+    name = names(plan)
     return name is not None and bool(
         re.search(rf"^(?:async\s+def|def|class)\s+{re.escape(name)}\b", code, re.MULTILINE)
     )

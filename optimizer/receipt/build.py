@@ -61,6 +61,7 @@ def receipt(
         failed_run_ids=state["failed_run_ids"],
         errors_counted_out=state["errors"],
         newest_error=state.get("newest_error"),
+        failures=state.get("failures", []),
         judge=_judge(state),
         evidence=state.get("evidence", []),
         findings=state.get("findings"),

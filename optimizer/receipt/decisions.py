@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Stage, Trial
 from selfheal.optimizer import outcomes
-from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
@@ -17,6 +16,7 @@ from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.receipt.build import candidate_diff
+from selfheal.optimizer.receipt.origins import judge_consequence
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt, SplitRecord
 from selfheal.optimizer.receipt.stored import Compared, Stored
 from selfheal.optimizer.state import (
@@ -264,9 +264,8 @@ def _ending(receipt: Receipt) -> Ending:
 def _decided(receipt: Receipt) -> Ending | None:
     """Return the ending that the judge or a release brought; None if it was neither."""
     judge, release = receipt["judge"], receipt["release"]
-    shortening = is_shortening(receipt["trigger"])
-    if judge and judge_drift.blocks_healing(judge, receipt["asked_about"], shortening=shortening):
+    if judge and judge_consequence(receipt) == "freeze":
         return outcomes.frozen(judge)
-    if shortening and receipt["candidates"] and not receipt["gates"]:
+    if is_shortening(receipt["trigger"]) and receipt["candidates"] and not receipt["gates"]:
         return outcomes.nothing_to_shorten(receipt["candidates"], receipt["unjudged"])
     return outcomes.released(release, receipt["gates"][-1]["reason"]) if release else None

@@ -102,11 +102,22 @@ def _judge(receipt: Receipt) -> Iterator[str]:
     if not judge:
         return
     yield from ("", "## The judge", "")
-    before = f", {judge['usual'][0]} of {judge['usual'][1]} before" if judge["usual"] else ""
+    if not judge["asked"]:
+        yield (
+            "- not asked: checks forbade a pass in every failure, so that its marks decided none,"
+            " and it has no record yet"
+        )
+        return
+    checks = len(judge["compared"])
+    before = ""
+    if usual := judge["usual"]:
+        before = f", {usual[0]} of {usual[1]} in its first sound checks ({checks})"
     state = "it has drifted" if judge["drifted"] else "it is calibrated"
     if judge["low"]:
-        state = "it has no record, and agrees on fewer than any judge should"
+        state = "it has no sound check, and agrees on fewer than any judge should"
     when = " earlier that day" if judge["fresh"] else ""
+    if judge["flag"] and not judge["parts"]:
+        when = " when its flag was raised"
     yield (
         f"- the judge, {judge['model']} under prompt {judge['prompt_version']}, agrees on"
         f" {judge['agreed']} of {judge['asked']} golden verdicts{when}{before}: {state}"

@@ -4,19 +4,28 @@ from collections.abc import Iterator, Sequence
 
 from selfheal.db.types import Trial
 from selfheal.optimizer.dataset.golden_verdicts import (
-    Agreement,
     Opinion,
-    agreement,
     golden_verdicts,
 )
 from selfheal.optimizer.dataset.split import fingerprint_of_ids
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.trials import is_evidence
 from selfheal.optimizer.policy import attribution
+from selfheal.optimizer.policy.failure_causes import cause_counts, decided_by_marks
+from selfheal.optimizer.policy.judge_drift import (
+    ANCHOR_CHECKS,
+    PARTS,
+    Consequence,
+    after_part,
+    consequence,
+    pooled,
+    raises_flag,
+    total,
+)
 from selfheal.optimizer.receipt.build import cost_record, trial_record
 from selfheal.optimizer.receipt.schema import Receipt
 from selfheal.optimizer.receipt.stored import Compared, Stored
-from selfheal.optimizer.state import Count
+from selfheal.optimizer.state import Count, JudgeFinding, SoundCheck, is_shortening
 
 
 def rows(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -35,41 +44,109 @@ def rows(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         )
 
 
+def failures(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Recompute what rules see of the failed runs, of those that are still in the log."""
+    kept = {each["run_id"] for each in stored.failures}
+    recorded = [each for each in receipt["failures"] if each["run_id"] in kept]
+    yield Compared("failures: causes", recorded, stored.failures)
+    unlisted = {each["run_id"] for each in receipt["failures"]} - {*receipt["failed_run_ids"]}
+    yield Compared("failures: runs that did not fail", [], sorted(unlisted))
+
+
 def judge(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
-    """Recompute what the judge's opinions come to, and whether it has drifted."""
+    """Recompute what the judge's opinions come to, its anchor, its flag, and what followed."""
     found = receipt["judge"]
     if not found:
         return
-    counted = (found["asked"], found["agreed"])
-    check = stored.check
+    check, flagged = stored.check, found["flag"] is not None
+    identity = (found["model"], found["prompt_version"])
     yield Compared(
         "judge: stored check",
-        (found["model"], found["prompt_version"], *counted, found["drifted"] or found["low"]),
-        check and (check.model, check.prompt_version, check.asked, check.agreed, check.drifted),
+        (*identity, found["agreed"], found["asked"], flagged),
+        (check.model, check.prompt_version, check.agreed, check.asked, check.drifted)
+        if check
+        else (*identity, 0, 0, False),
     )
-    if opinions := found["opinions"]:
-        golden = {each.id: each for each in golden_verdicts()}
-        summed = agreement([Opinion(golden[each], score) for each, score in opinions.items()])
-        yield Compared("judge: agreement", counted, (summed.asked, summed.agreed))
-    now = judge_drift.assess(
-        Agreement(found["asked"], found["agreed"], unanswered=0, bias=0.0),
-        found["compared"],
-        model=found["model"],
-        version=found["prompt_version"],
-        fresh=found["fresh"],
-    )
+    golden = {each.id: each for each in golden_verdicts()}
+    opinions = [Opinion(golden[each], score) for each, score in found["opinions"].items()]
+    by_part = {each["part"]: each for each in judge_drift.parts_of(opinions)}
+    parts = found["parts"]
+    yield Compared("judge: agreement", parts, [by_part.get(each["part"]) for each in parts])
+    yield Compared("judge: parts", [], sorted(by_part.keys() - {each["part"] for each in parts}))
+    yield Compared("judge: anchor", found["compared"], _anchor(found, stored))
     yield Compared(
         "judge: verdict",
-        (found["usual"], found["drifted"], found["low"], found["sound_version"]),
-        (now.usual, now.drifted, now.low, now.sound_version),
+        (found["usual"], found["drifted"], found["low"]),
+        (pooled(found["compared"]), *_standing(found)),
+    )
+    yield Compared("judge: number of thirds", *_thirds(found))
+    yield Compared("judge: flag", found["flag"], stored.flag)
+    if flag := found["flag"]:
+        raised = raises_flag(
+            (flag["agreed"], flag["asked"]), flag["usual"], complete=flag["complete"]
+        )
+        yield Compared("judge: flag raised", True, raised)
+    if found["parts"] and not found["flag"]:
+        yield Compared("judge: no flag raised", False, _raises(found))
+    if judge_consequence(receipt) == "heal_evaluator":
+        yield Compared("judge: cause", receipt["agent"], "evaluator")
+
+
+def _anchor(found: JudgeFinding, stored: Stored) -> list[SoundCheck]:
+    """Return the anchor's checks as they are stored, at most so many, sound ones only."""
+    return [
+        SoundCheck(
+            check=each.id,
+            model=each.model,
+            prompt_version=each.prompt_version,
+            agreed=each.agreed,
+            asked=each.asked,
+        )
+        for each in stored.anchor[:ANCHOR_CHECKS]
+        if not each.drifted and each.model == found["model"]
+    ]
+
+
+def _standing(found: JudgeFinding) -> tuple[bool, bool]:
+    """Return `drifted` and `low`, by the flag."""
+    flag = found["flag"]
+    return (
+        flag is not None and flag["usual"] is not None,
+        flag is not None and flag["usual"] is None,
+    )
+
+
+def _thirds(found: JudgeFinding) -> tuple[int, int]:
+    """Return how many thirds were asked, and after how many the result is clear."""
+    counts, anchor = judge_drift.counts(found["parts"]), found["usual"]
+    steps = (after_part(counts[:place], anchor) for place in range(1, len(counts) + 1))
+    due = next((place for place, step in enumerate(steps, 1) if step != "continue"), PARTS)
+    return len(counts), due if counts else 0
+
+
+def _raises(found: JudgeFinding) -> bool:
+    counts = judge_drift.counts(found["parts"])
+    complete = len(counts) == PARTS
+    return raises_flag(total(counts), found["usual"], complete=complete)
+
+
+def judge_consequence(receipt: Receipt) -> Consequence:
+    """Decide again what a healing did about its judge; to heal, where it was not checked."""
+    found = receipt["judge"]
+    if not found:
+        return "heal"
+    return consequence(
+        found,
+        decided_by_marks(receipt["failures"]),
+        receipt["asked_about"],
+        shortening=is_shortening(receipt["trigger"]),
     )
 
 
 def attributed(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Decide again whose prompt it is; nothing, where that was requested or was not reached."""
     findings = receipt["findings"]
-    judge = receipt["judge"]
-    if not findings or "attribution" not in findings or not judge:
+    if not findings or "attribution" not in findings:
         return
     recorded = findings["attribution"]
     evidence = recorded["evidence"]
@@ -77,14 +154,11 @@ def attributed(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         agent: _passed(stored.trials, attribution.ARMS[agent]) for agent in evidence["reverted"]
     }
     yield Compared("attribution: trials", evidence["reverted"], tried)
-    yield Compared("attribution: judge", evidence["judge_low"], judge["low"])
-    if receipt["agent"] != "evaluator":  # else the diagnosis is of marked programs by now
-        shown = receipt["evidence"] if receipt["failed_run_ids"] else []
-        yield Compared(
-            "attribution: evidence of the runs",
-            (evidence["judged"], evidence["plans"]),
-            attribution.observed(shown),
-        )
+    yield Compared(
+        "attribution: causes of the failures",
+        evidence["causes"],
+        cause_counts(receipt["failures"]),
+    )
     yield Compared("attribution: sufficient trials", None, attribution.next_test(evidence))
     now = attribution.decide(evidence)
     yield Compared(

@@ -10,6 +10,7 @@ from selfheal.db.types import Agent, Stage
 from selfheal.graph.state import Example
 from selfheal.optimizer.state import (
     Evidence,
+    FailureRecord,
     Findings,
     GateReport,
     JudgeFinding,
@@ -26,7 +27,7 @@ SCHEMA_VERSION: Final = 1
 
 
 class JudgeRecord(JudgeFinding):
-    """The result of a check of the judge, with its score for each golden verdict.
+    """What is known of the judge, with its score for each golden verdict that it was asked now.
 
     A score is null where the judge gave none.
     """
@@ -116,6 +117,7 @@ class Receipt(TypedDict):
     failed_run_ids: list[str]
     errors_counted_out: int
     newest_error: NewestError | None
+    failures: list[FailureRecord]
     judge: JudgeRecord | None
     evidence: list[Evidence]
     findings: Findings | None

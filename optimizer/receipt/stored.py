@@ -1,17 +1,24 @@
 """The rows that a receipt is verified against."""
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from selfheal.db import healings, judge_checks, prompts, trials
+from selfheal.db import healings, judge_checks, prompts, runs, trials
 from selfheal.db.errors import NotFoundError
 from selfheal.db.healings import Cost, Healing
 from selfheal.db.judge_checks import JudgeCheck
 from selfheal.db.pool import Connection
 from selfheal.db.trials import Candidate
 from selfheal.db.types import Release, Trial
+from selfheal.optimizer.dataset.failure_digest import failure_of_run
+from selfheal.optimizer.evaluation.judge_drift import flag_as_recorded
+from selfheal.optimizer.state import FailureRecord, JudgeFlag
+
+_NO_ID: Final = 2**63  # no bigint is as large
 
 
 class Compared(NamedTuple):
@@ -31,6 +38,10 @@ class Stored:
         incumbent: the text of the version that it started from; None if there is none.
         releases: the steps of the release log that name this healing, oldest first.
         check: what was found of the judge; None if it was not checked.
+        anchor: the checks that the receipt names as the judge's anchor.
+        flag: the judge's flag that the receipt names; None if it names none.
+        failures: what rules see of the failed runs that the receipt names, of those that are still
+            in the log, in its order.
     """
 
     healing: Healing
@@ -40,6 +51,9 @@ class Stored:
     costs: Sequence[Cost]
     releases: Sequence[Release]
     check: JudgeCheck | None
+    anchor: Sequence[JudgeCheck]
+    flag: JudgeFlag | None
+    failures: Sequence[FailureRecord]
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
@@ -50,7 +64,10 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
     """
     healing = await healings.get(connection, healing_id)
     log = await prompts.releases(connection, healing.agent, limit=1000)
-    check = _check_id(healing)
+    judge = _fields(_receipt(healing).get("judge"))
+    check = _id(judge.get("check"))
+    anchor = [_id(_fields(each).get("check")) for each in _items(judge.get("compared"))]
+    flag = _id(_fields(judge.get("flag")).get("id"))
     return Stored(
         healing=healing,
         incumbent=await _text(connection, healing),
@@ -58,15 +75,47 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         trials=await trials.trials(connection, healing_id),
         costs=await healings.costs(connection, healing_id),
         releases=[each for each in reversed(log) if each.healing_id == healing_id],
-        check=None if check is None else await judge_checks.get(connection, check),
+        check=await judge_checks.get(connection, check),
+        anchor=await judge_checks.of_ids(connection, anchor),
+        flag=await _flag(connection, flag),
+        failures=await _failures(connection, healing),
     )
 
 
-def _check_id(healing: Healing) -> int | None:
-    """Return the id of the judge's check that a receipt names, if it names one."""
-    judge = (healing.receipt or {}).get("judge")
-    check = judge.get("check") if isinstance(judge, dict) else None
-    return check if isinstance(check, int) else None
+async def _flag(connection: Connection, flag_id: int) -> JudgeFlag | None:
+    """Return a flag as receipts have it; None if there is none."""
+    flag = await judge_checks.flag(connection, flag_id)
+    check = await judge_checks.get(connection, flag.check_id) if flag else None
+    return flag_as_recorded(flag, check) if flag and check else None
+
+
+async def _failures(connection: Connection, healing: Healing) -> list[FailureRecord]:
+    rows = _items(_receipt(healing).get("failures"))
+    listed = [str(_fields(each).get("run_id")) for each in rows]
+    ids: list[UUID] = []
+    for each in listed:
+        with contextlib.suppress(ValueError):  # a receipt need not fit its schema
+            ids.append(UUID(each))
+    found = {str(run.id): run for run in await runs.of_ids(connection, ids)}
+    kept = [found[each] for each in listed if each in found]
+    return await asyncio.to_thread(lambda: [failure_of_run(run) for run in kept])
+
+
+def _receipt(healing: Healing) -> Mapping[str, object]:
+    return _fields(healing.receipt)
+
+
+def _fields(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _id(value: object) -> int:
+    """Return an id that a receipt names; 0, which no row has, if it names none."""
+    return value if isinstance(value, int) and 0 <= value < _NO_ID else 0
 
 
 async def _text(connection: Connection, healing: Healing) -> str | None:

@@ -67,6 +67,7 @@ _SCHEMA: Final = TypeAdapter(Receipt)
 _SECTIONS: Final[tuple[Section, ...]] = (
     _fits_schema,
     origins.rows,
+    origins.failures,
     origins.judge,
     origins.attributed,
     origins.split,

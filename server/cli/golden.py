@@ -30,6 +30,18 @@ def check() -> None:
 
 
 @golden.command()
+@click.option("--reason", required=True, help="The reason, recorded with the action.")
+@implemented_by("golden:lift")
+def lift() -> None:
+    """Lift the judge's flag: accept the judge as it is now.
+
+    A judge that agrees with fewer golden verdicts than at first is flagged, and healing is frozen
+    until it recovers. Lift the flag if its present marks are right: its next checks are what it
+    will be compared with.
+    """
+
+
+@golden.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
 @implemented_by("golden_requests:add")
 def add() -> None:

@@ -1,4 +1,4 @@
-"""`selfheal golden list|check`: golden requests and verdicts, and the judge's agreement."""
+"""`selfheal golden list|check|lift`: golden requests and verdicts, and the judge's agreement."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,11 +25,14 @@ from selfheal.optimizer.dataset.golden_verdicts import (
     traced_check,
 )
 from selfheal.optimizer.evaluation import judge_drift
+from selfheal.optimizer.outcomes import distrust
+from selfheal.optimizer.wording import sentence, worded
 from selfheal.server.cli.output import plain, print_json, print_table
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async
 from selfheal.server.model_address import read_settings_beside_service
 from selfheal.server.observability.langsmith import tracing
+from selfheal.server.settings import read_settings
 
 
 @run_async
@@ -83,15 +86,36 @@ async def check(as_json: bool) -> None:
             )
             whole = agreement(opinions)
             outputs.update(asdict(whole))
-        if whole.asked:
-            await judge_drift.record(database, settings.judge_model_name, prompt.version, whole)
+        if not whole.asked:
+            raise CommandError(f"the judge gave no usable answer: {first_error(opinions)}", code=1)
+        finding = await judge_drift.record(
+            database, settings.judge_model_name, prompt.version, judge_drift.parts_of(opinions)
+        )
     report = _report(settings.judge_model_name, prompt.version, opinions)
-    if not report["asked"]:
-        raise CommandError(f"the judge gave no usable answer: {report['first_error']}", code=1)
+    report["anchor"], report["flagged"] = finding["usual"], finding["flag"] is not None
+    report.update(worded(distrust(finding) if finding["flag"] else None))
     if as_json:
         print_json(report)
     else:
         _show(report)
+
+
+@run_async
+async def lift(reason: str) -> None:
+    """Lift the judge's flag.
+
+    Raises:
+        CommandError: exit code 2 if none stands.
+    """
+    model = read_settings().judge_model_name
+    async with opened_database() as database:
+        lifted = await database.run(
+            lambda connection: judge_drift.lift(connection, model, actor="cli", reason=reason)
+        )
+    click.echo(
+        f"the flag of the judge {model} (evaluator prompt {lifted.prompt_version}) is lifted; its"
+        " next checks are what it is compared with"
+    )
 
 
 def _report(judge: str, version: int, opinions: Sequence[Opinion]) -> dict[str, Any]:
@@ -150,5 +174,14 @@ def _show(report: dict[str, Any]) -> None:
             for kind, row in rows
         ],
     )
+    if report["anchor"]:
+        click.echo("its first sound checks: {} of {}".format(*report["anchor"]))
+    if report["flagged"]:
+        click.echo(
+            plain(
+                f"{sentence(report['coded_reason'])}. Healing is frozen; `selfheal golden lift`"
+                " accepts the judge."
+            )
+        )
     if report["unanswered"]:
         click.echo(plain(f"{report['unanswered']} had no answer: {report['first_error']}"))

@@ -23,6 +23,7 @@ WRITE = MAKE_A_DATABASE | {
     "healings resume",
     "golden add",
     "golden check",
+    "golden lift",
     "golden remove",
     "keys revoke",
     "prune",

@@ -14,13 +14,13 @@ from selfheal.db.judge_checks import CheckClaim, JudgeCheck
 from selfheal.db.pool import Connection, Database
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.golden_verdicts import golden_verdicts
-from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import check_daily
+from selfheal.optimizer.policy.judge_drift import ANCHOR_CHECKS, PARTS
 from selfheal.server.execution import optimizer_runs as optimizer
 from selfheal.server.execution.optimizer_runs import OptimizerScheduler, scheduling
 from tests.conftest import control
 
-THIRD = len(golden_verdicts()[:: judge_drift.EVERY])
+THIRD = len(golden_verdicts()) // PARTS
 
 
 @pytest.fixture
@@ -30,8 +30,9 @@ async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarne
 
 
 async def checks(harness: HealingHarness) -> list[JudgeCheck]:
+    model = harness.context.agent.evaluator.model.name
     async with harness.database.connection() as connection:
-        return await judge_checks.latest_calibrated(connection)
+        return await judge_checks.anchor(connection, model, 1, ANCHOR_CHECKS)
 
 
 async def a_day_later(harness: HealingHarness) -> None:
@@ -46,11 +47,12 @@ async def test_a_judge_that_drifts_is_known_before_anything_is_released(
 ) -> None:
     found = await check_daily(harness.context)
     assert found is not None
-    assert (found.asked, found.drifted, found.low) == (THIRD, False, False)
+    assert (found.finding["asked"], found.finding["flag"]) == (THIRD, None)
     await control(gemini, scenario="judge-lenient")
     await a_day_later(harness)
     found = await check_daily(harness.context)
-    assert (found and found.drifted, len(await checks(harness))) == (True, 1)
+    assert found is not None
+    assert (found.finding["drifted"], len(await checks(harness))) == (True, 1)
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN)
     before = await harness.log()
@@ -110,10 +112,30 @@ async def test_of_two_that_see_the_same_one_gets_the_turn(harness: HealingHarnes
 
 
 async def test_a_check_by_a_healing_is_as_good(harness: HealingHarness, gemini: str) -> None:
+    """Nothing has failed, so the judge is asked; there is budget for nothing else."""
+    settings = harness.settings.model_copy(update={"heal_budget_calls": 2 * THIRD})
+    other = replace(harness, context=replace(harness.context, settings=settings))
+    before = await calls(gemini)
+    await other.heal(forced=True)
+    assert (await calls(gemini) - before)["judge"] == THIRD
+    assert await check_daily(harness.context) is None
+
+
+async def test_a_judge_whose_marks_decided_no_failure_is_not_asked(
+    harness: HealingHarness, gemini: str
+) -> None:
+    """Checks forbade a pass each time, and there is no record that could show a drift."""
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN[:3])
-    await harness.heal()
-    assert await check_daily(harness.context) is None
+    before = await calls(gemini)
+    result = await harness.heal()
+    receipt = await harness.receipt(result)
+    assert (receipt["judge"]["asked"], receipt["judge"]["parts"]) == (0, [])
+    assert not any(each["judged"] for each in receipt["failures"])
+    assert await checks(harness) == []
+    made = (await calls(gemini) - before)["judge"]
+    assert made <= sum(each["calls"] for each in receipt["trials"])
+    assert result["outcome"] == "promoted"
 
 
 async def test_it_is_paid_from_the_days_allowance(harness: HealingHarness, gemini: str) -> None:

@@ -6,25 +6,26 @@ from bench.harness.healing import KNOWN, HealingHarness, calls, defect, open_hea
 from bench.harness.scripted_model import agent_reply, serve_scripted_model
 from selfheal.db.pool import Database
 from selfheal.optimizer.dataset.golden_verdicts import (
-    Agreement,
     agreement,
     ask_judge,
     golden_verdicts,
+    part_of_verdict,
 )
 from selfheal.optimizer.evaluation import judge_drift
-from selfheal.optimizer.evaluation.judge_drift import is_suspect
+from selfheal.optimizer.evaluation.judge_drift import check_daily
+from selfheal.optimizer.policy.judge_drift import PARTS
 from selfheal.optimizer.wording import sentence
 from tests.conftest import control
+from tests.integration.test_daily import a_day_later
 from tests.support.chaos import chaos_only
 
 
 async def sick_and_known(harness: HealingHarness, gemini: str) -> None:
     """Break the worker's prompt a day after a check of the judge."""
     judge, prompt = harness.context.agent.evaluator.model, await harness.live("evaluator")
-    found = agreement(
-        await ask_judge(judge, prompt.text, golden_verdicts()[:: judge_drift.EVERY], 8)
-    )
-    await judge_drift.record(harness.database, judge.name, prompt.version, found)
+    asked = [each for each in golden_verdicts() if part_of_verdict(each.id) == 0]
+    parts = judge_drift.parts_of(await ask_judge(judge, prompt.text, asked, 8))
+    await judge_drift.record(harness.database, judge.name, prompt.version, parts)
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN)
     await harness.execute("UPDATE judge_checks SET created_at = now() - interval '25 hours'")
@@ -46,6 +47,12 @@ async def test_a_judge_that_has_drifted_freezes_healing(
         assert (receipt["outcome"], receipt["judge"]["drifted"]) == ("frozen", True)
         assert receipt["candidates"] == []
         await control(gemini, scenario="sound")
+        asked = await calls(gemini)
+        assert (await harness.heal(forced=True))["outcome"] == "frozen"  # the flag stays
+        assert await calls(gemini) == asked
+        for _ in range(2):
+            await a_day_later(harness)
+            assert await check_daily(harness.context)
         assert (await harness.heal(forced=True))["outcome"] == "promoted"
 
 
@@ -53,7 +60,7 @@ async def test_a_judge_that_has_drifted_freezes_healing(
 async def test_a_sound_judge_is_asked_once_a_day(database: Database, gemini: str) -> None:
     async with open_healing_harness(database) as harness:
         await sick_and_known(harness, gemini)
-        asked = len(golden_verdicts()[:: judge_drift.EVERY])
+        asked = len(golden_verdicts()) // PARTS
         first = await harness.heal(forced=True)
         assert (await harness.receipt(first))["judge"]["asked"] == asked
         await harness.put_live(await defect(gemini, "hello-world"))
@@ -80,17 +87,6 @@ async def test_a_judge_that_does_not_answer_is_no_judge_that_has_drifted(
     message = sentence(reason)
     assert (reason["code"], "the judge answered 0 of" in message) == ("model_failed", True)
     assert message.endswith("could not answer: the model's answer does not fit Marks")
-
-
-@pytest.mark.parametrize(
-    ("agreed", "asked", "drifted"),
-    [(30, 34, False), (26, 34, False), (20, 34, True), (8, 34, True), (0, 34, True)],
-)
-def test_drift_is_less_agreement_than_chance_explains(
-    agreed: int, asked: int, drifted: bool
-) -> None:
-    found = Agreement(asked=asked, agreed=agreed, unanswered=0, bias=0.0)
-    assert is_suspect(found, (30, 34)) is drifted
 
 
 @pytest.mark.chaos

@@ -68,7 +68,7 @@ async def test_a_broken_manager_heals(harness: HealingHarness, gemini: str, name
     healing = await harness.healing(result)
     assert (healing.agent, healing.incumbent_version) == ("manager", 2)
     assert healing.calls_used <= 260
-    assert (await attribution(harness, result))["evidence"]["plans"][0] > 0
+    assert (await attribution(harness, result))["evidence"]["causes"]["plan_contradicts"] > 0
     receipt = await harness.receipt(result)
     assert receipt["findings"]["blame"] == "manager"
     assert "catchier" not in (await harness.live("manager")).text

@@ -167,10 +167,15 @@ async def test_it_exports_waiting_runs_and_a_paused_healing(
             "INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted)"
             " VALUES ('m', 1, 40, 10, true)"
         )
+        await harness.execute(
+            "INSERT INTO judge_flags (model, prompt_version, check_id)"
+            " SELECT model, prompt_version, id FROM judge_checks"
+        )
     async with database.connection() as connection:
         found = await deployment_stats.collect(connection)
     assert found.paused
-    assert (found.queue_depth, found.agreement, found.drifted) == (1, 0.25, True)
+    assert (found.queue_depth, found.agreement) == (1, 0.25)
+    assert (found.drifted, found.frozen) == (True, False)
     assert 29 < found.queue_oldest < 60
 
 

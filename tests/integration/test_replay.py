@@ -280,7 +280,7 @@ async def test_a_tampered_screen_shows(healed: tuple[HealingHarness, Result, str
 
 
 SCHEMA = "receipt: schema"
-SOUND = {"model": "m", "prompt_version": 1, "agreed": 1000, "asked": 1000}
+SOUND = {"check": 9, "model": "m", "prompt_version": 1, "agreed": 1000, "asked": 1000}
 
 
 async def test_a_sentence_that_is_reworded_changes_no_proof(
@@ -320,8 +320,14 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("release", "rollout"), "manual", {"release: plan"}),
     (("release", "reason"), because("watched"), {"release: plan", "outcome: decision"}),
     (("to_version",), 1, {"release: release log"}),
-    (("judge", "compared"), [SOUND], {"judge: verdict"}),
-    (("judge", "drifted"), True, {"judge: verdict", "judge: stored check", "outcome: decision"}),
+    (("judge", "compared"), [SOUND], {"judge: anchor", "judge: verdict"}),
+    (("judge", "drifted"), True, {"judge: verdict"}),
+    (("judge", "agreed"), 3, {"judge: stored check"}),
+    (("failures", "0", "cause"), "plan_unusable",
+     {"failures: causes", "attribution: causes of the failures"}),
+    (("failures", "0", "judged"), True, {"failures: causes"}),
+    (("findings", "attribution", "evidence", "causes"), {"plan_unusable": 3},
+     {"attribution: causes of the failures", "attribution: agent"}),
     (("model_calls",), 3, {"cost: model calls"}),
     (("output_tokens",), 3, {"cost: output tokens"}),
     (("costs", "0", "calls"), 3, {"cost: by state"}),
@@ -330,7 +336,6 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("candidates", "1", "text"), "Read https://example.com first.",
      {"candidate 2: text", "candidate 2: diff", "candidate 2: fate"}),
     (("findings", "attribution", "reason"), because("watched"), {"attribution: agent"}),
-    (("findings", "attribution", "evidence", "judge_low"), True, {"attribution: judge"}),
     (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: candidate"}),
     (("outcome",), "rejected", {"outcome: decision", "outcome: stored outcome"}),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from selfheal.server.cli import selfheal as root
 
 _ANY_ID = str(UUID(int=0))
 # No port that another test may have.
-_OPTIONS = {"serve": ("--port", "0", "--metrics-port", "0")}
+_OPTIONS = {"serve": ("--port", "0", "--metrics-port", "0"), "lift": ("--reason", "x")}
 
 
 def commands() -> Iterator[tuple[str, ...]]:

@@ -87,3 +87,9 @@ VALUES (true, '{"code": "note", "values": {"text": "STRANGER"}}', 'STRANGER',
 
 INSERT INTO judge_checks (model, prompt_version, asked, agreed, drifted, created_at)
 VALUES ('google_genai:gemini', 1, 40, 24, true, now() - interval '100 minutes');
+
+INSERT INTO judge_flags (model, prompt_version, check_id, usual_agreed, usual_asked, raised_at,
+                         lifted_at, lifted_by, reason)
+SELECT model, prompt_version, id, 380, 400, created_at, created_at + interval '10 minutes',
+       'STRANGER', '{"code": "note", "values": {"text": "STRANGER"}}'
+FROM judge_checks;

@@ -8,12 +8,14 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
 from selfheal.optimizer.distributions import (
+    beta_binomial_at_most,
     beta_quantile,
     binomial_at_least,
     binomial_at_most,
@@ -50,6 +52,24 @@ def _binomial_below(seen: int, of: int, rate: float) -> Decimal:
         total += term
         term *= (of - k) * p / ((k + 1) * (1 - p))
     return total
+
+
+@settings(deadline=None)
+@given(st.integers(0, 400), st.integers(0, 1500), st.floats(0, 1), st.floats(0, 1))
+def test_the_beta_binomial_tail_is_a_mean_of_binomial_ones(
+    of: int, seen_of: int, share: float, deviation: float
+) -> None:
+    seen, successes = round(share * seen_of), round(deviation * of)
+    found = beta_binomial_at_most(successes, of, seen, seen_of)
+    rate = special.betaincinv(seen + 1, seen_of - seen + 1, (np.arange(4000) + 0.5) / 4000)
+    assert found == pytest.approx(special.bdtr(successes, of, rate).mean(), rel=0.02, abs=1e-4)
+
+
+def test_the_beta_binomial_tail_ends_at_certainty() -> None:
+    assert beta_binomial_at_most(-1, 10, 5, 10) == 0
+    assert beta_binomial_at_most(10, 10, 5, 10) == 1
+    assert beta_binomial_at_most(0, 1, 0, 0) == 0.5  # a uniform prior alone
+    assert beta_binomial_at_most(0, 2, 2, 2) == pytest.approx(1 / 10)  # 3 ∫ r² (1 - r)² dr
 
 
 @settings(deadline=None)

@@ -147,8 +147,8 @@ def test_the_schema_of_a_receipt_is_in_the_api() -> None:
 
 def test_a_reason_of_no_code_does_not_fit_the_schema() -> None:
     fits = TypeAdapter(state.Findings).validate_python
-    evidence = {"diagnosed": "worker", "judge_low": False, "judged": [0, 1], "plans": [0, 0],
-                "revertible": [], "reverted": {"worker": [1, 2]}, "rejected": []}  # fmt: skip
+    evidence = {"diagnosed": "worker", "causes": {"unclear": 1}, "revertible": [],
+                "replaceable": [], "reverted": {"worker": [1, 2]}, "rejected": []}  # fmt: skip
     found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": []}
     known = {"reason": because("diagnosis_uncontested"), "evidence": evidence}
     assert fits({**found, "attribution": known})

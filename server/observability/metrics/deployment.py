@@ -110,7 +110,7 @@ def _healing(standing: DeploymentStats, interval: float) -> Iterator[Metric]:
     )
     yield _gauge(
         "evaluator_drifted",
-        "1 if the judge has drifted according to its last check.",
+        "1 while the judge's flag stands: it has drifted, and has not recovered.",
         standing.drifted,
     )
     if standing.agreement is not None:
