@@ -1,6 +1,6 @@
 """Tails and quantiles of the distributions that decisions use, in plain Python.
 
-SciPy has them all, but it and NumPy take 214 MB and half a second of every start, for five
+SciPy has them all, but it and NumPy take 214 MB and half a second of every start, for four
 functions. `tests/unit/test_distributions.py` compares these with SciPy's and with exact sums.
 
 Everything is computed as a logarithm, so that a tail keeps its relative precision however small it
@@ -31,32 +31,6 @@ def binomial_at_least(successes: int, of: int, rate: float) -> float:
     if successes > of:
         return 0.0
     return math.exp(_log_beta(successes, of - successes + 1, rate, 1.0 - rate))
-
-
-def poisson_at_least(events: int, mean: float) -> float:
-    """Return P(X ≥ events) for X ~ Poisson(mean), mean > 0.
-
-    Both tails are the probability of `events` itself times a sum of positive terms (the series
-    DLMF 8.7.1 above it, the finite sum DLMF 8.4.10 below it): nothing cancels. The sum is that of
-    the tail that does not contain the mean.
-    """
-    if events <= 0:
-        return 1.0
-    log_mass = -_deviance(events, mean) - _stirling(events) - math.log(math.tau * events) / 2
-    term = total = 1.0
-    following = events
-    if mean < events:
-        while term > _CONVERGED * total:
-            following += 1
-            term *= mean / following
-            total += term
-        return math.exp(log_mass) * total
-    total = 0.0
-    while following > 0 and term > _CONVERGED * total:
-        term *= following / mean
-        total += term
-        following -= 1
-    return 1.0 - math.exp(log_mass) * total
 
 
 def beta_quantile(a: float, b: float, below: float) -> float:

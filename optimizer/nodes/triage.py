@@ -1,10 +1,10 @@
-"""triage: leave out what no prompt can fix, open the healing, and check the judge."""
+"""triage: open the healing, and check the judge."""
 
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from selfheal.db import healings, prompts
-from selfheal.db.reasons import Reason, because
+from selfheal.db.reasons import because
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import (
     OptimizerContext,
@@ -18,12 +18,8 @@ from selfheal.optimizer.state import State, Version, is_shortening
 
 
 async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Continue only with failures that a prompt may have caused, and only as the one healing."""
+    """Continue only as the one healing, and with a judge that can be relied on."""
     context = optimizer_context(runtime)
-    failures = len(state["failed_run_ids"])
-    requested = state.get("forced") or is_shortening(state.get("trigger"))
-    if not requested and failures < context.settings.failure_threshold:
-        return State(outcome="not_the_prompt", reason=_not_the_prompt(state))
     healing_id = str(get_config()["configurable"]["thread_id"])
     first = state.get("agent", "worker")
     async with context.database.connection() as connection:
@@ -52,17 +48,6 @@ async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
     # The worker's failures are looked at until an agent is found to be the cause. A judge whose own
     # prompt is broken is the target at once: its updates replace the worker's.
     return {**opened, **target, "blamed": "agent" in state, **judged}
-
-
-def _not_the_prompt(state: State) -> Reason:
-    newest = state.get("newest_error")
-    return because(
-        "not_the_prompt",
-        errors=state["errors"],
-        failures=len(state["failed_run_ids"]),
-        newest=newest
-        and because("run_failed", outcome=newest["outcome"], message=newest["message"]),
-    )
 
 
 async def _check_judge(context: OptimizerContext, healing_id: str, state: State) -> State:

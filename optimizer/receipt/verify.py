@@ -67,6 +67,7 @@ _SCHEMA: Final = TypeAdapter(Receipt)
 _SECTIONS: Final[tuple[Section, ...]] = (
     _fits_schema,
     origins.rows,
+    origins.detected,
     origins.judge,
     origins.attributed,
     origins.split,
