@@ -316,7 +316,7 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
      {"detection: runs", "detection: e-value", "detection: window", "detection: rule",
       "detection: failed runs that were read"}),
     (("detection", "recent"), 0, {"detection: rule"}),
-    (("detection", "before"), [0, 3], {"detection: usual failure rate", "detection: e-value",
+    (("detection", "before"), [3, 3], {"detection: usual failure rate", "detection: e-value",
                                        "detection: rule"}),
     (("failed_run_ids",), [], {"detection: failed runs that were read",
                                "attribution: evidence of the runs"}),
