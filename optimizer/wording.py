@@ -35,11 +35,11 @@ WORDING: dict[Code, str] = {
     "few_failures": "{failures} runs failed, fewer than the {needed} that healing needs",
     "few_new_failures": "only {failures} new failures since the last healing",
     "fails_since_change": "{failures} of the newest {runs} runs failed, more than usual"
-    " (e = {e_value:.3g}, at least {needed}, against a failure rate of {usual_rate:.0%})",
-    "fails_since_release": "{failures} of all {runs} runs since the release failed, more than usual"
-    " (e = {e_value:.3g}, at least {needed}, against a failure rate of {usual_rate:.0%})",
+    " (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
+    "fails_since_release": "{failures} of the {runs} runs since the release failed, more than"
+    " usual (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
     "failures_surged": "{failures} of the newest {runs} runs failed, many more than before the last"
-    " healing (e = {e_value:.3g}, at least {needed}, against a failure rate of {usual_rate:.0%})",
+    " healing (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
     "no_run_passed": "none of the {runs} runs since the release passed",
     "healing_open": "another healing is in progress",
     "not_the_prompt": "{errors} runs failed because of the model, the judge or the sandbox,"
