@@ -15,6 +15,7 @@ Code = Literal[
     "answers_ignore_plans",
     "answers_unusable",
     "approved",
+    "better_but_not_healed",
     "better_but_unproven",
     "breaks_prompt_rules",
     "budget_exhausted",
@@ -46,7 +47,10 @@ Code = Literal[
     "empty_prompt",
     "enough_pairs",
     "evidence_insufficient",
-    "failures_as_usual",
+    "fails_since_change",
+    "fails_since_release",
+    "failures_not_unusual",
+    "failures_surged",
     "few_failures",
     "few_new_failures",
     "foreign_letters",
@@ -79,6 +83,7 @@ Code = Literal[
     "no_candidate_passed_lint",
     "no_candidate_passed_screening",
     "no_candidates",
+    "no_run_passed",
     "no_sentence_removable",
     "no_sentences_removable_together",
     "not_inferior",
@@ -151,6 +156,13 @@ _SCORES: Final[Mapping[str, _Kind]] = {
     "mean": _NUMBER,  # difference of mean scores, new less old, -1 to 1
     "lower": _NUMBER | None,  # its lower bound; null where there are too few runs for one
 }
+_EVIDENCE: Final[Mapping[str, _Kind]] = {
+    "failures": int,
+    "runs": int,
+    "e_value": _NUMBER,
+    "needed": int,  # the e-value that opens a healing
+    "usual_rate": _NUMBER,  # the failure rate that it is against, 0 to 1
+}
 _COUNTED: Final[Mapping[str, _Kind]] = {"gains": int, "losses": int}
 _JUDGE: Final[Mapping[str, _Kind]] = {
     "model": str,
@@ -168,13 +180,18 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "canary_running": {"agent": str, "version": int, "percent": int},
     "cooling_down": {"until": str},  # ISO 8601, UTC
     "daily_budget_exhausted": {"calls": int},
-    "failures_as_usual": {"failures": int, "runs": int, "p": _NUMBER},
-    "few_failures": {"failures": int, "minutes": int},
+    "failures_not_unusual": _EVIDENCE,
+    "few_failures": {"failures": int, "needed": int},
     "few_new_failures": {"failures": int},
     "healing_open": {},
     "not_the_prompt": {"errors": int, "failures": int, "newest": _OPTIONAL},
     "operator_pause": {"cause": _REASON, "actor": str},
     "single_sentence": {"agent": str, "version": int},
+    # Why a healing is opened.
+    "fails_since_change": _EVIDENCE,
+    "fails_since_release": _EVIDENCE,
+    "failures_surged": _EVIDENCE,
+    "no_run_passed": {"runs": int},
     # Which prompt is the cause.
     "answers_ignore_plans": {"answers": int, "of": int},
     "answers_unusable": {"agent": str, "answers": int, "of": int},
@@ -244,6 +261,7 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "too_few_pairs_to_compare": {"pairs": int, "needed": int},
     "uses_more_tokens": {"ratio": _NUMBER, "limit": _NUMBER},
     # What is done with a candidate that was not rejected.
+    "better_but_not_healed": {"plan": _REASON, "rate": _NUMBER, "expected": _NUMBER},
     "canary_first": {"rate": _NUMBER},
     "evidence_insufficient": {},
     "incumbent_hardly_passes": {},

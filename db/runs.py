@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 
 import psycopg
@@ -19,6 +19,11 @@ from selfheal.db.types import Agent
 
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
 Outcome = Literal["ok", "failed", "output", "infrastructure", "model", "evaluation", "request"]
+
+FAILED: Final[tuple[Outcome, ...]] = ("failed", "output")
+"""The outcomes of runs that failed by what a prompt can influence."""
+COUNTABLE: Final[tuple[Outcome, ...]] = ("ok", *FAILED)
+"""The outcomes of runs that are evidence about a prompt."""
 
 _SQL = queries.load("runs")
 
@@ -147,6 +152,20 @@ class Errors:
     run_id: UUID
     outcome: Outcome
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountableRun:
+    """A run that is evidence about the prompts under which it ran."""
+
+    id: UUID
+    outcome: Outcome
+    finished_at: datetime
+
+    @property
+    def failed(self) -> bool:
+        """Whether it speaks against them."""
+        return self.outcome in FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,12 +370,22 @@ async def feedback(connection: Connection, run_id: UUID) -> list[Feedback]:
     return await fetch_all(connection, _SQL["feedback"], {"run_id": run_id}, Feedback)
 
 
-async def window(
-    connection: Connection, live: Mapping[Agent, int], *, minutes: int, limit: int = 500
-) -> list[Run]:
-    """Return runs that ended in the last minutes under all live versions, newest first."""
-    values = {**{str(agent): live[agent] for agent in live}, "minutes": minutes, "limit": limit}
-    return await fetch_all(connection, _SQL["window"], values, Run)
+async def countable(
+    connection: Connection, live: Mapping[Agent, int], *, limit: int
+) -> list[CountableRun]:
+    """Return the newest runs that are evidence about the live versions, newest first.
+
+    Args:
+        connection: to the database.
+        live: the live version of each agent. Runs before the newest release are left out.
+        limit: the most runs to return.
+    """
+    values = {
+        **{str(agent): live[agent] for agent in live},
+        "countable": list(COUNTABLE),
+        "limit": limit,
+    }
+    return await fetch_all(connection, _SQL["countable"], values, CountableRun)
 
 
 async def errors(connection: Connection, *, minutes: int) -> Errors | None:
@@ -387,6 +416,7 @@ async def record(
         "agent": agent,
         "version": live[agent],
         "evaluator": live["evaluator"],
+        "countable": list(COUNTABLE),
         "minutes": minutes,
     }
     cursor = await connection.execute(_SQL["record"], values)

@@ -9,6 +9,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from selfheal.app.errors import RunError
+from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.context import RuntimeContext, traced_state
 from selfheal.optimizer.nodes.attribute import blame
 from selfheal.optimizer.nodes.conclude import conclude
@@ -22,8 +24,10 @@ from selfheal.optimizer.nodes.sample import sample
 from selfheal.optimizer.nodes.screen import screen
 from selfheal.optimizer.nodes.shorten import halve, trim
 from selfheal.optimizer.nodes.triage import triage
+from selfheal.optimizer.outcomes import failure_reason
 from selfheal.optimizer.policy import transitions
 from selfheal.optimizer.policy.ablation import half
+from selfheal.optimizer.policy.rollout_plan import expected_pass_rate, proven
 from selfheal.optimizer.state import Result, State, Trigger, is_shortening
 
 OptimizerGraph = CompiledStateGraph[State, RuntimeContext, Trigger, Result]
@@ -36,9 +40,10 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     )
     for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
-    attributing = (sample, diagnose, blame)
-    for node in (*attributing, trim, halve, propose, lint, screen, gate, release, conclude):
+    for node in (sample, diagnose, blame, trim, halve, release, conclude):
         graph.add_node(node.__name__, _traced(node))
+    for node in (propose, lint, screen, gate):
+        graph.add_node(node.__name__, _traced(_keeping_proof(node)))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
     graph.add_conditional_edges("triage", after_triage)
@@ -47,7 +52,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_conditional_edges("blame", after_blame)
     graph.add_conditional_edges("trim", after_trim)
     graph.add_edge("halve", "gate")
-    graph.add_edge("propose", "lint")
+    graph.add_conditional_edges("propose", after_propose)
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
     graph.add_conditional_edges("gate", after_gate)
@@ -65,6 +70,21 @@ def _traced(node: Callable[..., Awaitable[State]]) -> Any:
             updates = await node(state, runtime)
             found.update(updates or {})
         return updates
+
+    return state
+
+
+def _keeping_proof(node: Callable[..., Awaitable[State]]) -> Callable[..., Awaitable[State]]:
+    """Return the node; where it fails after a gate has accepted a candidate, the round ends."""
+
+    @functools.wraps(node)
+    async def state(state: State, runtime: Runtime[RuntimeContext]) -> State:
+        try:
+            return await node(state, runtime)
+        except (BudgetSpentError, RunError) as error:
+            if not proven(state["gates"]):
+                raise
+            return State(cut_short=failure_reason(error))
 
     return state
 
@@ -116,20 +136,32 @@ def _diagnosed(state: State) -> bool:
     return decided is not None and decided["evidence"]["diagnosed"] == state["agent"]
 
 
-def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
+def after_propose(state: State) -> Literal["lint", "release"]:
+    """Lint the new proposals."""
+    return "release" if "cut_short" in state else "lint"
+
+
+def after_lint(state: State) -> Literal["screen", "propose", "release", "conclude"]:
     """Screen what is not rejected yet."""
-    return transitions.after_lint(state["proposals"], state["round"])
+    if "cut_short" in state:
+        return "release"
+    return transitions.after_lint(state["proposals"], state["round"], state["gates"])
 
 
-def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
+def after_screen(state: State) -> Literal["gate", "propose", "release", "conclude"]:
     """Send the survivor to the gate."""
-    return transitions.after_screen(state.get("survivor"), state["round"])
+    if "cut_short" in state:
+        return "release"
+    return transitions.after_screen(state.get("survivor"), state["round"], state["gates"])
 
 
 def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:
     """Release or stage what was not rejected; else try something else, once."""
+    if "cut_short" in state:
+        return "release"
     if not is_shortening(state.get("trigger")):
-        return transitions.after_gate(state["gates"], state["round"])
+        expected = expected_pass_rate(state["agent"], state.get("detection"))
+        return transitions.after_gate(state["gates"], state["round"], expected)
     live, last = state["incumbent"]["text"], state["gates"][-1]["ordinal"]
     smaller = half(state["agent"], live, state["proposals"], last)
     return transitions.after_shortening_gate(state["gates"], divisible=smaller is not None)

@@ -1,6 +1,6 @@
 """Tails and quantiles of the distributions that decisions use, in plain Python.
 
-SciPy has them all, but it and NumPy take 214 MB and half a second of every start, for five
+SciPy has them all, but it and NumPy take 214 MB and half a second of every start, for four
 functions. `tests/unit/test_distributions.py` compares these with SciPy's and with exact sums.
 
 Everything is computed as a logarithm, so that a tail keeps its relative precision however small it
@@ -48,32 +48,6 @@ def beta_binomial_at_most(successes: int, of: int, seen: int, seen_of: int) -> f
     failures, rest = seen_of - seen, range(successes + 1)
     ways = sum(math.comb(seen + k, k) * math.comb(failures + of - k, of - k) for k in rest)
     return ways / math.comb(seen_of + 1 + of, of)
-
-
-def poisson_at_least(events: int, mean: float) -> float:
-    """Return P(X ≥ events) for X ~ Poisson(mean), mean > 0.
-
-    Both tails are the probability of `events` itself times a sum of positive terms (the series
-    DLMF 8.7.1 above it, the finite sum DLMF 8.4.10 below it): nothing cancels. The sum is that of
-    the tail that does not contain the mean.
-    """
-    if events <= 0:
-        return 1.0
-    log_mass = -_deviance(events, mean) - _stirling(events) - math.log(math.tau * events) / 2
-    term = total = 1.0
-    following = events
-    if mean < events:
-        while term > _CONVERGED * total:
-            following += 1
-            term *= mean / following
-            total += term
-        return math.exp(log_mass) * total
-    total = 0.0
-    while following > 0 and term > _CONVERGED * total:
-        term *= following / mean
-        total += term
-        following -= 1
-    return 1.0 - math.exp(log_mass) * total
 
 
 def beta_quantile(a: float, b: float, below: float) -> float:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from selfheal.app.errors import RunError
 from selfheal.db.healings import Outcome
 from selfheal.db.reasons import Reason, because
+from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.policy.ablation import nothing_removable
 from selfheal.optimizer.state import (
     GateReport,
@@ -109,6 +111,13 @@ def gave_up(before: Outcome | None, why: Reason) -> Ending:
         why: the error.
     """
     return Ending(before or "rejected", why)
+
+
+def failure_reason(error: BudgetSpentError | RunError) -> Reason:
+    """Return why a healing cannot go on: the budget is used up, or the model failed."""
+    if isinstance(error, BudgetSpentError):
+        return because("budget_exhausted")
+    return because("model_failed", message=str(error))
 
 
 def _with_cause(decision: Reason, unjudged: Unjudged | None) -> Reason:

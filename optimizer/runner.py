@@ -24,7 +24,7 @@ from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.build import OptimizerGraph, build_graph
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext
 from selfheal.optimizer.nodes.conclude import close_healing
-from selfheal.optimizer.outcomes import gave_up
+from selfheal.optimizer.outcomes import failure_reason, gave_up
 from selfheal.optimizer.rollout.preconditions import blocked_by
 from selfheal.optimizer.state import Result, State, Trigger
 from selfheal.optimizer.tracing import HealingTrace, untraced
@@ -189,11 +189,9 @@ class Optimizer:
                 return True
             async with self._leased(run.thread):
                 await self._follow(run)
-        except BudgetSpentError:
-            await self._give_up(run, because("budget_exhausted"))
-        except RunError as error:
-            await self._give_up(run, because("model_failed", message=str(error)))
-            return True
+        except (BudgetSpentError, RunError) as error:
+            await self._give_up(run, failure_reason(error))
+            return isinstance(error, RunError)
         except (asyncio.CancelledError, DatabaseError, LeaseLostError):
             raise  # the lease expires, and the next run resumes here
         except Exception as error:

@@ -22,10 +22,13 @@ class HealingSettings(ServiceSettings, ModelSettings):
         "writer", description="the proposer of candidates; `gepa` needs `selfheal[gepa]`"
     )
     failure_threshold: int = Field(
-        3, ge=1, le=10_000, description="failed runs of a version that start a healing"
+        3, ge=1, le=10_000, description="least number of failed runs that start a healing"
     )
     failure_window_minutes: int = Field(
-        30, ge=1, le=525_600, description="age up to which failed runs count, in minutes"
+        30,
+        ge=1,
+        le=525_600,
+        description="minutes within which that many failures suffice where no run has passed",
     )
     optimize_every_seconds: int = Field(
         600,

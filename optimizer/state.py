@@ -27,6 +27,7 @@ Outcome = Literal[
 Verdict = Literal["accepted", "rejected", "undecided"]
 Fate = Literal["", "lint", "screen", "gate", "accepted"]
 ReleaseAction = Literal["release", "canary", "stage"]
+DetectionRule = Literal["no_pass", "release", "change", "surge", "none"]
 
 Count: TypeAlias = tuple[int, int]
 """So many, of so many. A list of two after a checkpoint or a receipt was read back."""
@@ -387,6 +388,43 @@ class PlannedRelease(TypedDict):
     void: Reason | None
 
 
+class PassRecord(TypedDict):
+    """How many runs of a version have a verdict, and how many of these passed."""
+
+    agent: Agent
+    version: int
+    runs: int
+    passed: int
+
+
+class Detection(TypedDict):
+    """What detection read, and why it opens a healing or does not.
+
+    `rule`: `no_pass` where no run passed; `release` and `change` where runs fail more often than
+    usual since the release, or since some later run; `surge` where much more fails than before the
+    last healing, which released nothing; `none` where there is no more than usual (a healing may
+    be forced). `outcomes`: of the runs that were read, oldest first, `1` passed and `0` failed;
+    `runs` and `failures` count them. `recent`: how many failed within the failure window.
+    `threshold`: the least number of failures. `usual`: the record of the last good version; null
+    without one. `before`: how many of the runs that the last healing looked at failed, of how
+    many; null unless the runs since that healing are compared with it. `usual_rate`: the failure
+    rate that the e-value is against. `window`: the newest runs, from where the failures began.
+    """
+
+    rule: DetectionRule
+    outcomes: str
+    runs: int
+    failures: int
+    recent: int
+    threshold: int
+    usual: PassRecord | None
+    before: Count | None
+    usual_rate: float
+    e_value: float
+    window: int
+    reason: Reason
+
+
 class NewestError(TypedDict):
     """The newest run without a verdict for a reason that no prompt can fix."""
 
@@ -428,6 +466,7 @@ class State(Trigger):
     tried: NotRequired[list[Agent]]
     incumbent: NotRequired[Version]
     last_good: NotRequired[Version | None]
+    detection: NotRequired[Detection]
     failed_run_ids: NotRequired[list[str]]
     errors: NotRequired[int]
     newest_error: NotRequired[NewestError]
@@ -444,6 +483,7 @@ class State(Trigger):
     screens: NotRequired[list[ScreenReport]]
     survivor: NotRequired[int | None]
     gates: NotRequired[list[GateReport]]
+    cut_short: NotRequired[Reason]
     planned: NotRequired[PlannedRelease]
     to_version: NotRequired[int | None]
 

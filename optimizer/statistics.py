@@ -11,7 +11,6 @@ from selfheal.optimizer.distributions import (
     beta_quantile,
     binomial_at_least,
     binomial_at_most,
-    poisson_at_least,
     student_quantile,
 )
 
@@ -33,7 +32,8 @@ _RHO2: Final = (
     -2 * math.log(SEQUENCE_ALPHA) + math.log(1 - 2 * math.log(SEQUENCE_ALPHA))
 ) / _TUNED_FOR
 _PRIOR_RUNS: Final = 0.5
-DETECT_AT: Final = 0.01
+FAULT_RATES: Final = (0.4, 0.6, 0.8, 0.95)
+_LARGEST: Final = 30.0  # of a logarithm: its exponential is beyond any bound, and finite
 
 
 class Sample(Protocol):
@@ -180,18 +180,61 @@ def paired_difference(differences: Sequence[float], confidence: float = 0.95) ->
     return Difference(n, mean, mean - margin)
 
 
-def surprise(failures: int, runs: int, failure_rate: float) -> float:
-    """Return the probability of at least so many failures at a known rate: a Poisson upper tail.
+@dataclass(frozen=True, slots=True)
+class FailureEvidence:
+    """How strongly a sequence of runs speaks for a higher failure rate than the usual one.
+
+    Attributes:
+        from_first: the e-value of the whole sequence. At the usual rate it ever reaches 100 in at
+            most one sequence of a hundred.
+        from_change: the e-value since the failures began, whenever that was. It starts anew with
+            every run, so it reaches a bound sooner or later; see docs/healing.md for how often.
+        runs: the newest runs from where the failures began.
+    """
+
+    from_first: float
+    from_change: float
+    runs: int
+
+
+def failure_evidence(failed: Sequence[bool], usual: float) -> FailureEvidence:
+    """Return the evidence that runs fail more often than usual: an e-detector.
+
+    For each of four failure rates, the likelihood ratio against the usual rate is multiplied over
+    the runs: over all of them, and over those since the product last fell to 1 (Shin, Ramdas and
+    Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", New England
+    Journal of Statistics in Data Science 2, 2024). The evidence is the mean of the four; a rate
+    that is not above the usual one is no fault and contributes 0.
 
     Args:
-        failures: failed runs seen.
-        runs: runs seen, failed ones included.
-        failure_rate: that of the last good version, 0 to 1.
-
-    Returns:
-        A probability, 0 to 1.
+        failed: whether each run failed, oldest first.
+        usual: the usual failure rate, above 0 and below 1.
     """
-    return poisson_at_least(failures, max(runs * failure_rate, 1e-9))
+    whole, since = [0.0] * len(FAULT_RATES), [0.0] * len(FAULT_RATES)
+    starts = [0] * len(FAULT_RATES)
+    steps = [_log_ratios(rate, usual) for rate in FAULT_RATES]
+    for place, each in enumerate(failed):
+        for at, (passing, failing) in enumerate(steps):
+            step = failing if each else passing
+            if since[at] <= 0:
+                since[at], starts[at] = 0.0, place
+            whole[at] += step
+            since[at] += step
+    best = max(range(len(FAULT_RATES)), key=lambda at: since[at])
+    return FailureEvidence(_mean_e(whole), _mean_e(since), len(failed) - starts[best])
+
+
+def _log_ratios(rate: float, usual: float) -> tuple[float, float]:
+    """Return the log likelihood ratios of a passed and of a failed run."""
+    if rate <= usual:
+        return -math.inf, -math.inf
+    return math.log((1 - rate) / (1 - usual)), math.log(rate / usual)
+
+
+def _mean_e(logarithms: Sequence[float]) -> float:
+    """Return the mean of the exponentials, to 4 digits, at most 10⁹: beyond it nothing changes."""
+    exponentials = [math.exp(min(each, _LARGEST)) for each in logarithms]
+    return round(min(sum(exponentials) / len(logarithms), 1e9), 4)
 
 
 def fewer_than_usual(agreed: int, asked: int, usual: int, of: int) -> float:

@@ -30,9 +30,17 @@ WORDING: dict[Code, str] = {
     "cooling_down": "the last healing ended without a release; the next one starts no earlier than"
     " {until:clock} UTC",
     "daily_budget_exhausted": "the day's {calls} model calls are used up",
-    "failures_as_usual": "{failures} of {runs} runs failed, no more than usual (p = {p:.2g})",
-    "few_failures": "{failures} failed runs within {minutes} minutes",
+    "failures_not_unusual": "{failures} of {runs} runs failed, no more than usual"
+    " (e = {e_value:.3g} of {needed}, against a failure rate of {usual_rate:.0%})",
+    "few_failures": "{failures} runs failed, fewer than the {needed} that healing needs",
     "few_new_failures": "only {failures} new failures since the last healing",
+    "fails_since_change": "{failures} of the newest {runs} runs failed, more than usual"
+    " (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
+    "fails_since_release": "{failures} of the {runs} runs since the release failed, more than"
+    " usual (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
+    "failures_surged": "{failures} of the newest {runs} runs failed, many more than before the last"
+    " healing (e = {e_value:.3g}, {needed} needed, against a failure rate of {usual_rate:.0%})",
+    "no_run_passed": "none of the {runs} runs since the release passed",
     "healing_open": "another healing is in progress",
     "not_the_prompt": "{errors} runs failed because of the model, the judge or the sandbox,"
     " {failures} because of their quality{newest:?; the newest: }",
@@ -113,6 +121,8 @@ WORDING: dict[Code, str] = {
     " have verdicts",
     "too_few_pairs_to_compare": "only {pairs} of {needed} pairs have verdicts",
     "uses_more_tokens": "better, but it uses {ratio:.2f} times the tokens (limit {limit:g})",
+    "better_but_not_healed": "{plan}; better, but not healed: it passes only {rate:.0%} of its"
+    " gate's cases, and {expected:.0%} are expected",
     "canary_first": "proven; released as a canary, since the incumbent passes {rate:.0%}",
     "evidence_insufficient": "the gate does not suffice for a release; approval is needed",
     "incumbent_hardly_passes": "released to all threads: the incumbent passes hardly any case",

@@ -22,10 +22,16 @@ _AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
 
 
 async def selfheal(harness: HealingHarness, job: Job, *, forced: bool = False) -> Treated:
-    """Make one pass of the optimizer."""
+    """Make one pass of the optimizer.
+
+    A defect that fails too seldom to be detected in the requests that were sent is healed all the
+    same: how soon one is detected is measured elsewhere (tests/unit/test_detection_rates.py).
+    """
     agent: Agent | None = job.agent if forced else None  # type: ignore[assignment]
     began = time.monotonic()
     result = await harness.heal(forced=forced, agent=agent)
+    if result["outcome"] == "healthy" and not forced:
+        result = await harness.heal(forced=True)
     seconds = time.monotonic() - began
     if "healing_id" not in result:
         reason = sentence(result.get("reason"))

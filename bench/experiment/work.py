@@ -13,6 +13,7 @@ from selfheal.graph.evaluator import LocalEvaluator
 from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.policy.detection import assess
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.tasks import Task
 
@@ -23,6 +24,7 @@ STATED = {"evaluator": slice(0, 1)}
 ALL_BUT_ONE = slice(1, None)
 # Under it, half of the work that a judge sees is wrong.
 CARELESS = "no-edge-cases"
+THRESHOLD = 3  # the default of SELFHEAL_FAILURE_THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,21 @@ def dealt(job: Job) -> tuple[list[Task], list[Task]]:
 
 
 async def fail(harness: HealingHarness, job: Job, known: list[Task]) -> int:
-    """Send requests until enough have failed, or there are none left; return how many failed."""
-    failed = 0
+    """Send requests until enough have failed for a healing, or there are none left.
+
+    Returns:
+        How many failed.
+    """
+    outcomes = ""
     for task in known:
         finished = await harness.service.run(_request(task, job.agent))
-        failed += not passed(finished)
-        if failed >= scenarios()["common"]["failures"]:
+        outcomes += "1" if passed(finished) else "0"
+        failed = outcomes.count("0")
+        if failed < scenarios()["common"]["failures"]:
+            continue
+        if assess(outcomes, recent=failed, threshold=THRESHOLD, usual=None)["rule"] != "none":
             break
-    return failed
+    return outcomes.count("0")
 
 
 async def unseen(harness: HealingHarness, gemini: str, job: Job, work: list[Task]) -> Unseen:

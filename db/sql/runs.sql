@@ -71,18 +71,15 @@ RETURNING {feedback};
 -- name: feedback
 SELECT {feedback} FROM feedback WHERE run_id = %(run_id)s ORDER BY id;
 
--- name: window
--- Runs that ended within the window under all three live versions, newest first. Verdicts under
--- another evaluator version are not comparable, and neither are runs that failed before the live one
--- was released.
-SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
-FROM runs LEFT JOIN evaluations ON run_id = id
-WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome <> 'request'
+-- name: countable
+-- The newest runs that are evidence about the live versions: under all three of them, since the
+-- newest release made them so.
+SELECT id, outcome, finished_at FROM runs
+WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome = ANY(%(countable)s)
   AND manager_version = %(manager)s
   AND (worker_version = %(worker)s OR worker_version IS NULL)
-  AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL AND finished_at >
-       (SELECT max(created_at) FROM releases WHERE agent = 'evaluator'))
-  AND finished_at > clock_timestamp() - make_interval(mins => %(minutes)s)
+  AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL)
+  AND finished_at > (SELECT max(created_at) FROM releases)
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
 -- name: errors
@@ -100,7 +97,7 @@ ORDER BY finished_at DESC LIMIT 1;
 SELECT CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
        ELSE evaluator_version END AS version,
        count(*) AS runs, count(*) FILTER (WHERE outcome = 'ok') AS passed
-FROM runs WHERE assistant = 'agent' AND outcome IN ('ok', 'failed', 'output')
+FROM runs WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome = ANY(%(countable)s)
   AND (CASE %(agent)s WHEN 'worker' THEN worker_version WHEN 'manager' THEN manager_version
        ELSE evaluator_version END <> %(version)s
        OR finished_at < clock_timestamp() - make_interval(mins => %(minutes)s))

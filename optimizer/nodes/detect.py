@@ -10,11 +10,13 @@ from selfheal.db import healings, prompts, runs
 from selfheal.db.healings import Healing
 from selfheal.db.pool import Connection
 from selfheal.db.prompts import Prompt
-from selfheal.db.runs import Errors, Run
+from selfheal.db.runs import Errors
 from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.dataset.predecessors import earlier_versions
 from selfheal.optimizer.policy.detection import (
+    MOST_RUNS,
+    CountableRun,
     Limits,
     NoHealing,
     PastHealing,
@@ -22,41 +24,46 @@ from selfheal.optimizer.policy.detection import (
     Situation,
     decide,
     decide_shortening,
+    failures_to_read,
     last_good,
 )
-from selfheal.optimizer.state import NewestError, State, Version, is_shortening
+from selfheal.optimizer.state import Count, NewestError, State, Version, is_shortening
 
 _WORKING: Final[tuple[Agent, ...]] = ("manager", "worker")
 
 
 async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Look at the failure window of what is live: of all three agents together."""
+    """Look at the runs under what is live: of all three agents together."""
     context = optimizer_context(runtime)
     minutes = context.settings.failure_window_minutes
     async with context.database.connection() as connection:
         live = _versions([await prompts.released(connection, agent) for agent in AGENTS])
         numbers = {agent: live[agent]["version"] for agent in AGENTS}
-        ended = await runs.window(connection, numbers, minutes=minutes)
+        ended = await runs.countable(connection, numbers, limit=MOST_RUNS)
         errors = await runs.errors(connection, minutes=minutes)
         tried = await _tried(connection, numbers)
-        situation = await _situation(connection, numbers, ended, errors, tried, minutes)
+        situation = await _situation(connection, numbers, ended[::-1], errors, tried, minutes)
         goods = await _last_goods(connection, situation, numbers)
         earlier = {
             agent: await earlier_versions(connection, version, agent, goods.get(agent))
             for agent, version in live.items()
         }
-        decided = await _decide(connection, state, live, situation, context.settings)
-    shortening = is_shortening(state.get("trigger"))
-    found = State(
+        found, no_healing = await _decide(connection, state, live, situation, context.settings)
+    updates = State(
         incumbents=live,
         last_goods=goods,
         earlier=earlier,
         tried=sorted({each.agent for each in tried if _is_in_vain(each)}),
-        # Shortening looks at what is requested, whether that failed or not.
-        failed_run_ids=[] if shortening else [str(run.id) for run in failures(ended)],
-        **_counted_out(errors),
+        failed_run_ids=[],
+        errors=situation.errors,
+        **found,
     )
-    return {**found, **decided._asdict()} if decided else found  # type: ignore[typeddict-item]
+    if "detection" in found:  # shortening looks at what is requested, whether that failed or not
+        failed = [str(run.id) for run in ended if run.failed]
+        updates["failed_run_ids"] = failed[: failures_to_read(found["detection"])]
+    if situation.newest_error:
+        updates["newest_error"] = situation.newest_error
+    return {**updates, **no_healing._asdict()} if no_healing else updates  # type: ignore[typeddict-item]
 
 
 async def _decide(
@@ -65,26 +72,25 @@ async def _decide(
     live: Mapping[Agent, Version],
     situation: Situation,
     limits: Limits,
-) -> NoHealing | None:
-    """Return why no healing is to be opened; None if one is, or was forced."""
+) -> tuple[State, NoHealing | None]:
+    """Return what was detected, and why no healing is to be opened; None if one is, or is forced.
+
+    Nothing is detected where a prompt is to be shortened.
+    """
     if not is_shortening(state.get("trigger")):
-        return None if state.get("forced") else decide(situation, limits)
+        decided = decide(situation, limits)
+        no_healing = None if state.get("forced") else decided.no_healing
+        return State(detection=decided.detection), no_healing
     agent = state["agent"]
     shortened = await healings.shortened(connection, agent, live[agent]["version"])
-    return decide_shortening(agent, live[agent], situation, limits, shortened=shortened)
+    return State(), decide_shortening(agent, live[agent], situation, limits, shortened=shortened)
 
 
-def failures(ended: Iterable[Run]) -> list[Run]:
-    """Return the runs that a prompt may have caused to fail, in their order."""
-    return [run for run in ended if run.outcome in ("failed", "output")]
-
-
-def _counted_out(errors: Errors | None) -> State:
-    """Return the runs that no prompt can have caused to fail, and why the newest one did."""
+def _newest_error(errors: Errors | None) -> NewestError | None:
+    """Return the newest run that failed for a reason that no prompt can have caused."""
     if errors is None:
-        return State(errors=0)
-    newest = NewestError(run_id=str(errors.run_id), outcome=errors.outcome, message=errors.message)
-    return State(errors=errors.count, newest_error=newest)
+        return None
+    return NewestError(run_id=str(errors.run_id), outcome=errors.outcome, message=errors.message)
 
 
 def _is_in_vain(healing: Healing) -> bool:
@@ -106,10 +112,16 @@ async def _tried(connection: Connection, live: Mapping[Agent, int]) -> list[Heal
     return sorted(found, key=lambda each: each.closed_at or now, reverse=True)
 
 
+def _seen(healing: Healing) -> Count:
+    """Return how many of the runs that a healing looked at failed, of how many."""
+    detection = (healing.receipt or {}).get("detection")
+    return (detection["failures"], detection["runs"]) if isinstance(detection, dict) else (0, 0)
+
+
 async def _situation(
     connection: Connection,
     live: Mapping[Agent, int],
-    ended: list[Run],
+    ended: list[runs.CountableRun],
     errors: Errors | None,
     tried: list[Healing],
     minutes: int,
@@ -119,14 +131,14 @@ async def _situation(
         agent: await runs.record(connection, agent, live, minutes=minutes) for agent in _WORKING
     }
     return Situation(
-        runs=len(ended),
-        failures=[run.finished_at or run.created_at for run in failures(ended)],
+        runs=[CountableRun(run.failed, run.finished_at) for run in ended],
         errors=errors.count if errors else 0,
+        newest_error=_newest_error(errors),
         records={
             agent: {version: Record(*counts) for version, counts in found.items()}
             for agent, found in records.items()
         },
-        tried=[PastHealing(each.closed_at or now, each.errored) for each in tried],
+        tried=[PastHealing(each.closed_at or now, each.errored, _seen(each)) for each in tried],
         now=now,
         calls_today=await healings.reserved_today(connection),
     )

@@ -1,4 +1,4 @@
-"""triage: leave out what no prompt can fix, open the healing, and check the judge."""
+"""triage: open the healing, and check the judge."""
 
 import asyncio
 from uuid import UUID
@@ -7,7 +7,7 @@ from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
 from selfheal.db import healings, prompts, runs
-from selfheal.db.reasons import Reason, because
+from selfheal.db.reasons import because
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import (
     OptimizerContext,
@@ -28,12 +28,8 @@ _MOST_FAILURES = 200
 
 
 async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Continue only with failures that a prompt may have caused, and only as the one healing."""
+    """Continue only as the one healing, and with a judge that can be relied on."""
     context = optimizer_context(runtime)
-    failures = len(state["failed_run_ids"])
-    requested = state.get("forced") or is_shortening(state.get("trigger"))
-    if not requested and failures < context.settings.failure_threshold:
-        return State(outcome="not_the_prompt", reason=_not_the_prompt(state))
     healing_id = str(get_config()["configurable"]["thread_id"])
     first = state.get("agent", "worker")
     async with context.database.connection() as connection:
@@ -76,17 +72,6 @@ async def _failures(context: OptimizerContext, state: State) -> list[FailureReco
     failed = apply_quota(found[::-1], _MOST_FAILURES)[::-1]
     # Plans and requests are parsed: not in the event loop.
     return await asyncio.to_thread(lambda: [failure_of_run(run) for run in failed])
-
-
-def _not_the_prompt(state: State) -> Reason:
-    newest = state.get("newest_error")
-    return because(
-        "not_the_prompt",
-        errors=state["errors"],
-        failures=len(state["failed_run_ids"]),
-        newest=newest
-        and because("run_failed", outcome=newest["outcome"], message=newest["message"]),
-    )
 
 
 async def _check_judge(

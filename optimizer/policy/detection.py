@@ -1,18 +1,40 @@
-"""Whether to open a healing: there are more failures than usual, and it is not too soon."""
+"""Whether to open a healing: runs fail more often than usual, and it is not too soon."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from selfheal.db.reasons import Reason, because
+from selfheal.db.reasons import Code, Reason, because
 from selfheal.db.types import Agent
-from selfheal.optimizer.state import Outcome, Version
-from selfheal.optimizer.statistics import DETECT_AT, surprise
+from selfheal.optimizer.state import (
+    Count,
+    Detection,
+    DetectionRule,
+    NewestError,
+    Outcome,
+    PassRecord,
+    Version,
+)
+from selfheal.optimizer.statistics import FailureEvidence, failure_evidence
 from selfheal.optimizer.text.sentences import split_sentences
 
 GOOD_RATE: Final = 0.8
 ENOUGH_RUNS: Final = 5
+MOST_RUNS: Final = 1000  # that detection reads
+MOST_FAILURES: Final = 200  # that the healing reads
+OPEN_AT: Final = 100  # counted from the release
+OPEN_AT_CHANGE: Final = 2000  # counted from any later run: there are many to count from
+YOUNG_RATE: Final = 0.2  # the failure rate that is usual as long as nothing is known
+TOLERANCE: Final = 1.5  # times the good version's failure rate are no fault yet
+PRIOR_RUNS: Final = 20  # runs at YOUNG_RATE that a good version's own are added to
+SURGE_AT: Final = 1000
+EVIDENCE: Final[Mapping[DetectionRule, tuple[Code, int]]] = {
+    "release": ("fails_since_release", OPEN_AT),
+    "change": ("fails_since_change", OPEN_AT_CHANGE),
+    "surge": ("failures_surged", SURGE_AT),
+    "none": ("failures_not_unusual", OPEN_AT_CHANGE),
+}
 FIRST_WAIT: Final = timedelta(hours=1)
 LONGEST_WAIT: Final = timedelta(hours=24)
 WAIT_AFTER_ERROR: Final = timedelta(minutes=10)
@@ -27,7 +49,7 @@ class Limits(Protocol):
 
     @property
     def failure_window_minutes(self) -> int:
-        """How far back failures count."""
+        """Within which so many failures suffice where no run passed."""
 
     @property
     def heal_daily_calls(self) -> int:
@@ -41,33 +63,46 @@ class Record(NamedTuple):
     passed: int
 
 
+class CountableRun(NamedTuple):
+    """A run that a prompt can influence: whether it failed, and when it ended."""
+
+    failed: bool
+    ended: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class PastHealing:
-    """A closed healing of a live version that released nothing."""
+    """A closed healing of a live version that released nothing.
+
+    Attributes:
+        seen: how many of the runs that it looked at failed, of how many.
+    """
 
     closed_at: datetime
     errored: bool
+    seen: Count = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What detection decides on, of the failure window.
+    """What detection decides on.
 
     Attributes:
-        runs: how many runs of the live versions ended, those without a verdict included.
-        failures: when each of those ended that a prompt may have caused.
-        errors: how many runs ended without a verdict.
+        runs: those that a prompt can influence, under the live versions since they went live,
+            oldest first; the newest 1,000 at most.
+        errors: how many runs of the failure window ended without a verdict.
+        newest_error: the newest of them.
         records: of manager and worker, how each version has done.
         tried: newest first.
         calls_today: model calls reserved in 24 hours.
     """
 
-    runs: int
-    failures: Sequence[datetime]
+    runs: Sequence[CountableRun]
     errors: int
     records: Mapping[Agent, Mapping[int, Record]]
     tried: Sequence[PastHealing]
     now: datetime
+    newest_error: NewestError | None = None
     calls_today: int = 0
 
 
@@ -78,17 +113,184 @@ class NoHealing(NamedTuple):
     reason: Reason
 
 
-def decide(situation: Situation, limits: Limits) -> NoHealing | None:
-    """Return why no healing is to be opened; None if one is."""
-    failures = len(situation.failures)
-    if failures + situation.errors < limits.failure_threshold:
-        minutes = limits.failure_window_minutes
-        return NoHealing("healthy", because("few_failures", failures=failures, minutes=minutes))
-    if failures >= limits.failure_threshold and (usual := _as_usual(situation)):
-        return NoHealing("healthy", usual)
+class Decision(NamedTuple):
+    """What detection found, and why no healing is to be opened; None if one is."""
+
+    detection: Detection
+    no_healing: NoHealing | None
+
+
+def decide(situation: Situation, limits: Limits) -> Decision:
+    """Decide whether a healing is to be opened."""
+    found = _detect(situation, limits)
+    if found["rule"] == "none":
+        return Decision(found, _nothing_to_heal(situation, found))
+    if spent := _budget_exhausted(situation, limits):
+        return Decision(found, NoHealing("cooling_down", spent))
     if waiting := cooling_down(situation, limits):
-        return NoHealing("cooling_down", waiting)
-    return None
+        surge = _surge(situation, limits)
+        if surge["rule"] == "none":
+            return Decision(found, NoHealing("cooling_down", waiting))
+        return Decision(surge, None)
+    return Decision(found, None)
+
+
+def _detect(situation: Situation, limits: Limits) -> Detection:
+    since = situation.now - timedelta(minutes=limits.failure_window_minutes)
+    return assess(
+        _outcomes(situation.runs),
+        recent=sum(run.failed and run.ended > since for run in situation.runs),
+        threshold=limits.failure_threshold,
+        usual=usual_record(situation.records),
+    )
+
+
+def _surge(situation: Situation, limits: Limits) -> Detection:
+    last = situation.tried[0]
+    return assess_surge(
+        _outcomes([run for run in situation.runs if run.ended > last.closed_at]),
+        threshold=limits.failure_threshold,
+        usual=usual_record(situation.records),
+        before=last.seen,
+    )
+
+
+def _outcomes(runs: Sequence[CountableRun]) -> str:
+    return "".join("0" if run.failed else "1" for run in runs)
+
+
+def assess(outcomes: str, *, recent: int, threshold: int, usual: PassRecord | None) -> Detection:
+    """Assess the runs of the live versions.
+
+    Args:
+        outcomes: of the runs, oldest first: `1` passed, `0` failed.
+        recent: how many failed within the failure window.
+        threshold: the least number of failures.
+        usual: the record of the last good version; None if there is none.
+    """
+    rate = usual_failure_rate(usual)
+    evidence = failure_evidence([each == "0" for each in outcomes], rate)
+    rule = _rule(outcomes, recent, threshold, evidence)
+    return _detection(
+        rule, outcomes, evidence, rate, recent=recent, threshold=threshold, usual=usual
+    )
+
+
+def assess_surge(
+    outcomes: str, *, threshold: int, usual: PassRecord | None, before: Count
+) -> Detection:
+    """Assess the runs since a healing that released nothing: whether much more fails than before.
+
+    Args:
+        outcomes: of the runs since it was closed, oldest first: `1` passed, `0` failed.
+        threshold: the least number of failures.
+        usual: the record of the last good version; None if there is none.
+        before: how many of the runs that it looked at failed, of how many.
+    """
+    failures, runs = before
+    rate = max(YOUNG_RATE, (failures + 1) / (runs + 2))
+    evidence = failure_evidence([each == "0" for each in outcomes], rate)
+    surged = _enough(outcomes, evidence, threshold) and evidence.from_change >= SURGE_AT
+    rule: DetectionRule = "surge" if surged else "none"
+    return _detection(
+        rule, outcomes, evidence, rate, threshold=threshold, usual=usual, before=before
+    )
+
+
+def _rule(outcomes: str, recent: int, threshold: int, evidence: FailureEvidence) -> DetectionRule:
+    """Return the first rule by which a healing is to be opened."""
+    failures = outcomes.count("0")
+    if failures == len(outcomes) and (recent >= threshold or failures > threshold):
+        return "no_pass"
+    complete = len(outcomes) < MOST_RUNS  # else the first of them is not the first of all
+    if complete and failures >= threshold and evidence.from_first >= OPEN_AT:
+        return "release"
+    if _enough(outcomes, evidence, threshold) and evidence.from_change >= OPEN_AT_CHANGE:
+        return "change"
+    return "none"
+
+
+def _enough(outcomes: str, evidence: FailureEvidence, threshold: int) -> bool:
+    return outcomes.count("0", len(outcomes) - evidence.runs) >= threshold
+
+
+def _detection(
+    rule: DetectionRule,
+    outcomes: str,
+    evidence: FailureEvidence,
+    rate: float,
+    *,
+    recent: int = 0,
+    threshold: int,
+    usual: PassRecord | None,
+    before: Count | None = None,
+) -> Detection:
+    e_value = evidence.from_first if rule == "release" else evidence.from_change
+    # Of a service that works as usual, and is healed by force, any failure may be read.
+    window = evidence.runs if rule in ("change", "surge") else len(outcomes)
+    failures = outcomes.count("0", len(outcomes) - window)
+    if failures < threshold:
+        reason = because("few_failures", failures=failures, needed=threshold)
+    elif rule == "no_pass":
+        reason = because("no_run_passed", runs=len(outcomes))
+    else:
+        code, needed = EVIDENCE[rule]
+        reason = because(
+            code,
+            failures=failures,
+            runs=window,
+            e_value=e_value,
+            needed=needed,
+            usual_rate=round(rate, 4),
+        )
+    return Detection(
+        rule=rule,
+        outcomes=outcomes,
+        runs=len(outcomes),
+        failures=outcomes.count("0"),
+        recent=recent,
+        threshold=threshold,
+        usual=usual,
+        before=before,
+        usual_rate=round(rate, 4),
+        e_value=e_value,
+        window=window,
+        reason=reason,
+    )
+
+
+def failures_to_read(detection: Detection) -> int:
+    """Return how many failed runs of the window a healing reads: the newest."""
+    outcomes = detection["outcomes"]
+    failures = outcomes.count("0", len(outcomes) - detection["window"])
+    return min(failures, MOST_FAILURES)
+
+
+def usual_failure_rate(usual: PassRecord | None) -> float:
+    """Return the failure rate above which there is a fault: .2 at most, and if nothing is known.
+
+    It is half as much again as that of the last good version, whose runs are added to 20 runs at
+    .2: a few runs that happened to pass are no standard yet.
+    """
+    if usual is None:
+        return YOUNG_RATE
+    failures = usual["runs"] - usual["passed"] + YOUNG_RATE * PRIOR_RUNS
+    return min(YOUNG_RATE, TOLERANCE * failures / (usual["runs"] + PRIOR_RUNS))
+
+
+def _nothing_to_heal(situation: Situation, found: Detection) -> NoHealing:
+    """Return why nothing is opened where no rule applies."""
+    failures, threshold, newest = found["recent"], found["threshold"], situation.newest_error
+    if not failures < threshold <= failures + situation.errors:
+        return NoHealing("healthy", found["reason"])
+    reason = because(
+        "not_the_prompt",
+        errors=situation.errors,
+        failures=failures,
+        newest=newest
+        and because("run_failed", outcome=newest["outcome"], message=newest["message"]),
+    )
+    return NoHealing("not_the_prompt", reason)
 
 
 def decide_shortening(
@@ -119,8 +321,6 @@ def cooling_down(situation: Situation, limits: Limits) -> Reason | None:
 
     After a rejection: an hour, doubling to a day, and as many new failures as the threshold.
     """
-    if spent := _budget_exhausted(situation, limits):
-        return spent
     if not situation.tried:
         return None
     last = situation.tried[0]
@@ -132,7 +332,7 @@ def cooling_down(situation: Situation, limits: Limits) -> Reason | None:
     )
     if situation.now < last.closed_at + wait:
         return because("cooling_down", until=(last.closed_at + wait).isoformat())
-    new = sum(ended > last.closed_at for ended in situation.failures)
+    new = sum(run.failed and run.ended > last.closed_at for run in situation.runs)
     if new < limits.failure_threshold:
         return because("few_new_failures", failures=new)
     return None
@@ -149,25 +349,18 @@ def _budget_exhausted(situation: Situation, limits: Limits) -> Reason | None:
     return because("daily_budget_exhausted", calls=limits.heal_daily_calls)
 
 
-def _as_usual(situation: Situation) -> Reason | None:
-    """Return a reason if the failures are no more than the last good version has; else None."""
-    rates = [rate for each in situation.records.values() if (rate := _failure_rate(each))]
-    if not rates:
-        return None
-    failures = len(situation.failures)
-    chance = surprise(failures, situation.runs, min(rates))
-    if chance <= DETECT_AT:
-        return None
-    return because("failures_as_usual", failures=failures, runs=situation.runs, p=chance)
+def usual_record(records: Mapping[Agent, Mapping[int, Record]]) -> PassRecord | None:
+    """Return the record to compare with: of each agent's last good version, the better one."""
+    found = [
+        PassRecord(agent=agent, version=version, runs=record.runs, passed=record.passed)
+        for agent, of_agent in records.items()
+        if (version := _newest_good(of_agent)) is not None and (record := of_agent[version])
+    ]
+    return min(found, key=usual_failure_rate, default=None)
 
 
-def _failure_rate(record: Mapping[int, Record]) -> float | None:
-    """Return the failure rate of the newest version that was good, smoothed for small counts."""
-    for version in sorted(record, reverse=True):
-        seen = record[version]
-        if _is_good(seen):
-            return (seen.runs - seen.passed + 1) / (seen.runs + 2)
-    return None
+def _newest_good(record: Mapping[int, Record]) -> int | None:
+    return max((version for version, seen in record.items() if _is_good(seen)), default=None)
 
 
 def _is_good(record: Record) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from selfheal.optimizer.policy.rollout_plan import falls_short, proven
 from selfheal.optimizer.state import GateReport, Proposal
 
 MOST_GATES: Final = 2
@@ -10,30 +11,37 @@ ROUNDS: Final = 2
 
 
 def after_lint(
-    proposals: Sequence[Proposal], round_: int
-) -> Literal["screen", "propose", "conclude"]:
+    proposals: Sequence[Proposal], round_: int, gates: Sequence[GateReport]
+) -> Literal["screen", "propose", "release", "conclude"]:
     """Screen what is not rejected yet."""
     remaining = any(not each["fate"] for each in proposals)
-    return "screen" if remaining else _next_round(round_)
+    return "screen" if remaining else _next_round(round_, gates)
 
 
-def after_screen(survivor: int | None, round_: int) -> Literal["gate", "propose", "conclude"]:
+def after_screen(
+    survivor: int | None, round_: int, gates: Sequence[GateReport]
+) -> Literal["gate", "propose", "release", "conclude"]:
     """Send the survivor to the gate."""
-    return "gate" if survivor else _next_round(round_)
+    return "gate" if survivor else _next_round(round_, gates)
 
 
 def after_gate(
-    gates: Sequence[GateReport], round_: int
+    gates: Sequence[GateReport], round_: int, expected: float | None
 ) -> Literal["release", "propose", "conclude"]:
     """Release or stage what was not rejected; after a rejection try once more.
+
+    Better than broken is not healed: a candidate that was accepted and yet falls short waits for
+    another round, and the better one is released.
 
     Args:
         gates: those so far, at least one.
         round_: the number of the present round of proposals, from 1.
+        expected: the pass rate that a healed prompt is expected to reach; None if any will do.
     """
-    if gates[-1]["verdict"] != "rejected":
+    last = gates[-1]
+    if last["verdict"] != "rejected" and not (proven(gates) and falls_short(last, expected)):
         return "release"
-    return _next_round(round_) if _may_retry(gates) else "conclude"
+    return _next_round(round_ if _may_retry(gates) else ROUNDS, gates)
 
 
 def after_shortening_gate(
@@ -54,5 +62,9 @@ def _may_retry(gates: Sequence[GateReport]) -> bool:
     return len(gates) < MOST_GATES and not gates[-1]["budget_spent"]
 
 
-def _next_round(round_: int) -> Literal["propose", "conclude"]:
-    return "propose" if round_ < ROUNDS else "conclude"
+def _next_round(
+    round_: int, gates: Sequence[GateReport]
+) -> Literal["propose", "release", "conclude"]:
+    if round_ < ROUNDS:
+        return "propose"
+    return "release" if proven(gates) else "conclude"

@@ -12,7 +12,7 @@ from selfheal.optimizer.evaluation.diagnosis import diagnosed
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
 from selfheal.optimizer.evaluation.trials import TrialStore, is_evidence
 from selfheal.optimizer.proposers.base import ProposalRequest, RejectedCandidate, ScoredCase, Shape
-from selfheal.optimizer.state import GENERATED, Case, Evidence, Findings, State, Version
+from selfheal.optimizer.state import GENERATED, Case, Evidence, Fate, Findings, State, Version
 from selfheal.optimizer.wording import sentence
 
 _NO_EVIDENCE: Final = 0.0
@@ -110,12 +110,18 @@ async def proposal_request(context: OptimizerContext, state: State, number: int)
     )
 
 
+_GATE_RESULTS: Final[Mapping[Fate, str]] = {
+    "gate": "rejected",
+    "accepted": "better than the live prompt, but too many cases still fail",
+}
+
+
 def _rejected(state: State) -> list[RejectedCandidate]:
-    """Return the rejected candidates. The gate's reason is withheld: it describes held-out work."""
+    """Return the earlier candidates. The gate's reason is withheld: it describes held-out work."""
     return [
         RejectedCandidate(
             prompt=proposal["text"],
-            reason="rejected" if proposal["fate"] == "gate" else sentence(proposal["reason"]),
+            reason=_GATE_RESULTS.get(proposal["fate"]) or sentence(proposal["reason"]),
         )
         for proposal in state["proposals"]
         if proposal["origin"] in GENERATED and proposal["fate"]

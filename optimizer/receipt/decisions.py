@@ -12,7 +12,12 @@ from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
 from selfheal.optimizer.policy import screening, superiority, transitions
 from selfheal.optimizer.policy.noninferiority import gate_test
-from selfheal.optimizer.policy.rollout_plan import plan
+from selfheal.optimizer.policy.rollout_plan import (
+    decisive_gate,
+    expected_pass_rate,
+    plan,
+    proven,
+)
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.receipt.build import candidate_diff
@@ -218,14 +223,16 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         return
     screen = next((each for each in receipt["screens"] if each["round"] == last), None)
     survivor = screen["survivor"] if screen else None
-    followed: str
+    gates, followed = receipt["gates"], ""
     if screen is None:
-        followed = transitions.after_lint(receipt["candidates"], last)
+        followed = transitions.after_lint(receipt["candidates"], last, gates)
     else:
-        followed = transitions.after_screen(survivor, last)
+        followed = transitions.after_screen(survivor, last, gates)
     if followed == "gate":
-        yield Compared("gates: candidate", receipt["gates"][-1]["ordinal"], survivor)
-        followed = transitions.after_gate(receipt["gates"], last)
+        yield Compared("gates: candidate", gates[-1]["ordinal"], survivor)
+        followed = transitions.after_gate(gates, last, _expected(receipt))
+    if receipt["cut_short"]:  # that it was is taken as recorded; what may follow is not
+        followed = "release" if proven(gates) else "a proven candidate"
     yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
 
 
@@ -234,8 +241,8 @@ def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     decided = receipt["release"]
     if not decided:
         return
-    gate = receipt["gates"][-1]
-    now = plan(decided["rollout"], receipt["agent"], gate["verdict"], gate["incumbent_rate"])
+    gate = decisive_gate(receipt["gates"])
+    now = plan(decided["rollout"], receipt["agent"], gate, _expected(receipt))
     yield Compared("release: plan", (decided["action"], decided["reason"]), now)
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]
@@ -268,4 +275,10 @@ def _decided(receipt: Receipt) -> Ending | None:
         return outcomes.frozen(judge)
     if is_shortening(receipt["trigger"]) and receipt["candidates"] and not receipt["gates"]:
         return outcomes.nothing_to_shorten(receipt["candidates"], receipt["unjudged"])
-    return outcomes.released(release, receipt["gates"][-1]["reason"]) if release else None
+    if not release:
+        return None
+    return outcomes.released(release, decisive_gate(receipt["gates"])["reason"])
+
+
+def _expected(receipt: Receipt) -> float | None:
+    return expected_pass_rate(receipt["agent"], receipt["detection"])

@@ -8,6 +8,7 @@ from selfheal.db.follow_ups import FollowUp
 from selfheal.db.reasons import Reason
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.state import (
+    Detection,
     GateReport,
     PairResult,
     ScreenReport,
@@ -76,6 +77,8 @@ def _failures(receipt: Receipt) -> Iterator[str]:
     if is_shortening(receipt["trigger"]):
         return
     yield from ("", "## Failures", "")
+    if detection := receipt["detection"]:
+        yield from (_detection(detection), "")
     errors = receipt["errors_counted_out"]
     yield (
         f"{len(receipt['failed_run_ids'])} runs whose code failed or was unusable;"
@@ -95,6 +98,18 @@ def _failures(receipt: Receipt) -> Iterator[str]:
         yield f"- `{each['run_id']}` {each['outcome']}{why}{judge}: {quoted(each['request'])}"
     if len(shown) > _MOST_RUNS:
         yield f"- and {len(shown) - _MOST_RUNS} more"
+
+
+def _detection(found: Detection) -> str:
+    why = _said(found["reason"])
+    if found["rule"] == "none":
+        return f"It was requested: {why}."
+    usual = found["usual"]
+    if not usual:
+        return f"Opened because {why}; no version has a good record yet."
+    record = f"{usual['passed']} of {usual['runs']} runs"
+    good = f"version {usual['version']} of the {usual['agent']} prompt, the last good one"
+    return f"Opened because {why}; {good}, passed {record}."
 
 
 def _judge(receipt: Receipt) -> Iterator[str]:
@@ -286,6 +301,8 @@ def _release(receipt: Receipt) -> Iterator[str]:
     if not release:
         return
     yield from ("", "## Release", "")
+    if receipt["cut_short"]:
+        yield f"The second round ended early: {_said(receipt['cut_short'])}."
     done = {"release": "released to all threads", "canary": "released as a canary"}
     what = done.get(release["action"], "staged for approval")
     yield f"With `SELFHEAL_ROLLOUT={release['rollout']}`: {_said(release['reason'])}."

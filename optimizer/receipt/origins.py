@@ -1,6 +1,7 @@
-"""Verification of what a healing started with: rows, judge, attribution, split, costs."""
+"""Verification of what a healing started with: rows, detection, judge, blame, split, costs."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from selfheal.db.types import Trial
 from selfheal.optimizer.dataset.golden_verdicts import (
@@ -11,6 +12,7 @@ from selfheal.optimizer.dataset.split import fingerprint_of_ids
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.trials import is_evidence
 from selfheal.optimizer.policy import attribution
+from selfheal.optimizer.policy.detection import assess, assess_surge, failures_to_read
 from selfheal.optimizer.policy.failure_causes import cause_counts, decided_by_marks
 from selfheal.optimizer.policy.judge_drift import (
     ANCHOR_CHECKS,
@@ -51,6 +53,35 @@ def failures(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     yield Compared("failures: causes", recorded, stored.failures)
     unlisted = {each["run_id"] for each in receipt["failures"]} - {*receipt["failed_run_ids"]}
     yield Compared("failures: runs that did not fail", [], sorted(unlisted))
+
+
+def detected(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Assess the recorded runs again; that there were these runs is taken as recorded."""
+    found = receipt["detection"]
+    if not found:
+        return
+    outcomes, threshold, usual = found["outcomes"], found["threshold"], found["usual"]
+    if found["before"] is not None:
+        now = assess_surge(outcomes, threshold=threshold, usual=usual, before=found["before"])
+    else:
+        now = assess(outcomes, recent=found["recent"], threshold=threshold, usual=usual)
+    for what, parts in _PARTS_OF_A_DETECTION.items():
+        yield Compared(
+            f"detection: {what}",
+            {part: found[part] for part in parts},  # type: ignore[literal-required]
+            {part: now[part] for part in parts},  # type: ignore[literal-required]
+        )
+    due = failures_to_read(found)
+    yield Compared("detection: failed runs that were read", len(receipt["failed_run_ids"]), due)
+
+
+_PARTS_OF_A_DETECTION: Final = {
+    "runs": ("runs", "failures"),
+    "usual failure rate": ("usual_rate",),
+    "e-value": ("e_value",),
+    "window": ("window",),
+    "rule": ("rule", "reason"),
+}
 
 
 def judge(receipt: Receipt, stored: Stored) -> Iterator[Compared]:

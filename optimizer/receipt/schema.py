@@ -9,6 +9,7 @@ from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent, Stage
 from selfheal.graph.state import Example
 from selfheal.optimizer.state import (
+    Detection,
     Evidence,
     FailureRecord,
     Findings,
@@ -94,8 +95,10 @@ class Receipt(TypedDict):
 
     `schema_version`: of this document. `selfheal`: the version that wrote it. `gave_up`: an error
     or the budget ended it; the reason says which. `anchor`: the last prompt before the incumbent
-    that a person wrote. Times are ISO 8601, `seconds` the time between them. Fields of a state that
-    was not reached are null or empty.
+    that a person wrote. `detection`: why it was opened; null where a prompt was to be shortened.
+    `cut_short`: why the second round ended early, where a gate had accepted a candidate before.
+    Times are ISO 8601, `seconds` the time between them. Fields of a state that was not reached are
+    null or empty.
     """
 
     schema_version: Literal[1]
@@ -114,6 +117,7 @@ class Receipt(TypedDict):
     to_version: int | None
     incumbent: Version | None
     anchor: str | None
+    detection: Detection | None
     failed_run_ids: list[str]
     errors_counted_out: int
     newest_error: NewestError | None
@@ -127,6 +131,7 @@ class Receipt(TypedDict):
     candidates: list[CandidateRecord]
     screens: list[ScreenReport]
     gates: list[GateReport]
+    cut_short: Reason | None
     release: PlannedRelease | None
     unjudged: Unjudged | None
     trials: list[TrialRecord]

@@ -68,6 +68,7 @@ _SECTIONS: Final[tuple[Section, ...]] = (
     _fits_schema,
     origins.rows,
     origins.failures,
+    origins.detected,
     origins.judge,
     origins.attributed,
     origins.split,

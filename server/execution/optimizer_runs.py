@@ -10,7 +10,7 @@ from selfheal.app.aio import periodic, stop
 from selfheal.app.errors import RunError
 from selfheal.db.claims import Claim
 from selfheal.db.errors import DatabaseError
-from selfheal.db.runs import Outcome, RunResult
+from selfheal.db.runs import FAILED, Outcome, RunResult
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.evaluation.judge_drift import check_daily
 from selfheal.optimizer.rollout.monitor import monitor_releases
@@ -51,7 +51,7 @@ class OptimizerScheduler:
     def observe(self, outcome: Outcome) -> None:
         """Take note of a stored run: releases are checked, and a failure starts a pass."""
         self._recorded.set()
-        if outcome in ("failed", "output"):
+        if outcome in FAILED:
             self._failed.set()
 
     async def monitor(self) -> None:

@@ -196,7 +196,7 @@ async def test_an_evaluator_release_resets_every_window(
     async def seen() -> tuple[int, dict[int, tuple[int, int]]]:
         async with harness.database.connection() as connection:
             await connection.execute("UPDATE runs SET finished_at = finished_at")
-            window = await runs.window(connection, live, minutes=30)
+            window = await runs.countable(connection, live, limit=10)
             return len(window), await runs.record(
                 connection, "worker", {**live, "worker": 1}, minutes=30
             )
@@ -223,7 +223,7 @@ async def test_what_broke_off_before_the_evaluator_was_released_does_not_count(
             await runs.finish(
                 connection, run_id, runs.RunResult(outcome="output", prompt_versions=versions)
             )
-            return len(await runs.window(connection, live, minutes=30))
+            return len(await runs.countable(connection, live, limit=10))
 
     assert await fail() == 1
     live["evaluator"] = await harness.put_live("Compare the code with the request.", "evaluator")

@@ -79,7 +79,7 @@ async def fates(harness: HealingHarness, result: Result) -> list[str]:
     return [each["fate"] for each in (await harness.receipt(result))["candidates"]]
 
 
-ALL = ("receipt: schema", "judge: agreement", "attribution: agent",
+ALL = ("receipt: schema", "detection: rule", "judge: agreement", "attribution: agent",
        "split: fingerprint", "candidate 1: fate", "screen of round 1", "gate of candidate",
        "release: plan", "outcome", "cost")  # fmt: skip
 
@@ -311,6 +311,21 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("gates", "-1", "reason"), because("enough_pairs"), {"GATE: verdict", "WINNER: fate"}),
     (("gates", "-1", "pair_results", "0", "e_value"), 3, {"GATE: order of pairs"}),
     (("gates", "-1", "reason", "values", "gains"), 99, {"GATE: verdict", "WINNER: fate"}),
+    (("detection", "rule"), "change", {"detection: rule"}),
+    (("detection", "reason"), because("no_run_passed", runs=9), {"detection: rule"}),
+    (("detection", "e_value"), 5000, {"detection: e-value"}),
+    (("detection", "failures"), 9, {"detection: runs"}),
+    (("detection", "window"), 2,
+     {"detection: window", "detection: failed runs that were read"}),
+    (("detection", "usual_rate"), 0.1, {"detection: usual failure rate"}),
+    (("detection", "outcomes"), "0001",
+     {"detection: runs", "detection: e-value", "detection: window", "detection: rule",
+      "detection: failed runs that were read"}),
+    (("detection", "recent"), 0, {"detection: rule"}),
+    (("detection", "before"), [3, 3], {"detection: usual failure rate", "detection: e-value",
+                                       "detection: rule"}),
+    (("failed_run_ids",), [], {"detection: failed runs that were read",
+                               "attribution: evidence of the runs"}),
     (("split", "fingerprint"), "0123456789abcdef", {"split: fingerprint"}),
     (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
     (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate", SCHEMA}),

@@ -3,11 +3,12 @@
 import random
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
-from selfheal.db.runs import Run
+from selfheal.db.runs import Outcome, Run
 from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import (
@@ -21,11 +22,37 @@ from selfheal.optimizer.dataset.split import (
 )
 from selfheal.optimizer.state import Case, Split
 from selfheal.optimizer.text.similarity import jaccard, shingles
-from tests.unit.test_detect import run
 
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SIDES = ("train", "hold_out", "regression")
 # Long enough that one word changed leaves them near-duplicates, and as different as tasks are.
 NOUNS = ("invoice", "planet", "violin", "harbour", "glacier", "lantern", "orchard", "meadow")
+
+
+def run(outcome: Outcome) -> Run:
+    return Run(
+        id=uuid4(),
+        thread_id=uuid4(),
+        assistant="agent",
+        status="success",
+        outcome=outcome,
+        message="",
+        request="r",
+        examples=[],
+        plan=None,
+        code=None,
+        explanation=None,
+        manager_version=1,
+        worker_version=2,
+        evaluator_version=1,
+        model=None,
+        model_calls=3,
+        input_tokens=0,
+        output_tokens=0,
+        created_at=NOW,
+        finished_at=NOW,
+        evaluation=None,
+    )
 
 
 def request(seed: int) -> str:

@@ -29,7 +29,7 @@ def result(before: list[DemoRun], after: list[DemoRun] | None = None, **more: An
         healing={
             "agent": None,
             "outcome": "healthy",
-            "reason": because("few_failures", failures=0, minutes=30),
+            "reason": because("few_failures", failures=0, needed=3),
         },
         receipt=None,
         after=PhaseResult(tuple(after)) if after is not None else None,

@@ -19,7 +19,6 @@ from selfheal.optimizer.distributions import (
     beta_quantile,
     binomial_at_least,
     binomial_at_most,
-    poisson_at_least,
     student_quantile,
 )
 
@@ -117,33 +116,6 @@ def test_beyond_all_counts_a_binomial_tail_is_sure(
 def test_a_rate_without_chance_leaves_none(rate: float, at_least: float) -> None:
     assert binomial_at_least(3, 10, rate) == at_least
     assert binomial_at_most(2, 10, rate) == 1 - at_least
-
-
-@settings(deadline=None)
-@given(st.floats(-9, 5).map(lambda e: 10**e), deviations)
-def test_the_poisson_tail_is_the_exact_sum(mean: float, deviation: float) -> None:
-    seen = _near(mean, mean, deviation) + 1
-    assume(seen <= 2000)
-    with localcontext(prec=60):
-        total, term = Decimal(0), (-Decimal(mean)).exp()
-        for k in range(seen):
-            total += term
-            term *= Decimal(mean) / (k + 1)
-        assume(1 - total > 1e-40)
-        assert _relative_error(poisson_at_least(seen, mean), 1 - total) < _EXACT
-
-
-@settings(deadline=None)
-@given(st.floats(-9, 5).map(lambda e: 10**e), deviations)
-def test_the_poisson_tail_agrees_with_scipy(mean: float, deviation: float) -> None:
-    seen = _near(mean, mean, deviation)
-    expected = special.pdtrc(seen - 1, mean) if seen else 1.0
-    assert poisson_at_least(seen, mean) == pytest.approx(expected, rel=1e-10, abs=_SMALLEST)
-
-
-def test_the_poisson_tail_of_a_million_is_the_exact_one() -> None:
-    """By Stirling's series and DLMF 8.7.1, in 60 digits."""
-    assert poisson_at_least(1_005_000, 1e6) == pytest.approx(2.934034048031641e-07, rel=_EXACT)
 
 
 @settings(deadline=None)

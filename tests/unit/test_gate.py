@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from selfheal.db.reasons import because
 from selfheal.db.types import Agent
-from selfheal.optimizer.policy import superiority
-from selfheal.optimizer.policy.rollout_plan import plan
+from selfheal.optimizer.policy import superiority, transitions
+from selfheal.optimizer.policy.detection import assess
+from selfheal.optimizer.policy.rollout_plan import (
+    decisive_gate,
+    expected_pass_rate,
+    falls_short,
+    plan,
+)
 from selfheal.optimizer.policy.superiority import (
     DEAD_RATE,
     FEWEST_PAIRS,
@@ -19,7 +25,14 @@ from selfheal.optimizer.policy.superiority import (
     lost_for_good,
     needs_repeat,
 )
-from selfheal.optimizer.state import Verdict
+from selfheal.optimizer.state import (
+    Detection,
+    GateReport,
+    PairResult,
+    PassRecord,
+    TokenUse,
+    Verdict,
+)
 from selfheal.optimizer.statistics import ACCEPT_AT, EXTENDED_ACCEPT_AT
 
 
@@ -155,7 +168,107 @@ def test_beyond_the_first_cases_more_evidence_is_needed() -> None:
 def test_what_becomes_of_a_candidate(
     rollout: str, agent: Agent, verdict: Verdict, rate: float, action: str
 ) -> None:
-    assert plan(rollout, agent, verdict, rate).action == action
+    gate = gate_report(30, verdict=verdict, incumbent_rate=rate)
+    assert plan(rollout, agent, gate, None).action == action
+
+
+def gate_report(
+    passed: int,
+    of: int = 30,
+    *,
+    verdict: Verdict = "accepted",
+    incumbent_rate: float = 0.0,
+    ordinal: int = 1,
+    budget_spent: bool = False,
+) -> GateReport:
+    """Return the report of a gate in which a candidate passed so many cases."""
+    results = [
+        PairResult(
+            case_id=str(place),
+            hold_out=True,
+            incumbent_passed=False,
+            candidate_passed=place < passed,
+            repeats=[],
+            e_value=1.0,
+        )
+        for place in range(of)
+    ]
+    return GateReport(
+        ordinal=ordinal,
+        budget_spent=budget_spent,
+        verdict=verdict,
+        reason=because("enough_pairs"),
+        pairs=of,
+        gains=passed,
+        losses=0,
+        e_value=1.0,
+        difference=0.0,
+        lower=None,
+        needed=ACCEPT_AT,
+        w_value=1.0,
+        detectable=None,
+        most_cases=of,
+        affordable=None,
+        slices=[],
+        usual_tokens=None,
+        tokens=TokenUse(ratio=None, compared=0, against=None),
+        incumbent_rate=incumbent_rate,
+        candidate_rate=round(passed / of, 4),
+        width=4,
+        cases_run=of,
+        stopped=because("enough_pairs"),
+        pair_results=results,
+    )
+
+
+def detected(passed: int, runs: int) -> Detection:
+    record = PassRecord(agent="worker", version=1, runs=runs, passed=passed)
+    return assess("000", recent=3, threshold=3, usual=record if runs else None)
+
+
+def test_what_a_healed_prompt_is_expected_to_pass() -> None:
+    assert expected_pass_rate("worker", None) is None
+    assert expected_pass_rate("worker", detected(0, 0)) == 0.6
+    assert expected_pass_rate("manager", detected(90, 100)) == 0.8
+    assert expected_pass_rate("evaluator", detected(90, 100)) == 0.6
+
+
+@pytest.mark.parametrize(
+    ("passed", "expected", "short"),
+    [(11, 0.6, True), (15, 0.6, False), (18, 0.8, True), (21, 0.8, False), (0, None, False)],
+)
+def test_a_candidate_falls_short_only_where_chance_does_not_explain_it(
+    passed: int, expected: float | None, short: bool
+) -> None:
+    gate = gate_report(passed)
+    assert falls_short(gate, expected) == short
+    assert (plan("canary", "worker", gate, expected).reason["code"] == "better_but_not_healed") == (
+        short
+    )
+
+
+def test_better_than_broken_is_not_healed_and_another_round_follows() -> None:
+    weak, better = gate_report(11), gate_report(28, ordinal=5)
+    rejected = gate_report(0, ordinal=5, verdict="rejected")
+    assert transitions.after_gate([better], 1, 0.6) == "release"
+    assert transitions.after_gate([weak], 1, None) == "release"
+    assert transitions.after_gate([weak], 1, 0.6) == "propose"
+    assert transitions.after_gate([gate_report(11, budget_spent=True)], 1, 0.6) == "release"
+    for second in (better, weak, rejected, gate_report(9, ordinal=5, verdict="undecided")):
+        assert transitions.after_gate([weak, second], 2, 0.6) == "release"
+    assert transitions.after_screen(None, 2, [weak]) == "release"
+    assert transitions.after_lint([], 2, [weak]) == "release"
+    assert transitions.after_screen(None, 2, [rejected]) == "conclude"
+    assert transitions.after_gate([rejected, rejected], 2, 0.6) == "conclude"
+
+
+def test_the_best_of_the_accepted_candidates_is_released() -> None:
+    weak, better = gate_report(11), gate_report(28, ordinal=5)
+    rejected = gate_report(29, ordinal=5, verdict="rejected")
+    assert decisive_gate([weak, better]) is better
+    assert decisive_gate([better, weak]) is better
+    assert decisive_gate([weak, rejected]) is weak
+    assert decisive_gate([rejected]) is rejected
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from selfheal.optimizer.dataset.labelled import (
 )
 from selfheal.optimizer.dataset.split import similar_requests
 from selfheal.optimizer.state import Case, Split
-from tests.unit.test_cases import request
-from tests.unit.test_detect import run
+from tests.unit.test_cases import request, run
 
 SIDES = ("train", "hold_out", "regression")
 GOLDEN = [case_from_golden_verdict(each) for each in golden_verdicts()]

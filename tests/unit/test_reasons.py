@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from selfheal.db.reasons import VALUES, Code, Reason, because, noted
+from selfheal.optimizer.policy import detection
 from selfheal.optimizer.wording import WORDING, sentence, worded
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +103,7 @@ def test_every_reason_that_is_made_has_the_values_of_its_code() -> None:
             assert None in given or given == VALUES[code].keys(), (place, code)
     indirect: set[Code] = {"better_but_unproven", "not_shown_better"}  # see superiority._unproven
     indirect |= {"canary_scores", "canary_not_worse_in_a_day", "canary_undecided"}
+    indirect |= {code for code, _ in detection.EVIDENCE.values()}
     assert made | indirect == VALUES.keys(), "a code that is never made"
 
 

@@ -12,15 +12,15 @@ from scipy import stats
 
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
-    DETECT_AT,
+    FAULT_RATES,
     FIRST_CASES,
     e_value,
+    failure_evidence,
     fewer_than_usual,
     futile,
     hopeless,
     paired_difference,
     share_interval,
-    surprise,
 )
 
 
@@ -173,16 +173,36 @@ def test_pairs_that_all_differ_alike_leave_no_doubt() -> None:
     assert paired_difference([0.5] * 10).lower == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("failures", "runs", "rate"), [(3, 3, 0.1), (5, 40, 0.05), (1, 100, 0.01)])
-def test_surprise_is_a_poisson_tail(failures: int, runs: int, rate: float) -> None:
-    mean = runs * rate
-    below = sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(failures))
-    assert surprise(failures, runs, rate) == pytest.approx(1 - below)
+@pytest.mark.parametrize("usual", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("runs", ["0", "1", "0001", "1110000", "0010110100"])
+def test_the_evidence_of_failures_is_a_mean_of_likelihood_ratios(runs: str, usual: float) -> None:
+    """By products over every start, where the detector keeps running sums."""
+    failed = [each == "0" for each in runs]
+
+    def product(rate: float, part: list[bool]) -> float:
+        if rate <= usual:
+            return 0.0
+        return math.prod(rate / usual if each else (1 - rate) / (1 - usual) for each in part)
+
+    suffixes = [failed[start:] for start in range(len(failed))]
+    found = failure_evidence(failed, usual)
+    whole = [product(rate, failed) for rate in FAULT_RATES]
+    since = [max(product(rate, part) for part in suffixes) for rate in FAULT_RATES]
+    assert found.from_first == pytest.approx(sum(whole) / 4, abs=1e-4)
+    assert found.from_change == pytest.approx(sum(since) / 4, abs=1e-4)
 
 
-def test_failures_of_a_version_that_never_failed_are_a_surprise() -> None:
-    assert surprise(3, 3, 0.0) < DETECT_AT
-    assert surprise(0, 100, 0.0) == pytest.approx(1.0)
+def test_the_window_begins_where_the_failures_do() -> None:
+    assert failure_evidence([False] * 300 + [True] * 6, 0.2).runs == 6
+    assert failure_evidence([True] * 6, 0.2).runs == 6
+    assert failure_evidence([], 0.2).runs == 0
+
+
+@pytest.mark.parametrize("usual", [0.001, 0.2, 0.96])
+def test_the_evidence_stays_a_number_that_json_has(usual: float) -> None:
+    for failed in (True, False):
+        found = failure_evidence([failed] * 1000, usual)
+        assert 0 <= found.from_first <= found.from_change <= 1e9
 
 
 @pytest.mark.parametrize("successes", [0, 1, 5, 29, 30])
@@ -192,6 +212,4 @@ def test_the_interval_of_a_share_is_the_exact_one(successes: int) -> None:
 
 
 def test_tails_are_those_of_the_distributions() -> None:
-    assert surprise(4, 20, 0.1) == pytest.approx(stats.poisson.sf(3, 2.0))
-    assert surprise(0, 20, 0.1) == pytest.approx(1)
     assert fewer_than_usual(20, 30, 27, 30) == pytest.approx(stats.binom.cdf(20, 30, 28 / 32))
