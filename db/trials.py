@@ -98,6 +98,36 @@ async def add_plan(
     await connection.execute(_SQL["add_plan"], values)
 
 
+async def add_golden_plan(
+    connection: Connection, key: str, manager_version: int, model: str, plan: Mapping[str, object]
+) -> None:
+    """Keep the plan of a golden case for later healings; it replaces that of another version.
+
+    Args:
+        connection: to the database.
+        key: names the golden case and its text.
+        manager_version: the version of the manager's prompt that the plan was made under.
+        model: the model that made it.
+        plan: the plan.
+    """
+    values = {
+        "key": key,
+        "manager_version": manager_version,
+        "model": model,
+        "plan": json(plan),
+    }
+    await connection.execute(_SQL["add_golden_plan"], values)
+
+
+async def golden_plans(
+    connection: Connection, manager_version: int, model: str
+) -> dict[str, dict[str, Any]]:
+    """Return the plans of golden cases that this version made with this model, by key."""
+    values = {"manager_version": manager_version, "model": model}
+    cursor = await connection.execute(_SQL["golden_plans"], values)
+    return {row["key"]: row["plan"] for row in await cursor.fetchall()}
+
+
 async def plans(connection: Connection, healing_id: UUID) -> dict[str, dict[str, Any]]:
     """Return a healing's plans by case."""
     cursor = await connection.execute(_SQL["plans"], {"healing_id": healing_id})

@@ -38,3 +38,13 @@ ON CONFLICT DO NOTHING;
 
 -- name: plans
 SELECT case_id, plan FROM plans WHERE healing_id = %(healing_id)s;
+
+-- name: add_golden_plan
+INSERT INTO golden_plans (key, manager_version, model, plan)
+VALUES (%(key)s, %(manager_version)s, %(model)s, %(plan)s)
+ON CONFLICT (key) DO UPDATE SET manager_version = excluded.manager_version,
+    model = excluded.model, plan = excluded.plan;
+
+-- name: golden_plans
+SELECT key, plan FROM golden_plans
+WHERE manager_version = %(manager_version)s AND model = %(model)s;
