@@ -1,6 +1,6 @@
 """Healings: one open at a time, held by a lease, with its budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -247,3 +247,9 @@ async def healed_cases(connection: Connection, agent: Agent) -> list[dict[str, A
     """Return the production cases that earlier healings of this agent healed."""
     cursor = await connection.execute(_SQL["healed_cases"], {"agent": agent})
     return [case for row in await cursor.fetchall() for case in row["cases"]]
+
+
+async def trained_cases(connection: Connection, cases: Sequence[str]) -> set[str]:
+    """Return those of the cases that one of the newest healings trained on."""
+    cursor = await connection.execute(_SQL["trained_cases"], {"cases": list(cases)})
+    return {row["case_id"] for row in await cursor.fetchall()}

@@ -58,8 +58,8 @@ class EarlierVersion(Version):
 class Case(TypedDict):
     """One request that candidates are tried on, with the plan that both prompts share, if known.
 
-    A case of the evaluator also has a program: `code`, the mark that it deserves from 0 to 1, and
-    its kind.
+    `kind`: its slice, `production` where no finer one is known. A case of the evaluator also has a
+    program, `code`, and the mark that it deserves, from 0 to 1.
     """
 
     id: str

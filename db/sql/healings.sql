@@ -118,3 +118,11 @@ WHERE agent = %(agent)s AND trigger = 'diet' AND NOT errored AND outcome <> 'fro
 SELECT receipt -> 'healed_cases' AS cases FROM healings
 WHERE agent = %(agent)s AND outcome IN ('promoted', 'canary') AND receipt ? 'healed_cases'
 ORDER BY closed_at DESC LIMIT 50;
+
+-- name: trained_cases
+-- Which of these cases the newest healings trained on: none of them may be held out later.
+SELECT DISTINCT case_id FROM
+    (SELECT receipt #> '{split,train}' AS train FROM healings
+     WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT 50) AS newest,
+    jsonb_array_elements_text(CASE jsonb_typeof(train) WHEN 'array' THEN train END) AS case_id
+WHERE case_id = ANY(%(cases)s);

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
@@ -12,6 +12,8 @@ from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
+
+PRODUCTION: Final = "production"  # the kind of cases of which no finer one is known
 
 
 def golden_rows(file: str) -> list[dict[str, Any]]:
@@ -29,6 +31,7 @@ def golden_requests() -> tuple[Case, ...]:
             source="golden",
             request=row["request"],
             examples=row["examples"],
+            kind=row["kind"],
         )
         for row in golden_rows("requests.jsonl")
     )
@@ -38,7 +41,11 @@ def case_from_golden_request(golden: GoldenRequest) -> Case:
     """Make a case of a golden request that the operator added."""
     examples = [_example(example) for example in golden.examples]
     return Case(
-        id=f"golden:own:{golden.id}", source="golden", request=golden.request, examples=examples
+        id=f"golden:own:{golden.id}",
+        source="golden",
+        request=golden.request,
+        examples=examples,
+        kind=PRODUCTION,
     )
 
 
@@ -50,6 +57,7 @@ def case_from_run(run: Run) -> Case:
         source="production",
         request=run.request,
         examples=examples,
+        kind=PRODUCTION,
     )
     if run.plan is not None:
         case["plan"] = cast("Plan", run.plan)

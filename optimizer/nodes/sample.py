@@ -13,6 +13,7 @@ from selfheal.db.pool import Connection
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.dataset import failure_digest
 from selfheal.optimizer.dataset.cases import (
+    PRODUCTION,
     case_from_golden_request,
     case_from_run,
     golden_requests,
@@ -64,6 +65,7 @@ async def _failed(connection: Connection, state: State) -> State:
         pinned=_cases(await healings.healed_cases(connection, state["agent"])),
         looks=looks,
         order=state["healing_id"],
+        trained=await healings.trained_cases(connection, known),
     )
     if state["agent"] == "manager":
         divided = _stated(divided)
@@ -113,6 +115,12 @@ def _stated(divided: Split) -> Split:
 
 def _cases(pinned: Sequence[Mapping[str, Any]]) -> list[Case]:
     return [
-        Case(id=each["id"], source="production", request=each["request"], examples=each["examples"])
+        Case(
+            id=each["id"],
+            source="production",
+            request=each["request"],
+            examples=each["examples"],
+            kind=PRODUCTION,
+        )
         for each in pinned
     ]
