@@ -101,6 +101,8 @@ Code = Literal[
     "same_as_incumbent",
     "scores_lower",
     "screening_lost",
+    "screening_outranked",
+    "screening_without_verdict",
     "sentences_needed",
     "shorter_may_score_lower",
     "single_sentence",
@@ -209,6 +211,8 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "scores_lower": {"by": _NUMBER},
     # Screening.
     "screening_lost": {"passed": int, "of": int},
+    "screening_outranked": {"passed": int, "of": int, "candidate": int},
+    "screening_without_verdict": {},
     # Where the gate stopped.
     "budget_exhausted": {},
     "cannot_prove_at_this_rate": {"left": int},

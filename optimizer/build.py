@@ -116,8 +116,8 @@ def _diagnosed(state: State) -> bool:
     return decided is not None and decided["evidence"]["diagnosed"] == state["agent"]
 
 
-def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
-    """Screen what is not rejected yet."""
+def after_lint(state: State) -> Literal["screen", "gate", "propose", "conclude"]:
+    """Screen what remains, unless it needs no screening."""
     return transitions.after_lint(state["proposals"], state["round"])
 
 

@@ -192,7 +192,8 @@ class JudgeFinding(TypedDict):
 class Proposal(TypedDict):
     """A candidate and what has become of it so far; `fate` is empty until it is decided.
 
-    `reason`: why it has this fate; null while it has none. `without`: when a prompt is shortened,
+    `round`: 0 for a candidate that goes to the gate before any is written. `reason`: why it has
+    this fate; null while it has none. `without`: when a prompt is shortened,
     the places of the sentences that are left out, the least needed first.
     """
 
@@ -208,16 +209,21 @@ class Proposal(TypedDict):
 
 
 class ScreenResult(TypedDict):
-    """How many training cases a candidate passed, and its mean score, 0 to 1."""
+    """How many trials on training cases a candidate passed, and its mean score, 0 to 1.
+
+    `cases`: how many different cases these were. `out`: it is eliminated.
+    """
 
     ordinal: int
     passed: int
     of: int
+    cases: int
     score: float
+    out: bool
 
 
 class Screening(TypedDict):
-    """The result of a screening; `bar`: the least share of cases that the survivor must pass."""
+    """The result of a screening; `bar`: the least share of trials that the survivor must pass."""
 
     bar: float
     results: list[ScreenResult]

@@ -76,7 +76,10 @@ WORDING: dict[Code, str] = {
     "nothing_left": "no sentence would be left",
     "nothing_lost": "lost none of {of} cases, score {change:+.2f}",
     "scores_lower": "scores lower by {by:.2f}",
-    "screening_lost": "passed {passed} of {of} training cases",
+    "screening_lost": "passed {passed} of {of} trials on training cases",
+    "screening_outranked": "passed {passed} of {of} trials on training cases; candidate {candidate}"
+    " did better",
+    "screening_without_verdict": "no trial on a training case gave a verdict",
     "budget_exhausted": "the budget of model calls is used up",
     "cannot_prove_at_this_rate": "at the observed rate of gains, the {left} remaining held-out"
     " cases cannot prove it",

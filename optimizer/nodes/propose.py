@@ -1,4 +1,6 @@
-"""propose: earlier versions first, then what the selected proposer makes of the findings."""
+"""propose: what needs no screening alone; then earlier versions, and what the proposer writes."""
+
+from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
@@ -8,6 +10,7 @@ from selfheal.db.types import Origin
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.dataset.predecessors import restore_limits
 from selfheal.optimizer.nodes.shorten import candidate_row
+from selfheal.optimizer.policy.screening import GOOD_RECORD
 from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.toolkit import proposal_request
@@ -15,22 +18,40 @@ from selfheal.optimizer.state import PREVIOUSLY_LIVE, EarlierVersion, Proposal, 
 
 
 async def propose(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Add a round of proposals."""
+    """Add a round of proposals.
+
+    Round 0 is a candidate with a good record, if there is one: it goes to the gate before any other
+    is written or tried, and if it is accepted, none is.
+    """
     context = optimizer_context(runtime)
     hold = context.hold(state["healing_id"])
     async with context.database.connection() as connection:
         await healings.enter(connection, hold, "propose")
-    number = state["round"] + 1
     old = state["proposals"]
-    earlier = _reverted(state) if number == 1 else []
-    found = [*earlier, *await _generated(context, state, number)]
+    reverted = _reverted(state)
+    if not old and reverted and reverted[0]["origin"] in GOOD_RECORD:
+        number, found = 0, [_of_round(0, reverted[0])]
+    else:
+        number = state["round"] + 1
+        earlier = _untried(reverted, old) if number == 1 else []
+        found = [*earlier, *await _generated(context, state, number)]
     new: list[Proposal] = [
         {**each, "ordinal": len(old) + place} for place, each in enumerate(found, 1)
     ]
     async with context.database.connection() as connection:
         for each in new:
             await trials.add_candidate(connection, candidate_row(state["healing_id"], each))
-    return State(round=number, proposals=[*old, *new])
+    proposed = State(round=number, proposals=[*old, *new])
+    return proposed if number else {**proposed, "survivor": new[0]["ordinal"]}
+
+
+def _of_round(number: int, proposal: Proposal) -> Proposal:
+    return {**proposal, "round": number}
+
+
+def _untried(reverted: Sequence[Proposal], tried: Sequence[Proposal]) -> list[Proposal]:
+    known = {each["version"] for each in tried}
+    return [each for each in reverted if each["version"] not in known]
 
 
 def _reverted(state: State) -> list[Proposal]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from selfheal.optimizer.policy import screening
 from selfheal.optimizer.state import GateReport, Proposal
 
 MOST_GATES: Final = 2
@@ -11,10 +12,11 @@ ROUNDS: Final = 2
 
 def after_lint(
     proposals: Sequence[Proposal], round_: int
-) -> Literal["screen", "propose", "conclude"]:
-    """Screen what is not rejected yet."""
-    remaining = any(not each["fate"] for each in proposals)
-    return "screen" if remaining else _next_round(round_)
+) -> Literal["screen", "gate", "propose", "conclude"]:
+    """Screen what remains; the candidate of round 0 goes to the gate as it is."""
+    if not round_:
+        return "gate"
+    return "screen" if any(map(screening.remains, proposals)) else _next_round(round_)
 
 
 def after_screen(survivor: int | None, round_: int) -> Literal["gate", "propose", "conclude"]:
@@ -29,7 +31,7 @@ def after_gate(
 
     Args:
         gates: those so far, at least one.
-        round_: the number of the present round of proposals, from 1.
+        round_: the number of the present round of proposals; 0 if nothing was written yet.
     """
     if gates[-1]["verdict"] != "rejected":
         return "release"

@@ -62,10 +62,10 @@ def _fate(receipt: Receipt, candidate: CandidateRecord) -> _Standing:
     for gate in receipt["gates"]:
         if gate["ordinal"] == ordinal:
             return _Standing(superiority.fate(gate["verdict"]), gate["reason"])
-    for screen in receipt["screens"]:
+    for screen in reversed(receipt["screens"]):
         for result in screen["results"]:
             if result["ordinal"] == ordinal != screen["survivor"]:
-                return _Standing("screen", screening.lost(result))
+                return _Standing("screen", screening.lost(result, screen["survivor"]))
     return _Standing("", None)
 
 
@@ -93,21 +93,14 @@ def _split(receipt: Receipt) -> SplitRecord:
 
 def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Rank the candidates of each screening again."""
-    trials = _evidence(stored)
     agent, judge = receipt["agent"], receipt["judge"]
-    for screen in receipt["screens"]:
-        remaining = _screened(receipt, screen)
-        train = _split(receipt)["train"][: screening.CASES[agent]]
-        results = {
-            each["ordinal"]: [
-                trial
-                for case in train
-                if (trial := trials.get(("screen", each["ordinal"], case, 0)))
-            ]
-            for each in remaining
-        }
+    for before, screen in zip([None, *receipt["screens"]], receipt["screens"], strict=False):
+        remaining = _screened(receipt, screen, before)
+        results = {each["ordinal"]: _screen_trials(stored, each["ordinal"]) for each in remaining}
         proven = {each["ordinal"] for each in remaining if each["origin"] in PREVIOUSLY_LIVE}
-        now = screening.report(results, proven, screening.bar(agent, judge and judge["usual"]))
+        least = screening.bar(agent, judge and judge["usual"])
+        rule = screening.Rule(agent, least, len(_split(receipt)["train"]))
+        now = screening.report(rule, results, proven)
         name = f"screen of round {screen['round']}"
         yield Compared(f"{name}: results", screen["results"], now["results"])
         yield Compared(
@@ -117,9 +110,30 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         )
 
 
-def _screened(receipt: Receipt, screen: ScreenReport) -> list[CandidateRecord]:
-    found = [each for each in receipt["candidates"] if each["round"] == screen["round"]]
-    return [each for each in found if each["fate"] != "lint"]
+def _screened(
+    receipt: Receipt, screen: ScreenReport, before: ScreenReport | None
+) -> list[CandidateRecord]:
+    """Return the candidates of a screening's round, and those outranked in the one before."""
+    outranked = {
+        each["ordinal"]
+        for each in (before["results"] if before else ())
+        if each["ordinal"] != (before and before["survivor"])
+        and screening.lost(each, before and before["survivor"])["code"] == "screening_outranked"
+    }
+    return [
+        each
+        for each in receipt["candidates"]
+        if each["fate"] != "lint"
+        and (each["round"] == screen["round"] or each["ordinal"] in outranked)
+    ]
+
+
+def _screen_trials(stored: Stored, arm: int) -> list[Trial]:
+    return [
+        each
+        for each in stored.trials
+        if (each.stage, each.arm) == ("screen", arm) and is_evidence(each)
+    ]
 
 
 def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -197,13 +211,15 @@ def _evidence(stored: Stored) -> Trials:
 def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Decide again what followed the last round."""
     last = receipt["rounds"]
-    if receipt["gave_up"] or not last or is_shortening(receipt["trigger"]):
+    nothing = not last and not receipt["candidates"]
+    if receipt["gave_up"] or nothing or is_shortening(receipt["trigger"]):
         return
     screen = next((each for each in receipt["screens"] if each["round"] == last), None)
     survivor = screen["survivor"] if screen else None
     followed: str
     if screen is None:
         followed = transitions.after_lint(receipt["candidates"], last)
+        survivor = None if last else receipt["candidates"][0]["ordinal"]
     else:
         followed = transitions.after_screen(survivor, last)
     if followed == "gate":

@@ -14,6 +14,7 @@ _MOST_RUNS: Final = 8
 _LONGEST: Final = 100
 _FENCE: Final = "````"
 _ORIGINS: Final = {
+    "staged": "kept from an earlier healing until there were cases to prove it on",
     "proven": "proven better than the incumbent before",
     "last_good": "the last good version",
     "predecessor": "the version before the incumbent",
@@ -183,7 +184,7 @@ def _candidate(each: CandidateRecord) -> Iterator[str]:
 def _screened(screen: ScreenReport, ordinal: int) -> Iterator[str]:
     for each in screen["results"]:
         if each["ordinal"] == ordinal:
-            passed = f"passed {each['passed']} of {each['of']} training cases"
+            passed = f"passed {each['passed']} of {each['of']} trials on {each['cases']} cases"
             rank = _rank(screen["survivor"], ordinal)
             yield from ("", f"Screen: {passed}, mean score {each['score']:.2f}; {rank}.")
 
