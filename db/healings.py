@@ -15,7 +15,9 @@ from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
 from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 
-Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
+Outcome = Literal[
+    "healthy", "frozen", "rejected", "collecting", "needs_approval", "canary", "promoted"
+]
 
 _SQL = queries.load("healings")
 
@@ -228,6 +230,15 @@ async def of_version(connection: Connection, agent: Agent, version: int) -> list
     return await fetch_all(
         connection, _SQL["of_version"], {"agent": agent, "version": version}, Healing
     )
+
+
+async def newest_of_kept(connection: Connection, agent: Agent, version: int) -> Healing | None:
+    """Return the newest healing of an incumbent that kept a candidate, or ended keeping one.
+
+    It is still kept if the outcome is `collecting`.
+    """
+    values = {"agent": agent, "version": version}
+    return await fetch_optional(connection, _SQL["newest_of_kept"], values, Healing)
 
 
 async def proven_against(connection: Connection, agent: Agent, version: int) -> int | None:

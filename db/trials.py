@@ -85,6 +85,35 @@ async def add_trial(
     return await fetch_one(connection, _SQL["add_trial"], values, Trial)
 
 
+async def copy_gate(
+    connection: Connection,
+    healing_id: UUID,
+    to_healing: UUID,
+    *,
+    arm: int,
+    to: int,
+    cases: Sequence[str],
+) -> None:
+    """Copy the gate's trials of a candidate and the incumbent to another healing, as paid.
+
+    Args:
+        connection: to the database.
+        healing_id: the healing that they were made for.
+        to_healing: the one that continues with them.
+        arm: the ordinal of the candidate there.
+        to: its ordinal here.
+        cases: whose trials.
+    """
+    values = {
+        "from": healing_id,
+        "healing_id": to_healing,
+        "arm": arm,
+        "to": to,
+        "cases": list(cases),
+    }
+    await connection.execute(_SQL["copy_gate"], values)
+
+
 async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
     """Return a healing's trials in the order of their end."""
     return await fetch_all(connection, _SQL["trials"], {"healing_id": healing_id}, Trial)

@@ -10,7 +10,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from selfheal.optimizer.context import RuntimeContext, traced_state
+from selfheal.optimizer.dataset.cases import production_ids
 from selfheal.optimizer.nodes.attribute import blame
+from selfheal.optimizer.nodes.collect import collect
 from selfheal.optimizer.nodes.conclude import conclude
 from selfheal.optimizer.nodes.detect import detect
 from selfheal.optimizer.nodes.diagnose import diagnose
@@ -22,7 +24,7 @@ from selfheal.optimizer.nodes.sample import sample
 from selfheal.optimizer.nodes.screen import screen
 from selfheal.optimizer.nodes.shorten import halve, trim
 from selfheal.optimizer.nodes.triage import triage
-from selfheal.optimizer.policy import transitions
+from selfheal.optimizer.policy import collecting, transitions
 from selfheal.optimizer.policy.ablation import half
 from selfheal.optimizer.state import Result, State, Trigger, is_shortening
 
@@ -37,7 +39,8 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
     attributing = (sample, diagnose, blame)
-    for node in (*attributing, trim, halve, propose, lint, screen, gate, release, conclude):
+    proving = (screen, gate, collect, release)
+    for node in (*attributing, trim, halve, propose, lint, *proving, conclude):
         graph.add_node(node.__name__, _traced(node))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
@@ -51,6 +54,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
     graph.add_conditional_edges("gate", after_gate)
+    graph.add_conditional_edges("collect", after_collect)
     graph.add_edge("release", "conclude")
     graph.add_edge("conclude", END)
     return graph.compile(checkpointer=checkpointer, name="optimizer")
@@ -88,6 +92,8 @@ def after_sample(state: State) -> Literal["trim", "diagnose", "propose"]:
     """
     if is_shortening(state.get("trigger")):
         return "trim"
+    if "kept_candidate" in state:
+        return "propose"
     known = _diagnosed(state) and state["agent"] != "evaluator"
     return "propose" if known else "diagnose"
 
@@ -126,13 +132,38 @@ def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
     return transitions.after_screen(state.get("survivor"), state["round"])
 
 
-def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:
+def after_gate(state: State) -> Literal["collect", "release", "halve", "propose", "conclude"]:
     """Release or stage what was not rejected; else try something else, once."""
     if not is_shortening(state.get("trigger")):
+        if _may_be_kept(state):
+            return "collect"
         return transitions.after_gate(state["gates"], state["round"])
     live, last = state["incumbent"]["text"], state["gates"][-1]["ordinal"]
     smaller = half(state["agent"], live, state["proposals"], last)
     return transitions.after_shortening_gate(state["gates"], divisible=smaller is not None)
+
+
+def _may_be_kept(state: State) -> bool:
+    """Tell whether the candidate of the last gate may be kept for cases to come.
+
+    The first one needs failures: of a healing that was forced without any there are none to come.
+    """
+    gate = state["gates"][-1]
+    origins = {each["ordinal"]: each["origin"] for each in state["proposals"]}
+    return bool(state["failed_run_ids"]) and collecting.is_question(
+        state["agent"],
+        origins[gate["ordinal"]],
+        gate,
+        state.get("screens", []),
+        production_ids(each["id"] for each in state["split"]["hold_out"]),
+    )
+
+
+def after_collect(state: State) -> Literal["release", "propose", "conclude"]:
+    """End here if that was decided; else continue as after any other gate."""
+    if state.get("outcome"):
+        return "conclude"
+    return transitions.after_gate(state["gates"], state["round"])
 
 
 optimizer = build_graph()

@@ -20,6 +20,7 @@ Outcome = Literal[
     "not_the_prompt",
     "frozen",
     "rejected",
+    "collecting",
     "needs_approval",
     "canary",
     "promoted",
@@ -288,6 +289,40 @@ class PlannedRelease(TypedDict):
     void: Reason | None
 
 
+class KeptCandidate(TypedDict):
+    """A candidate that an earlier healing kept until there are cases to prove it on.
+
+    `healing_id`, `ordinal`: the newest healing that kept it, and its number there. `since`: when it
+    was first kept, ISO 8601. `run_ids`: the failed runs of the first of these healings; `train`:
+    ids of its training cases. `held_out`: ids of the production cases that its gates have used,
+    with their `gains` and `losses`.
+    """
+
+    healing_id: str
+    ordinal: int
+    text: str
+    since: str
+    run_ids: list[str]
+    train: list[str]
+    held_out: list[str]
+    gains: int
+    losses: int
+
+
+class Keeping(TypedDict):
+    """Whether a candidate that the gate did not accept is kept, and why.
+
+    `incumbent`: how many trials on the candidate's training cases the incumbent passed, of how
+    many; null for a candidate that was kept before. `held_out`: see `KeptCandidate`.
+    """
+
+    ordinal: int
+    kept: bool
+    reason: Reason
+    incumbent: Count | None
+    held_out: list[str]
+
+
 class NewestError(TypedDict):
     """The newest run without a verdict for a reason that no prompt can fix."""
 
@@ -344,6 +379,8 @@ class State(Trigger):
     screens: NotRequired[list[ScreenReport]]
     survivor: NotRequired[int | None]
     gates: NotRequired[list[GateReport]]
+    kept_candidate: NotRequired[KeptCandidate]
+    keeping: NotRequired[list[Keeping]]
     planned: NotRequired[PlannedRelease]
     to_version: NotRequired[int | None]
 

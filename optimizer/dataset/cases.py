@@ -1,7 +1,7 @@
 """Makes cases of logged runs and of golden requests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -13,6 +13,7 @@ from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
 
+_RUN: Final = "run:"  # begins the id of a case that was made of a run
 PRODUCTION: Final = "production"  # the kind of cases of which no finer one is known
 
 
@@ -53,7 +54,7 @@ def case_from_run(run: Run) -> Case:
     """Make a case of a logged run; its id is a hash, so equal requests make equal cases."""
     examples = [_example(example) for example in run.examples]
     case = Case(
-        id=f"run:{digest(json.dumps([words(run.request), examples]))[:16]}",
+        id=f"{_RUN}{digest(json.dumps([words(run.request), examples]))[:16]}",
         source="production",
         request=run.request,
         examples=examples,
@@ -62,6 +63,11 @@ def case_from_run(run: Run) -> Case:
     if run.plan is not None:
         case["plan"] = cast("Plan", run.plan)
     return case
+
+
+def production_ids(ids: Iterable[str]) -> list[str]:
+    """Return those ids that are of cases made of runs, in their order."""
+    return [each for each in ids if each.startswith(_RUN)]
 
 
 def _example(logged: Mapping[str, str]) -> Example:

@@ -13,6 +13,7 @@ from selfheal.db.prompts import Prompt
 from selfheal.db.runs import Errors, Run
 from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
+from selfheal.optimizer.dataset.kept import is_due, kept_candidates, new_failures
 from selfheal.optimizer.dataset.predecessors import earlier_versions
 from selfheal.optimizer.policy.detection import (
     Limits,
@@ -20,6 +21,7 @@ from selfheal.optimizer.policy.detection import (
     PastHealing,
     Record,
     Situation,
+    budget_exhausted,
     decide,
     decide_shortening,
     last_good,
@@ -45,7 +47,10 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
             agent: await earlier_versions(connection, version, agent, goods.get(agent))
             for agent, version in live.items()
         }
-        decided = await _decide(connection, state, live, situation, context.settings)
+        due = await _kept_candidate_due(connection, state, numbers)
+        decided = await _decide(
+            connection, state, live, situation, context.settings, kept=due is not None
+        )
     shortening = is_shortening(state.get("trigger"))
     found = State(
         incumbents=live,
@@ -56,7 +61,24 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
         failed_run_ids=[] if shortening else [str(run.id) for run in failures(ended)],
         **_counted_out(errors),
     )
-    return {**found, **decided._asdict()} if decided else found  # type: ignore[typeddict-item]
+    if decided:
+        return {**found, **decided._asdict()}  # type: ignore[typeddict-item]
+    return {**found, **due} if due else found
+
+
+async def _kept_candidate_due(
+    connection: Connection, state: State, live: Mapping[Agent, int]
+) -> State | None:
+    """Return the candidate of an earlier healing that can be proven now, with its new failures."""
+    if is_shortening(state.get("trigger")):
+        return None
+    asked = state.get("agent")
+    for agent, candidate in (await kept_candidates(connection, live)).items():
+        if asked in (None, agent) and await is_due(connection, candidate, live):
+            new = await new_failures(connection, candidate, live)
+            ids = [str(run.id) for run in new]
+            return State(agent=agent, kept_candidate=candidate, failed_run_ids=ids)
+    return None
 
 
 async def _decide(
@@ -65,8 +87,16 @@ async def _decide(
     live: Mapping[Agent, Version],
     situation: Situation,
     limits: Limits,
+    *,
+    kept: bool,
 ) -> NoHealing | None:
-    """Return why no healing is to be opened; None if one is, or was forced."""
+    """Return why no healing is to be opened; None if one is, or was forced.
+
+    A kept candidate that can be proven waits for nothing but the day's budget.
+    """
+    if kept and not state.get("forced"):
+        spent = budget_exhausted(situation, limits)
+        return NoHealing("cooling_down", spent) if spent else None
     if not is_shortening(state.get("trigger")):
         return None if state.get("forced") else decide(situation, limits)
     agent = state["agent"]
@@ -115,6 +145,8 @@ async def _situation(
     minutes: int,
 ) -> Situation:
     now = datetime.now(UTC)
+    kept = await kept_candidates(connection, live)
+    keeping = {each["healing_id"] for each in kept.values()}
     records = {
         agent: await runs.record(connection, agent, live, minutes=minutes) for agent in _WORKING
     }
@@ -126,7 +158,10 @@ async def _situation(
             agent: {version: Record(*counts) for version, counts in found.items()}
             for agent, found in records.items()
         },
-        tried=[PastHealing(each.closed_at or now, each.errored) for each in tried],
+        tried=[
+            PastHealing(each.closed_at or now, each.errored, str(each.id) in keeping)
+            for each in tried
+        ],
         now=now,
         calls_today=await healings.reserved_today(connection),
     )

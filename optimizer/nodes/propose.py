@@ -1,11 +1,14 @@
 """propose: what needs no screening alone; then earlier versions, and what the proposer writes."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from langgraph.runtime import Runtime
 
 from selfheal.db import healings, trials
 from selfheal.db.encoding import storable
+from selfheal.db.healings import Hold
+from selfheal.db.pool import Connection
 from selfheal.db.types import Origin
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.dataset.predecessors import restore_limits
@@ -14,7 +17,15 @@ from selfheal.optimizer.policy.screening import GOOD_RECORD
 from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.toolkit import proposal_request
-from selfheal.optimizer.state import PREVIOUSLY_LIVE, EarlierVersion, Proposal, State, Version
+from selfheal.optimizer.state import (
+    PREVIOUSLY_LIVE,
+    EarlierVersion,
+    KeptCandidate,
+    Proposal,
+    Split,
+    State,
+    Version,
+)
 
 
 async def propose(state: State, runtime: Runtime[RuntimeContext]) -> State:
@@ -41,8 +52,19 @@ async def propose(state: State, runtime: Runtime[RuntimeContext]) -> State:
     async with context.database.connection() as connection:
         for each in new:
             await trials.add_candidate(connection, candidate_row(state["healing_id"], each))
+        if kept := state.get("kept_candidate"):
+            await _continue(connection, hold, kept, state["split"])
     proposed = State(round=number, proposals=[*old, *new])
     return proposed if number else {**proposed, "survivor": new[0]["ordinal"]}
+
+
+async def _continue(connection: Connection, hold: Hold, kept: KeptCandidate, split: Split) -> None:
+    """Copy the gate's trials of a kept candidate, so that this gate continues with them."""
+    held_out = [case["id"] for case in split["hold_out"] if case["id"] in kept["held_out"]]
+    healing_id = UUID(kept["healing_id"])
+    await trials.copy_gate(
+        connection, healing_id, hold.id, arm=kept["ordinal"], to=1, cases=held_out
+    )
 
 
 def _of_round(number: int, proposal: Proposal) -> Proposal:
@@ -55,7 +77,12 @@ def _untried(reverted: Sequence[Proposal], tried: Sequence[Proposal]) -> list[Pr
 
 
 def _reverted(state: State) -> list[Proposal]:
-    """Propose what was live before: a prompt edited in a hurry is best reverted."""
+    """Propose what was live before: a prompt edited in a hurry is best reverted.
+
+    A candidate that was kept by an earlier healing is tried alone.
+    """
+    if kept := state.get("kept_candidate"):
+        return [_proposal("staged", 0, kept["text"], "", None)]
     return [
         _proposal(each["origin"], 1, each["text"], "", each["version"]) for each in _earlier(state)
     ]

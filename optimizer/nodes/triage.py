@@ -22,6 +22,7 @@ async def triage(state: State, runtime: Runtime[RuntimeContext]) -> State:
     context = optimizer_context(runtime)
     failures = len(state["failed_run_ids"])
     requested = state.get("forced") or is_shortening(state.get("trigger"))
+    requested = requested or "kept_candidate" in state
     if not requested and failures < context.settings.failure_threshold:
         return State(outcome="not_the_prompt", reason=_not_the_prompt(state))
     healing_id = str(get_config()["configurable"]["thread_id"])

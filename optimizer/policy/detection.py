@@ -43,10 +43,11 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PastHealing:
-    """A closed healing of a live version that released nothing."""
+    """A closed healing of a live version that released nothing; `kept`: it kept a candidate."""
 
     closed_at: datetime
     errored: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def decide_shortening(
     if shortened:
         reason = because("already_shortened", agent=agent, version=version)
         return NoHealing("cooling_down", reason)
-    if spent := _budget_exhausted(situation, limits):
+    if spent := budget_exhausted(situation, limits):
         return NoHealing("cooling_down", spent)
     return None
 
@@ -119,7 +120,7 @@ def cooling_down(situation: Situation, limits: Limits) -> Reason | None:
 
     After a rejection: an hour, doubling to a day, and as many new failures as the threshold.
     """
-    if spent := _budget_exhausted(situation, limits):
+    if spent := budget_exhausted(situation, limits):
         return spent
     if not situation.tried:
         return None
@@ -128,6 +129,8 @@ def cooling_down(situation: Situation, limits: Limits) -> Reason | None:
     wait = (
         WAIT_AFTER_ERROR
         if last.errored
+        else LONGEST_WAIT  # its candidate is tried as soon as there are cases: see collecting.py
+        if last.kept
         else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(rejections - 1, 5))
     )
     if situation.now < last.closed_at + wait:
@@ -143,7 +146,8 @@ def last_good(record: Mapping[int, Record], incumbent: int) -> int | None:
     return max((v for v, seen in record.items() if v != incumbent and _is_good(seen)), default=None)
 
 
-def _budget_exhausted(situation: Situation, limits: Limits) -> Reason | None:
+def budget_exhausted(situation: Situation, limits: Limits) -> Reason | None:
+    """Return the reason if the day's model calls are used up; else None."""
     if situation.calls_today < limits.heal_daily_calls:
         return None
     return because("daily_budget_exhausted", calls=limits.heal_daily_calls)

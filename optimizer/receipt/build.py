@@ -69,6 +69,8 @@ def receipt(
         candidates=_candidates(state),
         screens=state.get("screens", []),
         gates=state["gates"],
+        kept_candidate=state.get("kept_candidate"),
+        keeping=state.get("keeping", []),
         release=state.get("planned"),
         unjudged=state.get("unjudged"),
         trials=[trial_record(trial) for trial in trials],

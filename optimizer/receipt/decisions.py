@@ -6,12 +6,13 @@ from typing import Final, NamedTuple
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Stage, Trial
 from selfheal.optimizer import outcomes
+from selfheal.optimizer.dataset.cases import production_ids
 from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
-from selfheal.optimizer.policy import screening, superiority, transitions
+from selfheal.optimizer.policy import collecting, screening, superiority, transitions
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
@@ -208,6 +209,46 @@ def _evidence(stored: Stored) -> Trials:
     }
 
 
+def keeping(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Decide again whether a candidate was kept, and compare copied trials with their source."""
+    production = production_ids(_split(receipt)["hold_out"]) if receipt["split"] else []
+    gates_by_ordinal = {each["ordinal"]: each for each in receipt["gates"]}
+    for each in receipt.get("keeping") or []:
+        gate = gates_by_ordinal[each["ordinal"]]
+        name = f"keeping of candidate {each['ordinal']}"
+        if each["incumbent"] is None:
+            decided = collecting.decide_again(gate, production)
+        else:
+            tried = _screen_trials(stored, INCUMBENT)
+            counted = (sum(trial.passed for trial in tried), len(tried))
+            yield Compared(f"{name}: trials of the incumbent", each["incumbent"], counted)
+            decided = collecting.decide(gate, receipt["screens"], production, counted)
+        yield Compared(f"{name}: decision", (each["kept"], each["reason"]), decided)
+        used = collecting.tried_cases(gate, production)
+        yield Compared(f"{name}: cases", each["held_out"], used)
+    if (kept := receipt.get("kept_candidate")) and receipt["candidates"]:
+        used = [each for each in kept["held_out"] if each in production]
+        yield Compared(
+            "kept candidate: earlier trials",
+            _gate_results(stored.kept_trials, kept["ordinal"], used),
+            _gate_results(stored.trials, receipt["candidates"][0]["ordinal"], used),
+        )
+
+
+def _gate_results(
+    trials: Sequence[Trial], arm: int, cases: Sequence[str]
+) -> list[tuple[str, bool, str, bool, float]]:
+    """Return the gate's first trials of a candidate and the incumbent on these cases, in order."""
+    return sorted(
+        (each.case_id, each.arm == arm, each.outcome, each.passed, each.score)
+        for each in trials
+        if each.stage == "gate"
+        and each.arm in (INCUMBENT, arm)
+        and not each.take
+        and each.case_id in cases
+    )
+
+
 def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Decide again what followed the last round."""
     last = receipt["rounds"]
@@ -224,8 +265,27 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         followed = transitions.after_screen(survivor, last)
     if followed == "gate":
         yield Compared("gates: candidate", receipt["gates"][-1]["ordinal"], survivor)
-        followed = transitions.after_gate(receipt["gates"], last)
+        followed = _after_gate(receipt, last)
     yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
+
+
+def _after_gate(receipt: Receipt, last: int) -> str:
+    """Return what follows the last gate: its candidate may be kept, instead of another round."""
+    gate, kept = receipt["gates"][-1], receipt.get("keeping") or []
+    origins = {each["ordinal"]: each["origin"] for each in receipt["candidates"]}
+    asked = bool(receipt["failed_run_ids"]) and collecting.is_question(
+        receipt["agent"],
+        origins[gate["ordinal"]],
+        gate,
+        receipt["screens"],
+        production_ids(_split(receipt)["hold_out"]),
+    )
+    decided = bool(kept) and kept[-1]["ordinal"] == gate["ordinal"]
+    if asked != decided:
+        return f"keeping decided: {asked}"
+    if decided and outcomes.kept(kept):
+        return "conclude"
+    return transitions.after_gate(receipt["gates"], last)
 
 
 def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -268,4 +328,6 @@ def _decided(receipt: Receipt) -> Ending | None:
         return outcomes.frozen(judge)
     if shortening and receipt["candidates"] and not receipt["gates"]:
         return outcomes.nothing_to_shorten(receipt["candidates"], receipt["unjudged"])
-    return outcomes.released(release, receipt["gates"][-1]["reason"]) if release else None
+    if release:
+        return outcomes.released(release, receipt["gates"][-1]["reason"])
+    return outcomes.kept(receipt.get("keeping") or [])

@@ -31,6 +31,7 @@ class Stored:
         incumbent: the text of the version that it started from; None if there is none.
         releases: the steps of the release log that name this healing, oldest first.
         check: what was found of the judge; None if it was not checked.
+        kept_trials: those of the healing that kept the candidate that this one began with.
     """
 
     healing: Healing
@@ -40,6 +41,7 @@ class Stored:
     costs: Sequence[Cost]
     releases: Sequence[Release]
     check: JudgeCheck | None
+    kept_trials: Sequence[Trial] = ()
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
@@ -50,7 +52,7 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
     """
     healing = await healings.get(connection, healing_id)
     log = await prompts.releases(connection, healing.agent, limit=1000)
-    check = _check_id(healing)
+    check, kept = _check_id(healing), _kept_in(healing)
     return Stored(
         healing=healing,
         incumbent=await _text(connection, healing),
@@ -59,7 +61,14 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         costs=await healings.costs(connection, healing_id),
         releases=[each for each in reversed(log) if each.healing_id == healing_id],
         check=None if check is None else await judge_checks.get(connection, check),
+        kept_trials=await trials.trials(connection, kept) if kept else (),
     )
+
+
+def _kept_in(healing: Healing) -> UUID | None:
+    """Return the id of the healing that kept the candidate that this one began with, if any."""
+    kept = (healing.receipt or {}).get("kept_candidate")
+    return UUID(kept["healing_id"]) if isinstance(kept, dict) else None
 
 
 def _check_id(healing: Healing) -> int | None:
