@@ -39,6 +39,7 @@ Code = Literal[
     "daily_budget_exhausted",
     "diagnosed_agent_cleared",
     "diagnosis_uncontested",
+    "drops_kept_sentences",
     "drops_requirement",
     "empty_prompt",
     "enough_pairs",
@@ -108,6 +109,7 @@ Code = Literal[
     "screening_outranked",
     "screening_without_verdict",
     "sentences_needed",
+    "sentences_restored",
     "shorter_may_score_lower",
     "single_sentence",
     "slower",
@@ -217,6 +219,7 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "screening_lost": {"passed": int, "of": int},
     "screening_outranked": {"passed": int, "of": int, "candidate": int},
     "screening_without_verdict": {},
+    "sentences_restored": {"sentences": int, "candidate": int},
     # Where the gate stopped.
     "budget_exhausted": {},
     "cannot_prove_at_this_rate": {"left": int},
@@ -242,6 +245,7 @@ VALUES: Final[Mapping[Code, Mapping[str, _Kind]]] = {
     "too_few_pairs_to_compare": {"pairs": int, "needed": int},
     # What is done with a candidate that was not rejected.
     "canary_first": {"rate": _NUMBER},
+    "drops_kept_sentences": {"sentences": list},
     "evidence_insufficient": {},
     "incumbent_hardly_passes": {},
     "instant_rollout": {},

@@ -231,10 +231,25 @@ class Screening(TypedDict):
     survivor: int | None
 
 
+class Restoring(TypedDict):
+    """The trial of the best candidate, `of`, with the protected sentences that it drops.
+
+    `ordinal`: the candidate with them, and `result` what it came to. `restored`: it replaces the
+    candidate without them.
+    """
+
+    of: int
+    ordinal: int
+    sentences: list[str]
+    result: ScreenResult
+    restored: bool
+
+
 class ScreenReport(Screening):
-    """The screening of a round."""
+    """The screening of a round; `restoring` where the survivor drops protected sentences."""
 
     round: int
+    restoring: NotRequired[Restoring]
 
 
 class PairResult(TypedDict):

@@ -79,6 +79,10 @@ WORDING: dict[Code, str] = {
     "screening_lost": "passed {passed} of {of} trials on training cases",
     "screening_outranked": "passed {passed} of {of} trials on training cases; candidate {candidate}"
     " did better",
+    "sentences_restored": "candidate {candidate} has {sentences} more sentences of the live prompt,"
+    " and passes too",
+    "drops_kept_sentences": "it drops sentences that were kept until now, and fails with them;"
+    " approval is needed: {sentences}",
     "screening_without_verdict": "no trial on a training case gave a verdict",
     "budget_exhausted": "the budget of model calls is used up",
     "cannot_prove_at_this_rate": "at the observed rate of gains, the {left} remaining held-out"

@@ -11,10 +11,8 @@ from selfheal.db.healings import Hold
 from selfheal.db.pool import Connection
 from selfheal.db.types import Origin
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
-from selfheal.optimizer.dataset.predecessors import restore_limits
 from selfheal.optimizer.nodes.shorten import candidate_row
 from selfheal.optimizer.policy.screening import GOOD_RECORD
-from selfheal.optimizer.proposers.base import CandidateText
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.toolkit import proposal_request
 from selfheal.optimizer.state import (
@@ -107,22 +105,10 @@ async def _generated(context: OptimizerContext, state: State, number: int) -> li
     """Ask the proposer for a round."""
     name = context.settings.proposer
     drafts = await get_proposer(name).propose(await proposal_request(context, state, number))
-    earlier = _earlier(state)
     return [
-        _generated_proposal(name, number, each, earlier[0] if earlier else None) for each in drafts
+        _proposal(name, number, storable(each.prompt.strip()), each.rationale.strip()[:1000], None)
+        for each in drafts
     ]
-
-
-def _generated_proposal(
-    origin: Origin, number: int, draft: CandidateText, earlier: EarlierVersion | None
-) -> Proposal:
-    """Propose what a model wrote, with the limits that the best earlier version set."""
-    text, rationale = storable(draft.prompt.strip()), draft.rationale.strip()[:1000]
-    if earlier:
-        text, kept = restore_limits(text, earlier["text"])
-        if kept:
-            rationale = f"{rationale} Kept from version {earlier['version']}: {' '.join(kept)}"
-    return _proposal(origin, number, text, rationale, None)
 
 
 def _proposal(

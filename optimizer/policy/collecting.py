@@ -3,8 +3,8 @@
 Golden cases may not ask what production asks: where a new kind of request fails, both prompts pass
 them all. A candidate that helps on training cases is then not rejected. It is kept, and proven on
 failures that come in later, which its writer has not seen. All gates of a kept candidate are one
-sequential test: the results of the earlier ones count, so that its evidence reaches 100 by chance in
-1 % at most, however often it is tried.
+sequential test: the results of the earlier ones count, so that its evidence reaches 100 by chance
+in 1 % at most, however often it is tried.
 """
 
 from collections.abc import Sequence
@@ -165,5 +165,14 @@ def _is_unproven(gate: GateReport) -> bool:
 
 
 def _screened(ordinal: int, screens: Sequence[ScreenReport]) -> ScreenResult | None:
-    found = [each for screen in screens for each in screen["results"] if each["ordinal"] == ordinal]
+    found = [
+        each
+        for screen in screens
+        for each in (*screen["results"], *_restored(screen))
+        if each["ordinal"] == ordinal
+    ]
     return found[-1] if found else None
+
+
+def _restored(screen: ScreenReport) -> list[ScreenResult]:
+    return [screen["restoring"]["result"]] if "restoring" in screen else []

@@ -1,5 +1,6 @@
 """What becomes of a candidate that the gate did not reject."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from selfheal.db.reasons import Reason, because
@@ -15,7 +16,13 @@ class Plan(NamedTuple):
     reason: Reason
 
 
-def plan(rollout: str, agent: Agent, verdict: Verdict, incumbent_rate: float) -> Plan:
+def plan(
+    rollout: str,
+    agent: Agent,
+    verdict: Verdict,
+    incumbent_rate: float,
+    dropped: Sequence[str] = (),
+) -> Plan:
     """Decide what becomes of a candidate that the gate did not reject.
 
     Args:
@@ -23,9 +30,12 @@ def plan(rollout: str, agent: Agent, verdict: Verdict, incumbent_rate: float) ->
         agent: whose prompt it is. A judge has no canary: scores of two judges do not compare.
         verdict: the gate's: `accepted`, or `undecided`, which is never released automatically.
         incumbent_rate: the share of its gate cases that the incumbent passed, 0 to 1.
+        dropped: protected sentences that the candidate drops (policy/restoring.py).
     """
     if verdict != "accepted":
         return Plan("stage", because("evidence_insufficient"))
+    if dropped:
+        return Plan("stage", because("drops_kept_sentences", sentences=list(dropped)))
     if rollout == "manual":
         return Plan("stage", because("manual_rollout"))
     if rollout == "instant" or agent == "evaluator":

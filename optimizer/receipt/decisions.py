@@ -12,7 +12,13 @@ from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
-from selfheal.optimizer.policy import collecting, screening, superiority, transitions
+from selfheal.optimizer.policy import (
+    collecting,
+    restoring,
+    screening,
+    superiority,
+    transitions,
+)
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
@@ -26,6 +32,7 @@ from selfheal.optimizer.state import (
     Evidence,
     Fate,
     GateReport,
+    Restoring,
     ScreenReport,
     Version,
     is_shortening,
@@ -64,6 +71,9 @@ def _fate(receipt: Receipt, candidate: CandidateRecord) -> _Standing:
         if gate["ordinal"] == ordinal:
             return _Standing(superiority.fate(gate["verdict"]), gate["reason"])
     for screen in reversed(receipt["screens"]):
+        tried = screen.get("restoring")
+        if tried and (reason := restoring.fate_reason(tried, ordinal)):
+            return _Standing("screen", reason)
         for result in screen["results"]:
             if result["ordinal"] == ordinal != screen["survivor"]:
                 return _Standing("screen", screening.lost(result, screen["survivor"]))
@@ -95,6 +105,7 @@ def _split(receipt: Receipt) -> SplitRecord:
 def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Rank the candidates of each screening again."""
     agent, judge = receipt["agent"], receipt["judge"]
+    seen: list[ScreenReport] = []
     for before, screen in zip([None, *receipt["screens"]], receipt["screens"], strict=False):
         remaining = _screened(receipt, screen, before)
         results = {each["ordinal"]: _screen_trials(stored, each["ordinal"]) for each in remaining}
@@ -109,6 +120,32 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
             (screen["survivor"], screen["bar"]),
             (now["survivor"], now["bar"]),
         )
+        seen = [*seen, screen]
+        yield Compared(
+            f"{name}: restored sentences",
+            screen.get("restoring"),
+            _restoring(receipt, stored, rule, seen),
+        )
+
+
+def _restoring(
+    receipt: Receipt, stored: Stored, rule: screening.Rule, screens: Sequence[ScreenReport]
+) -> Restoring | None:
+    """Decide again what the survivor of the last of these screenings drops, and what follows."""
+    recorded, best = screens[-1].get("restoring"), screens[-1]["survivor"]
+    known = [each for each in receipt["candidates"] if each["round"] <= screens[-1]["round"]]
+    if best is None:
+        return None
+    kept = restoring.protected_sentences(
+        _incumbent(receipt)["text"], receipt["anchor"] or "", known, screens
+    )
+    survivor = next(each for each in known if each["ordinal"] == best)
+    ordinal = recorded["ordinal"] if recorded else 0
+    candidate = restoring.restoration(survivor, kept, ordinal)
+    if candidate is None:
+        return None
+    results = {ordinal: _screen_trials(stored, ordinal)}
+    return restoring.restoring(rule, survivor, candidate, kept, results)
 
 
 def _screened(
@@ -125,6 +162,7 @@ def _screened(
         each
         for each in receipt["candidates"]
         if each["fate"] != "lint"
+        and each["origin"] != "restored"
         and (each["round"] == screen["round"] or each["ordinal"] in outranked)
     ]
 
@@ -256,7 +294,7 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if receipt["gave_up"] or nothing or is_shortening(receipt["trigger"]):
         return
     screen = next((each for each in receipt["screens"] if each["round"] == last), None)
-    survivor = screen["survivor"] if screen else None
+    survivor = restoring.went_on(screen) if screen else None
     followed: str
     if screen is None:
         followed = transitions.after_lint(receipt["candidates"], last)
@@ -294,7 +332,9 @@ def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if not decided:
         return
     gate = receipt["gates"][-1]
-    now = plan(decided["rollout"], receipt["agent"], gate["verdict"], gate["incumbent_rate"])
+    dropped = restoring.unrestored(receipt["screens"], gate["ordinal"])
+    rate = gate["incumbent_rate"]
+    now = plan(decided["rollout"], receipt["agent"], gate["verdict"], rate, dropped)
     yield Compared("release: plan", (decided["action"], decided["reason"]), now)
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]
