@@ -134,12 +134,12 @@ def _restoring(
     """Decide again what the survivor of the last of these screenings drops, and what follows."""
     recorded, best = screens[-1].get("restoring"), screens[-1]["survivor"]
     known = [each for each in receipt["candidates"] if each["round"] <= screens[-1]["round"]]
-    if best is None:
+    survivor = next((each for each in known if each["ordinal"] == best), None)
+    if survivor is None:
         return None
     kept = restoring.protected_sentences(
         _incumbent(receipt)["text"], receipt["anchor"] or "", known, screens
     )
-    survivor = next(each for each in known if each["ordinal"] == best)
     ordinal = recorded["ordinal"] if recorded else 0
     candidate = restoring.restoration(survivor, kept, ordinal)
     if candidate is None:
