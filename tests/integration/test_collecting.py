@@ -214,3 +214,21 @@ async def test_a_kept_candidate_that_does_not_help_is_given_up(opened: Any) -> N
     )
     again = await harness.heal()
     assert again["outcome"] != "cooling_down", again
+
+
+async def test_a_good_version_goes_first_and_what_is_written_follows(opened: Any) -> None:
+    """It does not help here: one gate is left, and the screening has not tried it."""
+    harness = await opened(Scales())
+    for each in golden_requests()[:5]:
+        known = Request(request=each["request"], examples=each["examples"])
+        assert passed(await harness.service.run(known))
+    await harness.put_live(f"{LIVE} Quickly.")
+    assert not any(await run(harness, 0, 4))
+    result = await harness.heal()
+    receipt = await verified(harness, result)
+    first = receipt["candidates"][0]
+    assert (first["origin"], first["round"], first["fate"]) == ("last_good", 0, "gate")
+    assert {each["origin"] for each in receipt["candidates"][1:]} >= {"writer"}
+    assert receipt["gates"][0]["ordinal"] == 1 != receipt["gates"][1]["ordinal"]
+    assert all(each["ordinal"] != 1 for each in receipt["screens"][0]["results"])
+    assert result["outcome"] == "collecting"
