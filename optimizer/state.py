@@ -308,15 +308,16 @@ class KeptCandidate(TypedDict):
     """A candidate that an earlier healing kept until there are cases to prove it on.
 
     `healing_id`, `ordinal`: the newest healing that kept it, and its number there. `since`: when it
-    was first kept, ISO 8601. `run_ids`: the failed runs of the first of these healings; `train`:
-    ids of its training cases. `held_out`: ids of the production cases that its gates have used,
-    with their `gains` and `losses`.
+    was first kept, ISO 8601. `tried_at`: when that newest healing was closed. `run_ids`: the failed
+    runs of the first of these healings; `train`: ids of its training cases. `held_out`: ids of the
+    production cases that its gates have used, with their `gains` and `losses`.
     """
 
     healing_id: str
     ordinal: int
     text: str
     since: str
+    tried_at: str
     run_ids: list[str]
     train: list[str]
     held_out: list[str]

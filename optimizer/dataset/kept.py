@@ -55,6 +55,7 @@ def _kept(healing: Healing) -> KeptCandidate | None:
         ordinal=last["ordinal"],
         text=candidate["text"],
         since=since,
+        tried_at=closed.isoformat(),
         run_ids=before["run_ids"] if before else receipt["failed_run_ids"],
         train=before["train"] if before else split["train"],
         held_out=last["held_out"],
@@ -86,12 +87,14 @@ async def own_runs(connection: Connection, kept: KeptCandidate) -> list[Run]:
 async def is_due(connection: Connection, kept: KeptCandidate, live: Mapping[Agent, int]) -> bool:
     """Tell whether enough new cases have come in to prove a kept candidate."""
     found = await new_failures(connection, kept, live)
-    if not collecting.is_due(kept, len(found)):  # there are no more cases than runs
+    last = datetime.fromisoformat(kept["tried_at"])
+    recent = sum(run.finished_at is not None and run.finished_at > last for run in found)
+    if not collecting.is_due(kept, len(found), recent):  # there are no more cases than runs
         return False
     own = await own_runs(connection, kept)
     _, held_out = await asyncio.to_thread(divide, kept, own, found)
     fresh = [each for each in held_out if each["id"] not in kept["held_out"]]
-    return collecting.is_due(kept, len(fresh))
+    return collecting.is_due(kept, len(fresh), recent)
 
 
 def divide(

@@ -18,7 +18,7 @@ from selfheal.optimizer.state import Count, GateReport, KeptCandidate, ScreenRep
 from selfheal.optimizer.statistics import e_value, futile, hopeless, more_losses
 
 MOST_AGE: Final = timedelta(days=7)
-LEAST_NEW: Final = 3  # new cases for another gate of the same candidate
+LEAST_NEW: Final = 3  # failures since its last gate, for another gate of the same candidate
 MOST_NEW: Final = MOST_CASES
 _CLEAR: Final = 0.75  # of its trials a candidate passes, and the incumbent fails, at least
 _LEAST_CASES: Final = 3
@@ -127,9 +127,16 @@ def decide_again(gate: GateReport, production: Sequence[str]) -> tuple[bool, Rea
     return True, because("collecting_more_cases", gains=gains, losses=losses, of=tried)
 
 
-def is_due(kept: KeptCandidate, fresh: int) -> bool:
-    """Tell whether a kept candidate is to be tried now: it is provable with these new cases."""
-    return fresh >= LEAST_NEW and not hopeless(kept["gains"], kept["losses"], fresh)
+def is_due(kept: KeptCandidate, fresh: int, since_last: int) -> bool:
+    """Tell whether a kept candidate is to be tried now.
+
+    Args:
+        kept: the candidate.
+        fresh: production cases that its gates have not used: with gains in all it must be proven.
+        since_last: failed runs since its last healing. Cases may be fresh because their trials gave
+            no verdict; that alone opens no other healing.
+    """
+    return since_last >= LEAST_NEW and not hopeless(kept["gains"], kept["losses"], fresh)
 
 
 def is_expired(since: str, now: datetime) -> bool:

@@ -184,9 +184,9 @@ async def test_the_evidence_of_several_passes_adds_up(opened: Any) -> None:
     seen = (await verified(harness, second))["keeping"][-1]["held_out"]
     assert len(seen) == 4  # with two failures among them, six more could not prove it
 
-    await run(harness, 14, 15)
+    await run(harness, 14, 16)
     assert (await harness.heal())["outcome"] == "cooling_down"
-    await run(harness, 15, 16)
+    await run(harness, 16, 17)
     third = await harness.heal()
     assert third["outcome"] == "promoted", third
     receipt = await verified(harness, third)
@@ -224,7 +224,7 @@ async def test_a_good_version_goes_first_and_what_is_written_follows(opened: Any
         assert passed(await harness.service.run(known))
     await harness.put_live(f"{LIVE} Quickly.")
     assert not any(await run(harness, 0, 4))
-    result = await harness.heal()
+    result = await harness.heal(agent="worker")
     receipt = await verified(harness, result)
     first = receipt["candidates"][0]
     assert (first["origin"], first["round"], first["fate"]) == ("last_good", 0, "gate")

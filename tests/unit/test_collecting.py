@@ -45,9 +45,9 @@ def screened(passed: int, of: int = 4, cases: int = 4) -> list[ScreenReport]:
 
 
 def candidate(gains: int = 0, losses: int = 0, held_out: tuple[str, ...] = ()) -> KeptCandidate:
-    return KeptCandidate(healing_id="h", ordinal=1, text="t", since="2026-11-28T00:00:00+00:00",
-                         run_ids=[], train=[], held_out=[*held_out], gains=gains,
-                         losses=losses)  # fmt: skip
+    at = "2026-11-28T00:00:00+00:00"
+    return KeptCandidate(healing_id="h", ordinal=1, text="t", since=at, tried_at=at, run_ids=[],
+                         train=[], held_out=[*held_out], gains=gains, losses=losses)  # fmt: skip
 
 
 def test_a_candidate_that_golden_cases_cannot_prove_is_kept() -> None:
@@ -81,13 +81,20 @@ def test_a_gate_that_had_enough_cases_or_found_harm_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gains", "losses", "fresh", "due"),
-    [(0, 0, 9, False), (0, 0, 10, True), (8, 0, 2, False), (8, 0, 3, True), (4, 4, 10, False)],
+    ("gains", "losses", "fresh", "recent", "due"),
+    [
+        (0, 0, 9, 9, False),
+        (0, 0, 10, 10, True),
+        (8, 0, 1, 9, False),
+        (8, 0, 3, 3, True),
+        (4, 4, 10, 10, False),
+        (0, 0, 10, 2, False),  # those before gave no verdict
+    ],
 )
 def test_it_is_tried_once_new_cases_could_prove_it(
-    gains: int, losses: int, fresh: int, due: bool
+    gains: int, losses: int, fresh: int, recent: int, due: bool
 ) -> None:
-    assert is_due(candidate(gains, losses), fresh) is due
+    assert is_due(candidate(gains, losses), fresh, recent) is due
 
 
 def test_it_is_kept_for_seven_days() -> None:
@@ -118,10 +125,10 @@ def test_a_healing_ends_by_what_was_decided_of_its_candidate() -> None:
 def accepted(old: float, new: float, draw: random.Random) -> bool:
     """Follow a kept candidate through its gates; tell whether one of them proves it."""
     verdicts: Verdicts = {}
-    following = candidate()
+    following, last = candidate(), 0
     for come in range(1, 61):
         verdicts[f"run:{come}"] = (draw.random() < old, draw.random() < new)
-        if not is_due(following, come - len(following["held_out"])):
+        if not is_due(following, come - len(following["held_out"]), come - last):
             continue
         production = [*verdicts]
         found = gate(production, verdicts, golden=[])
@@ -131,7 +138,7 @@ def accepted(old: float, new: float, draw: random.Random) -> bool:
             return False
         gains, losses = collecting.counted(found, production)
         used: Any = tuple(collecting.tried_cases(found, production))
-        following = candidate(gains, losses, used)
+        following, last = candidate(gains, losses, used), come
     return False
 
 
