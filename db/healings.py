@@ -1,6 +1,6 @@
 """Healings: one open at a time, held by a lease, with its budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -15,7 +15,9 @@ from selfheal.db.queries import fetch_all, fetch_optional, fetch_value
 from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent
 
-Outcome = Literal["healthy", "frozen", "rejected", "needs_approval", "canary", "promoted"]
+Outcome = Literal[
+    "healthy", "frozen", "rejected", "collecting", "needs_approval", "canary", "promoted"
+]
 
 _SQL = queries.load("healings")
 
@@ -230,6 +232,15 @@ async def of_version(connection: Connection, agent: Agent, version: int) -> list
     )
 
 
+async def newest_of_kept(connection: Connection, agent: Agent, version: int) -> Healing | None:
+    """Return the newest healing of an incumbent that kept a candidate, or ended keeping one.
+
+    It is still kept if the outcome is `collecting`.
+    """
+    values = {"agent": agent, "version": version}
+    return await fetch_optional(connection, _SQL["newest_of_kept"], values, Healing)
+
+
 async def proven_against(connection: Connection, agent: Agent, version: int) -> int | None:
     """Return the version that was last proven better than this one; None if there is none."""
     values = {"agent": agent, "version": version}
@@ -247,3 +258,9 @@ async def healed_cases(connection: Connection, agent: Agent) -> list[dict[str, A
     """Return the production cases that earlier healings of this agent healed."""
     cursor = await connection.execute(_SQL["healed_cases"], {"agent": agent})
     return [case for row in await cursor.fetchall() for case in row["cases"]]
+
+
+async def trained_cases(connection: Connection, cases: Sequence[str]) -> set[str]:
+    """Return those of the cases that one of the newest healings trained on."""
+    cursor = await connection.execute(_SQL["trained_cases"], {"cases": list(cases)})
+    return {row["case_id"] for row in await cursor.fetchall()}

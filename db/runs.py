@@ -388,6 +388,14 @@ async def countable(
     return await fetch_all(connection, _SQL["countable"], values, CountableRun)
 
 
+async def failed_since(
+    connection: Connection, live: Mapping[Agent, int], *, since: datetime, limit: int
+) -> list[Run]:
+    """Return runs under all live versions that a prompt may have caused to fail, oldest first."""
+    values = {**{str(agent): live[agent] for agent in live}, "since": since, "limit": limit}
+    return await fetch_all(connection, _SQL["failed_since"], values, Run)
+
+
 async def errors(connection: Connection, *, minutes: int) -> Errors | None:
     """Return the runs of the last minutes that failed for reasons that no prompt can influence."""
     return await fetch_optional(connection, _SQL["errors"], {"minutes": minutes}, Errors)

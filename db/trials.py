@@ -86,6 +86,35 @@ async def add_trial(
     return await fetch_one(connection, _SQL["add_trial"], values, Trial)
 
 
+async def copy_gate(
+    connection: Connection,
+    healing_id: UUID,
+    to_healing: UUID,
+    *,
+    arm: int,
+    to: int,
+    cases: Sequence[str],
+) -> None:
+    """Copy the gate's trials of a candidate and the incumbent to another healing, as paid.
+
+    Args:
+        connection: to the database.
+        healing_id: the healing that they were made for.
+        to_healing: the one that continues with them.
+        arm: the ordinal of the candidate there.
+        to: its ordinal here.
+        cases: whose trials.
+    """
+    values = {
+        "from": healing_id,
+        "healing_id": to_healing,
+        "arm": arm,
+        "to": to,
+        "cases": list(cases),
+    }
+    await connection.execute(_SQL["copy_gate"], values)
+
+
 async def trials(connection: Connection, healing_id: UUID) -> list[Trial]:
     """Return a healing's trials in the order of their end."""
     return await fetch_all(connection, _SQL["trials"], {"healing_id": healing_id}, Trial)
@@ -97,6 +126,36 @@ async def add_plan(
     """Store the plan that all arms of a case share."""
     values = {"healing_id": healing_id, "case_id": case_id, "plan": json(plan)}
     await connection.execute(_SQL["add_plan"], values)
+
+
+async def add_golden_plan(
+    connection: Connection, key: str, manager_version: int, model: str, plan: Mapping[str, object]
+) -> None:
+    """Keep the plan of a golden case for later healings; it replaces that of another version.
+
+    Args:
+        connection: to the database.
+        key: names the golden case and its text.
+        manager_version: the version of the manager's prompt that the plan was made under.
+        model: the model that made it.
+        plan: the plan.
+    """
+    values = {
+        "key": key,
+        "manager_version": manager_version,
+        "model": model,
+        "plan": json(plan),
+    }
+    await connection.execute(_SQL["add_golden_plan"], values)
+
+
+async def golden_plans(
+    connection: Connection, manager_version: int, model: str
+) -> dict[str, dict[str, Any]]:
+    """Return the plans of golden cases that this version made with this model, by key."""
+    values = {"manager_version": manager_version, "model": model}
+    cursor = await connection.execute(_SQL["golden_plans"], values)
+    return {row["key"]: row["plan"] for row in await cursor.fetchall()}
 
 
 async def plans(connection: Connection, healing_id: UUID) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,9 @@ Agent = Literal["manager", "worker", "evaluator"]
 AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
 Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
+Origin = Literal[
+    "staged", "proven", "last_good", "predecessor", "writer", "gepa", "restored", "diet"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _OUTCOMES: Final = words(
         "canary": ("canary", "blue"),
         "needs_approval": ("needs approval", "yellow"),
         "rejected": ("rejected", "orange"),
+        "collecting": ("collecting cases", "yellow"),
         "frozen": ("frozen", "light-blue"),
         "healthy": ("healthy", "text"),
     }

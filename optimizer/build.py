@@ -12,7 +12,9 @@ from langgraph.runtime import Runtime
 from selfheal.app.errors import RunError
 from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.context import RuntimeContext, traced_state
+from selfheal.optimizer.dataset.cases import production_ids
 from selfheal.optimizer.nodes.attribute import blame
+from selfheal.optimizer.nodes.collect import collect
 from selfheal.optimizer.nodes.conclude import conclude
 from selfheal.optimizer.nodes.detect import detect
 from selfheal.optimizer.nodes.diagnose import diagnose
@@ -25,7 +27,7 @@ from selfheal.optimizer.nodes.screen import screen
 from selfheal.optimizer.nodes.shorten import halve, trim
 from selfheal.optimizer.nodes.triage import triage
 from selfheal.optimizer.outcomes import failure_reason
-from selfheal.optimizer.policy import transitions
+from selfheal.optimizer.policy import collecting, transitions
 from selfheal.optimizer.policy.ablation import half
 from selfheal.optimizer.policy.rollout_plan import expected_pass_rate, proven
 from selfheal.optimizer.state import Result, State, Trigger, is_shortening
@@ -40,7 +42,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     )
     for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
-    for node in (sample, diagnose, blame, trim, halve, release, conclude):
+    for node in (sample, diagnose, blame, trim, halve, collect, release, conclude):
         graph.add_node(node.__name__, _traced(node))
     for node in (propose, lint, screen, gate):
         graph.add_node(node.__name__, _traced(_keeping_proof(node)))
@@ -56,6 +58,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
     graph.add_conditional_edges("gate", after_gate)
+    graph.add_conditional_edges("collect", after_collect)
     graph.add_edge("release", "conclude")
     graph.add_edge("conclude", END)
     return graph.compile(checkpointer=checkpointer, name="optimizer")
@@ -108,6 +111,8 @@ def after_sample(state: State) -> Literal["trim", "diagnose", "propose"]:
     """
     if is_shortening(state.get("trigger")):
         return "trim"
+    if "kept_candidate" in state:
+        return "propose"
     known = _diagnosed(state) and state["agent"] != "evaluator"
     return "propose" if known else "diagnose"
 
@@ -141,8 +146,8 @@ def after_propose(state: State) -> Literal["lint", "release"]:
     return "release" if "cut_short" in state else "lint"
 
 
-def after_lint(state: State) -> Literal["screen", "propose", "release", "conclude"]:
-    """Screen what is not rejected yet."""
+def after_lint(state: State) -> Literal["screen", "gate", "propose", "release", "conclude"]:
+    """Screen what remains, unless it needs no screening."""
     if "cut_short" in state:
         return "release"
     return transitions.after_lint(state["proposals"], state["round"], state["gates"])
@@ -155,16 +160,42 @@ def after_screen(state: State) -> Literal["gate", "propose", "release", "conclud
     return transitions.after_screen(state.get("survivor"), state["round"], state["gates"])
 
 
-def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:
+def after_gate(state: State) -> Literal["collect", "release", "halve", "propose", "conclude"]:
     """Release or stage what was not rejected; else try something else, once."""
     if "cut_short" in state:
         return "release"
     if not is_shortening(state.get("trigger")):
+        if not proven(state["gates"]) and _may_be_kept(state):
+            return "collect"
         expected = expected_pass_rate(state["agent"], state.get("detection"))
         return transitions.after_gate(state["gates"], state["round"], expected)
     live, last = state["incumbent"]["text"], state["gates"][-1]["ordinal"]
     smaller = half(state["agent"], live, state["proposals"], last)
     return transitions.after_shortening_gate(state["gates"], divisible=smaller is not None)
+
+
+def _may_be_kept(state: State) -> bool:
+    """Tell whether the candidate of the last gate may be kept for cases to come.
+
+    The first one needs failures: of a healing that was forced without any there are none to come.
+    """
+    gate = state["gates"][-1]
+    origins = {each["ordinal"]: each["origin"] for each in state["proposals"]}
+    return bool(state["failed_run_ids"]) and collecting.is_question(
+        state["agent"],
+        origins[gate["ordinal"]],
+        gate,
+        state.get("screens", []),
+        production_ids(each["id"] for each in state["split"]["hold_out"]),
+    )
+
+
+def after_collect(state: State) -> Literal["release", "propose", "conclude"]:
+    """End here if that was decided; else continue as after any other gate."""
+    if state.get("outcome"):
+        return "conclude"
+    expected = expected_pass_rate(state["agent"], state.get("detection"))
+    return transitions.after_gate(state["gates"], state["round"], expected)
 
 
 optimizer = build_graph()

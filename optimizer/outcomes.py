@@ -11,6 +11,7 @@ from selfheal.optimizer.policy.ablation import nothing_removable
 from selfheal.optimizer.state import (
     GateReport,
     JudgeFinding,
+    Keeping,
     PlannedRelease,
     Proposal,
     ReleaseAction,
@@ -80,6 +81,24 @@ def released(planned: PlannedRelease, gate_reason: Reason) -> Ending:
     if planned["action"] == "stage":
         reason = because("staged", plan=reason, gate=gate_reason)
     return Ending(_OUTCOMES[planned["action"]], reason)
+
+
+def kept(keeping: Sequence[Keeping]) -> Ending | None:
+    """End by what was decided of a candidate that the gate did not accept.
+
+    Args:
+        keeping: the decisions so far.
+
+    Returns:
+        None where none was kept: the healing continues as after any other gate. A candidate that
+        was kept before, and is no longer, ends it: there is nothing else in such a healing.
+    """
+    if not keeping:
+        return None
+    last = keeping[-1]
+    if last["kept"]:
+        return Ending("collecting", last["reason"])
+    return Ending("rejected", last["reason"]) if last["incumbent"] is None else None
 
 
 def rejected(

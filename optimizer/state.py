@@ -20,6 +20,7 @@ Outcome = Literal[
     "not_the_prompt",
     "frozen",
     "rejected",
+    "collecting",
     "needs_approval",
     "canary",
     "promoted",
@@ -59,8 +60,8 @@ class EarlierVersion(Version):
 class Case(TypedDict):
     """One request that candidates are tried on, with the plan that both prompts share, if known.
 
-    A case of the evaluator also has a program: `code`, the mark that it deserves from 0 to 1, and
-    its kind.
+    `kind`: its slice, `production` where no finer one is known. A case of the evaluator also has a
+    program, `code`, and the mark that it deserves, from 0 to 1.
     """
 
     id: str
@@ -242,7 +243,8 @@ class JudgeFinding(TypedDict):
 class Proposal(TypedDict):
     """A candidate and what has become of it so far; `fate` is empty until it is decided.
 
-    `reason`: why it has this fate; null while it has none. `without`: when a prompt is shortened,
+    `round`: 0 for a candidate that goes to the gate before any is written. `reason`: why it has
+    this fate; null while it has none. `without`: when a prompt is shortened,
     the places of the sentences that are left out, the least needed first.
     """
 
@@ -258,26 +260,46 @@ class Proposal(TypedDict):
 
 
 class ScreenResult(TypedDict):
-    """How many training cases a candidate passed, and its mean score, 0 to 1."""
+    """How many trials on training cases a candidate passed, and its mean score, 0 to 1.
+
+    `cases`: how many different cases these were. `out`: it is eliminated.
+    """
 
     ordinal: int
     passed: int
     of: int
+    cases: int
     score: float
+    out: bool
 
 
 class Screening(TypedDict):
-    """The result of a screening; `bar`: the least share of cases that the survivor must pass."""
+    """The result of a screening; `bar`: the least share of trials that the survivor must pass."""
 
     bar: float
     results: list[ScreenResult]
     survivor: int | None
 
 
+class Restoring(TypedDict):
+    """The trial of the best candidate, `of`, with the protected sentences that it drops.
+
+    `ordinal`: the candidate with them, and `result` what it came to. `restored`: it replaces the
+    candidate without them.
+    """
+
+    of: int
+    ordinal: int
+    sentences: list[str]
+    result: ScreenResult
+    restored: bool
+
+
 class ScreenReport(Screening):
-    """The screening of a round."""
+    """The screening of a round; `restoring` where the survivor drops protected sentences."""
 
     round: int
+    restoring: NotRequired[Restoring]
 
 
 class PairResult(TypedDict):
@@ -425,6 +447,41 @@ class Detection(TypedDict):
     reason: Reason
 
 
+class KeptCandidate(TypedDict):
+    """A candidate that an earlier healing kept until there are cases to prove it on.
+
+    `healing_id`, `ordinal`: the newest healing that kept it, and its number there. `since`: when it
+    was first kept, ISO 8601. `tried_at`: when that newest healing was closed. `run_ids`: the failed
+    runs of the first of these healings; `train`: ids of its training cases. `held_out`: ids of the
+    production cases that its gates have used, with their `gains` and `losses`.
+    """
+
+    healing_id: str
+    ordinal: int
+    text: str
+    since: str
+    tried_at: str
+    run_ids: list[str]
+    train: list[str]
+    held_out: list[str]
+    gains: int
+    losses: int
+
+
+class Keeping(TypedDict):
+    """Whether a candidate that the gate did not accept is kept, and why.
+
+    `incumbent`: how many trials on the candidate's training cases the incumbent passed, of how
+    many; null for a candidate that was kept before. `held_out`: see `KeptCandidate`.
+    """
+
+    ordinal: int
+    kept: bool
+    reason: Reason
+    incumbent: Count | None
+    held_out: list[str]
+
+
 class NewestError(TypedDict):
     """The newest run without a verdict for a reason that no prompt can fix."""
 
@@ -484,6 +541,8 @@ class State(Trigger):
     survivor: NotRequired[int | None]
     gates: NotRequired[list[GateReport]]
     cut_short: NotRequired[Reason]
+    kept_candidate: NotRequired[KeptCandidate]
+    keeping: NotRequired[list[Keeping]]
     planned: NotRequired[PlannedRelease]
     to_version: NotRequired[int | None]
 

@@ -87,7 +87,14 @@ WORDING: dict[Code, str] = {
     "nothing_left": "no sentence would be left",
     "nothing_lost": "lost none of {of} cases, score {change:+.2f}",
     "scores_lower": "scores lower by {by:.2f}",
-    "screening_lost": "passed {passed} of {of} training cases",
+    "screening_lost": "passed {passed} of {of} trials on training cases",
+    "screening_outranked": "passed {passed} of {of} trials on training cases; candidate {candidate}"
+    " did better",
+    "sentences_restored": "candidate {candidate} has {sentences} more sentences of the live prompt,"
+    " and passes too",
+    "drops_kept_sentences": "it drops sentences that were kept until now, and fails with them;"
+    " approval is needed: {sentences}",
+    "screening_without_verdict": "no trial on a training case gave a verdict",
     "budget_exhausted": "the budget of model calls is used up",
     "cannot_prove_at_this_rate": "at the observed rate of gains, the {left} remaining held-out"
     " cases cannot prove it",
@@ -128,6 +135,15 @@ WORDING: dict[Code, str] = {
     "incumbent_hardly_passes": "released to all threads: the incumbent passes hardly any case",
     "instant_rollout": "released to all threads",
     "manual_rollout": "proven; approval is needed, since SELFHEAL_ROLLOUT is manual",
+    "collecting_cases": "the candidate passed {passed} of {of} trials on training cases, the live"
+    " prompt {incumbent_passed} of {incumbent_of}; there are too few production cases to prove it"
+    " ({gains} gains, {losses} losses): it is kept, and tried on new failures",
+    "collecting_more_cases": "the kept candidate has {gains} gains and {losses} losses in {of} new"
+    " failures: it is tried on more",
+    "incumbent_passes_training": "the live prompt passes {passed} of {of} trials on these training"
+    " cases when it is run again",
+    "kept_candidate_failed": "the kept candidate did not prove better on new failures: {gains}"
+    " gains, {losses} losses in {of}",
     "checkpoints_missing": "its checkpoints do not show where to resume",
     "internal_error": "an internal error, {error}; see the log",
     "judge_drifted": "the judge has drifted: the judge {model} agrees on {agreed} of {asked} golden"

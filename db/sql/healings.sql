@@ -97,7 +97,15 @@ SELECT {healings} FROM healings ORDER BY opened_at DESC LIMIT %(limit)s;
 -- What was tried for this incumbent without a release, newest first: the cool-down counts from it.
 SELECT {healings} FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
   AND closed_at IS NOT NULL AND trigger <> 'diet' AND outcome NOT IN ('promoted', 'canary')
+  AND reason ->> 'code' <> 'kept_candidate_failed'  -- it tried nothing new
 ORDER BY closed_at DESC LIMIT 20;
+
+-- name: newest_of_kept
+-- A candidate is kept until a later healing of the same incumbent gives it up, or has a version.
+SELECT {healings} FROM healings WHERE agent = %(agent)s AND incumbent_version = %(version)s
+  AND closed_at IS NOT NULL AND trigger <> 'diet' AND (outcome = 'collecting'
+      OR reason ->> 'code' = 'kept_candidate_failed' OR to_version IS NOT NULL)
+ORDER BY closed_at DESC LIMIT 1;
 
 -- name: proven_against
 -- The version that a healing last proved better than this incumbent, and that was not rolled back.
@@ -118,3 +126,11 @@ WHERE agent = %(agent)s AND trigger = 'diet' AND NOT errored AND outcome <> 'fro
 SELECT receipt -> 'healed_cases' AS cases FROM healings
 WHERE agent = %(agent)s AND outcome IN ('promoted', 'canary') AND receipt ? 'healed_cases'
 ORDER BY closed_at DESC LIMIT 50;
+
+-- name: trained_cases
+-- Which of these cases the newest healings trained on: none of them may be held out later.
+SELECT DISTINCT case_id FROM
+    (SELECT receipt #> '{split,train}' AS train FROM healings
+     WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT 50) AS newest,
+    jsonb_array_elements_text(CASE jsonb_typeof(train) WHEN 'array' THEN train END) AS case_id
+WHERE case_id = ANY(%(cases)s);

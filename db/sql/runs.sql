@@ -82,6 +82,18 @@ WHERE assistant = 'agent' AND outcome IS NOT NULL AND outcome = ANY(%(countable)
   AND finished_at > (SELECT max(created_at) FROM releases)
 ORDER BY finished_at DESC LIMIT %(limit)s;
 
+-- name: failed_since
+-- Runs under all three live versions that a prompt may have caused to fail, oldest first.
+SELECT {runs}, to_jsonb(evaluations) - 'run_id' AS evaluation
+FROM runs LEFT JOIN evaluations ON run_id = id
+WHERE assistant = 'agent' AND outcome IN ('failed', 'output')
+  AND manager_version = %(manager)s
+  AND (worker_version = %(worker)s OR worker_version IS NULL)
+  AND (evaluator_version = %(evaluator)s OR evaluator_version IS NULL AND finished_at >
+       (SELECT max(created_at) FROM releases WHERE agent = 'evaluator'))
+  AND finished_at > %(since)s
+ORDER BY finished_at, id LIMIT %(limit)s;
+
 -- name: errors
 -- Runs within the window that failed for a reason that no prompt can influence: their number, and
 -- the newest one.

@@ -30,6 +30,15 @@ VALUES (%(healing_id)s, %(stage)s, %(arm)s, %(case_id)s, %(take)s, %(outcome)s, 
 ON CONFLICT (healing_id, stage, arm, case_id, take) DO UPDATE SET stage = trials.stage  -- the first stays
 RETURNING {trials};
 
+-- name: copy_gate
+-- Their calls were paid by the healing that made them.
+INSERT INTO trials (healing_id, stage, arm, case_id, take, outcome, passed, score, executed, calls)
+SELECT %(healing_id)s, 'gate', CASE arm WHEN 0 THEN 0 ELSE %(to)s END, case_id, take, outcome,
+    passed, score, executed, 0
+FROM trials WHERE healing_id = %(from)s AND stage = 'gate' AND arm IN (0, %(arm)s) AND take = 0
+  AND case_id = ANY(%(cases)s)
+ON CONFLICT DO NOTHING;
+
 -- name: trials
 SELECT {trials} FROM trials WHERE healing_id = %(healing_id)s ORDER BY created_at, arm, case_id, take;
 
@@ -39,3 +48,13 @@ ON CONFLICT DO NOTHING;
 
 -- name: plans
 SELECT case_id, plan FROM plans WHERE healing_id = %(healing_id)s;
+
+-- name: add_golden_plan
+INSERT INTO golden_plans (key, manager_version, model, plan)
+VALUES (%(key)s, %(manager_version)s, %(model)s, %(plan)s)
+ON CONFLICT (key) DO UPDATE SET manager_version = excluded.manager_version,
+    model = excluded.model, plan = excluded.plan;
+
+-- name: golden_plans
+SELECT key, plan FROM golden_plans
+WHERE manager_version = %(manager_version)s AND model = %(model)s;

@@ -1,10 +1,10 @@
 """Makes cases of logged runs and of golden requests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
@@ -12,6 +12,9 @@ from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
+
+_RUN: Final = "run:"  # begins the id of a case that was made of a run
+PRODUCTION: Final = "production"  # the kind of cases of which no finer one is known
 
 
 def golden_rows(file: str) -> list[dict[str, Any]]:
@@ -29,6 +32,7 @@ def golden_requests() -> tuple[Case, ...]:
             source="golden",
             request=row["request"],
             examples=row["examples"],
+            kind=row["kind"],
         )
         for row in golden_rows("requests.jsonl")
     )
@@ -38,7 +42,11 @@ def case_from_golden_request(golden: GoldenRequest) -> Case:
     """Make a case of a golden request that the operator added."""
     examples = [_example(example) for example in golden.examples]
     return Case(
-        id=f"golden:own:{golden.id}", source="golden", request=golden.request, examples=examples
+        id=f"golden:own:{golden.id}",
+        source="golden",
+        request=golden.request,
+        examples=examples,
+        kind=PRODUCTION,
     )
 
 
@@ -46,14 +54,20 @@ def case_from_run(run: Run) -> Case:
     """Make a case of a logged run; its id is a hash, so equal requests make equal cases."""
     examples = [_example(example) for example in run.examples]
     case = Case(
-        id=f"run:{digest(json.dumps([words(run.request), examples]))[:16]}",
+        id=f"{_RUN}{digest(json.dumps([words(run.request), examples]))[:16]}",
         source="production",
         request=run.request,
         examples=examples,
+        kind=PRODUCTION,
     )
     if run.plan is not None:
         case["plan"] = cast("Plan", run.plan)
     return case
+
+
+def production_ids(ids: Iterable[str]) -> list[str]:
+    """Return those ids that are of cases made of runs, in their order."""
+    return [each for each in ids if each.startswith(_RUN)]
 
 
 def _example(logged: Mapping[str, str]) -> Example:

@@ -1,27 +1,9 @@
-"""Versions that were live before the incumbent: the first candidates of a healing.
-
-A careless edit of a prompt is best reverted, and a rewrite must not lose the limits that an earlier
-version set.
-"""
-
-import re
-from typing import Final
+"""Versions that were live before the incumbent: the first candidates of a healing."""
 
 from selfheal.db import healings, prompts
 from selfheal.db.pool import Connection
 from selfheal.db.types import Agent, Origin
 from selfheal.optimizer.state import EarlierVersion, Version
-from selfheal.optimizer.text.sentences import split_sentences
-from selfheal.optimizer.text.similarity import stems
-
-# English, like the shipped prompts. A false positive costs a few words in the candidate; a false
-# negative is visible in the candidate's diff.
-_LIMIT: Final = re.compile(
-    r"n't\b|\b(?:never|not|no|nor|cannot|only|must|without|avoid|ignore|nothing|forbid\w*|refuse\w*)\b",
-    re.IGNORECASE,
-)
-_SAME: Final = 0.8  # the share of a sentence's stems that another must contain to replace it
-_MOST_SENTENCES: Final = 200
 
 
 async def earlier_versions(
@@ -57,27 +39,3 @@ async def _predecessor(connection: Connection, agent: Agent) -> int | None:
     if version is None or await healings.proven_against(connection, agent, version):
         return None
     return version
-
-
-def restore_limits(text: str, earlier: str) -> tuple[str, list[str]]:
-    """Append to a rewritten prompt the limits of an earlier version that it dropped.
-
-    A limit is a sentence that forbids or restricts something. It counts as kept if some sentence of
-    the rewritten prompt contains most of its words.
-
-    Args:
-        text: the rewritten prompt.
-        earlier: the earlier version.
-
-    Returns:
-        The prompt, and the sentences that were appended.
-    """
-    present = [stems(sentence.text) for sentence in split_sentences(text, _MOST_SENTENCES)]
-    sentences = [sentence.text.strip() for sentence in split_sentences(earlier, _MOST_SENTENCES)]
-    limits = [sentence for sentence in sentences if _LIMIT.search(sentence)]
-    dropped = [limit for limit in limits if not _contained(stems(limit), present)]
-    return "\n\n".join([text, "\n".join(dropped)]) if dropped else text, dropped
-
-
-def _contained(sentence: set[str], others: list[set[str]]) -> bool:
-    return any(len(sentence & other) >= _SAME * len(sentence) for other in others)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from selfheal.optimizer.state import Case, Split
@@ -10,8 +10,12 @@ from selfheal.optimizer.text.similarity import jaccard, mostly_contained, shingl
 
 DUPLICATE_AT: Final = 0.8  # Jaccard similarity, from 0 to 1
 RELATED_AT: Final = 0.4  # Jaccard similarity, from 0 to 1
-FEW_CLUSTERS: Final = 8
-MOST_HOLD_OUT: Final = 60  # cases
+# Production cases are held out from so many clusters on. Half of them train: eight, so that no
+# candidate is screened twice on one case (policy/screening.py). Below, all train, since the golden
+# cases fill the held-out set.
+HELD_OUT_FROM: Final = 16
+MOST_HOLD_OUT: Final = 200  # cases
+GOLDEN_HOLD_OUT: Final = 0.85  # of the golden cases, so that 240 of them make 200 held-out ones
 MOST_LOOKS: Final = 3  # gates that use a production case before it leaves hold-out
 
 
@@ -51,13 +55,15 @@ def split(
     pinned: Sequence[Case] = (),
     looks: Mapping[str, int] | None = None,
     order: str = "",
+    trained: Collection[str] = (),
 ) -> Split:
     """Divide cases into train (50 %), hold-out (30 %) and regression (20 %).
 
     A hash of the cluster decides, so that no near-duplicate of a train case is in hold-out, and a
-    case stays in its part from healing to healing. With fewer than 8 clusters each case is its own
-    cluster. Golden requests are added to hold-out and regression only. A production case is moved
-    from hold-out to regression after 3 gates have used it.
+    case stays in its part from healing to healing. With fewer than 16 clusters all train; so does a
+    cluster with a case that an earlier healing trained on, however many there are: a case never
+    moves from train to hold-out. Golden requests are added to hold-out and regression only. A
+    production case is moved from hold-out to regression after 3 gates have used it.
 
     Args:
         production: failed cases without near-duplicates.
@@ -65,12 +71,18 @@ def split(
         pinned: cases that earlier healings healed; all go to regression.
         looks: how many earlier gates used a case, by its id.
         order: a seed for the order of the golden requests, so that gates begin with different ones.
+        trained: ids of the cases that earlier healings trained on.
     """
     looks = looks or {}
     groups = clusters(production)
-    if len(groups) < FEW_CLUSTERS:
-        groups = [[case] for case in production]
-    train, hold_out, regression = _divide(groups)
+    few = len(groups) < HELD_OUT_FROM
+    train, hold_out, regression = _divide(
+        [group for group in groups if not few and not _is_known(group, trained)]
+    )
+    divided = {case["id"] for case in (*train, *hold_out, *regression)}
+    train = [case for case in production if case["id"] not in divided] + train
+    if not train and hold_out:  # of 16 clusters none was assigned to it: once in 65,000
+        train = [hold_out.pop(0)]
     for case in [case for case in hold_out if looks.get(case["id"], 0) >= MOST_LOOKS]:
         hold_out.remove(case)
         regression.append(case)
@@ -80,10 +92,22 @@ def split(
     for case in sorted(golden, key=lambda case: digest(order + case["id"])):
         if any(similar_requests(case, other) for other in train):
             continue
-        if hash_share(case["id"]) < 0.7 and len(hold_out) < MOST_HOLD_OUT:
+        if hash_share(case["id"]) < GOLDEN_HOLD_OUT and len(hold_out) < MOST_HOLD_OUT:
             hold_out.append(case)
         else:
             regression.append(case)
+    return divided_into(train, hold_out, regression, looks=looks, pinned=pinned)
+
+
+def divided_into(
+    train: list[Case],
+    hold_out: list[Case],
+    regression: list[Case],
+    *,
+    looks: Mapping[str, int],
+    pinned: Sequence[Case],
+) -> Split:
+    """Return the parts as a split; see `split` for `looks` and `pinned`."""
     kept = {case["id"] for case in (*hold_out, *regression)}
     return Split(
         train=train,
@@ -95,12 +119,16 @@ def split(
     )
 
 
+def _is_known(group: Sequence[Case], ids: Collection[str]) -> bool:
+    return any(case["id"] in ids for case in group)
+
+
 def _divide(groups: list[list[Case]]) -> tuple[list[Case], list[Case], list[Case]]:
-    """Assign each group to the part that its hash selects; train is never left empty."""
+    """Assign each group to the part that its hash selects."""
     parts: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
     keyed = sorted((hash_share(min(case["id"] for case in group)), group) for group in groups)
-    for position, (share, group) in enumerate(keyed):
-        part = 0 if share < 0.5 or position == 0 else 1 if share < 0.8 else 2
+    for share, group in keyed:
+        part = 0 if share < 0.5 else 1 if share < 0.8 else 2
         parts[part].extend(group)
     return parts
 

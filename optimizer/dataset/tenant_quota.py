@@ -7,7 +7,8 @@ from typing import Final
 from selfheal.db.runs import Run
 
 MAX_SHARE: Final = 0.2
-# A tenant that fails alone must be healable too: this many runs suffice for a split by clusters.
+# A tenant that fails alone must be healable too: this many runs are a case for each trial of a
+# screening (policy/screening.py).
 MIN_RUNS: Final = 8
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from selfheal.app.errors import RunError
 from selfheal.app.llm.client import CALLS_AN_ANSWER
@@ -14,11 +14,20 @@ from selfheal.db import trials as stored_trials
 from selfheal.db.types import Agent, Stage, Trial
 from selfheal.graph.state import Plan
 from selfheal.optimizer.context import OptimizerContext
+from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, CaseResult, make_plan, run_case
+from selfheal.optimizer.policy.plan_check import contradicts
 from selfheal.optimizer.state import Case, Proposal, State, Unjudged
 
 INCUMBENT = 0
 _INPUTS = ("request", "examples", "plan", "code")
+
+
+class PlanMaker(NamedTuple):
+    """What a plan of a golden case depends on: the manager's version, and its model."""
+
+    version: int
+    model: str
 
 
 @dataclass
@@ -33,6 +42,8 @@ class TrialStore:
         versions: the versions of the arms whose text is stored as one.
         done: the trials that are stored, by (stage, arm, case id, take).
         plans: the plans that all arms of a case share, by case id.
+        golden_plans: the plans of golden cases that earlier healings made, by `_golden_key`.
+        manager: what plans depend on now; None where no plan is made for a trial.
     """
 
     context: OptimizerContext
@@ -42,6 +53,8 @@ class TrialStore:
     versions: Mapping[int, int]
     done: dict[tuple[Stage, int, str, int], Trial] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    golden_plans: Mapping[str, Plan] = field(default_factory=dict)
+    manager: PlanMaker | None = None
     _unjudged: Unjudged = field(default_factory=lambda: Unjudged(count=0, of=0, first=""))
     _planning: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -54,14 +67,19 @@ class TrialStore:
         texts: dict[int, str],
         versions: Mapping[int, int],
     ) -> "TrialStore":
-        """Read the healing's trials and plans, those of an earlier process included."""
+        """Read the healing's trials and plans, those of an earlier process included.
+
+        The worker's cases also use the plans of golden cases that earlier healings made.
+        """
         hold = context.hold(healing_id)
+        manager = await _plan_maker(context) if agent == "worker" else None
         async with context.database.connection() as connection:
             trials = await stored_trials.trials(connection, hold.id)
             plans = await stored_trials.plans(connection, hold.id)
+            golden = await stored_trials.golden_plans(connection, *manager) if manager else {}
         done = {(trial.stage, trial.arm, trial.case_id, trial.take): trial for trial in trials}
-        made = cast("dict[str, Plan]", plans)
-        return cls(context, healing_id, agent, texts, versions, done, made)
+        made, known = cast("dict[str, Plan]", plans), cast("dict[str, Plan]", golden)
+        return cls(context, healing_id, agent, texts, versions, done, made, known, manager)
 
     async def trial(self, stage: Stage, arm: int, case: Case, take: int = 0) -> Trial | None:
         """Return the trial of a case under an arm's prompt, run it if it is not stored.
@@ -171,9 +189,11 @@ class TrialStore:
             )
 
     async def _plan(self, case: Case) -> Plan | None:
-        """Return the plan that all arms of a case share: the logged one, or one made once."""
+        """Return the plan that all arms of a case share: a known one, or one made once."""
         if "plan" in case:
             return case["plan"]
+        if known := self.golden_plans.get(_golden_key(case)):
+            return known
         async with self._planning.setdefault(case["id"], asyncio.Lock()):
             if case["id"] not in self.plans:
                 hold = self.context.hold(self.healing_id)
@@ -184,9 +204,34 @@ class TrialStore:
                     self._count_unjudged(f"{error.outcome}: no plan: {error}")
                     return None
                 self.plans[case["id"]] = plan
-                async with self.context.database.connection() as connection:
-                    await stored_trials.add_plan(connection, hold.id, case["id"], plan)
+                await self._store_plan(case, plan)
         return self.plans[case["id"]]
+
+    async def _store_plan(self, case: Case, plan: Plan) -> None:
+        """Store a plan for this healing, and that of a golden case for later ones.
+
+        One that contradicts its request is used in this healing alone: a slip of the manager must
+        not spoil the case in every healing to come.
+        """
+        golden = case["source"] == "golden"
+        keep = golden and not await asyncio.to_thread(contradicts, case["request"], plan)
+        async with self.context.database.connection() as connection:
+            hold = self.context.hold(self.healing_id)
+            await stored_trials.add_plan(connection, hold.id, case["id"], plan)
+            if self.manager and keep:
+                key = _golden_key(case)
+                await stored_trials.add_golden_plan(connection, key, *self.manager, plan)
+
+
+def _golden_key(case: Case) -> str:
+    """Return what a golden case is known by: a version of the product may change its text."""
+    return f"{case['id']} {digest(case['request'])[:16]}"
+
+
+async def _plan_maker(context: OptimizerContext) -> PlanMaker:
+    """Return what makes plans now."""
+    manager = await context.agent.prompts.released("manager")
+    return PlanMaker(manager.version, context.agent.model.name)
 
 
 def is_evidence(result: Trial | CaseResult) -> bool:

@@ -13,6 +13,7 @@ from selfheal.db.prompts import Prompt
 from selfheal.db.runs import Errors
 from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
+from selfheal.optimizer.dataset.kept import is_due, kept_candidates, new_failures
 from selfheal.optimizer.dataset.predecessors import earlier_versions
 from selfheal.optimizer.policy.detection import (
     MOST_RUNS,
@@ -22,6 +23,7 @@ from selfheal.optimizer.policy.detection import (
     PastHealing,
     Record,
     Situation,
+    budget_exhausted,
     decide,
     decide_shortening,
     failures_to_read,
@@ -48,7 +50,10 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
             agent: await earlier_versions(connection, version, agent, goods.get(agent))
             for agent, version in live.items()
         }
-        found, no_healing = await _decide(connection, state, live, situation, context.settings)
+        due = await _kept_candidate_due(connection, state, numbers)
+        found, no_healing = await _decide(
+            connection, state, live, situation, context.settings, kept=due is not None
+        )
     updates = State(
         incumbents=live,
         last_goods=goods,
@@ -63,7 +68,24 @@ async def detect(state: State, runtime: Runtime[RuntimeContext]) -> State:
         updates["failed_run_ids"] = failed[: failures_to_read(found["detection"])]
     if situation.newest_error:
         updates["newest_error"] = situation.newest_error
-    return {**updates, **no_healing._asdict()} if no_healing else updates  # type: ignore[typeddict-item]
+    if no_healing:
+        return {**updates, **no_healing._asdict()}  # type: ignore[typeddict-item]
+    return {**updates, **due} if due else updates
+
+
+async def _kept_candidate_due(
+    connection: Connection, state: State, live: Mapping[Agent, int]
+) -> State | None:
+    """Return the candidate of an earlier healing that can be proven now, with its new failures."""
+    if is_shortening(state.get("trigger")):
+        return None
+    asked = state.get("agent")
+    for agent, candidate in (await kept_candidates(connection, live)).items():
+        if asked in (None, agent) and await is_due(connection, candidate, live):
+            new = await new_failures(connection, candidate, live)
+            ids = [str(run.id) for run in new]
+            return State(agent=agent, kept_candidate=candidate, failed_run_ids=ids)
+    return None
 
 
 async def _decide(
@@ -72,11 +94,17 @@ async def _decide(
     live: Mapping[Agent, Version],
     situation: Situation,
     limits: Limits,
+    *,
+    kept: bool,
 ) -> tuple[State, NoHealing | None]:
     """Return what was detected, and why no healing is to be opened; None if one is, or is forced.
 
-    Nothing is detected where a prompt is to be shortened.
+    Nothing is detected where a prompt is to be shortened. A kept candidate that can be proven waits
+    for nothing but the day's budget.
     """
+    if kept and not state.get("forced"):
+        spent = budget_exhausted(situation, limits)
+        return State(), NoHealing("cooling_down", spent) if spent else None
     if not is_shortening(state.get("trigger")):
         decided = decide(situation, limits)
         no_healing = None if state.get("forced") else decided.no_healing
@@ -127,6 +155,8 @@ async def _situation(
     minutes: int,
 ) -> Situation:
     now = datetime.now(UTC)
+    kept = await kept_candidates(connection, live)
+    keeping = {each["healing_id"] for each in kept.values()}
     records = {
         agent: await runs.record(connection, agent, live, minutes=minutes) for agent in _WORKING
     }
@@ -138,7 +168,10 @@ async def _situation(
             agent: {version: Record(*counts) for version, counts in found.items()}
             for agent, found in records.items()
         },
-        tried=[PastHealing(each.closed_at or now, each.errored, _seen(each)) for each in tried],
+        tried=[
+            PastHealing(each.closed_at or now, each.errored, _seen(each), str(each.id) in keeping)
+            for each in tried
+        ],
         now=now,
         calls_today=await healings.reserved_today(connection),
     )

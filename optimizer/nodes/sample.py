@@ -11,8 +11,9 @@ from selfheal.db import golden_requests as stored_requests
 from selfheal.db import healings, runs, trials
 from selfheal.db.pool import Connection
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
-from selfheal.optimizer.dataset import failure_digest
+from selfheal.optimizer.dataset import failure_digest, kept
 from selfheal.optimizer.dataset.cases import (
+    PRODUCTION,
     case_from_golden_request,
     case_from_run,
     golden_requests,
@@ -26,7 +27,7 @@ from selfheal.optimizer.dataset.labelled import (
 from selfheal.optimizer.dataset.split import deduplicate, fingerprint, split
 from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.policy.ablation import Ablation, set_aside
-from selfheal.optimizer.state import Case, Split, State, is_shortening
+from selfheal.optimizer.state import Case, KeptCandidate, Split, State, is_shortening
 
 MOST_RUNS: Final = 200
 MOST_MARKED: Final = 20
@@ -37,6 +38,8 @@ async def sample(state: State, runtime: Runtime[RuntimeContext]) -> State:
     context = optimizer_context(runtime)
     async with context.database.connection() as connection:
         await healings.enter(connection, context.hold(state["healing_id"]), "sample")
+        if "kept_candidate" in state:
+            return await _kept(connection, state, state["kept_candidate"])
         if state["agent"] == "evaluator":
             return await _marked(connection, state)
         return await _failed(connection, state)
@@ -53,8 +56,7 @@ async def _failed(connection: Connection, state: State) -> State:
     cases = [case_from_run(run) for run in failed]
     # Every pair is compared word by word: not in the event loop.
     production = await asyncio.to_thread(deduplicate, cases)
-    own = [case_from_golden_request(each) for each in await stored_requests.list_all(connection)]
-    proof = (*golden_requests(), *own)
+    proof = await _golden(connection)
     known = [case["id"] for case in (*production, *proof)]
     looks = await trials.looks(connection, UUID(state["healing_id"]), known)
     divided = await asyncio.to_thread(
@@ -64,6 +66,7 @@ async def _failed(connection: Connection, state: State) -> State:
         pinned=_cases(await healings.healed_cases(connection, state["agent"])),
         looks=looks,
         order=state["healing_id"],
+        trained=await healings.trained_cases(connection, known),
     )
     if state["agent"] == "manager":
         divided = _stated(divided)
@@ -76,6 +79,31 @@ async def _failed(connection: Connection, state: State) -> State:
         split=divided,
         evidence=[failure_digest.digest_run(run) for run in shown[: failure_digest.MAX_EVIDENCE]],
     )
+
+
+async def _golden(connection: Connection) -> list[Case]:
+    own = [case_from_golden_request(each) for each in await stored_requests.list_all(connection)]
+    return [*golden_requests(), *own]
+
+
+async def _kept(connection: Connection, state: State, candidate: KeptCandidate) -> State:
+    """Hold out what failed since a candidate was kept. There is nothing to diagnose."""
+    live = {agent: version["version"] for agent, version in state["incumbents"].items()}
+    own = await kept.own_runs(connection, candidate)
+    new = await kept.new_failures(connection, candidate, live)
+    train, hold_out = await asyncio.to_thread(kept.divide, candidate, own, new)
+    proof = await _golden(connection)
+    known = [case["id"] for case in (*hold_out, *proof)]
+    divided = await asyncio.to_thread(
+        kept.split_kept,
+        train,
+        hold_out,
+        proof,
+        pinned=_cases(await healings.healed_cases(connection, state["agent"])),
+        looks=await trials.looks(connection, UUID(state["healing_id"]), known),
+        order=state["healing_id"],
+    )
+    return State(split=_stated(divided) if state["agent"] == "manager" else divided, evidence=[])
 
 
 async def _marked(connection: Connection, state: State) -> State:
@@ -113,6 +141,12 @@ def _stated(divided: Split) -> Split:
 
 def _cases(pinned: Sequence[Mapping[str, Any]]) -> list[Case]:
     return [
-        Case(id=each["id"], source="production", request=each["request"], examples=each["examples"])
+        Case(
+            id=each["id"],
+            source="production",
+            request=each["request"],
+            examples=each["examples"],
+            kind=PRODUCTION,
+        )
         for each in pinned
     ]

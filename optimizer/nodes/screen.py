@@ -1,57 +1,129 @@
-"""screen: a few training cases each; clear losers go, one survivor reaches the gate."""
+"""screen: a few trials on training cases; clear losers go, one survivor reaches the gate."""
 
-from itertools import product
+import asyncio
+from collections.abc import Mapping, Sequence
 
 from langgraph.runtime import Runtime
 
 from selfheal.app.aio import gather_bounded
-from selfheal.db import healings
+from selfheal.db import healings, trials
 from selfheal.db.types import Trial
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.evaluation.trials import TrialStore, stored_versions
-from selfheal.optimizer.policy import screening
-from selfheal.optimizer.state import PREVIOUSLY_LIVE, Case, Proposal, ScreenReport, State
+from selfheal.optimizer.nodes.shorten import candidate_row
+from selfheal.optimizer.policy import restoring, screening
+from selfheal.optimizer.policy.screening import Rule
+from selfheal.optimizer.state import (
+    PREVIOUSLY_LIVE,
+    Case,
+    Proposal,
+    Restoring,
+    ScreenReport,
+    State,
+)
 
 
 async def screen(state: State, runtime: Runtime[RuntimeContext]) -> State:
-    """Run the proposals that are not rejected yet on training cases; keep the best."""
+    """Run the proposals that remain on training cases; keep the best."""
     context = optimizer_context(runtime)
     async with context.database.connection() as connection:
         await healings.enter(connection, context.hold(state["healing_id"]), "screen")
-    remaining = [each for each in state["proposals"] if not each["fate"]]
+    remaining = [each for each in state["proposals"] if screening.remains(each)]
     texts = {each["ordinal"]: each["text"] for each in remaining}
     known = stored_versions(remaining)
     trial_store = await TrialStore.read(context, state["healing_id"], state["agent"], texts, known)
-    results = await _run_trials(context, trial_store, state, list(texts))
+    train = state["split"]["train"]
     least = screening.bar(state["agent"], state["judge"]["usual"])
+    rule = Rule(state["agent"], least, len(train))
+    results = await run_trials(context, trial_store, rule, train, list(texts))
     proven = {each["ordinal"] for each in remaining if each["origin"] in PREVIOUSLY_LIVE}
-    found = screening.report(results, proven, least)
-    reported: ScreenReport = {**found, "round": state["round"]}
+    found = screening.report(rule, results, proven)
+    reported = ScreenReport(
+        bar=found["bar"],
+        results=found["results"],
+        survivor=found["survivor"],
+        round=state["round"],
+    )
+    screens = [*state.get("screens", []), reported]
+    proposals = [_with_fate(each, reported) for each in state["proposals"]]
+    if restored := await _restored(context, trial_store, state, rule, [*screens]):
+        candidate, reported["restoring"] = restored
+        proposals = restoring.with_restoring([*proposals, candidate], reported["restoring"])
     return State(
-        proposals=[_with_fate(each, reported) for each in state["proposals"]],
-        survivor=reported["survivor"],
+        proposals=proposals,
+        survivor=restoring.went_on(reported),
         unjudged=trial_store.unjudged(state),
-        screens=[*state.get("screens", []), reported],
+        screens=screens,
     )
 
 
-async def _run_trials(
-    context: OptimizerContext, trial_store: TrialStore, state: State, arms: list[int]
-) -> dict[int, list[Trial]]:
-    cases = state["split"]["train"][: screening.CASES[state["agent"]]]
+async def _restored(
+    context: OptimizerContext,
+    trial_store: TrialStore,
+    state: State,
+    rule: Rule,
+    screens: Sequence[ScreenReport],
+) -> tuple[Proposal, Restoring] | None:
+    """Try the survivor with the protected sentences that it drops; None if there are none."""
+    proposals, best = state["proposals"], screens[-1]["survivor"]
+    if best is None:
+        return None
+    kept = await asyncio.to_thread(  # each sentence is compared with each
+        restoring.protected_sentences,
+        state["incumbent"]["text"],
+        state.get("anchor", ""),
+        proposals,
+        screens,
+    )
+    survivor = next(each for each in proposals if each["ordinal"] == best)
+    candidate = await asyncio.to_thread(restoring.restoration, survivor, kept, len(proposals) + 1)
+    if candidate is None:
+        return None
+    async with context.database.connection() as connection:
+        await trials.add_candidate(connection, candidate_row(state["healing_id"], candidate))
+    trial_store.texts[candidate["ordinal"]] = candidate["text"]
+    train = state["split"]["train"]
+    results = await run_trials(context, trial_store, rule, train, [candidate["ordinal"]])
+    return candidate, restoring.restoring(rule, survivor, candidate, kept, results)
 
-    async def one(pair: tuple[int, Case]) -> tuple[int, Trial | None]:
-        arm, case = pair
-        return arm, await trial_store.trial("screen", arm, case)
 
-    tried = await gather_bounded(context.settings.heal_concurrency, one, product(arms, cases))
-    return {arm: [trial for at, trial in tried if at == arm and trial] for arm in arms}
+async def run_trials(
+    context: OptimizerContext,
+    trial_store: TrialStore,
+    rule: Rule,
+    train: Sequence[Case],
+    arms: Sequence[int],
+) -> Mapping[int, list[Trial]]:
+    """Run as many trials of each arm as the rule wants, on one case after another.
+
+    Where there are fewer cases than trials, a case is tried again, as another take.
+    """
+    results: dict[int, list[Trial]] = {arm: [] for arm in arms}
+    attempts = dict.fromkeys(arms, 0)
+
+    async def one(due: tuple[int, int]) -> tuple[int, Trial | None]:
+        arm, place = due
+        take, at = divmod(place, len(train))
+        return arm, await trial_store.trial("screen", arm, train[at], take)
+
+    while True:
+        batch: list[tuple[int, int]] = []
+        for arm in arms:
+            count = screening.due(rule, results[arm], attempts[arm])
+            batch += [(arm, attempts[arm] + place) for place in range(count)]
+            attempts[arm] += count
+        if not batch:
+            return results
+        for arm, trial in await gather_bounded(context.settings.heal_concurrency, one, batch):
+            results[arm] += [trial] if trial else []
 
 
 def _with_fate(proposal: Proposal, reported: ScreenReport) -> Proposal:
     """Give a fate to all that were tried but the best."""
-    ordinal = proposal["ordinal"]
+    ordinal, best = proposal["ordinal"], reported["survivor"]
     own = next((each for each in reported["results"] if each["ordinal"] == ordinal), None)
-    if own is None or ordinal == reported["survivor"]:
+    if own is None:
         return proposal
-    return {**proposal, "fate": "screen", "reason": screening.lost(own)}
+    if ordinal == best:
+        return {**proposal, "fate": "", "reason": None}
+    return {**proposal, "fate": "screen", "reason": screening.lost(own, best)}

@@ -76,11 +76,13 @@ class PastHealing:
 
     Attributes:
         seen: how many of the runs that it looked at failed, of how many.
+        kept: it kept a candidate.
     """
 
     closed_at: datetime
     errored: bool
     seen: Count = (0, 0)
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def decide(situation: Situation, limits: Limits) -> Decision:
     found = _detect(situation, limits)
     if found["rule"] == "none":
         return Decision(found, _nothing_to_heal(situation, found))
-    if spent := _budget_exhausted(situation, limits):
+    if spent := budget_exhausted(situation, limits):
         return Decision(found, NoHealing("cooling_down", spent))
     if waiting := cooling_down(situation, limits):
         surge = _surge(situation, limits)
@@ -311,7 +313,7 @@ def decide_shortening(
     if shortened:
         reason = because("already_shortened", agent=agent, version=version)
         return NoHealing("cooling_down", reason)
-    if spent := _budget_exhausted(situation, limits):
+    if spent := budget_exhausted(situation, limits):
         return NoHealing("cooling_down", spent)
     return None
 
@@ -328,6 +330,8 @@ def cooling_down(situation: Situation, limits: Limits) -> Reason | None:
     wait = (
         WAIT_AFTER_ERROR
         if last.errored
+        else LONGEST_WAIT  # its candidate is tried as soon as there are cases: see collecting.py
+        if last.kept
         else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(rejections - 1, 5))
     )
     if situation.now < last.closed_at + wait:
@@ -343,7 +347,8 @@ def last_good(record: Mapping[int, Record], incumbent: int) -> int | None:
     return max((v for v, seen in record.items() if v != incumbent and _is_good(seen)), default=None)
 
 
-def _budget_exhausted(situation: Situation, limits: Limits) -> Reason | None:
+def budget_exhausted(situation: Situation, limits: Limits) -> Reason | None:
+    """Return the reason if the day's model calls are used up; else None."""
     if situation.calls_today < limits.heal_daily_calls:
         return None
     return because("daily_budget_exhausted", calls=limits.heal_daily_calls)

@@ -64,7 +64,13 @@ def decisive_gate(gates: Sequence[GateReport]) -> GateReport:
     return max(accepted, key=lambda gate: gate["candidate_rate"], default=gates[-1])
 
 
-def plan(rollout: str, agent: Agent, gate: GateReport, expected: float | None) -> Plan:
+def plan(
+    rollout: str,
+    agent: Agent,
+    gate: GateReport,
+    expected: float | None,
+    dropped: Sequence[str] = (),
+) -> Plan:
     """Decide what becomes of a candidate that the gate did not reject.
 
     Args:
@@ -72,8 +78,9 @@ def plan(rollout: str, agent: Agent, gate: GateReport, expected: float | None) -
         agent: whose prompt it is. A judge has no canary: scores of two judges do not compare.
         gate: the candidate's. One that is `undecided` is never released automatically.
         expected: the pass rate that a healed prompt is expected to reach; None if any will do.
+        dropped: protected sentences that the candidate drops (policy/restoring.py).
     """
-    planned = _plan(rollout, agent, gate)
+    planned = _plan(rollout, agent, gate, dropped)
     if not falls_short(gate, expected):
         return planned
     reason = because(
@@ -85,9 +92,11 @@ def plan(rollout: str, agent: Agent, gate: GateReport, expected: float | None) -
     return Plan(planned.action, reason)
 
 
-def _plan(rollout: str, agent: Agent, gate: GateReport) -> Plan:
+def _plan(rollout: str, agent: Agent, gate: GateReport, dropped: Sequence[str]) -> Plan:
     if gate["verdict"] != "accepted":
         return Plan("stage", because("evidence_insufficient"))
+    if dropped:
+        return Plan("stage", because("drops_kept_sentences", sentences=list(dropped)))
     if rollout == "manual":
         return Plan("stage", because("manual_rollout"))
     if rollout == "instant" or agent == "evaluator":

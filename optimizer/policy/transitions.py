@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from selfheal.optimizer.policy import screening
 from selfheal.optimizer.policy.rollout_plan import falls_short, proven
 from selfheal.optimizer.state import GateReport, Proposal
 
@@ -12,9 +13,11 @@ ROUNDS: Final = 2
 
 def after_lint(
     proposals: Sequence[Proposal], round_: int, gates: Sequence[GateReport]
-) -> Literal["screen", "propose", "release", "conclude"]:
-    """Screen what is not rejected yet."""
-    remaining = any(not each["fate"] for each in proposals)
+) -> Literal["screen", "gate", "propose", "release", "conclude"]:
+    """Screen what remains; the candidate of round 0 goes to the gate as it is."""
+    if not round_:
+        return "gate"
+    remaining = any(map(screening.remains, proposals))
     return "screen" if remaining else _next_round(round_, gates)
 
 
@@ -35,7 +38,7 @@ def after_gate(
 
     Args:
         gates: those so far, at least one.
-        round_: the number of the present round of proposals, from 1.
+        round_: the number of the present round of proposals; 0 if nothing was written yet.
         expected: the pass rate that a healed prompt is expected to reach; None if any will do.
     """
     last = gates[-1]

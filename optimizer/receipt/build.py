@@ -73,6 +73,8 @@ def receipt(
         screens=state.get("screens", []),
         gates=state["gates"],
         cut_short=state.get("cut_short"),
+        kept_candidate=state.get("kept_candidate"),
+        keeping=state.get("keeping", []),
         release=state.get("planned"),
         unjudged=state.get("unjudged"),
         trials=[trial_record(trial) for trial in trials],

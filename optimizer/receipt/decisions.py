@@ -6,11 +6,18 @@ from typing import Final, NamedTuple
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Stage, Trial
 from selfheal.optimizer import outcomes
+from selfheal.optimizer.dataset.cases import production_ids
 from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
-from selfheal.optimizer.policy import screening, superiority, transitions
+from selfheal.optimizer.policy import (
+    collecting,
+    restoring,
+    screening,
+    superiority,
+    transitions,
+)
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.rollout_plan import (
     decisive_gate,
@@ -30,6 +37,7 @@ from selfheal.optimizer.state import (
     Evidence,
     Fate,
     GateReport,
+    Restoring,
     ScreenReport,
     Version,
     is_shortening,
@@ -67,10 +75,13 @@ def _fate(receipt: Receipt, candidate: CandidateRecord) -> _Standing:
     for gate in receipt["gates"]:
         if gate["ordinal"] == ordinal:
             return _Standing(superiority.fate(gate["verdict"]), gate["reason"])
-    for screen in receipt["screens"]:
+    for screen in reversed(receipt["screens"]):
+        tried = screen.get("restoring")
+        if tried and (reason := restoring.fate_reason(tried, ordinal)):
+            return _Standing("screen", reason)
         for result in screen["results"]:
             if result["ordinal"] == ordinal != screen["survivor"]:
-                return _Standing("screen", screening.lost(result))
+                return _Standing("screen", screening.lost(result, screen["survivor"]))
     return _Standing("", None)
 
 
@@ -98,21 +109,15 @@ def _split(receipt: Receipt) -> SplitRecord:
 
 def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Rank the candidates of each screening again."""
-    trials = _evidence(stored)
     agent, judge = receipt["agent"], receipt["judge"]
-    for screen in receipt["screens"]:
-        remaining = _screened(receipt, screen)
-        train = _split(receipt)["train"][: screening.CASES[agent]]
-        results = {
-            each["ordinal"]: [
-                trial
-                for case in train
-                if (trial := trials.get(("screen", each["ordinal"], case, 0)))
-            ]
-            for each in remaining
-        }
+    seen: list[ScreenReport] = []
+    for before, screen in zip([None, *receipt["screens"]], receipt["screens"], strict=False):
+        remaining = _screened(receipt, screen, before)
+        results = {each["ordinal"]: _screen_trials(stored, each["ordinal"]) for each in remaining}
         proven = {each["ordinal"] for each in remaining if each["origin"] in PREVIOUSLY_LIVE}
-        now = screening.report(results, proven, screening.bar(agent, judge and judge["usual"]))
+        least = screening.bar(agent, judge and judge["usual"])
+        rule = screening.Rule(agent, least, len(_split(receipt)["train"]))
+        now = screening.report(rule, results, proven)
         name = f"screen of round {screen['round']}"
         yield Compared(f"{name}: results", screen["results"], now["results"])
         yield Compared(
@@ -120,11 +125,59 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
             (screen["survivor"], screen["bar"]),
             (now["survivor"], now["bar"]),
         )
+        seen = [*seen, screen]
+        yield Compared(
+            f"{name}: restored sentences",
+            screen.get("restoring"),
+            _restoring(receipt, stored, rule, seen),
+        )
 
 
-def _screened(receipt: Receipt, screen: ScreenReport) -> list[CandidateRecord]:
-    found = [each for each in receipt["candidates"] if each["round"] == screen["round"]]
-    return [each for each in found if each["fate"] != "lint"]
+def _restoring(
+    receipt: Receipt, stored: Stored, rule: screening.Rule, screens: Sequence[ScreenReport]
+) -> Restoring | None:
+    """Decide again what the survivor of the last of these screenings drops, and what follows."""
+    recorded, best = screens[-1].get("restoring"), screens[-1]["survivor"]
+    known = [each for each in receipt["candidates"] if each["round"] <= screens[-1]["round"]]
+    survivor = next((each for each in known if each["ordinal"] == best), None)
+    if survivor is None:
+        return None
+    kept = restoring.protected_sentences(
+        _incumbent(receipt)["text"], receipt["anchor"] or "", known, screens
+    )
+    ordinal = recorded["ordinal"] if recorded else 0
+    candidate = restoring.restoration(survivor, kept, ordinal)
+    if candidate is None:
+        return None
+    results = {ordinal: _screen_trials(stored, ordinal)}
+    return restoring.restoring(rule, survivor, candidate, kept, results)
+
+
+def _screened(
+    receipt: Receipt, screen: ScreenReport, before: ScreenReport | None
+) -> list[CandidateRecord]:
+    """Return the candidates of a screening's round, and those outranked in the one before."""
+    outranked = {
+        each["ordinal"]
+        for each in (before["results"] if before else ())
+        if each["ordinal"] != (before and before["survivor"])
+        and screening.lost(each, before and before["survivor"])["code"] == "screening_outranked"
+    }
+    return [
+        each
+        for each in receipt["candidates"]
+        if each["fate"] != "lint"
+        and each["origin"] != "restored"
+        and (each["round"] == screen["round"] or each["ordinal"] in outranked)
+    ]
+
+
+def _screen_trials(stored: Stored, arm: int) -> list[Trial]:
+    return [
+        each
+        for each in stored.trials
+        if (each.stage, each.arm) == ("screen", arm) and is_evidence(each)
+    ]
 
 
 def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -216,24 +269,86 @@ def _evidence(stored: Stored) -> Trials:
     }
 
 
+def keeping(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
+    """Decide again whether a candidate was kept, and compare copied trials with their source."""
+    production = production_ids(_split(receipt)["hold_out"]) if receipt["split"] else []
+    gates_by_ordinal = {each["ordinal"]: each for each in receipt["gates"]}
+    for each in receipt.get("keeping") or []:
+        gate = gates_by_ordinal[each["ordinal"]]
+        name = f"keeping of candidate {each['ordinal']}"
+        if each["incumbent"] is None:
+            decided = collecting.decide_again(gate, production)
+        else:
+            tried = _screen_trials(stored, INCUMBENT)
+            counted = (sum(trial.passed for trial in tried), len(tried))
+            yield Compared(f"{name}: trials of the incumbent", each["incumbent"], counted)
+            decided = collecting.decide(gate, receipt["screens"], production, counted)
+        yield Compared(f"{name}: decision", (each["kept"], each["reason"]), decided)
+        used = collecting.tried_cases(gate, production)
+        yield Compared(f"{name}: cases", each["held_out"], used)
+    if (kept := receipt.get("kept_candidate")) and receipt["candidates"]:
+        used = [each for each in kept["held_out"] if each in production]
+        yield Compared(
+            "kept candidate: earlier trials",
+            _gate_results(stored.kept_trials, kept["ordinal"], used),
+            _gate_results(stored.trials, receipt["candidates"][0]["ordinal"], used),
+        )
+
+
+def _gate_results(
+    trials: Sequence[Trial], arm: int, cases: Sequence[str]
+) -> list[tuple[str, bool, str, bool, float]]:
+    """Return the gate's first trials of a candidate and the incumbent on these cases, in order."""
+    return sorted(
+        (each.case_id, each.arm == arm, each.outcome, each.passed, each.score)
+        for each in trials
+        if each.stage == "gate"
+        and each.arm in (INCUMBENT, arm)
+        and not each.take
+        and each.case_id in cases
+    )
+
+
 def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Decide again what followed the last round."""
     last = receipt["rounds"]
-    if receipt["gave_up"] or not last or is_shortening(receipt["trigger"]):
+    nothing = not last and not receipt["candidates"]
+    if receipt["gave_up"] or nothing or is_shortening(receipt["trigger"]):
         return
     screen = next((each for each in receipt["screens"] if each["round"] == last), None)
-    survivor = screen["survivor"] if screen else None
+    survivor = restoring.went_on(screen) if screen else None
     gates, followed = receipt["gates"], ""
     if screen is None:
         followed = transitions.after_lint(receipt["candidates"], last, gates)
+        survivor = None if last else receipt["candidates"][0]["ordinal"]
     else:
         followed = transitions.after_screen(survivor, last, gates)
     if followed == "gate":
         yield Compared("gates: candidate", gates[-1]["ordinal"], survivor)
-        followed = transitions.after_gate(gates, last, _expected(receipt))
+        followed = _after_gate(receipt, last)
     if receipt["cut_short"]:  # that it was is taken as recorded; what may follow is not
         followed = "release" if proven(gates) else "a proven candidate"
     yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
+
+
+def _after_gate(receipt: Receipt, last: int) -> str:
+    """Return what follows the last gate: its candidate may be kept, instead of another round."""
+    gate, kept = receipt["gates"][-1], receipt.get("keeping") or []
+    origins = {each["ordinal"]: each["origin"] for each in receipt["candidates"]}
+    possible = bool(receipt["failed_run_ids"]) and not proven(receipt["gates"])
+    asked = possible and collecting.is_question(
+        receipt["agent"],
+        origins[gate["ordinal"]],
+        gate,
+        receipt["screens"],
+        production_ids(_split(receipt)["hold_out"]),
+    )
+    decided = bool(kept) and kept[-1]["ordinal"] == gate["ordinal"]
+    if asked != decided:
+        return f"keeping decided: {asked}"
+    if decided and outcomes.kept(kept):
+        return "conclude"
+    return transitions.after_gate(receipt["gates"], last, _expected(receipt))
 
 
 def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -242,7 +357,8 @@ def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if not decided:
         return
     gate = decisive_gate(receipt["gates"])
-    now = plan(decided["rollout"], receipt["agent"], gate, _expected(receipt))
+    dropped = restoring.unrestored(receipt["screens"], gate["ordinal"])
+    now = plan(decided["rollout"], receipt["agent"], gate, _expected(receipt), dropped)
     yield Compared("release: plan", (decided["action"], decided["reason"]), now)
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]
@@ -275,9 +391,9 @@ def _decided(receipt: Receipt) -> Ending | None:
         return outcomes.frozen(judge)
     if is_shortening(receipt["trigger"]) and receipt["candidates"] and not receipt["gates"]:
         return outcomes.nothing_to_shorten(receipt["candidates"], receipt["unjudged"])
-    if not release:
-        return None
-    return outcomes.released(release, decisive_gate(receipt["gates"])["reason"])
+    if release:
+        return outcomes.released(release, decisive_gate(receipt["gates"])["reason"])
+    return outcomes.kept(receipt.get("keeping") or [])
 
 
 def _expected(receipt: Receipt) -> float | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.reasons import Reason
+from selfheal.optimizer.policy.restoring import went_on
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.state import (
     Detection,
@@ -21,11 +22,13 @@ _MOST_RUNS: Final = 8
 _LONGEST: Final = 100
 _FENCE: Final = "````"
 _ORIGINS: Final = {
+    "staged": "kept from an earlier healing until there were cases to prove it on",
     "proven": "proven better than the incumbent before",
     "last_good": "the last good version",
     "predecessor": "the version before the incumbent",
     "writer": "written by the model",
     "gepa": "evolved by GEPA",
+    "restored": "with the sentences that the best one drops",
 }
 _EVIDENCE: Final = (
     "The held-out pairs that exactly one side passed, with the e-value after each. If the candidate"
@@ -218,10 +221,11 @@ def _candidate(each: CandidateRecord) -> Iterator[str]:
 
 
 def _screened(screen: ScreenReport, ordinal: int) -> Iterator[str]:
-    for each in screen["results"]:
+    found = screen.get("restoring")
+    for each in (*screen["results"], *([found["result"]] if found else [])):
         if each["ordinal"] == ordinal:
-            passed = f"passed {each['passed']} of {each['of']} training cases"
-            rank = _rank(screen["survivor"], ordinal)
+            passed = f"passed {each['passed']} of {each['of']} trials on {each['cases']} cases"
+            rank = _rank(went_on(screen), ordinal)
             yield from ("", f"Screen: {passed}, mean score {each['score']:.2f}; {rank}.")
 
 

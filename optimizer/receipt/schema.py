@@ -1,6 +1,6 @@
 """The receipt: the record of a healing from which every one of its decisions can be recomputed."""
 
-from typing import Final, Literal, cast
+from typing import Final, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
@@ -15,6 +15,8 @@ from selfheal.optimizer.state import (
     Findings,
     GateReport,
     JudgeFinding,
+    Keeping,
+    KeptCandidate,
     NewestError,
     PlannedRelease,
     Proposal,
@@ -95,10 +97,11 @@ class Receipt(TypedDict):
 
     `schema_version`: of this document. `selfheal`: the version that wrote it. `gave_up`: an error
     or the budget ended it; the reason says which. `anchor`: the last prompt before the incumbent
-    that a person wrote. `detection`: why it was opened; null where a prompt was to be shortened.
-    `cut_short`: why the second round ended early, where a gate had accepted a candidate before.
-    Times are ISO 8601, `seconds` the time between them. Fields of a state that was not reached are
-    null or empty.
+    that a person wrote. `detection`: why it was opened; null where a prompt was to be shortened or
+    a kept candidate was due. `kept_candidate`: what it began with, if an earlier healing kept it;
+    `keeping`: whether one was kept for a later one. `cut_short`: why the second round ended early,
+    where a gate had accepted a candidate before. Times are ISO 8601, `seconds` the time between
+    them. Fields of a state that was not reached are null or empty.
     """
 
     schema_version: Literal[1]
@@ -132,6 +135,8 @@ class Receipt(TypedDict):
     screens: list[ScreenReport]
     gates: list[GateReport]
     cut_short: Reason | None
+    kept_candidate: NotRequired[KeptCandidate | None]
+    keeping: NotRequired[list[Keeping]]
     release: PlannedRelease | None
     unjudged: Unjudged | None
     trials: list[TrialRecord]

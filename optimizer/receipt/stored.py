@@ -42,6 +42,7 @@ class Stored:
         flag: the judge's flag that the receipt names; None if it names none.
         failures: what rules see of the failed runs that the receipt names, of those that are still
             in the log, in its order.
+        kept_trials: those of the healing that kept the candidate that this one began with.
     """
 
     healing: Healing
@@ -54,6 +55,7 @@ class Stored:
     anchor: Sequence[JudgeCheck]
     flag: JudgeFlag | None
     failures: Sequence[FailureRecord]
+    kept_trials: Sequence[Trial] = ()
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
@@ -68,6 +70,7 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
     check = _id(judge.get("check"))
     anchor = [_id(_fields(each).get("check")) for each in _items(judge.get("compared"))]
     flag = _id(_fields(judge.get("flag")).get("id"))
+    kept = _kept_in(healing)
     return Stored(
         healing=healing,
         incumbent=await _text(connection, healing),
@@ -79,7 +82,17 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         anchor=await judge_checks.of_ids(connection, anchor),
         flag=await _flag(connection, flag),
         failures=await _failures(connection, healing),
+        kept_trials=await trials.trials(connection, kept) if kept else (),
     )
+
+
+def _kept_in(healing: Healing) -> UUID | None:
+    """Return the id of the healing that kept the candidate that this one began with, if any."""
+    kept = _fields(_receipt(healing).get("kept_candidate")).get("healing_id")
+    try:
+        return UUID(str(kept)) if kept else None
+    except ValueError:  # a receipt need not fit its schema
+        return None
 
 
 async def _flag(connection: Connection, flag_id: int) -> JudgeFlag | None:

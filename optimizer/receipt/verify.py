@@ -76,6 +76,7 @@ _SECTIONS: Final[tuple[Section, ...]] = (
     ablation.sentences,
     decisions.screens,
     decisions.gates,
+    decisions.keeping,
     decisions.last_step,
     ablation.last_step,
     decisions.released,

@@ -27,6 +27,7 @@ _STATES = {
     "lint": "applied the guardrails",
     "screen": "screened them on training cases",
     "gate": "tested the best one on held-out cases",
+    "collect": "tried the live prompt on the training cases",
     "release": "released",
     "conclude": "wrote the receipt",
 }

@@ -116,6 +116,10 @@ async def test_a_hurried_edit_is_best_reverted(harness: HealingHarness, gemini: 
     receipt = await harness.receipt(result)
     first = receipt["candidates"][0]
     assert (first["origin"], first["version"], first["fate"]) == ("last_good", 1, "accepted")
+    # It goes to the gate before anything is written or screened.
+    assert (first["round"], len(receipt["candidates"]), receipt["screens"]) == (0, 1, [])
+    assert not {row["stage"] for row in receipt["trials"]} - {"blame", "gate"}
+    print("calls", receipt["model_calls"])
     assert [each.version for each in await harness.log()] == [1, 2, 1]
     assert len(await harness.versions()) == 2
 

@@ -152,14 +152,13 @@ async def test_after_a_revert_that_fell_nothing_better_replays(
         return []
 
     monkeypatch.setattr(gepa.GepaProposer, "propose", propose)
-    await harness.run(*KNOWN)
     await harness.put_live(await defect(gemini, "hello-world"))
     await harness.run(*KNOWN[:3])
     # Whatever runs, none is good enough: now, and when it is made again.
     monkeypatch.setattr(screening, "survivor", lambda *_: None)
     result = await harness.heal()
     receipt = await harness.receipt(result)
-    assert [each["origin"] for each in receipt["candidates"]] == ["last_good"]
+    assert [each["origin"] for each in receipt["candidates"]] == ["predecessor"]
     assert (result["outcome"], receipt["rounds"], len(receipt["screens"])) == ("rejected", 2, 1)
     await replays(harness, result)
 

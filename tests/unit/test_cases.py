@@ -13,7 +13,7 @@ from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.cases import case_from_run, golden_requests
 from selfheal.optimizer.dataset.split import (
     DUPLICATE_AT,
-    FEW_CLUSTERS,
+    HELD_OUT_FROM,
     MOST_HOLD_OUT,
     MOST_LOOKS,
     clusters,
@@ -151,15 +151,40 @@ def test_the_same_cases_in_another_order_are_split_alike() -> None:
     assert first["fingerprint"] == second["fingerprint"]
 
 
-@pytest.mark.parametrize("count", [FEW_CLUSTERS, 9, 12, 40])
+@pytest.mark.parametrize("count", [HELD_OUT_FROM, 20, 40])
 def test_a_case_keeps_its_side_when_others_come(count: int) -> None:
     cases = many(count)
     before = side_of(split(cases, []))
     after = side_of(split([*many(5, start=500), *cases], []))
-    moved = {name for name in before if after[name] != before[name]}
-    trained = {name for name, side in before.items() if side == "train"}
-    # Where no hash falls to train, the lowest is taken, and given back when another does.
-    assert moved <= (trained if len(trained) == 1 else set())
+    assert {name for name in before if after[name] != before[name]} == set()
+
+
+@pytest.mark.parametrize("count", [1, 5, HELD_OUT_FROM - 1])
+def test_few_cases_all_train_and_stay_there_when_others_come(count: int) -> None:
+    cases = many(count)
+    first = split(cases, golden_requests())
+    assert {each["id"] for each in first["train"]} == {each["id"] for each in cases}
+    assert len(first["hold_out"]) >= 70
+    trained = {each["id"] for each in first["train"]}
+    second = split([*many(30, start=500), *cases], golden_requests(), trained=trained)
+    assert trained <= {each["id"] for each in second["train"]}
+    assert any(each["source"] == "production" for each in second["hold_out"])
+
+
+def test_what_is_related_to_a_trained_case_trains_too() -> None:
+    words = request(0).split()
+    for place in (3, 9, 15):
+        words[place] = f"other{place}"
+    related = case(" ".join(words))
+    divided = split([*many(30, start=500), related, *many(1)], [], trained={many(1)[0]["id"]})
+    assert {related["id"], many(1)[0]["id"]} <= {each["id"] for each in divided["train"]}
+
+
+def test_every_case_has_a_kind() -> None:
+    divided = split(many(30), golden_requests())
+    kinds = {each["kind"] for side in SIDES for each in divided[side]}  # type: ignore[literal-required]
+    assert "production" in kinds
+    assert len(kinds) > 5
 
 
 def test_the_shares_are_half_three_tenths_and_a_fifth() -> None:

@@ -22,9 +22,8 @@ from selfheal.graph.rules import examples as asked_examples
 from selfheal.graph.rules import static_runner
 from selfheal.graph.sandbox.channel import Transcript
 from selfheal.graph.state import Plan, PlannedExample
-from selfheal.optimizer.dataset.predecessors import restore_limits
 from selfheal.optimizer.guardrails import injected_instructions, lint, obfuscation
-from selfheal.optimizer.policy import plan_check
+from selfheal.optimizer.policy import plan_check, restoring
 from selfheal.optimizer.text import sentences, similarity
 from selfheal.optimizer.text.diffs import unified_diff
 from selfheal.server.api.schemas.requests import RequestBody
@@ -123,7 +122,7 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
         repeated(9_000),
     ),
     "a rewritten prompt": (
-        lambda each: restore_limits(each, f"Never stop. {each}"),
+        lambda each: restoring.dropped(each, [f"Never stop. {each}"]),
         repeated(12_000),
     ),
     "a finding": (lambda each: lint.finding_violations(each, GROUND), repeated(500)),
@@ -161,7 +160,6 @@ KNOWN: Final = {
     "optimizer/dataset/cases.py": "our own file",
     "optimizer/text/diffs.py": "a diff",
     "optimizer/guardrails/obfuscation.py": "a candidate, logs",
-    "optimizer/dataset/predecessors.py": "a rewritten prompt",
     "optimizer/guardrails/required.py": "a candidate",
     "optimizer/guardrails/lint.py": "a candidate, a finding",
     "optimizer/text/sentences.py": "the sentences of a prompt",
