@@ -29,6 +29,7 @@ def golden_requests() -> tuple[Case, ...]:
             source="golden",
             request=row["request"],
             examples=row["examples"],
+            kind=row["kind"],
         )
         for row in golden_rows("requests.jsonl")
     )

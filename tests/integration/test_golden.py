@@ -12,7 +12,7 @@ from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Plan, PlannedExample
-from selfheal.optimizer.dataset.cases import golden_requests, golden_rows
+from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.split import clusters
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import word_ngrams
@@ -74,7 +74,7 @@ def test_there_are_enough_and_each_is_there_once() -> None:
 
 
 def test_the_kinds_are_slices_of_about_the_same_size() -> None:
-    kinds = Counter(row["kind"] for row in golden_rows("requests.jsonl"))
+    kinds = Counter(case["kind"] for case in golden_requests())
     assert len(kinds) == 12
     assert max(kinds.values()) - min(kinds.values()) <= 2
 
