@@ -17,7 +17,7 @@ from selfheal.simulator.tasks import Task
 _DEFINED = re.compile(r"(?:def\s+|class\s+)?([A-Za-z_]\w*)\s*\(")
 _ASKED = re.compile(
     r"\b(?:named|called|function|method|class)\s+[`'\"]?([A-Za-z_]\w*)[`'\"(]"
-    r"|`([A-Za-z_]\w*)[`(]|\b(?:def|class) ([A-Za-z_]\w*)|(?<![\w.])([A-Za-z]\w*_\w+)\("
+    r"|`([A-Za-z_]\w*)[`(]|\bdef ([A-Za-z_]\w*)|\bclass ([A-Z]\w*)|(?<![\w.])([A-Za-z]\w*_\w+)\("
 )
 _EXACT = re.compile(r"[`'\"\d]|\w+Error\b|\b(?:raise|empty|negative)", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -12,6 +13,7 @@ from selfheal.graph.sandbox.protocol import Sandbox
 from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Plan, PlannedExample
 from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.dataset.split import clusters
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import word_ngrams
 from selfheal.server.demo.measure import requests as demo_requests
@@ -65,10 +67,37 @@ async def each_one(codes: dict[str, str], sandbox: Sandbox) -> dict[str, list[st
 
 def test_there_are_enough_and_each_is_there_once() -> None:
     golden = golden_requests()
-    assert len(golden) >= 80
+    assert len(golden) >= 240
     assert max(Counter(each["id"] for each in golden).values()) == 1
     assert max(Counter(each["request"] for each in golden).values()) == 1
     assert all(each["source"] == "golden" for each in golden)
+
+
+def test_the_kinds_are_slices_of_about_the_same_size() -> None:
+    kinds = Counter(case["kind"] for case in golden_requests())
+    assert len(kinds) == 12
+    assert max(kinds.values()) - min(kinds.values()) <= 2
+
+
+def test_none_is_related_to_another() -> None:
+    """A related one would not be a case of its own, but a part of a cluster."""
+    together = [[each["id"] for each in one] for one in clusters(golden_requests()) if len(one) > 1]
+    assert together == []
+
+
+def _is_large(call: str) -> bool:
+    """Tell whether a call builds more than 100 elements, with `* n` or `range(n)`."""
+    sizes = re.findall(r"(?:\* |range\((?:-?\d+, )?)(\d+)", call)
+    return any(int(size) > 100 for size in sizes)
+
+
+def test_many_have_a_large_input_and_some_an_unusual_one() -> None:
+    """Else no gate could see a rule about long lists, accented names or other alphabets."""
+    calls = {each["id"]: [row["call"] for row in each["examples"]] for each in golden_requests()}
+    large = [name for name, texts in calls.items() if any(map(_is_large, texts))]
+    foreign = [name for name, texts in calls.items() if not "".join(texts).isascii()]
+    assert len(large) >= 60
+    assert len(foreign) >= 40
 
 
 @pytest.mark.parametrize("case", golden_requests(), ids=lambda case: case["id"])

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.optimizer.state import Case
 from selfheal.simulator.bank import load_bank
+from selfheal.simulator.plan import asked_name
+from selfheal.simulator.solution_matching import StatedExample
 from selfheal.simulator.tasks import BankError
 
 TASK = '''
@@ -82,6 +86,32 @@ def test_the_real_bank_is_large_and_every_phrasing_finds_its_task() -> None:
         if bank.find(request) is not task
     ]
     assert lost == []
+
+
+def test_no_phrasing_of_the_real_bank_asks_for_another_name() -> None:
+    wrong = [
+        (task.name, name)
+        for task in load_bank().tasks.values()
+        for request in task.requests
+        if (name := asked_name(task, request)) not in (None, task.name)
+    ]
+    assert wrong == []
+
+
+def found_name(case: Case, stated: tuple[StatedExample, ...]) -> str | None:
+    task = load_bank().find(case["request"], stated=stated)
+    return task.name if task else None
+
+
+def test_every_golden_request_finds_its_task_with_and_without_its_examples() -> None:
+    found = {
+        case["id"]: {
+            found_name(case, ()),
+            found_name(case, tuple(StatedExample(**each) for each in case["examples"])),
+        }
+        for case in golden_requests()
+    }
+    assert found == {name: {name.removeprefix("golden:")} for name in found}
 
 
 @pytest.mark.parametrize(
