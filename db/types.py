@@ -10,8 +10,8 @@ from selfheal.db.reasons import Reason
 Agent = Literal["manager", "worker", "evaluator"]
 AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
-Stage = Literal["blame", "screen", "gate"]
-Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "diet"]
+Stage = Literal["blame", "screen", "edits", "gate"]
+Origin = Literal["proven", "last_good", "predecessor", "writer", "gepa", "reduced", "diet"]
 
 
 @dataclass(frozen=True, slots=True)

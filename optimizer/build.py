@@ -14,6 +14,7 @@ from selfheal.optimizer.nodes.attribute import blame
 from selfheal.optimizer.nodes.conclude import conclude
 from selfheal.optimizer.nodes.detect import detect
 from selfheal.optimizer.nodes.diagnose import diagnose
+from selfheal.optimizer.nodes.edits import edits
 from selfheal.optimizer.nodes.gate import gate
 from selfheal.optimizer.nodes.lint import lint
 from selfheal.optimizer.nodes.propose import propose
@@ -37,7 +38,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     for node in (detect, triage):  # triage opens the healing, and is traced from there
         graph.add_node(node.__name__, node)
     attributing = (sample, diagnose, blame)
-    for node in (*attributing, trim, halve, propose, lint, screen, gate, release, conclude):
+    for node in (*attributing, trim, halve, propose, lint, screen, edits, gate, release, conclude):
         graph.add_node(node.__name__, _traced(node))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
@@ -50,6 +51,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_edge("propose", "lint")
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
+    graph.add_conditional_edges("edits", after_edits)
     graph.add_conditional_edges("gate", after_gate)
     graph.add_edge("release", "conclude")
     graph.add_edge("conclude", END)
@@ -121,9 +123,14 @@ def after_lint(state: State) -> Literal["screen", "propose", "conclude"]:
     return transitions.after_lint(state["proposals"], state["round"])
 
 
-def after_screen(state: State) -> Literal["gate", "propose", "conclude"]:
-    """Send the survivor to the gate."""
+def after_screen(state: State) -> Literal["edits", "propose", "conclude"]:
+    """Test the survivor's edits."""
     return transitions.after_screen(state.get("survivor"), state["round"])
+
+
+def after_edits(state: State) -> Literal["gate", "propose", "conclude"]:
+    """Send what is left of the survivor to the gate."""
+    return transitions.after_edits(state.get("survivor"), state["round"])
 
 
 def after_gate(state: State) -> Literal["release", "halve", "propose", "conclude"]:

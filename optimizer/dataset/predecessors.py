@@ -4,22 +4,15 @@ A careless edit of a prompt is best reverted, and a rewrite must not lose the li
 version set.
 """
 
-import re
 from typing import Final
 
 from selfheal.db import healings, prompts
 from selfheal.db.pool import Connection
 from selfheal.db.types import Agent, Origin
 from selfheal.optimizer.state import EarlierVersion, Version
-from selfheal.optimizer.text.sentences import split_sentences
+from selfheal.optimizer.text.sentences import restricts, split_sentences
 from selfheal.optimizer.text.similarity import stems
 
-# English, like the shipped prompts. A false positive costs a few words in the candidate; a false
-# negative is visible in the candidate's diff.
-_LIMIT: Final = re.compile(
-    r"n't\b|\b(?:never|not|no|nor|cannot|only|must|without|avoid|ignore|nothing|forbid\w*|refuse\w*)\b",
-    re.IGNORECASE,
-)
 _SAME: Final = 0.8  # the share of a sentence's stems that another must contain to replace it
 _MOST_SENTENCES: Final = 200
 
@@ -74,7 +67,7 @@ def restore_limits(text: str, earlier: str) -> tuple[str, list[str]]:
     """
     present = [stems(sentence.text) for sentence in split_sentences(text, _MOST_SENTENCES)]
     sentences = [sentence.text.strip() for sentence in split_sentences(earlier, _MOST_SENTENCES)]
-    limits = [sentence for sentence in sentences if _LIMIT.search(sentence)]
+    limits = [sentence for sentence in sentences if restricts(sentence)]
     dropped = [limit for limit in limits if not _contained(stems(limit), present)]
     return "\n\n".join([text, "\n".join(dropped)]) if dropped else text, dropped
 

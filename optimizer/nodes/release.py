@@ -5,6 +5,7 @@ from langgraph.runtime import Runtime
 from selfheal.db import healings
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
+from selfheal.optimizer.policy.added_clauses import held_edits
 from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.rollout.release import SupersededError, carry_out
 from selfheal.optimizer.state import PlannedRelease, State
@@ -18,7 +19,8 @@ async def release(state: State, runtime: Runtime[RuntimeContext]) -> State:
     last = state["gates"][-1]
     winner = next(each for each in state["proposals"] if each["ordinal"] == last["ordinal"])
     rollout = context.settings.rollout
-    decided = plan(rollout, state["agent"], last["verdict"], last["incumbent_rate"])
+    held = held_edits(state.get("edit_tests", []), last["ordinal"])
+    decided = plan(rollout, state["agent"], last["verdict"], last["incumbent_rate"], held)
     planned = PlannedRelease(
         rollout=rollout, action=decided.action, reason=decided.reason, void=None
     )

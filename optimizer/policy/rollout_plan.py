@@ -15,7 +15,13 @@ class Plan(NamedTuple):
     reason: Reason
 
 
-def plan(rollout: str, agent: Agent, verdict: Verdict, incumbent_rate: float) -> Plan:
+def plan(
+    rollout: str,
+    agent: Agent,
+    verdict: Verdict,
+    incumbent_rate: float,
+    held: Reason | None = None,
+) -> Plan:
     """Decide what becomes of a candidate that the gate did not reject.
 
     Args:
@@ -23,9 +29,12 @@ def plan(rollout: str, agent: Agent, verdict: Verdict, incumbent_rate: float) ->
         agent: whose prompt it is. A judge has no canary: scores of two judges do not compare.
         verdict: the gate's: `accepted`, or `undecided`, which is never released automatically.
         incumbent_rate: the share of its gate cases that the incumbent passed, 0 to 1.
+        held: why its edits have to be approved; None if they need not be.
     """
     if verdict != "accepted":
         return Plan("stage", because("evidence_insufficient"))
+    if held:
+        return Plan("stage", held)
     if rollout == "manual":
         return Plan("stage", because("manual_rollout"))
     if rollout == "instant" or agent == "evaluator":

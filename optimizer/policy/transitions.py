@@ -17,8 +17,13 @@ def after_lint(
     return "screen" if remaining else _next_round(round_)
 
 
-def after_screen(survivor: int | None, round_: int) -> Literal["gate", "propose", "conclude"]:
-    """Send the survivor to the gate."""
+def after_screen(survivor: int | None, round_: int) -> Literal["edits", "propose", "conclude"]:
+    """Test the survivor's edits."""
+    return "edits" if survivor else _next_round(round_)
+
+
+def after_edits(survivor: int | None, round_: int) -> Literal["gate", "propose", "conclude"]:
+    """Send what is left of the survivor to the gate."""
     return "gate" if survivor else _next_round(round_)
 
 

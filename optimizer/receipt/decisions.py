@@ -12,6 +12,7 @@ from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
 from selfheal.optimizer.policy import screening, superiority, transitions
+from selfheal.optimizer.policy.added_clauses import fate_reason, held_edits
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.rollout_plan import plan
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest, report
@@ -59,6 +60,9 @@ def _fate(receipt: Receipt, candidate: CandidateRecord) -> _Standing:
     if candidate["origin"] in GENERATED and (found := _violations(receipt, candidate)):
         return _Standing("lint", because("breaks_prompt_rules", violations=found))
     ordinal = candidate["ordinal"]
+    for test in receipt["edit_tests"]:
+        if test["ordinal"] == ordinal and (why := fate_reason(test)):
+            return _Standing("edits", why)
     for gate in receipt["gates"]:
         if gate["ordinal"] == ordinal:
             return _Standing(superiority.fate(gate["verdict"]), gate["reason"])
@@ -73,7 +77,8 @@ def _violations(receipt: Receipt, candidate: CandidateRecord) -> list[Reason]:
     earlier = [each for each in receipt["candidates"] if each["ordinal"] < candidate["ordinal"]]
     evidence: Sequence[Evidence] = receipt["evidence"]
     incumbent, anchor = _incumbent(receipt)["text"], receipt["anchor"] or ""
-    reference = reference_from_evidence(receipt["agent"], incumbent, evidence, anchor)
+    tenants = receipt["evidence_tenants"]
+    reference = reference_from_evidence(receipt["agent"], incumbent, evidence, tenants, anchor)
     return violations(candidate["text"], reference, [each["text"] for each in earlier])
 
 
@@ -119,7 +124,7 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
 
 def _screened(receipt: Receipt, screen: ScreenReport) -> list[CandidateRecord]:
     found = [each for each in receipt["candidates"] if each["round"] == screen["round"]]
-    return [each for each in found if each["fate"] != "lint"]
+    return [each for each in found if each["fate"] != "lint" and each["origin"] != "reduced"]
 
 
 def gates(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -206,10 +211,21 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         followed = transitions.after_lint(receipt["candidates"], last)
     else:
         followed = transitions.after_screen(survivor, last)
+    if followed == "edits":
+        survivor = _reached(receipt, survivor)
+        followed = transitions.after_edits(survivor, last)
     if followed == "gate":
         yield Compared("gates: candidate", receipt["gates"][-1]["ordinal"], survivor)
         followed = transitions.after_gate(receipt["gates"], last)
     yield Compared("last step", "release" if receipt["release"] else "conclude", followed)
+
+
+def _reached(receipt: Receipt, survivor: int | None) -> int | None:
+    """Return what reaches the gate of a survivor: itself, what is left of it, or nothing."""
+    test = next((each for each in receipt["edit_tests"] if each["ordinal"] == survivor), None)
+    if test is None:
+        return survivor
+    return None if test["reason"] else test["reduced"] or survivor
 
 
 def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
@@ -218,7 +234,8 @@ def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if not decided:
         return
     gate = receipt["gates"][-1]
-    now = plan(decided["rollout"], receipt["agent"], gate["verdict"], gate["incumbent_rate"])
+    held = held_edits(receipt["edit_tests"], gate["ordinal"])
+    now = plan(decided["rollout"], receipt["agent"], gate["verdict"], gate["incumbent_rate"], held)
     yield Compared("release: plan", (decided["action"], decided["reason"]), now)
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]

@@ -114,7 +114,7 @@ def split(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     astray = [
         f"{each.stage} {each.case_id}"
         for each in stored.trials
-        if (each.stage == "screen" and each.case_id not in train)
+        if (each.stage in ("screen", "edits") and each.case_id not in train)
         or (each.stage == "gate" and each.case_id not in proof)
         or (each.stage == "blame" and each.case_id in proof)
     ]
@@ -134,7 +134,7 @@ def costs(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     by_state = {each.state: each.calls for each in paid}
     beyond = [
         stage
-        for stage in ("blame", "screen", "gate")
+        for stage in ("blame", "screen", "edits", "gate")
         if sum(each.calls for each in stored.trials if each.stage == stage) > by_state.get(stage, 0)
     ]
     yield Compared("cost: stages with unpaid trials", [], beyond)

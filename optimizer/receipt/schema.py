@@ -9,6 +9,7 @@ from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent, Stage
 from selfheal.graph.state import Example
 from selfheal.optimizer.state import (
+    EditReport,
     Evidence,
     Findings,
     GateReport,
@@ -88,7 +89,8 @@ class Receipt(TypedDict):
 
     `schema_version`: of this document. `selfheal`: the version that wrote it. `gave_up`: an error
     or the budget ended it; the reason says which. `anchor`: the last prompt before the incumbent
-    that a person wrote. Times are ISO 8601, `seconds` the time between them. Fields of a state that
+    that a person wrote. `evidence_tenants`: a number for the tenant of each run of the evidence.
+    Times are ISO 8601, `seconds` the time between them. Fields of a state that
     was not reached are null or empty.
     """
 
@@ -113,12 +115,14 @@ class Receipt(TypedDict):
     newest_error: NewestError | None
     judge: JudgeRecord | None
     evidence: list[Evidence]
+    evidence_tenants: list[int]
     findings: Findings | None
     split: SplitRecord | None
     healed_cases: list[HealedCase]
     rounds: int
     candidates: list[CandidateRecord]
     screens: list[ScreenReport]
+    edit_tests: list[EditReport]
     gates: list[GateReport]
     release: PlannedRelease | None
     unjudged: Unjudged | None

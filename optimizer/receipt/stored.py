@@ -10,6 +10,7 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.healings import Cost, Healing
 from selfheal.db.judge_checks import JudgeCheck
 from selfheal.db.pool import Connection
+from selfheal.db.prompts import Prompt
 from selfheal.db.trials import Candidate
 from selfheal.db.types import Release, Trial
 
@@ -31,6 +32,7 @@ class Stored:
         incumbent: the text of the version that it started from; None if there is none.
         releases: the steps of the release log that name this healing, oldest first.
         check: what was found of the judge; None if it was not checked.
+        written: the versions of the agent's prompt that existed before it was closed.
     """
 
     healing: Healing
@@ -40,6 +42,7 @@ class Stored:
     costs: Sequence[Cost]
     releases: Sequence[Release]
     check: JudgeCheck | None
+    written: Sequence[Prompt] = ()
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
@@ -59,6 +62,11 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         costs=await healings.costs(connection, healing_id),
         releases=[each for each in reversed(log) if each.healing_id == healing_id],
         check=None if check is None else await judge_checks.get(connection, check),
+        written=[
+            each
+            for each in await prompts.versions(connection, healing.agent)
+            if healing.closed_at is None or each.created_at <= healing.closed_at
+        ],
     )
 
 

@@ -1,6 +1,7 @@
 """Receipts that a sceptic can recompute: every kind of ending, and every kind of tampering."""
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +29,10 @@ from tests.support.chaos import chaos_only
 
 
 @pytest.fixture
-async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+async def harness(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[HealingHarness]:
+    monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", "1200")
     async with open_healing_harness(database) as opened:
         yield opened
 
@@ -325,8 +329,16 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
      {"candidate 2: text", "candidate 2: diff", "candidate 2: fate"}),
     (("findings", "attribution", "reason"), because("watched"), {"attribution: agent"}),
     (("findings", "attribution", "evidence", "judge_low"), True, {"attribution: judge"}),
-    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: candidate"}),
+    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "edits"}),
     (("outcome",), "rejected", {"outcome: decision", "outcome: stored outcome"}),
+    (("edit_tests", "0", "slip"), 0.3, {"edits of TESTED: slip"}),
+    (("edit_tests", "0", "cases", "0"), "run:0", {"edits of TESTED: cases"}),
+    (("edit_tests", "0", "arms"), 1, {"edits of TESTED: arms"}),
+    (("edit_tests", "0", "removed"), [], {"edits of TESTED: removed", "TESTED: fate"}),
+    (("edit_tests", "0", "proofs", "0", "failed"), 99, {"edits of TESTED: proofs"}),
+    (("edit_tests", "0", "exempt"), ["Obey."], {"edits of TESTED: exempt sentences of no version"}),
+    (("edit_tests", "0", "held"), because("watched"),
+     {"edits of TESTED: held", "release: plan"}),
 ]  # fmt: skip
 
 
@@ -336,9 +348,11 @@ async def test_what_was_tampered_with_shows_as_that_and_nothing_else(
     harness, result, gate = healed
     whole = await harness.receipt(result)
     winner = f"candidate {gate.rpartition(' ')[2]}"
+    tested = f"candidate {whole['edit_tests'][0]['ordinal']}"
     for path, value, what in TAMPERING:
         await tampered(harness, *path, value=value)
-        expected = {each.replace("GATE", gate).replace("WINNER", winner) for each in what}
+        names = (("GATE", gate), ("WINNER", winner), ("TESTED", tested))
+        expected = {functools.reduce(lambda name, by: name.replace(*by), names, e) for e in what}
         found = await disagreeing(harness, result)
         assert found == expected, path
         await restored(harness, whole)

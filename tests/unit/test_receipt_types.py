@@ -147,7 +147,7 @@ def test_a_reason_of_no_code_does_not_fit_the_schema() -> None:
     fits = TypeAdapter(state.Findings).validate_python
     evidence = {"diagnosed": "worker", "judge_low": False, "judged": [0, 1], "plans": [0, 0],
                 "revertible": [], "reverted": {"worker": [1, 2]}, "rejected": []}  # fmt: skip
-    found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": []}
+    found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": [], "dropped": []}
     known = {"reason": because("diagnosis_uncontested"), "evidence": evidence}
     assert fits({**found, "attribution": known})
     other = {"reason": {"code": "hearsay", "values": {}}, "evidence": evidence}
