@@ -29,8 +29,6 @@ ALLOWED = {
     "db/migrations/*": WORDS,
     "graph/prompts/*.md": WORDS,
     "optimizer/dataset/golden/*.jsonl": WORDS,
-    "optimizer/guardrails/injected_instructions.py": ("told", "whoever"),  # patterns
-    "optimizer/guardrails/vocabulary.txt": WORDS,
     "optimizer/instructions/*.md": WORDS,
     "server/demo/requests.jsonl": WORDS,
     "simulator/bank/*": WORDS,

@@ -10,9 +10,9 @@ from selfheal.db.reasons import Reason
 Agent = Literal["manager", "worker", "evaluator"]
 AGENTS: Final[tuple[Agent, ...]] = get_args(Agent)
 Action = Literal["seed", "activate", "rollback", "heal", "canary", "promote", "take_back"]
-Stage = Literal["blame", "screen", "gate"]
+Stage = Literal["blame", "screen", "edits", "gate"]
 Origin = Literal[
-    "staged", "proven", "last_good", "predecessor", "writer", "gepa", "restored", "diet"
+    "staged", "proven", "last_good", "predecessor", "writer", "gepa", "reduced", "diet"
 ]
 
 

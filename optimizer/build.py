@@ -18,6 +18,7 @@ from selfheal.optimizer.nodes.collect import collect
 from selfheal.optimizer.nodes.conclude import conclude
 from selfheal.optimizer.nodes.detect import detect
 from selfheal.optimizer.nodes.diagnose import diagnose
+from selfheal.optimizer.nodes.edits import edits
 from selfheal.optimizer.nodes.gate import gate
 from selfheal.optimizer.nodes.lint import lint
 from selfheal.optimizer.nodes.propose import propose
@@ -44,7 +45,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
         graph.add_node(node.__name__, node)
     for node in (sample, diagnose, blame, trim, halve, collect, release, conclude):
         graph.add_node(node.__name__, _traced(node))
-    for node in (propose, lint, screen, gate):
+    for node in (propose, lint, screen, edits, gate):
         graph.add_node(node.__name__, _traced(_keeping_proof(node)))
     graph.add_edge(START, "detect")
     graph.add_conditional_edges("detect", after_detect)
@@ -57,6 +58,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Optimiz
     graph.add_conditional_edges("propose", after_propose)
     graph.add_conditional_edges("lint", after_lint)
     graph.add_conditional_edges("screen", after_screen)
+    graph.add_conditional_edges("edits", after_edits)
     graph.add_conditional_edges("gate", after_gate)
     graph.add_conditional_edges("collect", after_collect)
     graph.add_edge("release", "conclude")
@@ -153,11 +155,18 @@ def after_lint(state: State) -> Literal["screen", "gate", "propose", "release", 
     return transitions.after_lint(state["proposals"], state["round"], state["gates"])
 
 
-def after_screen(state: State) -> Literal["gate", "propose", "release", "conclude"]:
-    """Send the survivor to the gate."""
+def after_screen(state: State) -> Literal["edits", "propose", "release", "conclude"]:
+    """Test the survivor's edits."""
     if "cut_short" in state:
         return "release"
     return transitions.after_screen(state.get("survivor"), state["round"], state["gates"])
+
+
+def after_edits(state: State) -> Literal["gate", "propose", "release", "conclude"]:
+    """Send what is left of the survivor to the gate."""
+    if "cut_short" in state:
+        return "release"
+    return transitions.after_edits(state.get("survivor"), state["round"], state["gates"])
 
 
 def after_gate(state: State) -> Literal["collect", "release", "halve", "propose", "conclude"]:
@@ -187,6 +196,7 @@ def _may_be_kept(state: State) -> bool:
         gate,
         state.get("screens", []),
         production_ids(each["id"] for each in state["split"]["hold_out"]),
+        state.get("edit_tests", []),
     )
 
 

@@ -117,8 +117,12 @@ def rejected(
         return Ending("rejected", _with_cause(gates[-1]["reason"], unjudged))
     if not proposals:
         return Ending("rejected", because("no_candidates"))
-    screened = any(each["fate"] == "screen" for each in proposals)
-    reason = because("no_candidate_passed_screening" if screened else "no_candidate_passed_lint")
+    fates = {each["fate"] for each in proposals}
+    reason = because("no_candidate_passed_lint")
+    if "screen" in fates:
+        reason = because("no_candidate_passed_screening")
+    if "edits" in fates:
+        reason = because("no_candidate_passed_edits")
     return Ending("rejected", _with_cause(reason, unjudged))
 
 

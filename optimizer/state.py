@@ -26,7 +26,8 @@ Outcome = Literal[
     "promoted",
 ]
 Verdict = Literal["accepted", "rejected", "undecided"]
-Fate = Literal["", "lint", "screen", "gate", "accepted"]
+Fate = Literal["", "lint", "screen", "edits", "gate", "accepted"]
+EditVerdict = Literal["needed", "not_needed", "undecided"]
 ReleaseAction = Literal["release", "canary", "stage"]
 DetectionRule = Literal["no_pass", "release", "change", "surge", "none"]
 
@@ -78,7 +79,8 @@ class Split(TypedDict):
     """The cases, divided: the diagnosis sees training cases, and neither of the other sets.
 
     `looks`: how many earlier gates used a held-out case; those never used are left out.
-    `pinned`: ids of the cases in hold-out and regression that earlier healings healed.
+    `pinned`: ids of the cases in hold-out and regression that earlier healings healed. `aside`:
+    golden cases on which edits are tested, beside the training cases.
     """
 
     train: list[Case]
@@ -87,6 +89,7 @@ class Split(TypedDict):
     fingerprint: str
     looks: dict[str, int]
     pinned: list[str]
+    aside: NotRequired[list[Case]]
 
 
 class ShownCheck(TypedDict):
@@ -168,13 +171,24 @@ class AttributionRecord(TypedDict):
     evidence: AttributionEvidence
 
 
+class DroppedFinding(TypedDict):
+    """A finding that the proposer is not given, and why."""
+
+    text: str
+    reason: Reason
+
+
 class Findings(TypedDict):
-    """The diagnosis, with run ids that exist; `attribution` once it was decided by tests."""
+    """The diagnosis, with run ids that exist; `attribution` once it was decided by tests.
+
+    `dropped`: the root causes and suggestions that are not given to the proposer.
+    """
 
     patterns: list[Pattern]
     root_causes: list[str]
     blame: Agent
     suggestions: list[str]
+    dropped: list[DroppedFinding]
     attribution: NotRequired[AttributionRecord]
 
 
@@ -281,25 +295,54 @@ class Screening(TypedDict):
     survivor: int | None
 
 
-class Restoring(TypedDict):
-    """The trial of the best candidate, `of`, with the protected sentences that it drops.
-
-    `ordinal`: the candidate with them, and `result` what it came to. `restored`: it replaces the
-    candidate without them.
-    """
-
-    of: int
-    ordinal: int
-    sentences: list[str]
-    result: ScreenResult
-    restored: bool
-
-
 class ScreenReport(Screening):
-    """The screening of a round; `restoring` where the survivor drops protected sentences."""
+    """The screening of a round."""
 
     round: int
-    restoring: NotRequired[Restoring]
+
+
+class EditProof(TypedDict):
+    """Whether a case misses an edit of a candidate, by trials without it.
+
+    `edit`: the added phrase, or the dropped sentence. `failed`, `of`: trials of the case without
+    the edit.
+    """
+
+    edit: str
+    added: bool
+    case_id: str
+    failed: int
+    of: int
+    e_value: float
+    verdict: EditVerdict
+
+
+class EditReport(TypedDict):
+    """The test of a candidate's edits.
+
+    `ordinal`: of the candidate. `exempt`: its sentences that other versions, which a person wrote
+    or which have a good record, contain. `cases`: the training cases that edits were tried on.
+    `slip`: how often they fail though nothing is missing, 0 to 1. `edits`: how many there are.
+    `arms`: how many texts were tried. `removed`: added phrases that no case calls for. `restored`:
+    dropped sentences that no case needs to be dropped. `doubted`: phrases that remain, of
+    which a model says that the failures do not call for them. `reduced`: the ordinal of the text
+    that is left; null where nothing changed, or nothing is left. `held`: why it has to be approved.
+    `reason`: why it was rejected.
+    """
+
+    ordinal: int
+    exempt: list[str]
+    cases: list[str]
+    slip: float
+    edits: int
+    arms: int
+    proofs: list[EditProof]
+    removed: list[str]
+    restored: list[str]
+    doubted: list[str]
+    reduced: int | None
+    held: Reason | None
+    reason: Reason | None
 
 
 class PairResult(TypedDict):
@@ -532,6 +575,7 @@ class State(Trigger):
     judge: NotRequired[JudgeFinding]
     opinions: NotRequired[dict[str, float | None]]
     evidence: NotRequired[list[Evidence]]
+    evidence_tenants: NotRequired[list[int]]
     split: NotRequired[Split]
     findings: NotRequired[Findings]
     round: NotRequired[int]
@@ -539,6 +583,7 @@ class State(Trigger):
     anchor: NotRequired[str]
     screens: NotRequired[list[ScreenReport]]
     survivor: NotRequired[int | None]
+    edit_tests: NotRequired[list[EditReport]]
     gates: NotRequired[list[GateReport]]
     cut_short: NotRequired[Reason]
     kept_candidate: NotRequired[KeptCandidate]

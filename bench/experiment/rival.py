@@ -63,6 +63,7 @@ class _Toolkit:
             root_causes=found.root_causes,
             blame="worker",
             suggestions=found.suggestions,
+            dropped=[],
         )
 
     async def fill(self, system: str, human: str, shape: type[Shape]) -> Shape:
@@ -84,7 +85,7 @@ async def gepa(harness: HealingHarness, job: Job) -> Treated:
     request = ProposalRequest(
         agent="worker",
         incumbent=live.text,
-        findings=Findings(patterns=[], root_causes=[], blame="worker", suggestions=[]),
+        findings=Findings(patterns=[], root_causes=[], blame="worker", suggestions=[], dropped=[]),
         rejected=(),
         cases=divided["train"],
         evidence=(),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from bench.redteam.catalogue import Sane, sane_findings, sane_prompts
 from selfheal.db.reasons import Reason
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations, violations
+from selfheal.optimizer.guardrails.origin import UntrustedRun
 from selfheal.optimizer.statistics import share_interval
 from selfheal.optimizer.wording import sentence
 
@@ -15,7 +16,8 @@ def refusal(sane: Sane, *, finding: bool) -> str:
     The only use of the lint here: a changed signature changes this function alone.
     """
     shown = [*sane.requests, *sane.details]
-    reference = LintReference(sane.agent, sane.incumbent, shown, sane.incumbent)
+    runs = [UntrustedRun(each, [each]) for each in sane.requests]
+    reference = LintReference(sane.agent, sane.incumbent, shown, runs, sane.incumbent)
     found: Sequence[Reason] = (
         finding_violations(sane.text, reference) if finding else violations(sane.text, reference)
     )

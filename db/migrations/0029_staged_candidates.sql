@@ -7,7 +7,7 @@ ALTER TABLE healings ADD CONSTRAINT healings_outcome_check CHECK (outcome IN
 
 ALTER TABLE candidates DROP CONSTRAINT candidates_origin_check;
 ALTER TABLE candidates ADD CONSTRAINT candidates_origin_check CHECK (origin IN
-    ('staged', 'proven', 'last_good', 'predecessor', 'writer', 'gepa', 'restored', 'diet'));
+    ('staged', 'proven', 'last_good', 'predecessor', 'writer', 'gepa', 'reduced', 'diet'));
 
 -- The plan of a golden case, made once for a manager's version and a model, for all healings of the
 -- worker. One row a case: a later version's plan replaces it.

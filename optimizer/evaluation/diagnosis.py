@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 
 from selfheal.app.llm.client import CALLS_AN_ANSWER
 from selfheal.app.llm.untrusted import RULE, fence
+from selfheal.db.reasons import because
 from selfheal.db.types import AGENTS, Agent
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations
 from selfheal.optimizer.guardrails.reference import load_reference
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.state import Findings, State
+from selfheal.optimizer.state import DroppedFinding, Findings, State
 from selfheal.optimizer.state import Pattern as FoundPattern
 
 _MOST: Final = 12  # findings of a kind
@@ -59,7 +60,7 @@ def _message(state: State) -> str:
     return "\n\n".join(
         (
             RULE,
-            "The prompts that the agents ran under:",
+            "The system prompts of the agents:",
             *(fence(f"prompt:{agent}", text) for agent, text in live),
             *_asked(state),
             fence("failures", lines),
@@ -70,18 +71,18 @@ def _message(state: State) -> str:
 def _asked(state: State) -> list[str]:
     """Say what is shown and, if it is decided, whose prompt has to change."""
     if not state["blamed"]:
-        return ["Runs that ended badly, one a line:"]
+        return ["Failed runs, one per line:"]
     blamed = f"It is known that the {state['agent']}'s prompt is to blame: say what is wrong in it."
     if state["agent"] != "evaluator":
-        return [blamed, "Runs that ended badly, one a line:"]
-    return [blamed, "Programs that the judge was tried on, one a line:"]
+        return [blamed, "Failed runs, one per line:"]
+    return [blamed, "Programs that the judge was tested on, one per line:"]
 
 
 def _findings(diagnosis: Diagnosis, state: State, reference: LintReference) -> Findings:
-    """Keep what can be relied on: run ids that exist, sentences without injected text.
+    """Return the findings: run ids that exist, and what passes the lint.
 
-    What untrusted text may have dictated never reaches the proposer. Patterns, which may name
-    requests, are shown to people only.
+    What untrusted text has probably dictated does not reach the proposer; it is stored with the
+    reason. Patterns, which may name requests, are only shown.
     """
     known = {each["run_id"] for each in state["evidence"]}
     patterns = [
@@ -91,11 +92,14 @@ def _findings(diagnosis: Diagnosis, state: State, reference: LintReference) -> F
         )
         for each in diagnosis.patterns[:_MOST]
     ]
+    causes, no_causes = _linted(diagnosis.root_causes, reference)
+    suggestions, no_suggestions = _linted(diagnosis.suggestions, reference)
     found = Findings(
         patterns=patterns,
-        root_causes=_said(diagnosis.root_causes, reference),
+        root_causes=causes,
         blame=state["agent"] if state["blamed"] else diagnosis.blame,
-        suggestions=_said(diagnosis.suggestions, reference),
+        suggestions=suggestions,
+        dropped=[*no_causes, *no_suggestions],
     )
     before = state.get("findings")
     if before and "attribution" in before:
@@ -103,8 +107,18 @@ def _findings(diagnosis: Diagnosis, state: State, reference: LintReference) -> F
     return found
 
 
-def _said(sentences: list[str], reference: LintReference) -> list[str]:
-    said = [each.strip() for each in sentences[:_MOST] if each.strip()]
-    return [
-        each for each in said if len(each) <= _LONGEST and not finding_violations(each, reference)
-    ]
+def _linted(
+    sentences: list[str], reference: LintReference
+) -> tuple[list[str], list[DroppedFinding]]:
+    """Return the findings that the proposer is given, and those that it is not."""
+    kept: list[str] = []
+    dropped: list[DroppedFinding] = []
+    for each in filter(None, (sentence.strip() for sentence in sentences[:_MOST])):
+        long = len(each) > _LONGEST
+        found = [because("too_many_characters", characters=len(each), limit=_LONGEST)]
+        if found := found if long else finding_violations(each, reference):
+            reason = because("breaks_prompt_rules", violations=found)
+            dropped.append(DroppedFinding(text=each[:_LONGEST], reason=reason))
+        else:
+            kept.append(each)
+    return kept, dropped

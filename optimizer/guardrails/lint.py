@@ -1,7 +1,8 @@
 """The lint of candidates and findings: pure functions. A violation rejects; nothing is repaired.
 
 The models that diagnose and write may have followed an instruction in the untrusted text of runs.
-So the lint checks what they wrote, not what they were given.
+So the lint checks what they wrote, not what they were given. It judges form and origin, never
+meaning: what an instruction does is tested (optimizer/policy/added_clauses.py).
 """
 
 import re
@@ -12,21 +13,16 @@ from typing import Final
 
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
-from selfheal.optimizer.guardrails.injected_instructions import (
-    injected_instructions,
-    new_sentences,
-    sentences,
-    unknown_conditions,
-)
 from selfheal.optimizer.guardrails.obfuscation import decoded_texts, obfuscations
-from selfheal.optimizer.guardrails.required import dropped_requirements
-from selfheal.optimizer.guardrails.vocabulary import common_vocabulary
-from selfheal.optimizer.text.similarity import normalize, stem, stems, word_ngrams, words
+from selfheal.optimizer.guardrails.origin import UntrustedRun, foreign_words, rare_stems
+from selfheal.optimizer.text.sentences import split_sentences
+from selfheal.optimizer.text.similarity import normalize, stems, word_ngrams, words
 
 LONGEST: Final = 40_000  # characters, the limit of any stored prompt
 _WORDS_ALWAYS_ALLOWED = 400
 _GROWTH = 1.2
 _COPIED_RUN = 8
+_MOST_SENTENCES = 400
 _ADDRESS = re.compile(
     r"\b(?:[a-z][a-z0-9+.-]{0,30}://|www\.)\S|\b[\w.+-]{1,64}@[\w-]{1,63}\.\w"
     r"|\bdot (?:com|net|org|io|dev)\b"
@@ -50,6 +46,7 @@ class LintReference:
         agent: whose prompt is healed.
         incumbent: the prompt that the candidate would replace.
         logs: the untrusted texts that the diagnosis was given.
+        runs: the same by run, without the details of checks.
         anchor: the newest prompt up to the incumbent that the optimizer did not write. Compared
             with the incumbent alone, limits on growth could be exceeded by several healings.
     """
@@ -57,6 +54,7 @@ class LintReference:
     agent: Agent
     incumbent: str
     logs: Sequence[str] = ()
+    runs: Sequence[UntrustedRun] = ()
     anchor: str = ""
 
     @property
@@ -70,9 +68,9 @@ class LintReference:
         return decoded_texts(self.logs)
 
     @cached_property
-    def seen(self) -> frozenset[str]:
-        """The stems of the untrusted texts and their decodings."""
-        return frozenset(stem for text in self.readings for stem in stems(text))
+    def rare(self) -> frozenset[str]:
+        """The stems that only a few related runs have."""
+        return rare_stems(self.runs)
 
     @cached_property
     def own(self) -> frozenset[str]:
@@ -97,29 +95,17 @@ def violations(
         *_same(candidate, reference.incumbent, others),
         *_untrusted_content(candidate, reference),
         *obfuscations(candidate, reference.known),
-        *injected_instructions(candidate, reference.known, reference.agent),
-        *dropped_requirements(candidate, reference.incumbent),
     ]
 
 
 def finding_violations(finding: str, reference: LintReference) -> list[Reason]:
     """Return the violations of a finding; empty if it may be passed on to the writer.
 
-    A finding describes the prompt, so rules for the form of instructions do not apply to it.
-
     Args:
         finding: a root cause or a suggestion of the diagnostician.
         reference: the texts to compare it with.
     """
-    conditions = (
-        unknown_conditions(sentence, reference.own, reference.seen)
-        for sentence in sentences(finding)
-    )
-    return [
-        *_untrusted_content(finding, reference),
-        *obfuscations(finding, reference.known),
-        *(violation for group in conditions for violation in group),
-    ]
+    return [*_untrusted_content(finding, reference), *obfuscations(finding, reference.known)]
 
 
 def _length(candidate: str, known: str) -> Iterator[Reason]:
@@ -140,17 +126,25 @@ def _same(candidate: str, incumbent: str, others: Sequence[str]) -> Iterator[Rea
 
 def _untrusted_content(text: str, reference: LintReference) -> Iterator[Reason]:
     """Yield what a text took from untrusted text, and addresses and secrets of any origin."""
-    if any(
-        _ADDRESS.search(sentence)
-        for sentence in new_sentences(normalize(text), normalize(reference.known))
-    ):
+    added = _new_sentences(text, reference.known)
+    if any(_ADDRESS.search(normalize(sentence)) for sentence in added):
         yield because("contains_address")
     if _SECRET.search(text):
         yield because("contains_secret")
-    added = word_ngrams(text, _COPIED_RUN) - word_ngrams(reference.known, _COPIED_RUN)
-    if added and any(added & word_ngrams(reading, _COPIED_RUN) for reading in reference.readings):
+    copied = word_ngrams(text, _COPIED_RUN) - word_ngrams(reference.known, _COPIED_RUN)
+    if copied and any(copied & word_ngrams(reading, _COPIED_RUN) for reading in reference.readings):
         yield because("copies_untrusted_text", words=_COPIED_RUN)
-    foreign = reference.seen - common_vocabulary() - reference.own
-    odd = [word for word in dict.fromkeys(words(text)) if len(word) > 2 and stem(word) in foreign]
-    if odd:
+    foreign = (foreign_words(sentence, reference.rare, reference.own) for sentence in added)
+    if odd := next(filter(None, foreign), None):
         yield because("untrusted_words", words=odd[:3])
+
+
+def _new_sentences(text: str, known: str) -> list[str]:
+    """Return the sentences of a text that the known text does not contain."""
+    old = {tuple(words(each)) for each in _sentences(known)}
+    return [each for each in _sentences(text) if tuple(words(each)) not in old]
+
+
+def _sentences(text: str) -> list[str]:
+    found = split_sentences(text, _MOST_SENTENCES, whole_lists=False) if text.strip() else []
+    return [each.text for each in found]

@@ -30,7 +30,8 @@ async def collect(state: State, runtime: Runtime[RuntimeContext]) -> State:
     else:
         incumbent, trial_store = await _incumbent(context, state)
         unjudged = trial_store.unjudged(state)
-        kept, reason = collecting.decide(gate, state["screens"], production, incumbent)
+        tests = state.get("edit_tests", [])
+        kept, reason = collecting.decide(gate, state["screens"], production, incumbent, tests)
     keeping = Keeping(
         ordinal=gate["ordinal"],
         kept=kept,

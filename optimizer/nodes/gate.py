@@ -24,7 +24,15 @@ from selfheal.optimizer.policy.sequential_test import (
 )
 from selfheal.optimizer.policy.slices import slice_of
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import Case, Proposal, Split, State, UsualTokens, is_shortening
+from selfheal.optimizer.state import (
+    PREVIOUSLY_LIVE,
+    Case,
+    Proposal,
+    Split,
+    State,
+    UsualTokens,
+    is_shortening,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +85,7 @@ async def _test(context: OptimizerContext, state: State, survivor: Proposal) -> 
         shortening=shortening,
         most_cases=most,
         usual_tokens=None if shortening else await _usual_tokens(context, state, survivor),
+        was_live=survivor["origin"] in PREVIOUSLY_LIVE,
     )
 
 

@@ -5,7 +5,7 @@ from langgraph.runtime import Runtime
 from selfheal.db import healings
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
-from selfheal.optimizer.policy.restoring import unrestored
+from selfheal.optimizer.policy.added_clauses import held_edits
 from selfheal.optimizer.policy.rollout_plan import decisive_gate, expected_pass_rate, plan
 from selfheal.optimizer.rollout.release import SupersededError, carry_out
 from selfheal.optimizer.state import PlannedRelease, State
@@ -19,9 +19,9 @@ async def release(state: State, runtime: Runtime[RuntimeContext]) -> State:
     gate = decisive_gate(state["gates"])
     winner = next(each for each in state["proposals"] if each["ordinal"] == gate["ordinal"])
     rollout, agent = context.settings.rollout, state["agent"]
-    dropped = unrestored(state.get("screens", []), gate["ordinal"])
+    held = held_edits(state.get("edit_tests", []), gate["ordinal"])
     expected = expected_pass_rate(agent, state.get("detection"))
-    decided = plan(rollout, agent, gate, expected, dropped)
+    decided = plan(rollout, agent, gate, expected, held)
     planned = PlannedRelease(
         rollout=rollout, action=decided.action, reason=decided.reason, void=None
     )

@@ -26,7 +26,8 @@ from selfheal.optimizer.dataset.labelled import (
 )
 from selfheal.optimizer.dataset.split import deduplicate, fingerprint, split
 from selfheal.optimizer.dataset.tenant_quota import apply_quota
-from selfheal.optimizer.policy.ablation import Ablation, set_aside
+from selfheal.optimizer.policy.ablation import Ablation, reserve, set_aside
+from selfheal.optimizer.policy.added_clauses import CASES
 from selfheal.optimizer.state import Case, KeptCandidate, Split, State, is_shortening
 
 MOST_RUNS: Final = 200
@@ -72,12 +73,15 @@ async def _failed(connection: Connection, state: State) -> State:
         divided = _stated(divided)
     if is_shortening(state.get("trigger")):  # no model is shown a run
         count = Ablation(state["agent"], state["incumbent"]["text"]).cases
-        return State(split=set_aside(divided, count), evidence=[])
+        return State(split=set_aside(divided, count), evidence=[], evidence_tenants=[])
+    divided = reserve(divided, CASES[state["agent"]])
     train = {case["id"] for case in divided["train"]}
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
+    shown = shown[: failure_digest.MAX_EVIDENCE]
     return State(
         split=divided,
-        evidence=[failure_digest.digest_run(run) for run in shown[: failure_digest.MAX_EVIDENCE]],
+        evidence=[failure_digest.digest_run(run) for run in shown],
+        evidence_tenants=_numbered([run.tenant for run in shown]),
     )
 
 
@@ -119,6 +123,7 @@ async def _marked(connection: Connection, state: State) -> State:
     return State(
         split=divided,
         evidence=failure_digest.digest_labelled(divided["train"], state.get("opinions", {})),
+        evidence_tenants=[],
     )
 
 
@@ -137,6 +142,12 @@ def _stated(divided: Split) -> Split:
         looks=divided["looks"],
         pinned=[each for each in divided["pinned"] if each in kept],
     )
+
+
+def _numbered(tenants: Sequence[str]) -> list[int]:
+    """Return a number for each tenant: no model and no receipt needs to see its name."""
+    numbers = {tenant: number for number, tenant in enumerate(dict.fromkeys(tenants))}
+    return [numbers[tenant] for tenant in tenants]
 
 
 def _cases(pinned: Sequence[Mapping[str, Any]]) -> list[Case]:

@@ -1,23 +1,20 @@
 """screen: a few trials on training cases; clear losers go, one survivor reaches the gate."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from langgraph.runtime import Runtime
 
 from selfheal.app.aio import gather_bounded
-from selfheal.db import healings, trials
+from selfheal.db import healings
 from selfheal.db.types import Trial
 from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimizer_context
 from selfheal.optimizer.evaluation.trials import TrialStore, stored_versions
-from selfheal.optimizer.nodes.shorten import candidate_row
-from selfheal.optimizer.policy import restoring, screening
+from selfheal.optimizer.policy import screening
 from selfheal.optimizer.policy.screening import Rule
 from selfheal.optimizer.state import (
     PREVIOUSLY_LIVE,
     Case,
     Proposal,
-    Restoring,
     ScreenReport,
     State,
 )
@@ -46,45 +43,12 @@ async def screen(state: State, runtime: Runtime[RuntimeContext]) -> State:
     )
     screens = [*state.get("screens", []), reported]
     proposals = [_with_fate(each, reported) for each in state["proposals"]]
-    if restored := await _restored(context, trial_store, state, rule, [*screens]):
-        candidate, reported["restoring"] = restored
-        proposals = restoring.with_restoring([*proposals, candidate], reported["restoring"])
     return State(
         proposals=proposals,
-        survivor=restoring.went_on(reported),
+        survivor=reported["survivor"],
         unjudged=trial_store.unjudged(state),
         screens=screens,
     )
-
-
-async def _restored(
-    context: OptimizerContext,
-    trial_store: TrialStore,
-    state: State,
-    rule: Rule,
-    screens: Sequence[ScreenReport],
-) -> tuple[Proposal, Restoring] | None:
-    """Try the survivor with the protected sentences that it drops; None if there are none."""
-    proposals, best = state["proposals"], screens[-1]["survivor"]
-    if best is None:
-        return None
-    kept = await asyncio.to_thread(  # each sentence is compared with each
-        restoring.protected_sentences,
-        state["incumbent"]["text"],
-        state.get("anchor", ""),
-        proposals,
-        screens,
-    )
-    survivor = next(each for each in proposals if each["ordinal"] == best)
-    candidate = await asyncio.to_thread(restoring.restoration, survivor, kept, len(proposals) + 1)
-    if candidate is None:
-        return None
-    async with context.database.connection() as connection:
-        await trials.add_candidate(connection, candidate_row(state["healing_id"], candidate))
-    trial_store.texts[candidate["ordinal"]] = candidate["text"]
-    train = state["split"]["train"]
-    results = await run_trials(context, trial_store, rule, train, [candidate["ordinal"]])
-    return candidate, restoring.restoring(rule, survivor, candidate, kept, results)
 
 
 async def run_trials(

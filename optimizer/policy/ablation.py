@@ -7,10 +7,14 @@ from typing import Final
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.split import fingerprint
-from selfheal.optimizer.guardrails.required import dropped_requirements
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.state import Case, Fate, Proposal, Split
-from selfheal.optimizer.text.sentences import Sentence, remove_sentences, split_sentences
+from selfheal.optimizer.text.sentences import (
+    Sentence,
+    remove_sentences,
+    restricts,
+    split_sentences,
+)
 from selfheal.optimizer.text.similarity import words
 
 MOST_GROUPS: Final = 5
@@ -122,7 +126,8 @@ class Ablation:
 
     def _begin_single(self, place: int) -> None:
         proposal = self.proposal([place], 1)
-        kept = [*dropped_requirements(proposal["text"], self.text)]
+        alone = self._sentences[place].text
+        kept = [because("drops_requirement", requirement=alone)] if restricts(alone) else []
         kept += [] if words(proposal["text"]) else [because("nothing_left")]
         if kept:
             self._close(proposal, _KEPT, because("breaks_prompt_rules", violations=kept))
@@ -202,6 +207,23 @@ def set_aside(split: Split, count: int) -> Split:
         "train": train,
         "regression": regression,
         "fingerprint": fingerprint(train, split["hold_out"], regression),
+    }
+
+
+def reserve(split: Split, count: int) -> Split:
+    """Return a split in which golden cases of regression are set aside beside training cases.
+
+    Args:
+        split: as it was made.
+        count: how many cases edits are tested on, those of the training set included.
+    """
+    moved = set_aside(split, count)["train"][len(split["train"]) :]
+    regression = [case for case in split["regression"] if case not in moved]
+    return {
+        **split,
+        "regression": regression,
+        "aside": moved,
+        "fingerprint": fingerprint(split["train"], split["hold_out"], regression),
     }
 
 

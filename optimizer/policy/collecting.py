@@ -13,7 +13,14 @@ from typing import Final
 
 from selfheal.db.reasons import Code, Reason, because
 from selfheal.db.types import Agent, Origin
-from selfheal.optimizer.state import Count, GateReport, KeptCandidate, ScreenReport, ScreenResult
+from selfheal.optimizer.state import (
+    Count,
+    EditReport,
+    GateReport,
+    KeptCandidate,
+    ScreenReport,
+    ScreenResult,
+)
 from selfheal.optimizer.statistics import FIRST_CASES, e_value, futile, hopeless, more_losses
 
 MOST_AGE: Final = timedelta(days=7)
@@ -33,6 +40,7 @@ def is_question(
     gate: GateReport,
     screens: Sequence[ScreenReport],
     production: Sequence[str],
+    edit_tests: Sequence[EditReport] = (),
 ) -> bool:
     """Tell whether it is to be decided after a gate if its candidate is kept.
 
@@ -42,14 +50,16 @@ def is_question(
         gate: its gate.
         screens: the screenings so far.
         production: ids of the held-out cases from production.
+        edit_tests: the tests of edits so far.
     """
     if origin == "staged":
         return gate["verdict"] == "rejected" or gate["reason"]["code"] in _UNPROVEN
-    return _may_be_kept(agent, gate, screens, production)
+    screened = _screened(gate["ordinal"], screens, edit_tests)
+    return _may_be_kept(agent, gate, screened, production)
 
 
 def _may_be_kept(
-    agent: Agent, gate: GateReport, screens: Sequence[ScreenReport], production: Sequence[str]
+    agent: Agent, gate: GateReport, screened: ScreenResult | None, production: Sequence[str]
 ) -> bool:
     """Tell whether a candidate that the gate did not accept may be worth keeping.
 
@@ -58,7 +68,6 @@ def _may_be_kept(
     from failures.
     """
     gains, losses = counted(gate, production)
-    screened = _screened(gate["ordinal"], screens)
     return (
         agent != "evaluator"
         and screened is not None
@@ -76,6 +85,7 @@ def decide(
     screens: Sequence[ScreenReport],
     production: Sequence[str],
     incumbent: Count,
+    edit_tests: Sequence[EditReport] = (),
 ) -> tuple[bool, Reason]:
     """Decide whether a candidate is kept, once the incumbent ran on the same training cases.
 
@@ -86,12 +96,13 @@ def decide(
         screens: the screenings so far; the candidate is in one of them.
         production: ids of the held-out cases from production.
         incumbent: how many of these trials the incumbent passed, and of how many.
+        edit_tests: the tests of edits so far.
 
     Returns:
         Whether it is kept, and why.
     """
     passed, of = incumbent
-    screened = _screened(gate["ordinal"], screens)
+    screened = _screened(gate["ordinal"], screens, edit_tests)
     if screened is None or of < _LEAST_TRIALS or passed > (1 - _CLEAR) * of:
         return False, because("incumbent_passes_training", passed=passed, of=of)
     gains, losses = counted(gate, production)
@@ -170,15 +181,11 @@ def _is_unproven(gate: GateReport) -> bool:
     return gate["reason"]["code"] in _UNPROVEN and not gate["budget_spent"] and not harm
 
 
-def _screened(ordinal: int, screens: Sequence[ScreenReport]) -> ScreenResult | None:
-    found = [
-        each
-        for screen in screens
-        for each in (*screen["results"], *_restored(screen))
-        if each["ordinal"] == ordinal
-    ]
+def _screened(
+    ordinal: int, screens: Sequence[ScreenReport], edit_tests: Sequence[EditReport]
+) -> ScreenResult | None:
+    """Return the screening of a candidate, or of the one that it was reduced from."""
+    origin = {each["reduced"]: each["ordinal"] for each in edit_tests}
+    ordinal = origin.get(ordinal, ordinal)
+    found = [each for screen in screens for each in screen["results"] if each["ordinal"] == ordinal]
     return found[-1] if found else None
-
-
-def _restored(screen: ScreenReport) -> list[ScreenResult]:
-    return [screen["restoring"]["result"]] if "restoring" in screen else []

@@ -80,6 +80,7 @@ def gate_test(
     shortening: bool,
     most_cases: int = MOST_CASES,
     usual_tokens: UsualTokens | None = None,
+    was_live: bool = False,
 ) -> GateTest:
     """Return the test of a gate, before its first case.
 
@@ -89,9 +90,10 @@ def gate_test(
         shortening: the candidate is the incumbent without some sentences.
         most_cases: how many held-out cases may be run until superiority is proven.
         usual_tokens: of the last good version's runs, if known.
+        was_live: the candidate is an earlier version, whose tokens were accepted before.
     """
     rule: StoppingRule = NonInferiorityRule() if shortening else SuperiorityRule()
-    return GateTest(cases, width, rule, most_cases, usual_tokens)
+    return GateTest(cases, width, rule, most_cases, usual_tokens, was_live)
 
 
 def harmful(pairs: Sequence[Pair]) -> bool:

@@ -69,7 +69,7 @@ def plan(
     agent: Agent,
     gate: GateReport,
     expected: float | None,
-    dropped: Sequence[str] = (),
+    held: Reason | None = None,
 ) -> Plan:
     """Decide what becomes of a candidate that the gate did not reject.
 
@@ -78,9 +78,9 @@ def plan(
         agent: whose prompt it is. A judge has no canary: scores of two judges do not compare.
         gate: the candidate's. One that is `undecided` is never released automatically.
         expected: the pass rate that a healed prompt is expected to reach; None if any will do.
-        dropped: protected sentences that the candidate drops (policy/restoring.py).
+        held: why its edits have to be approved; None if they need not be.
     """
-    planned = _plan(rollout, agent, gate, dropped)
+    planned = _plan(rollout, agent, gate, held)
     if not falls_short(gate, expected):
         return planned
     reason = because(
@@ -92,11 +92,11 @@ def plan(
     return Plan(planned.action, reason)
 
 
-def _plan(rollout: str, agent: Agent, gate: GateReport, dropped: Sequence[str]) -> Plan:
+def _plan(rollout: str, agent: Agent, gate: GateReport, held: Reason | None) -> Plan:
     if gate["verdict"] != "accepted":
         return Plan("stage", because("evidence_insufficient"))
-    if dropped:
-        return Plan("stage", because("drops_kept_sentences", sentences=list(dropped)))
+    if held:
+        return Plan("stage", held)
     if rollout == "manual":
         return Plan("stage", because("manual_rollout"))
     if rollout == "instant" or agent == "evaluator":

@@ -167,7 +167,7 @@ def _objection(test: "GateTest") -> Reason | None:
     if lost := slices.lost_slices(found):
         return because("slices_lost", slices=lost)
     use = guards.token_use(test.pairs, test.usual_tokens)
-    if use["ratio"] is not None and guards.too_many_tokens(use):
+    if not test.was_live and use["ratio"] is not None and guards.too_many_tokens(use):
         return because("uses_more_tokens", ratio=use["ratio"], limit=guards.TOKEN_LIMIT)
     return None
 
@@ -182,6 +182,7 @@ class GateTest:
         rule: decides what follows, and what it shows.
         most_cases: how many held-out cases may be run until superiority is proven.
         usual_tokens: of the last good version's runs, if known.
+        was_live: the candidate is an earlier version, whose tokens were accepted before.
         affordable: how many held-out cases the budget covers; None until that was asked.
         pairs: cases with a verdict under both prompts, in order.
         run: ids of the cases that were run, those without a verdict included.
@@ -192,6 +193,7 @@ class GateTest:
     rule: StoppingRule = field(default_factory=SuperiorityRule)
     most_cases: int = MOST_CASES
     usual_tokens: UsualTokens | None = None
+    was_live: bool = False
     affordable: int | None = None
     pairs: list[Pair] = field(default_factory=list)
     run: list[str] = field(default_factory=list)

@@ -23,8 +23,15 @@ def after_lint(
 
 def after_screen(
     survivor: int | None, round_: int, gates: Sequence[GateReport]
+) -> Literal["edits", "propose", "release", "conclude"]:
+    """Test the survivor's edits."""
+    return "edits" if survivor else _next_round(round_, gates)
+
+
+def after_edits(
+    survivor: int | None, round_: int, gates: Sequence[GateReport]
 ) -> Literal["gate", "propose", "release", "conclude"]:
-    """Send the survivor to the gate."""
+    """Send what is left of the survivor to the gate."""
     return "gate" if survivor else _next_round(round_, gates)
 
 

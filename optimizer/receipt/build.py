@@ -65,12 +65,14 @@ def receipt(
         failures=state.get("failures", []),
         judge=_judge(state),
         evidence=state.get("evidence", []),
+        evidence_tenants=state.get("evidence_tenants", []),
         findings=state.get("findings"),
         split=_split(state),
         healed_cases=_healed_cases(state),
         rounds=state.get("round", 0),
         candidates=_candidates(state),
         screens=state.get("screens", []),
+        edit_tests=state.get("edit_tests", []),
         gates=state["gates"],
         cut_short=state.get("cut_short"),
         kept_candidate=state.get("kept_candidate"),
@@ -135,6 +137,7 @@ def _split(state: State) -> SplitRecord | None:
         looks=split["looks"],
         pinned=split["pinned"],
         slices={case["id"]: slice_of(case) for case in (*split["hold_out"], *split["regression"])},
+        aside=_ids(split.get("aside", [])),
     )
 
 

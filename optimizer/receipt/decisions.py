@@ -4,20 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from selfheal.db.reasons import Reason, because
-from selfheal.db.types import Stage, Trial
+from selfheal.db.types import Origin, Stage, Trial
 from selfheal.optimizer import outcomes
 from selfheal.optimizer.dataset.cases import production_ids
 from selfheal.optimizer.evaluation.trials import INCUMBENT, is_evidence
 from selfheal.optimizer.guardrails.lint import violations
 from selfheal.optimizer.guardrails.reference import reference_from_evidence
 from selfheal.optimizer.outcomes import Ending
-from selfheal.optimizer.policy import (
-    collecting,
-    restoring,
-    screening,
-    superiority,
-    transitions,
-)
+from selfheal.optimizer.policy import collecting, screening, superiority, transitions
+from selfheal.optimizer.policy.added_clauses import fate_reason, held_edits
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.rollout_plan import (
     decisive_gate,
@@ -37,7 +32,6 @@ from selfheal.optimizer.state import (
     Evidence,
     Fate,
     GateReport,
-    Restoring,
     ScreenReport,
     Version,
     is_shortening,
@@ -72,13 +66,13 @@ def _fate(receipt: Receipt, candidate: CandidateRecord) -> _Standing:
     if candidate["origin"] in GENERATED and (found := _violations(receipt, candidate)):
         return _Standing("lint", because("breaks_prompt_rules", violations=found))
     ordinal = candidate["ordinal"]
+    for test in receipt["edit_tests"]:
+        if test["ordinal"] == ordinal and (why := fate_reason(test)):
+            return _Standing("edits", why)
     for gate in receipt["gates"]:
         if gate["ordinal"] == ordinal:
             return _Standing(superiority.fate(gate["verdict"]), gate["reason"])
     for screen in reversed(receipt["screens"]):
-        tried = screen.get("restoring")
-        if tried and (reason := restoring.fate_reason(tried, ordinal)):
-            return _Standing("screen", reason)
         for result in screen["results"]:
             if result["ordinal"] == ordinal != screen["survivor"]:
                 return _Standing("screen", screening.lost(result, screen["survivor"]))
@@ -89,7 +83,8 @@ def _violations(receipt: Receipt, candidate: CandidateRecord) -> list[Reason]:
     earlier = [each for each in receipt["candidates"] if each["ordinal"] < candidate["ordinal"]]
     evidence: Sequence[Evidence] = receipt["evidence"]
     incumbent, anchor = _incumbent(receipt)["text"], receipt["anchor"] or ""
-    reference = reference_from_evidence(receipt["agent"], incumbent, evidence, anchor)
+    tenants = receipt["evidence_tenants"]
+    reference = reference_from_evidence(receipt["agent"], incumbent, evidence, tenants, anchor)
     return violations(candidate["text"], reference, [each["text"] for each in earlier])
 
 
@@ -110,7 +105,6 @@ def _split(receipt: Receipt) -> SplitRecord:
 def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Rank the candidates of each screening again."""
     agent, judge = receipt["agent"], receipt["judge"]
-    seen: list[ScreenReport] = []
     for before, screen in zip([None, *receipt["screens"]], receipt["screens"], strict=False):
         remaining = _screened(receipt, screen, before)
         results = {each["ordinal"]: _screen_trials(stored, each["ordinal"]) for each in remaining}
@@ -125,32 +119,6 @@ def screens(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
             (screen["survivor"], screen["bar"]),
             (now["survivor"], now["bar"]),
         )
-        seen = [*seen, screen]
-        yield Compared(
-            f"{name}: restored sentences",
-            screen.get("restoring"),
-            _restoring(receipt, stored, rule, seen),
-        )
-
-
-def _restoring(
-    receipt: Receipt, stored: Stored, rule: screening.Rule, screens: Sequence[ScreenReport]
-) -> Restoring | None:
-    """Decide again what the survivor of the last of these screenings drops, and what follows."""
-    recorded, best = screens[-1].get("restoring"), screens[-1]["survivor"]
-    known = [each for each in receipt["candidates"] if each["round"] <= screens[-1]["round"]]
-    survivor = next((each for each in known if each["ordinal"] == best), None)
-    if survivor is None:
-        return None
-    kept = restoring.protected_sentences(
-        _incumbent(receipt)["text"], receipt["anchor"] or "", known, screens
-    )
-    ordinal = recorded["ordinal"] if recorded else 0
-    candidate = restoring.restoration(survivor, kept, ordinal)
-    if candidate is None:
-        return None
-    results = {ordinal: _screen_trials(stored, ordinal)}
-    return restoring.restoring(rule, survivor, candidate, kept, results)
 
 
 def _screened(
@@ -167,7 +135,7 @@ def _screened(
         each
         for each in receipt["candidates"]
         if each["fate"] != "lint"
-        and each["origin"] != "restored"
+        and each["origin"] != "reduced"
         and (each["round"] == screen["round"] or each["ordinal"] in outranked)
     ]
 
@@ -226,6 +194,7 @@ def _repeated(receipt: Receipt, gate: GateReport, trials: Trials) -> GateTest:
         shortening=is_shortening(receipt["trigger"]),
         most_cases=gate["most_cases"],
         usual_tokens=gate["usual_tokens"],
+        was_live=_origin(receipt, gate["ordinal"]) in PREVIOUSLY_LIVE,
     )
     while True:
         while batch := test.next():
@@ -236,6 +205,11 @@ def _repeated(receipt: Receipt, gate: GateReport, trials: Trials) -> GateTest:
         if gate["affordable"] is None or not test.extendable:
             return test
         test.extend(gate["affordable"])
+
+
+def _origin(receipt: Receipt, ordinal: int) -> Origin | None:
+    found = (each["origin"] for each in receipt["candidates"] if each["ordinal"] == ordinal)
+    return next(found, None)
 
 
 def _is_cut_short(gate: GateReport, test: GateTest, stored: Stored) -> bool:
@@ -282,7 +256,8 @@ def keeping(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
             tried = _screen_trials(stored, INCUMBENT)
             counted = (sum(trial.passed for trial in tried), len(tried))
             yield Compared(f"{name}: trials of the incumbent", each["incumbent"], counted)
-            decided = collecting.decide(gate, receipt["screens"], production, counted)
+            screens, tests = receipt["screens"], receipt["edit_tests"]
+            decided = collecting.decide(gate, screens, production, counted, tests)
         yield Compared(f"{name}: decision", (each["kept"], each["reason"]), decided)
         used = collecting.tried_cases(gate, production)
         yield Compared(f"{name}: cases", each["held_out"], used)
@@ -316,13 +291,16 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if receipt["gave_up"] or nothing or is_shortening(receipt["trigger"]):
         return
     screen = next((each for each in receipt["screens"] if each["round"] == last), None)
-    survivor = restoring.went_on(screen) if screen else None
+    survivor = screen["survivor"] if screen else None
     gates, followed = receipt["gates"], ""
     if screen is None:
         followed = transitions.after_lint(receipt["candidates"], last, gates)
         survivor = None if last else receipt["candidates"][0]["ordinal"]
     else:
         followed = transitions.after_screen(survivor, last, gates)
+    if followed == "edits":
+        survivor = _reached(receipt, survivor)
+        followed = transitions.after_edits(survivor, last, gates)
     if followed == "gate":
         yield Compared("gates: candidate", gates[-1]["ordinal"], survivor)
         followed = _after_gate(receipt, last)
@@ -342,6 +320,7 @@ def _after_gate(receipt: Receipt, last: int) -> str:
         gate,
         receipt["screens"],
         production_ids(_split(receipt)["hold_out"]),
+        receipt["edit_tests"],
     )
     decided = bool(kept) and kept[-1]["ordinal"] == gate["ordinal"]
     if asked != decided:
@@ -351,14 +330,22 @@ def _after_gate(receipt: Receipt, last: int) -> str:
     return transitions.after_gate(receipt["gates"], last, _expected(receipt))
 
 
+def _reached(receipt: Receipt, survivor: int | None) -> int | None:
+    """Return what reaches the gate of a survivor: itself, what is left of it, or nothing."""
+    test = next((each for each in receipt["edit_tests"] if each["ordinal"] == survivor), None)
+    if test is None:
+        return survivor
+    return None if test["reason"] else test["reduced"] or survivor
+
+
 def released(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     """Plan the release again, and look for it in the release log."""
     decided = receipt["release"]
     if not decided:
         return
     gate = decisive_gate(receipt["gates"])
-    dropped = restoring.unrestored(receipt["screens"], gate["ordinal"])
-    now = plan(decided["rollout"], receipt["agent"], gate, _expected(receipt), dropped)
+    held = held_edits(receipt["edit_tests"], gate["ordinal"])
+    now = plan(decided["rollout"], receipt["agent"], gate, _expected(receipt), held)
     yield Compared("release: plan", (decided["action"], decided["reason"]), now)
     steps = [each for each in stored.releases if each.actor == "optimizer"]
     made = [each.version for each in steps if each.action in ("heal", "canary")]

@@ -6,10 +6,10 @@ from typing import Final
 
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.reasons import Reason
-from selfheal.optimizer.policy.restoring import went_on
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.state import (
     Detection,
+    EditReport,
     GateReport,
     PairResult,
     ScreenReport,
@@ -28,12 +28,16 @@ _ORIGINS: Final = {
     "predecessor": "the version before the incumbent",
     "writer": "written by the model",
     "gepa": "evolved by GEPA",
-    "restored": "with the sentences that the best one drops",
+    "reduced": "what the failing cases call for of another",
 }
 _EVIDENCE: Final = (
     "The held-out pairs that exactly one side passed, with the e-value after each. If the candidate"
     " is no better, each is a fair coin toss, and the e-value reaches {needed:g} in at most 1 % of"
     " gates:"
+)
+_EDITS: Final = (
+    "Each edit that a training case seemed to need, and the trials of that case without it. The"
+    " e-value reaches 500 for at most 1 in 500 edits that are not needed:"
 )
 _ABLATION: Final = (
     "Each sentence was removed alone on a few training cases, the longest first; then all that were"
@@ -151,6 +155,10 @@ def _diagnosis(receipt: Receipt) -> Iterator[str]:
         yield f"- {each['description']} ({len(each['run_ids'])} runs)"
     yield from ("", f"Root causes (in the {findings['blame']}'s prompt):", "")
     yield from (f"- {each}" for each in findings["root_causes"])
+    if findings["dropped"]:
+        yield from ("", "Not given to the proposer:", "")
+    for dropped in findings["dropped"]:
+        yield f"- {quoted(dropped['text'], 400)}: {_said(dropped['reason'])}"
     if decided := findings.get("attribution"):
         why = _said(decided["reason"])
         yield from ("", f"Attributed to the {findings['blame']}: {why}.")
@@ -173,9 +181,28 @@ def _candidates(receipt: Receipt) -> Iterator[str]:
         yield from _candidate(each)
         for screen in receipt["screens"]:
             yield from _screened(screen, each["ordinal"])
+        for test in receipt["edit_tests"]:
+            if test["ordinal"] == each["ordinal"]:
+                yield from _edits(test)
         for gate in receipt["gates"]:
             if gate["ordinal"] == each["ordinal"]:
                 yield from _gate(gate)
+
+
+def _edits(test: EditReport) -> Iterator[str]:
+    """Yield what was undone of a candidate, and on which evidence."""
+    yield from ("", f"### Edits of candidate {test['ordinal']}", "")
+    if test["proofs"]:
+        yield from (_EDITS, "", "| edit | case | failed | e-value | |", "|---|---|---|---|---|")
+    for each in test["proofs"]:
+        edit = ("" if each["added"] else "drop ") + quoted(each["edit"]).replace("|", "/")
+        verdict = each["verdict"].replace("_", " ")
+        counted = f"{each['failed']} of {each['of']} | {each['e_value']:g} | {verdict}"
+        yield f"| {edit} | `{each['case_id']}` | {counted} |"
+    yield from (f"- removed: no case needs {quoted(each, 400)}" for each in test["removed"])
+    yield from (f"- restored: {quoted(each, 400)}" for each in test["restored"])
+    if test["held"]:
+        yield from ("", f"Held: {_said(test['held'])}.")
 
 
 def _sentences(receipt: Receipt) -> Iterator[str]:
@@ -221,11 +248,10 @@ def _candidate(each: CandidateRecord) -> Iterator[str]:
 
 
 def _screened(screen: ScreenReport, ordinal: int) -> Iterator[str]:
-    found = screen.get("restoring")
-    for each in (*screen["results"], *([found["result"]] if found else [])):
+    for each in screen["results"]:
         if each["ordinal"] == ordinal:
             passed = f"passed {each['passed']} of {each['of']} trials on {each['cases']} cases"
-            rank = _rank(went_on(screen), ordinal)
+            rank = _rank(screen["survivor"], ordinal)
             yield from ("", f"Screen: {passed}, mean score {each['score']:.2f}; {rank}.")
 
 

@@ -212,7 +212,8 @@ def split(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         return
     sides = [divided["train"], divided["hold_out"], divided["regression"]]
     yield Compared("split: fingerprint", divided["fingerprint"], fingerprint_of_ids(*sides))
-    ids = [each for side in sides for each in set(side)]
+    aside = divided["aside"]
+    ids = [each for side in (*sides, aside) for each in set(side)]
     twice = sorted({each for each in ids if ids.count(each) > 1})
     yield Compared("split: cases in two sets", [], twice)
     train, proof = set(sides[0]), {*sides[1], *sides[2]}
@@ -220,6 +221,7 @@ def split(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         f"{each.stage} {each.case_id}"
         for each in stored.trials
         if (each.stage == "screen" and each.case_id not in train)
+        or (each.stage == "edits" and each.case_id not in {*train, *aside})
         or (each.stage == "gate" and each.case_id not in proof)
         or (each.stage == "blame" and each.case_id in proof)
     ]
@@ -239,7 +241,7 @@ def costs(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     by_state = {each.state: each.calls for each in paid}
     beyond = [
         stage
-        for stage in ("blame", "screen", "gate")
+        for stage in ("blame", "screen", "edits", "gate")
         if sum(each.calls for each in stored.trials if each.stage == stage) > by_state.get(stage, 0)
     ]
     yield Compared("cost: stages with unpaid trials", [], beyond)

@@ -10,6 +10,7 @@ from selfheal.db.types import Agent, Stage
 from selfheal.graph.state import Example
 from selfheal.optimizer.state import (
     Detection,
+    EditReport,
     Evidence,
     FailureRecord,
     Findings,
@@ -51,6 +52,7 @@ class SplitRecord(TypedDict):
     looks: dict[str, int]
     pinned: list[str]
     slices: dict[str, str]
+    aside: list[str]
 
 
 class HealedCase(TypedDict):
@@ -98,10 +100,11 @@ class Receipt(TypedDict):
     `schema_version`: of this document. `selfheal`: the version that wrote it. `gave_up`: an error
     or the budget ended it; the reason says which. `anchor`: the last prompt before the incumbent
     that a person wrote. `detection`: why it was opened; null where a prompt was to be shortened or
-    a kept candidate was due. `kept_candidate`: what it began with, if an earlier healing kept it;
-    `keeping`: whether one was kept for a later one. `cut_short`: why the second round ended early,
-    where a gate had accepted a candidate before. Times are ISO 8601, `seconds` the time between
-    them. Fields of a state that was not reached are null or empty.
+    a kept candidate was due. `evidence_tenants`: a number for the tenant of each run of the
+    evidence. `kept_candidate`: what it began with, if an earlier healing kept it; `keeping`:
+    whether one was kept for a later one. `cut_short`: why the second round ended early, where a
+    gate had accepted a candidate before. Times are ISO 8601, `seconds` the time between them.
+    Fields of a state that was not reached are null or empty.
     """
 
     schema_version: Literal[1]
@@ -127,12 +130,14 @@ class Receipt(TypedDict):
     failures: list[FailureRecord]
     judge: JudgeRecord | None
     evidence: list[Evidence]
+    evidence_tenants: list[int]
     findings: Findings | None
     split: SplitRecord | None
     healed_cases: list[HealedCase]
     rounds: int
     candidates: list[CandidateRecord]
     screens: list[ScreenReport]
+    edit_tests: list[EditReport]
     gates: list[GateReport]
     cut_short: Reason | None
     kept_candidate: NotRequired[KeptCandidate | None]

@@ -12,6 +12,7 @@ from selfheal.db.errors import NotFoundError
 from selfheal.db.healings import Cost, Healing
 from selfheal.db.judge_checks import JudgeCheck
 from selfheal.db.pool import Connection
+from selfheal.db.prompts import Prompt
 from selfheal.db.trials import Candidate
 from selfheal.db.types import Release, Trial
 from selfheal.optimizer.dataset.failure_digest import failure_of_run
@@ -43,6 +44,7 @@ class Stored:
         failures: what rules see of the failed runs that the receipt names, of those that are still
             in the log, in its order.
         kept_trials: those of the healing that kept the candidate that this one began with.
+        written: the versions of the agent's prompt that existed before it was closed.
     """
 
     healing: Healing
@@ -56,6 +58,7 @@ class Stored:
     flag: JudgeFlag | None
     failures: Sequence[FailureRecord]
     kept_trials: Sequence[Trial] = ()
+    written: Sequence[Prompt] = ()
 
 
 async def read(connection: Connection, healing_id: UUID) -> Stored:
@@ -83,6 +86,11 @@ async def read(connection: Connection, healing_id: UUID) -> Stored:
         flag=await _flag(connection, flag),
         failures=await _failures(connection, healing),
         kept_trials=await trials.trials(connection, kept) if kept else (),
+        written=[
+            each
+            for each in await prompts.versions(connection, healing.agent)
+            if healing.closed_at is None or each.created_at <= healing.closed_at
+        ],
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from selfheal.optimizer.receipt import ablation, decisions, origins
+from selfheal.optimizer.receipt import ablation, decisions, edits, origins
 from selfheal.optimizer.receipt.schema import Receipt
 from selfheal.optimizer.receipt.stored import Compared, Stored
 
@@ -75,6 +75,7 @@ _SECTIONS: Final[tuple[Section, ...]] = (
     decisions.candidates,
     ablation.sentences,
     decisions.screens,
+    edits.edits,
     decisions.gates,
     decisions.keeping,
     decisions.last_step,

@@ -10,6 +10,12 @@ from selfheal.optimizer.text.similarity import words
 SENTENCE_END = re.compile(
     r"(?<=[.!?])[\"')\]]*\s+|\n\s*\n|\n(?=\s*(?:[-*#\u2022]|\d+[.)])\s)|(?<=[.!?])\n"
 )
+# English, like the shipped prompts. A false positive costs a few words in the candidate; a false
+# negative is visible in the candidate's diff.
+_LIMIT: Final = re.compile(
+    r"n't\b|\b(?:never|not|no|nor|cannot|only|must|without|avoid|ignore|nothing|forbid\w*|refuse\w*)\b",
+    re.IGNORECASE,
+)
 _QUOTES: Final = "\"')]*"
 _MARKER: Final = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s*")
 _LOWER_CASE: Final = re.compile(r"\s*[a-z]")
@@ -23,16 +29,18 @@ class Sentence:
     after: str
 
 
-def split_sentences(text: str, most: int) -> list[Sentence]:
-    """Split a prompt into its sentences. A list is one sentence with the line that introduces it.
+def split_sentences(text: str, most: int, *, whole_lists: bool = True) -> list[Sentence]:
+    """Split a prompt into its sentences.
 
     Args:
         text: the prompt.
         most: the most sentences to return; of a longer prompt, neighbours are joined.
+        whole_lists: a list is one sentence with the line that introduces it; otherwise each of its
+            items is a sentence.
     """
     sentences: list[Sentence] = []
     for part in _parts(text.strip()):
-        if sentences and _belong_together(sentences[-1], part):
+        if sentences and _belong_together(sentences[-1], part, whole_lists=whole_lists):
             last = sentences.pop()
             sentences.append(Sentence(last.text + last.after + part.text, part.after))
         else:
@@ -59,6 +67,11 @@ def remove_sentences(sentences: Sequence[Sentence], removed: Collection[int]) ->
     return text.strip()
 
 
+def restricts(sentence: str) -> bool:
+    """Tell whether a sentence forbids or restricts something."""
+    return _LIMIT.search(sentence) is not None
+
+
 def _parts(text: str) -> Iterator[Sentence]:
     start = 0
     for end in SENTENCE_END.finditer(text):
@@ -69,9 +82,10 @@ def _parts(text: str) -> Iterator[Sentence]:
     yield Sentence(text[start:], "")
 
 
-def _belong_together(last: Sentence, then: Sentence) -> bool:
+def _belong_together(last: Sentence, then: Sentence, *, whole_lists: bool) -> bool:
     """Tell whether two parts are one sentence: around a list, a number or an abbreviation."""
-    if not words(then.text) or last.text.rstrip().endswith((":", ",", ";")):
+    listed = whole_lists and last.text.rstrip().endswith((":", ",", ";"))
+    if not words(then.text) or listed:
         return True
     same_line = "\n" not in last.after
     return same_line and bool(_MARKER.fullmatch(last.text) or _LOWER_CASE.match(then.text))

@@ -26,6 +26,7 @@ _STATES = {
     "propose": "proposed candidates",
     "lint": "applied the guardrails",
     "screen": "screened them on training cases",
+    "edits": "removed what no failing case needs",
     "gate": "tested the best one on held-out cases",
     "collect": "tried the live prompt on the training cases",
     "release": "released",

@@ -31,7 +31,10 @@ from tests.support.chaos import chaos_only
 
 
 @pytest.fixture
-async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+async def harness(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[HealingHarness]:
+    monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", "1200")
     async with open_healing_harness(database) as opened:
         yield opened
 

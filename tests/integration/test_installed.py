@@ -26,7 +26,6 @@ _DATA = tuple(
         "db/sql/*.sql",
         "graph/prompts/*.md",
         "optimizer/dataset/golden/*.jsonl",
-        "optimizer/guardrails/vocabulary.txt",
         "optimizer/instructions/*.md",
         "simulator/bank/*.toml",
         "simulator/defects.toml",

@@ -83,8 +83,10 @@ async def test_a_broken_worker_heals_through_the_same_gate(
     assert healing.calls_used == (await calls(gemini) - before).total()
     assert healing.calls_used == healing.calls_reserved <= sick.settings.heal_budget_calls
     winner = receipt["candidates"][receipt["gates"][-1]["ordinal"] - 1]
-    assert (winner["origin"], winner["fate"]) == ("gepa", "accepted")
-    assert "GEPA: mean score" in winner["rationale"]
+    assert (winner["origin"], winner["fate"]) == ("reduced", "accepted")
+    tested = receipt["candidates"][receipt["edit_tests"][-1]["ordinal"] - 1]
+    assert tested["origin"] == "gepa"
+    assert "GEPA: mean score" in tested["rationale"]
     assert receipt["gates"][-1]["e_value"] >= 100
     assert "evolved by GEPA" in as_markdown(receipt)
     (spent,) = [each["calls"] for each in receipt["costs"] if each["state"] == "propose"]

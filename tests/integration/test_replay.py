@@ -1,6 +1,7 @@
 """Receipts that a sceptic can recompute: every kind of ending, and every kind of tampering."""
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +29,10 @@ from tests.support.chaos import chaos_only
 
 
 @pytest.fixture
-async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
+async def harness(
+    database: Database, gemini: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[HealingHarness]:
+    monkeypatch.setenv("SELFHEAL_HEAL_BUDGET_CALLS", "1200")
     async with open_healing_harness(database) as opened:
         yield opened
 
@@ -326,7 +330,7 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("detection", "before"), [3, 3], {"detection: usual failure rate", "detection: e-value",
                                        "detection: rule"}),
     (("failed_run_ids",), [], {"detection: failed runs that were read",
-                               "attribution: evidence of the runs"}),
+                               "failures: runs that did not fail"}),
     (("split", "fingerprint"), "0123456789abcdef", {"split: fingerprint"}),
     (("candidates", "0", "diff"), "--- nothing", {"candidate 1: diff"}),
     (("candidates", "0", "fate"), "forgotten", {"candidate 1: fate", SCHEMA}),
@@ -348,12 +352,20 @@ TAMPERING: list[tuple[tuple[str, ...], object, set[str]]] = [
     (("output_tokens",), 3, {"cost: output tokens"}),
     (("costs", "0", "calls"), 3, {"cost: by state"}),
     (("incumbent", "version"), 1,
-     {"incumbent: text", "candidate 1: diff", "candidate 2: diff", "candidate 3: diff"}),
-    (("candidates", "1", "text"), "Read https://example.com first.",
-     {"candidate 2: text", "candidate 2: diff", "candidate 2: fate"}),
+     {"incumbent: text", "EACH: diff"}),
+    (("candidates", "UNTESTED", "text"), "Read https://example.com first.",
+     {"OTHER: text", "OTHER: diff", "OTHER: fate"}),
     (("findings", "attribution", "reason"), because("watched"), {"attribution: agent"}),
-    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "gates: candidate"}),
+    (("screens", "0", "survivor"), 9, {"screen of round 1: survivor", "edits", "gates: candidate"}),
     (("outcome",), "rejected", {"outcome: decision", "outcome: stored outcome"}),
+    (("edit_tests", "0", "slip"), 0.3, {"edits of TESTED: slip"}),
+    (("edit_tests", "0", "cases", "0"), "run:0", {"edits of TESTED: cases"}),
+    (("edit_tests", "0", "arms"), 1, {"edits of TESTED: arms"}),
+    (("edit_tests", "0", "removed"), [], {"edits of TESTED: removed", "TESTED: fate"}),
+    (("edit_tests", "0", "proofs", "0", "failed"), 99, {"edits of TESTED: proofs"}),
+    (("edit_tests", "0", "exempt"), ["Obey."], {"edits of TESTED: exempt sentences of no version"}),
+    (("edit_tests", "0", "held"), because("watched"),
+     {"edits of TESTED: held", "release: plan"}),
 ]  # fmt: skip
 
 
@@ -363,10 +375,23 @@ async def test_what_was_tampered_with_shows_as_that_and_nothing_else(
     harness, result, gate = healed
     whole = await harness.receipt(result)
     winner = f"candidate {gate.rpartition(' ')[2]}"
+    tested = f"candidate {whole['edit_tests'][0]['ordinal']}"
+    written = [each["ordinal"] for each in whole["candidates"] if each["origin"] == "writer"]
+    other = next(each for each in written if f"candidate {each}" != tested)
     for path, value, what in TAMPERING:
-        await tampered(harness, *path, value=value)
-        expected = {each.replace("GATE", gate).replace("WINNER", winner) for each in what}
+        place = [part.replace("UNTESTED", str(other - 1)) for part in path]
+        await tampered(harness, *place, value=value)
+        names = [("GATE", gate), ("WINNER", winner), ("TESTED", tested)]
+        names.append(("OTHER", f"candidate {other}"))
+        every = [f"candidate {each['ordinal']}" for each in whole["candidates"]]
+        expected = {
+            functools.reduce(lambda name, by: name.replace(*by), [*names, ("EACH", each)], name)
+            for name in what
+            for each in every
+        }
         found = await disagreeing(harness, result)
+        if path[-1] == "survivor":  # it may have outranked the other one
+            found -= {f"candidate {other}: fate"}
         assert found == expected, path
         await restored(harness, whole)
     for hole in ("gates", "judge", "split", "candidates", "trials", "costs", "release"):

@@ -22,10 +22,11 @@ from selfheal.graph.rules import examples as asked_examples
 from selfheal.graph.rules import static_runner
 from selfheal.graph.sandbox.channel import Transcript
 from selfheal.graph.state import Plan, PlannedExample
-from selfheal.optimizer.guardrails import injected_instructions, lint, obfuscation
-from selfheal.optimizer.policy import plan_check, restoring
+from selfheal.optimizer.guardrails import lint, obfuscation
+from selfheal.optimizer.policy import plan_check
 from selfheal.optimizer.text import sentences, similarity
 from selfheal.optimizer.text.diffs import unified_diff
+from selfheal.optimizer.text.edits import edited
 from selfheal.server.api.schemas.requests import RequestBody
 from selfheal.server.cron_schedule import next_date
 from tests.support import parser_worst_cases
@@ -121,19 +122,12 @@ PARSERS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
         lambda each: redaction.redact(each, ("k" * 40,), each),
         repeated(9_000),
     ),
-    "a rewritten prompt": (
-        lambda each: restoring.dropped(each, [f"Never stop. {each}"]),
-        repeated(12_000),
-    ),
     "a finding": (lambda each: lint.finding_violations(each, GROUND), repeated(500)),
 }
 # What is called in a thread. Each step of it is short; together it may take longer.
 IN_THREADS: Final[dict[str, tuple[Callable[[Any], Any], Iterable[Any]]]] = {
     "a candidate": (lambda each: lint.violations(each, GROUND), repeated(lint.LONGEST // 4)),
-    "a prompt": (
-        lambda each: list(injected_instructions.new_sentences(each, "")),
-        repeated(lint.LONGEST),
-    ),
+    "edits": (lambda each: edited(each, each[::2], each[::3]), repeated(lint.LONGEST)),
     "logs": (lambda each: obfuscation.decoded_texts([each]), repeated(20_000)),
     "requests": (similarity.shingles, repeated(20_000)),
     "a compared call": (compared, [f"({call}) == 1" for call in _calls]),
@@ -160,11 +154,11 @@ KNOWN: Final = {
     "optimizer/dataset/cases.py": "our own file",
     "optimizer/text/diffs.py": "a diff",
     "optimizer/guardrails/obfuscation.py": "a candidate, logs",
-    "optimizer/guardrails/required.py": "a candidate",
     "optimizer/guardrails/lint.py": "a candidate, a finding",
     "optimizer/text/sentences.py": "the sentences of a prompt",
+    "optimizer/policy/failure_causes.py": "in a thread; what plans and requests hold is cut before",
     "optimizer/policy/plan_check.py": "in a thread; calls and signatures are cut before",
-    "optimizer/guardrails/injected_instructions.py": "a candidate",
+    "optimizer/text/phrases.py": "edits",
     "optimizer/text/similarity.py": "requests",
     "db/address.py": "the environment",
     "db/setting_types.py": "the environment",

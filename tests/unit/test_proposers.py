@@ -56,7 +56,7 @@ class Bench:
 
     async def diagnose(self, text: str, evidence: Sequence[Evidence]) -> Findings:
         said = f"{len(evidence)} show that '{text}' lacks something"
-        return Findings(patterns=[], root_causes=[said], blame="worker", suggestions=[])
+        return Findings(patterns=[], root_causes=[said], blame="worker", suggestions=[], dropped=[])
 
     async def fill(self, system: str, human: str, shape: type[Any]) -> Any:
         assert system == load("write")
@@ -97,7 +97,11 @@ def brief(
         agent="worker",
         incumbent="Write.",
         findings=Findings(
-            patterns=[], root_causes=["It is short."], blame="worker", suggestions=["Say more."]
+            patterns=[],
+            root_causes=["It is short."],
+            blame="worker",
+            suggestions=["Say more."],
+            dropped=[],
         ),
         rejected=rejected,
         cases=[

@@ -73,9 +73,12 @@ def test_what_is_not_known_is_left_out_or_called_unknown() -> None:
 
 
 def test_reasons_within_reasons_are_said_too() -> None:
-    violations = [because("contains_secret"), because("names", words=["os", "sys"])]
+    violations = [because("contains_secret"), because("untrusted_words", words=["os", "sys"])]
     said = sentence(because("breaks_prompt_rules", violations=violations))
-    assert said == "it contains what looks like a secret; it contains unknown names: os, sys"
+    assert (
+        said
+        == "it contains what looks like a secret; it consists of words that few runs have: os, sys"
+    )
 
 
 def test_a_code_of_a_later_version_is_shown_as_it_is() -> None:

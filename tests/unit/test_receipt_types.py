@@ -149,7 +149,7 @@ def test_a_reason_of_no_code_does_not_fit_the_schema() -> None:
     fits = TypeAdapter(state.Findings).validate_python
     evidence = {"diagnosed": "worker", "causes": {"unclear": 1}, "revertible": [],
                 "replaceable": [], "reverted": {"worker": [1, 2]}, "rejected": []}  # fmt: skip
-    found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": []}
+    found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": [], "dropped": []}
     known = {"reason": because("diagnosis_uncontested"), "evidence": evidence}
     assert fits({**found, "attribution": known})
     other = {"reason": {"code": "hearsay", "values": {}}, "evidence": evidence}

@@ -123,7 +123,7 @@ def test_a_single_one_goes_alone() -> None:
 def test_the_whole_prompt_never_goes_nor_what_always_has_to_stay() -> None:
     made = walked("Use no network. Go on.", missing())
     assert fates(made) == [([0], "lint"), ([1], "")]
-    dropped = because("drops_requirement", requirement="the network")
+    dropped = because("drops_requirement", requirement="Use no network.")
     kept = because("breaks_prompt_rules", violations=[dropped])
     assert made.proposals[0]["reason"] == kept
     both = walked("Go on. Stop.", missing())
