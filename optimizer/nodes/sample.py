@@ -27,7 +27,7 @@ from selfheal.optimizer.dataset.labelled import (
 from selfheal.optimizer.dataset.split import deduplicate, fingerprint, split
 from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.policy.ablation import Ablation, reserve, set_aside
-from selfheal.optimizer.policy.added_clauses import CASES
+from selfheal.optimizer.policy.added_clauses import CASES, MORE_CASES
 from selfheal.optimizer.state import Case, KeptCandidate, Split, State, is_shortening
 
 MOST_RUNS: Final = 200
@@ -74,7 +74,7 @@ async def _failed(connection: Connection, state: State) -> State:
     if is_shortening(state.get("trigger")):  # no model is shown a run
         count = Ablation(state["agent"], state["incumbent"]["text"]).cases
         return State(split=set_aside(divided, count), evidence=[], evidence_tenants=[])
-    divided = reserve(divided, CASES[state["agent"]])
+    divided = reserve(divided, CASES[state["agent"]] + MORE_CASES[state["agent"]])
     train = {case["id"] for case in divided["train"]}
     shown = [run for run, case in zip(failed, cases, strict=True) if case["id"] in train]
     shown = shown[: failure_digest.MAX_EVIDENCE]

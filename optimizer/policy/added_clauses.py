@@ -6,17 +6,16 @@ dropped, because it is there. So an instruction that has nothing to do with the 
 however it is worded, and wherever in a sentence it stands.
 """
 
-import math
 from collections.abc import Generator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent, Trial
+from selfheal.optimizer.policy.edit_evidence import SLIP, SLIP_SEEN, Tally
 from selfheal.optimizer.state import (
     EditProof,
     EditReport,
-    EditVerdict,
     Proposal,
 )
 from selfheal.optimizer.text.edits import EditedPrompt, Unit, Words, edited, word_key
@@ -24,17 +23,13 @@ from selfheal.optimizer.text.similarity import words
 
 # Training cases that edits are tried on. A case of the evaluator costs one call.
 CASES: Final[dict[Agent, int]] = {"worker": 8, "manager": 6, "evaluator": 12}
-MOST_TRIALS: Final = 40  # of a case without an edit
-MOST_TRIALS_IN_ALL: Final = 300
+# Further cases that what is left is tried on: one that fails, and that the candidate passes, shows
+# that something is missing.
+MORE_CASES: Final[dict[Agent, int]] = {"worker": 16, "manager": 8, "evaluator": 12}
+MOST_TRIALS_IN_ALL: Final = 300  # until nothing more can be undone
+MOST_FURTHER_TRIALS: Final = 150
 LONGEST_PHRASE: Final = 24  # words; a longer one may hide a condition that nothing separates
-SLIP: Final = 0.1  # how often a sound prompt fails a case
-SLIP_SEEN: Final = 0.2  # the same, where the candidate itself failed in screening
-_LARGEST_SLIP: Final = 0.2  # of any sound prompt
-_ALPHA: Final = 0.002  # the rate of keeping what is not needed
-_ALPHA_AT_LARGEST: Final = 0.02  # the same, where slips are as frequent as they can be
-_BETA: Final = 0.01  # the rate of removing what is needed
-_RATES: Final = (0.5, 0.7, 0.9)  # of failure without what is needed
-_RATE: Final = 0.6  # the same, to tell what is not needed
+_MOST_MISSED: Final = 4  # edits that a further case misses
 _MOST_REPEATS: Final = 5  # of a trial that failed, or gave no verdict
 _WIDTH: Final = 4  # cases that run at once
 _LONGEST_EDIT: Final = 200  # characters
@@ -55,73 +50,6 @@ class Trusted:
     incumbent: str
     anchor: str
     exempt: Sequence[str]
-
-
-@dataclass(slots=True)
-class Tally:
-    """The trials of one text, by case.
-
-    Attributes:
-        cases: the ids of all cases that texts are tried on.
-        slip: how often a case fails though nothing needed is missing, 0 to 1.
-        arm: of the text.
-        results: whether each trial passed, by case.
-    """
-
-    cases: Sequence[str]
-    slip: float
-    arm: int
-    results: dict[str, list[bool]] = field(default_factory=dict)
-    takes: dict[str, int] = field(default_factory=dict)  # those without a verdict included
-
-    def count(self, case: str, passed: bool | None) -> None:
-        """Count a trial; None where it gave no verdict."""
-        if passed is not None:
-            self.results.setdefault(case, []).append(passed)
-
-    def of(self, case: str) -> tuple[int, int]:
-        """Return how many trials of a case failed, of how many."""
-        found = self.results.get(case, [])
-        return found.count(False), len(found)
-
-    @property
-    def e_value(self) -> float:
-        """The evidence that some case misses what the text lacks, at the rate of slips."""
-        return self._evidence(self.slip)
-
-    def _evidence(self, slip: float) -> float:
-        """Return the evidence against failures at a rate of slips.
-
-        The mean of two likelihood ratios: of all trials of the text, and of those of a single case,
-        whichever it is. Its expectation is at most 1 if nothing is missed, at any stopping time and
-        for any choice of the next case.
-        """
-        alone = [_ratio(*self.of(case), slip) for case in self.cases]
-        failed = sum(self.of(case)[0] for case in self.cases)
-        total = sum(self.of(case)[1] for case in self.cases)
-        return (_ratio(failed, total, slip) + sum(alone) / len(alone)) / 2
-
-    def verdict(self, case: str) -> EditVerdict | None:
-        """Return whether a case misses what the text lacks; None while that is open."""
-        needed = self._evidence(_LARGEST_SLIP) >= 1 / _ALPHA_AT_LARGEST
-        if needed and self.e_value >= 1 / _ALPHA:
-            return "needed"
-        if self.log_ratio([case], _RATE) <= math.log(_BETA):
-            return "not_needed"
-        return "undecided" if self.takes.get(case, 0) >= MOST_TRIALS else None
-
-    def log_ratio(self, cases: Sequence[str], rate: float) -> float:
-        """Return the log likelihood ratio of a rate of failures against that of slips."""
-        failed = sum(self.of(case)[0] for case in cases)
-        passed = sum(self.of(case)[1] for case in cases) - failed
-        ratio = failed * math.log(rate / self.slip)
-        return ratio + passed * math.log((1 - rate) / (1 - self.slip))
-
-
-def _ratio(failed: int, of: int, slip: float) -> float:
-    """Return the likelihood ratio of failures at the rates of what is needed, and of slips."""
-    ratios = ((r / slip) ** failed * ((1 - r) / (1 - slip)) ** (of - failed) for r in _RATES)
-    return sum(ratios) / len(_RATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +73,8 @@ class EditTest:
     It starts from the candidate, on the cases that it passes, and undoes edits by halves as long as
     no case misses them: first dropped sentences come back, then added sentences go, then phrases of
     the added sentences that are left. A single edit stays only if it is proven that a case fails
-    without it. What no case calls for is never released.
+    without it. What is left is tried on further cases, and what these miss is applied again, by the
+    same proof. What no case calls for is never released.
 
     Attributes:
         edits: what is tested.
@@ -163,6 +92,7 @@ class EditTest:
         cases: Sequence[str],
         slip: float,
         first_arm: int = 1,
+        first_cases: int | None = None,
         known: Mapping[Words, Sequence[tuple[str, bool]]] | None = None,
     ) -> None:
         """Prepare the test.
@@ -172,6 +102,8 @@ class EditTest:
             cases: ids of training cases, those that the candidate passes first.
             slip: how often a sound prompt fails a case, 0 to 1.
             first_arm: the arm of the first text that is tried.
+            first_cases: how many of the cases edits are undone by; on the others what is left is
+                tried. None for all.
             known: earlier trials by the words of the text: (case, passed) each.
         """
         self.edits = edits
@@ -182,11 +114,14 @@ class EditTest:
         self.proofs: list[EditProof] = []
         self.untested = False
         self._first_arm = first_arm
+        self._first_cases = len(self.cases) if first_cases is None else first_cases
         self._known = known or {}
         self._tallies: dict[Words, Tally] = {}
         self._keys: dict[frozenset[Edit], Words] = {}
         self._sensitive: list[str] = []  # cases that missed an edit, the last one first
         self._spent = 0
+        self._most = MOST_TRIALS_IN_ALL
+        self._exhausted = False
         self._course = self._complete()
         self._next = next(self._course, None)
 
@@ -224,13 +159,56 @@ class EditTest:
         if len(self.all) <= 1:
             return
         usable = yield from self._usable()
-        self.untested = self.untested or not usable
+        self._exhausted = self._exhausted or not usable
         yield from self._undo([[each] for each in self.edits.dropped], usable)
         yield from self._undo([list(each) for each in self.edits.added], usable)
         tested: set[Edit] = set()
         while phrases := self._untested_phrases(tested):
             tested.update(phrases)
             yield from self._undo([[each] for each in phrases], usable)
+        self.untested = self._exhausted
+        if not self.untested:
+            self._most += MOST_FURTHER_TRIALS
+            yield from self._complement(self.cases[self._first_cases :])
+
+    def _complement(self, cases: Sequence[str]) -> Course:
+        """Apply again what further cases miss, each edit if that is proven."""
+        for start in range(0, len(cases), _WIDTH):
+            batch = cases[start : start + _WIDTH]
+            tally = self._tally(self.applied)
+            yield from self._run(self.applied, [each for each in batch if not tally.of(each)[1]])
+            for case in batch:
+                missing = not (yield from self._passes(self.applied, case))
+                if (
+                    missing
+                    and not self._exhausted
+                    and (yield from self._passes(set(self.all), case))
+                ):
+                    yield from self._apply_for(case)
+
+    def _apply_for(self, case: str) -> Course:
+        """Apply the edits with which a case passes, and keep those that it is proven to miss."""
+        found: list[Edit] = []
+        while len(found) < _MOST_MISSED and not (yield from self._passes(self.applied, case)):
+            rest = [each for each in self.all if each not in self.applied]
+            if not rest or self._exhausted:
+                break
+            found.append((yield from self._critical(rest, case)))
+            self.applied.add(found[-1])
+        for edit in found:  # in doubt it goes again
+            if not (yield from self._is_needed({edit}, case)):
+                self.applied.discard(edit)
+
+    def _critical(self, rest: Sequence[Edit], case: str) -> Generator[Attempt, Results, Edit]:
+        """Return the first edit of the rest up to which all are applied when the case passes."""
+        fails, passes = 0, len(rest)
+        while passes - fails > 1:
+            middle = (fails + passes) // 2
+            if (yield from self._passes(self.applied | set(rest[:middle]), case)):
+                passes = middle
+            else:
+                fails = middle
+        return rest[passes - 1]
 
     def _untested_phrases(self, tested: Set[Edit]) -> list[Edit]:
         """Return of each sentence the last phrase that is not tested by itself.
@@ -247,8 +225,9 @@ class EditTest:
     def _usable(self) -> Generator[Attempt, Results, list[str]]:
         """Return the cases that the candidate passes: what it fails itself shows nothing."""
         tally = self._tally(self.applied)
-        yield from self._run(self.applied, [each for each in self.cases if not tally.of(each)[1]])
-        return [each for each in self.cases if tally.of(each)[0] == 0 < tally.of(each)[1]]
+        first = self.cases[: self._first_cases]
+        yield from self._run(self.applied, [each for each in first if not tally.of(each)[1]])
+        return [each for each in first if tally.of(each)[0] == 0 < tally.of(each)[1]]
 
     def _undo(
         self, groups: Sequence[Sequence[Edit]], usable: Sequence[str], *, needed: bool = False
@@ -260,14 +239,14 @@ class EditTest:
             usable: the cases to run.
             needed: it is known that a case misses some of them.
         """
-        if self.untested or not groups:
+        if self._exhausted or not groups:
             return
         edits = {edit for group in groups for edit in group}
         if len(groups) == 1 or not needed:
             case = yield from self._missed(edits, usable)
-            if case is not None and len(groups) == 1 and not self.untested:
+            if case is not None and len(groups) == 1 and not self._exhausted:
                 case = case if (yield from self._is_needed(edits, case)) else None
-            if self.untested:
+            if self._exhausted:
                 return
             if case is None:
                 self.applied -= edits
@@ -311,7 +290,7 @@ class EditTest:
         """Return whether a case is shown to fail without an edit; in doubt the edit goes."""
         without = self.applied - edits
         tally = self._tally(without)
-        while (verdict := tally.verdict(case)) is None and not self.untested:
+        while (verdict := tally.verdict(case)) is None and not self._exhausted:
             yield from self._run(without, [case] * 2)
         failed, of = tally.of(case)
         first = min(edits, key=self.all.index)
@@ -331,10 +310,10 @@ class EditTest:
     def _run(self, applied: Set[Edit], cases: Sequence[str]) -> Course:
         """Run a text on cases, each as often as it is listed."""
         tally = self._tally(applied)
-        if not cases or self.untested:
+        if not cases or self._exhausted:
             return
-        if self._spent + len(cases) > MOST_TRIALS_IN_ALL:
-            self.untested = True
+        if self._spent + len(cases) > self._most:
+            self._exhausted = True
             return
         batch: list[tuple[str, int]] = []
         for case in cases:
@@ -415,10 +394,14 @@ def edit_test(
             known.append((trial.case_id, trial.passed))
             own[trial.case_id] = trial.passed and own.get(trial.case_id, True)
     passed = [case for case in train if own.get(case)]
-    cases = [*passed, *(case for case in train if case not in own)][: CASES[agent]]
+    cases = [*passed, *(case for case in train if case not in own)]
     edits = edited(survivor["text"], trusted.incumbent, trusted.anchor, trusted.exempt)
     slip = SLIP if all(own.values()) else SLIP_SEEN
-    return EditTest(edits, cases, slip, first_arm, {word_key(survivor["text"]): known})
+    first = CASES[agent]
+    text = word_key(survivor["text"])
+    return EditTest(
+        edits, cases[: first + MORE_CASES[agent]], slip, first_arm, first, {text: known}
+    )
 
 
 def report(

@@ -9,14 +9,15 @@ from selfheal.optimizer.state import TokenUse, UsualTokens
 
 TOKEN_LIMIT: Final = 1.5  # the highest ratio of tokens that is released automatically
 FEWEST_PAIRS: Final = 8
+LEAST_RATE: Final = 0.8  # of the pairs that an incumbent passes whose tokens compare
 
 
 def token_use(pairs: Sequence[Pair], usual: UsualTokens | None) -> TokenUse:
     """Compare the tokens of the prompt's own model call.
 
     Over the pairs that both sides passed, the geometric mean of their ratios. An incumbent that is
-    broken leaves few such pairs: what the candidate passed is then compared with the runs that
-    passed under the last good version.
+    broken does not compare, since too little may be what is wrong with its answers: what the
+    candidate passed is then compared with the runs that passed under the last good version.
 
     Args:
         pairs: of a gate.
@@ -28,7 +29,8 @@ def token_use(pairs: Sequence[Pair], usual: UsualTokens | None) -> TokenUse:
         if pair.incumbent_passed and pair.candidate_passed
         if pair.candidate_tokens and pair.incumbent_tokens
     ]
-    if len(both) >= FEWEST_PAIRS:
+    sound = sum(pair.incumbent_passed for pair in pairs) >= LEAST_RATE * len(pairs)
+    if sound and len(both) >= FEWEST_PAIRS:
         return _use(both, "incumbent")
     if usual is None or usual["runs"] < FEWEST_PAIRS:
         return TokenUse(ratio=None, compared=len(both), against=None)

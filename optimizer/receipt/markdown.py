@@ -300,7 +300,7 @@ def _detectable(gate: GateReport) -> str:
     """Say what the gate could have shown, by the number of its held-out cases alone."""
     found = gate["detectable"]
     if found is None:
-        return "There were too few held-out cases to prove any difference of pass rates"
+        return "So few held-out cases find no difference of pass rates"
     return f"A difference of {found:.0%} in pass rates would be found with 80 % probability"
 
 

@@ -18,7 +18,8 @@ from selfheal.optimizer.evaluation import diagnosis as diagnosing
 from selfheal.optimizer.guardrails.lint import LintReference, violations
 from selfheal.optimizer.nodes import edits as edit_node
 from selfheal.optimizer.nodes import lint as linting
-from selfheal.optimizer.policy.added_clauses import SLIP, EditTest, held
+from selfheal.optimizer.policy.added_clauses import EditTest, held
+from selfheal.optimizer.policy.edit_evidence import SLIP
 from selfheal.optimizer.text.edits import edited
 from tests.conftest import control
 

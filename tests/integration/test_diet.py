@@ -24,7 +24,6 @@ FILLERS = (
 # Of what the stand-in needs to write sound programs, each is said once.
 LEAN = (
     "Define exactly the function in the plan's signature, with the same name and parameters."
-    " Use type hints and write a docstring for every public function."
     " Before you answer, check your code against every example in the plan."
     " Handle edge cases and invalid input: empty values, boundaries, wrong types."
     " Answer with one ```python code block with the whole program."
@@ -81,7 +80,7 @@ async def test_a_prompt_without_a_needless_sentence_stays(harness: HealingHarnes
     assert await harness.log() == before
     # A few train cases may overlook that a sentence is missed: then it is the gate that finds it.
     if result["outcome"] == "healthy":
-        assert result["reason"] == because("no_sentence_removable", sentences=5, kept=1, missed=4)
+        assert result["reason"] == because("no_sentence_removable", sentences=4, kept=0, missed=4)
     else:
         assert result["outcome"] == "rejected", await harness.receipt(result)
     await agrees(harness, result, "shortening: sentences", "candidate 1: fate", "outcome", "cost")

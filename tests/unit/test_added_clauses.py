@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfheal.optimizer.policy.added_clauses import (
-    MOST_TRIALS,
     MOST_TRIALS_IN_ALL,
     EditTest,
     Trusted,
     held,
     report,
 )
+from selfheal.optimizer.policy.edit_evidence import MOST_TRIALS
 from selfheal.optimizer.text.edits import EditedPrompt, edited, exempt_sentences, word_key
 from selfheal.optimizer.text.phrases import join_phrases, split_phrases
 
