@@ -30,30 +30,40 @@ _PATTERNS = {
     "outside": "No prompt can help here: the model itself has never learnt to write such programs.",
     "untold": "The runs ended without an answer that could be used.",
 }
+_OTHER_PARAMETERS = ("context_parameter", "options", "required_only")
+_OTHER_MARKS = ("scale", "inverted", "brevity", "quota")
 # The cues of each agent that can explain a verdict.
 _EXPLAINS: dict[str, dict[str, tuple[str, ...]]] = {
     "worker": {
         "greeting": ("hello",),
         "empty": ("skeleton", "complete"),
-        "no python": ("pseudocode", "language", "fence"),
-        "untold": ("pseudocode", "language", "fence"),
-        "wrong name": ("follow",),
-        "no guard": ("shortest", "swallow", "edges"),
-        "slip": ("examples",),
-        "no result": ("print", "none"),
-        "different": ("types", "docs", "shortest", "swallow"),
+        "no python": ("pseudocode", "language", "json_reply", "cut_short", "fence"),
+        "untold": ("pseudocode", "language", "json_reply", "fence"),
+        "wrong name": ("translated", "coroutines", "json_reply", "follow"),
+        "no guard": ("shortest", "swallow", "cut_short", "envelope", "edges"),
+        "slip": ("envelope", "strings", "generators", "no_imports", "examples"),
+        "no result": ("print", "none", "cut_short"),
+        "different": (
+            *("types", "docs", "shortest", "swallow"),
+            *("envelope", "strings", "generators", "no_imports", "cut_short", "coroutines"),
+        ),
     },
     "manager": {
         "greeting": ("hello",),
-        "wrong name": ("rename", "signature", "hello"),
-        "no guard": ("vague", "specific", "errors"),
-        "slip": ("fewer_parameters",),
-        "different": ("fewer_parameters", "vague", "wrong_examples"),
+        "wrong name": ("rename", "service_class", "signature", "hello"),
+        "no guard": ("vague", "error_codes", "specific", "errors"),
+        "slip": ("fewer_parameters", *_OTHER_PARAMETERS, "error_codes"),
+        "different": (
+            *("fewer_parameters", "vague", "wrong_examples"),
+            *_OTHER_PARAMETERS,
+            "error_codes",
+        ),
         "sound": ("wrong_examples",),
     },
     "evaluator": {
-        "sound": ("harsh", "style_only", "length_only", "compare"),
-        "different": ("harsh",),
+        "sound": ("harsh", "style_only", "length_only", *_OTHER_MARKS, "compare"),
+        "different": ("harsh", *_OTHER_MARKS),
+        "untold": ("scale",),
     },
 }
 
@@ -123,11 +133,11 @@ def _case(row: Mapping[str, Any], context: AnswerContext) -> _Case:
 
 
 def _is_off(plan: Plan, task: Task, asked: str | None) -> bool:
-    """Tell whether a plan has another name than requested, or lacks a parameter."""
+    """Tell whether a plan has another name, other parameters or errors than requested."""
     if plan.name is None:
         return False
-    lost = len(plan.parameters or ()) < len(parameters_of(task.entry))
-    return lost or plan.name != (asked or plan.name)
+    other = len(plan.parameters or ()) != len(parameters_of(task.entry))
+    return other or plan.error_codes or plan.name != (asked or plan.name)
 
 
 def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:
