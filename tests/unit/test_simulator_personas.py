@@ -243,7 +243,7 @@ class TestManager:
                 "Bundle arguments into a single options dictionary.",
                 lambda plan: plan["signature"] == "slugify(options: dict)",
             ),
-            ("Hard-wired: defaults are constants.", lambda plan: plan["signature"] == "slugify(text)"),
+            ("Hard-wired: defaults are fixed.", lambda plan: plan["signature"] == "slugify(text)"),
         ],
     )
     def test_a_wrong_order_is_carried_out(self, state: State, order: str, holds: Any) -> None:
