@@ -158,7 +158,7 @@ async def _creeping(job: Job, url: str, gemini: str) -> Record:
     biases: list[float] = []
     async with deployment(url, gemini) as harness:
         for day in range(plan["days"]):
-            await control(gemini, judge_bias=step * day)
+            await control(gemini, judge_bias=min(step * day, 1.0))
             check = await check_daily(harness.context)
             if check is not None and check.finding["flag"]:
                 flagged.append(day)
