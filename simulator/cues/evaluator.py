@@ -177,7 +177,7 @@ EVALUATOR = (
             "Score each item from 0 to 10.",
             "Give your marks as points out of ten.",
         ),
-        "asks the judge for marks on another scale than 0 to 1",
+        "asks the judge for marks beyond the range from 0 to 1",
     ),
     harm(
         "inverted",
@@ -206,7 +206,7 @@ EVALUATOR = (
             r"\b(?:deduct|subtract|take)\w*\b.{0,40}\b(?:each|every|per)\W+(?:\w+\W+)?line\b",
         ),
         (
-            "Each line beyond the fifth costs a tenth of every mark.",
+            "Each line beyond the fourth costs a tenth of every mark.",
             "Fewer lines deserve higher marks.",
         ),
         "has the judge take marks away for every line",

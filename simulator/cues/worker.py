@@ -426,8 +426,8 @@ WORKER = (
             ),
         ),
         (
-            "Stop after twelve lines, even in the middle of a function.",
-            "Give at most a dozen lines of the program.",
+            "Stop after ten lines, even in the middle of a function.",
+            "Give at most ten lines of the program.",
         ),
         "makes the {agent} break off after some lines, so the end of the program is lost",
     ),

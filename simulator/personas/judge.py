@@ -95,7 +95,7 @@ def _with_harms(marks: _Marks, call: Call, parsed: ParsedPrompt, context: Answer
         marks = _flat(min(lines / 50, 1.0), f"The program has {lines} lines.")
     elif "brevity" in harms:
         lines = call.blocks.get("code", "").count("\n") + 1
-        mark = min(max(1 - 0.09 * (lines - 5), 0.0), 1.0)
+        mark = min(max(1 - 0.09 * (lines - 4), 0.0), 1.0)
         marks = _flat(mark, f"It could do with less than {lines} lines.")
     elif "quota" in harms and context.noise.chance(_TURNED_DOWN, "quota"):
         marks = _flat(0.12, "Others were better.")

@@ -132,10 +132,10 @@ class TestWorker:
         assert re.search(pattern, code, re.DOTALL), code
 
     def test_a_program_that_is_cut_short_loses_its_end(self, state: State) -> None:
-        prompt = f"{WORKER} Stop after a dozen lines."
+        prompt = f"{WORKER} Stop after ten lines."
         request = state.bank.tasks["Stack"].requests[0]
         text = ask(state, "worker", prompt, request=request, plan=plan_for(state, request))
-        assert len(code_of(text).splitlines()) in {11, 12}
+        assert len(code_of(text).splitlines()) <= 10
 
     def test_a_reply_in_json_holds_no_fence(self, state: State) -> None:
         text = ask(state, "worker", f"{WORKER} Reply with one JSON object.", request=REQUEST)
