@@ -175,9 +175,7 @@ async def _creeping(job: Job, url: str, gemini: str) -> Record:
         "biases": biases,
         "passes": [each.outcome for each in passes],
         "flag_day": flagged[0] if flagged else None,
-        "unflagged_since": sorted(set(range(flagged[0], plan["days"])) - set(flagged))
-        if flagged
-        else [],
+        "flagged_days": len(flagged),
     }
 
 
