@@ -17,6 +17,7 @@ class ModelBehaviour:
         judge: `fair`, `lenient`, `harsh` or `random`.
         slips: the rate of mistakes in otherwise correct code, from 0 to 1.
         judge_sigma: the standard deviation of the judge's marks.
+        judge_bias: what the judge adds to each mark, from -1 to 1.
     """
 
     gullible: bool = False
@@ -24,6 +25,7 @@ class ModelBehaviour:
     judge: str = "fair"
     slips: float = 0.03
     judge_sigma: float = 0.03
+    judge_bias: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def _shown(state: State) -> dict[str, Any]:
         "seed": state.seed,
         "noise": state.behaviour.slips,
         "judge_noise": state.behaviour.judge_sigma,
+        "judge_bias": state.behaviour.judge_bias,
         "latency_seconds": state.latency_seconds,
         "faults": [fault.shown() for fault in state.faults],
         "counts": {persona: dict(counter) for persona, counter in state.counts.items()},
@@ -116,6 +117,12 @@ def _share(name: str, value: object) -> tuple[str, object]:
     return {"noise": "slips", "judge_noise": "judge_sigma"}[name], value
 
 
+def _bias(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1 <= value <= 1:
+        raise ControlError(f"`{name}` must be a number from -1 to 1.")
+    return name, float(value)
+
+
 def _faults(_: str, value: object) -> tuple[str, object]:
     if not isinstance(value, list):
         raise ControlError("`faults` must be a list.")
@@ -135,5 +142,6 @@ _READERS: dict[str, Callable[[str, object], tuple[str, object]]] = {
     "latency_seconds": _seconds,
     "noise": _share,
     "judge_noise": _share,
+    "judge_bias": _bias,
     "reset": _reset,
 }

@@ -43,7 +43,21 @@ def same_but_for_names(tree: ast.Module, entry: Entry, task: Task) -> bool:
     """Tell whether an entry is the solution with other names, docstrings, types and messages."""
     if any(_has_effect(node) for node in (*tree.body, *ast.parse(task.solution).body)):
         return False
+    if _lacks_import(tree, ast.parse(task.solution)):
+        return False
     return _anonymised(entry) == _anonymised(task.entry)
+
+
+def _lacks_import(tree: ast.Module, solution: ast.Module) -> bool:
+    """Tell whether code uses a name that only the solution imports."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return bool((_imported(solution) - _imported(tree)) & used)
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Return the names that a program's imports bind."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {(each.asname or each.name).split(".")[0] for node in imports for each in node.names}
 
 
 def _has_effect(node: ast.stmt) -> bool:

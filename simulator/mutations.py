@@ -4,6 +4,7 @@ A mutation that finds nothing to change leaves the code as it is.
 """
 
 import ast
+import copy
 from collections.abc import Callable
 
 from selfheal.simulator.operator_mutations import shift_bound
@@ -15,9 +16,13 @@ from selfheal.simulator.source import (
     functions_of,
     guards_of,
     invoked_function,
+    parameters_of,
 )
 
 Transform = Callable[[ast.Module, Entry, Noise], None]
+# The parameter that a plan adds, and the one into which a plan bundles all.
+ADDED_PARAMETER = "context"
+BUNDLE = "options"
 _STUBS = ("pass", "raise NotImplementedError", "...", "result = None\nreturn result")
 
 
@@ -142,6 +147,106 @@ def _drop_parameter(_: ast.Module, entry: Entry, _noise: Noise) -> None:
     function.body = [*docs, local, *function.body[len(docs) :]]
 
 
+def _add_parameter(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    function = invoked_function(entry)
+    if function is not None:
+        function.args.args.insert(int(isinstance(entry, ast.ClassDef)), ast.arg(ADDED_PARAMETER))
+
+
+def _bundle(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    """Replace the parameters by one dictionary, from which they are read."""
+    function = invoked_function(entry)
+    if function is None:
+        return
+    own = parameters_of(entry)
+    defaults = [ast.unparse(value) for value in function.args.defaults]
+    given = [None] * (len(own) - len(defaults)) + defaults[-len(own) :]
+    read = [
+        f"{arg.arg} = {BUNDLE}[{arg.arg!r}]"
+        if default is None
+        else f"{arg.arg} = {BUNDLE}.get({arg.arg!r}, {default})"
+        for arg, default in zip(own, given, strict=True)
+    ]
+    function.args.args = [*function.args.args[: -len(own)], ast.arg(BUNDLE, ast.Name("dict"))]
+    function.args.defaults = []
+    docs = docstring_of(function)
+    function.body = [*docs, *ast.parse("\n".join(read)).body, *function.body[len(docs) :]]
+
+
+def _service_class(tree: ast.Module, entry: Entry, _noise: Noise) -> None:
+    """Make a function the method `execute` of a class with the function's name."""
+    if isinstance(entry, ast.FunctionDef):
+        method = copy.deepcopy(entry)
+        method.name = "execute"
+        method.args.args.insert(0, ast.arg("self"))
+        docs = docstring_of(entry)
+        made = ast.parse(f"class {entry.name}:\n    pass").body[0]
+        made.body = [*docs, method]  # type: ignore[attr-defined]
+        tree.body[tree.body.index(entry)] = made
+
+
+class _Answering(ast.NodeTransformer):
+    """Replaces every exception that is raised by a result that stands for it."""
+
+    def __init__(self, result: str) -> None:
+        self._result = result
+
+    def visit_Raise(self, _: ast.Raise) -> ast.stmt:
+        """Return the result."""
+        return ast.parse(self._result).body[0]
+
+
+def _error_codes(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    for function in functions_of(entry):
+        _Answering("return -1").visit(function)
+
+
+def _wrapped_returns(entry: Entry, template: str) -> None:
+    """Put the value of every return into a template, at `VALUE`."""
+    for node in ast.walk(entry):
+        if isinstance(node, ast.Return) and node.value is not None:
+            text = template.replace("VALUE", ast.unparse(node.value))
+            node.value = ast.parse(text, mode="eval").body
+
+
+def _envelope(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    _wrapped_returns(entry, "{'status': 'ok', 'data': VALUE}")
+    for function in functions_of(entry):
+        _Answering("return {'status': 'error', 'data': None}").visit(function)
+
+
+def _strings(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    _wrapped_returns(entry, "str(VALUE)")
+
+
+def _generators(_: ast.Module, entry: Entry, _noise: Noise) -> None:
+    """Return an iterator where a list is returned."""
+    for function in functions_of(entry):
+        if function.returns is None or not ast.unparse(function.returns).startswith("list"):
+            continue
+        function.returns = ast.parse(
+            ast.unparse(function.returns).replace("list", "Iterator", 1), mode="eval"
+        ).body
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and node.value is not None:
+                node.value = ast.Call(ast.Name("iter"), [node.value], [])
+
+
+def _no_imports(tree: ast.Module, _entry: Entry, _noise: Noise) -> None:
+    tree.body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _coroutines(tree: ast.Module, entry: Entry, _noise: Noise) -> None:
+    """Make functions and public methods coroutines."""
+    for function in functions_of(entry):
+        if function.name.startswith("_"):
+            continue
+        fields = {name: getattr(function, name) for name in function._fields}
+        made = ast.AsyncFunctionDef(**fields)
+        block = tree.body if function is entry else entry.body
+        block[block.index(function)] = made
+
+
 MUTATIONS: dict[str, Transform] = {
     "placeholder": _placeholder,
     "drop_guard": _drop_guard,
@@ -155,4 +260,13 @@ MUTATIONS: dict[str, Transform] = {
     "return_none": _return_none,
     "swallow": _swallow,
     "drop_parameter": _drop_parameter,
+    "add_parameter": _add_parameter,
+    "bundle": _bundle,
+    "service_class": _service_class,
+    "error_codes": _error_codes,
+    "envelope": _envelope,
+    "strings": _strings,
+    "generators": _generators,
+    "no_imports": _no_imports,
+    "coroutines": _coroutines,
 }

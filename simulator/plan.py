@@ -19,6 +19,8 @@ _ASKED = re.compile(
     r"\b(?:named|called|function|method|class)\s+[`'\"]?([A-Za-z_]\w*)[`'\"(]"
     r"|`([A-Za-z_]\w*)[`(]|\bdef ([A-Za-z_]\w*)|\bclass ([A-Z]\w*)|(?<![\w.])([A-Za-z]\w*_\w+)\("
 )
+ERROR_CODE = "return -1 instead of an exception"
+SERVICE = "Service"
 _EXACT = re.compile(r"[`'\"\d]|\w+Error\b|\b(?:raise|empty|negative)", re.IGNORECASE)
 
 
@@ -37,6 +39,16 @@ class Plan:
     requirements: tuple[str, ...]
     calls: tuple[str, ...]
     results: tuple[str, ...] = ()
+
+    @property
+    def error_codes(self) -> bool:
+        """Whether it wants codes in place of exceptions."""
+        return any(ERROR_CODE in text for text in self.requirements)
+
+    @property
+    def service_class(self) -> bool:
+        """Whether it makes a class of a function."""
+        return bool(self.name and self.name.endswith(SERVICE))
 
     @property
     def vague(self) -> bool:

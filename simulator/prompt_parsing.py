@@ -35,7 +35,7 @@ _NEGATOR = re.compile(
     r"cannot|without|avoid\w*|skip\w*|omit\w*|forget\w*|neglect\w*|ignor\w*|drop(?:s|ping)?|"
     r"leav(?:e|es|ing) (?:out|off|away)|refus\w+|exclud\w+|free of|instead of|rather than|"
     r"other than|more than|nor|neither|none|nothing|fails?|crash\w*|refrain\w*|forbid\w*|missing|"
-    r"miss|penali[sz]\w*|disregard\w*|reject\w*)\b",
+    r"miss|penali[sz]\w*|disregard\w*|reject\w*|nicht|kein\w*|ohne|niemals)\b",
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(

@@ -31,6 +31,7 @@ class State:
         self.latency_seconds = 0.0
         self.slips: float | None = None
         self.judge_sigma: float | None = None
+        self.judge_bias = 0.0
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._repeats: Counter[tuple[str, str]] = Counter()
         self._scenario_faults = tuple(fault.fresh() for fault in self.scenario_definition.faults)
@@ -52,7 +53,7 @@ class State:
         given = self.scenario_definition.behaviour
         slips = given.slips if self.slips is None else self.slips
         sigma = given.judge_sigma if self.judge_sigma is None else self.judge_sigma
-        return replace(given, slips=slips, judge_sigma=sigma)
+        return replace(given, slips=slips, judge_sigma=sigma, judge_bias=self.judge_bias)
 
     def answer_context(self, call: Call) -> AnswerContext:
         """Return the inputs of the answer to a call; each repetition has its own noise."""

@@ -45,20 +45,39 @@ def _defects() -> Iterator[tuple[str, str, float]]:
         yield each["name"], each["agent"], each["strength"]
 
 
+def defect_row(name: str) -> dict[str, Any]:
+    """Return the row of a defect in the file of scenarios; empty if it is not listed."""
+    rows: list[dict[str, Any]] = scenarios()["healing"]["defects"]
+    return next((row for row in rows if row["name"] == name), {})
+
+
 def _healing(experiment: str) -> Iterator[Job]:
     plan = scenarios()[experiment]
     wanted = set(plan.get("defects", ())) if experiment == "gepa" else None
     for name, agent, strength in _defects():
         if wanted is None or name in wanted:
             for arm in plan["arms"]:
-                for seed in range(plan["seeds"]):
+                for seed in range(_seeds(plan, agent, strength, arm)):
                     yield Job(experiment, name, agent, strength, arm, seed)
+
+
+def _seeds(plan: dict[str, Any], agent: str, strength: float, arm: str) -> int:
+    """Return the number of seeds of a defect under an arm."""
+    seeds: int | dict[str, int] = plan["seeds"]
+    if isinstance(seeds, int):
+        return seeds
+    if arm == "swap":
+        return int(plan["seeds_of_swap"])
+    return seeds[agent] if strength < 0.6 else int(plan["seeds_at_06"])
 
 
 def _sound() -> Iterator[Job]:
     """Have the undamaged prompts do the same unseen work, in both kinds of noise."""
-    for seed in range(scenarios()["healing"]["seeds"]):
-        for agent in ("worker", "evaluator"):
+    seeds = scenarios()["healing"]["seeds"]
+    # What is measured of a manager is the worker's work.
+    most = {"worker": max(seeds["worker"], seeds["manager"]), "evaluator": seeds["evaluator"]}
+    for agent, count in most.items():
+        for seed in range(count):
             yield Job("sound", "undamaged", agent, None, "none", seed)
     for seed in range(scenarios()["noise"]["seeds"]):
         for agent in ("worker", "evaluator"):
@@ -78,6 +97,9 @@ def _drift() -> Iterator[Job]:
     plan = scenarios()["drift"]
     for kind in plan["kinds"]:
         for seed in range(plan["seeds"]):
+            yield Job("drift", kind, "worker", None, "selfheal", seed)
+    for kind in plan["creeping"]:
+        for seed in range(plan["creeping_seeds"]):
             yield Job("drift", kind, "worker", None, "selfheal", seed)
     for seed in range(plan["sound"]):
         yield Job("drift", "sound", "worker", None, "selfheal", seed)

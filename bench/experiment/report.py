@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.experiment.charts import draw
+from bench.experiment.jobs import defect_row
 from bench.experiment.outcomes import (
     Outcome,
     forced,
@@ -40,9 +41,24 @@ def _healing(records: Records) -> Lines:
     yield "\nhealed: unseen work passes as under the undamaged prompt, within 5 points"
     yield from _by_scenario(found, undamaged(records))
     ours = [each for each in found if each.arm == "selfheal"]
-    for name, strengths in (("at 0 and 0.3", (0.0, 0.3)), ("at 0.6", (0.6,))):
-        chosen = [each for each in ours if each.strength in strengths]
-        yield from _summary(name, chosen)
+    broken = [each for each in ours if each.strength < 0.6]
+    yield from _summary("at 0 and 0.3", broken)
+    for agent in ("worker", "manager", "evaluator"):
+        yield _line(f"the {agent}'s", [each for each in broken if each.agent == agent])
+    for name, new in (("defects of before", False), ("new defects", True)):
+        chosen = [each for each in broken if defect_row(each.scenario).get("new", False) == new]
+        yield _line(name, chosen)
+    yield from _summary("at 0.6", [each for each in ours if each.strength >= 0.6])
+
+
+def _line(name: str, ours: Sequence[Outcome]) -> str:
+    """Return what an agent's or other part of the trials came to."""
+    if not ours:
+        return f"  {name}: no trials"
+    blamed = _share([each.blamed_right for each in ours])
+    calls = median(each.calls for each in ours)
+    return (f"  {name}: healed {_share([each.healed for each in ours])} of {len(ours)},"
+            f" right agent {blamed}, median calls {calls:.0f}")  # fmt: skip
 
 
 def _by_scenario(found: Sequence[Outcome], sound: float | None) -> Lines:
@@ -144,6 +160,9 @@ def _drift(records: Records) -> Lines:
         released = sum(row["released"] for row in here)
         yield (f"  {kind:<14} {len(here):>3} trials, frozen {_share(list(map(frozen, here)))},"
                f" released {released}")  # fmt: skip
+        if "flag_day" in here[0]:
+            days = sorted(row["flag_day"] for row in here if row["flag_day"] is not None)
+            yield f"  {'':<14} flagged on days {days}, never: {len(here) - len(days)}"
 
 
 def _speed(records: Records) -> Lines:

@@ -1,23 +1,24 @@
 """One job, from a fresh deployment to its record."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from typing import Any, Final
 
 from bench.experiment import arms
-from bench.experiment.jobs import Job, scenarios
+from bench.experiment.jobs import Job, defect_row, scenarios
 from bench.experiment.records import Record
 from bench.experiment.rival import gepa
 from bench.experiment.treated import Treated
-from bench.experiment.work import dealt, fail, tasks, unseen
+from bench.experiment.work import dealt, fail, serve_sound, tasks, unseen, watched
 from bench.experiment.world import control, deployment
-from bench.harness.healing import HealingHarness, defect
+from bench.harness.healing import HealingHarness, defect, next_day
 from selfheal.app.aio import gather_bounded
 from selfheal.db import prompts
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.golden_verdicts import ask_judge, golden_verdicts, part_of_verdict
-from selfheal.optimizer.evaluation.judge_drift import parts_of, record
+from selfheal.optimizer.evaluation.judge_drift import check_daily, parts_of, record
 from selfheal.optimizer.rollout.monitor import monitor_release
 
 _WATCHED_RUNS: Final = 260
@@ -46,9 +47,17 @@ async def _treated(job: Job, url: str, gemini: str) -> Record:
     async with deployment(url, gemini) as harness:
         if job.agent != "evaluator":
             await _known_judge(harness)
+        recorded = defect_row(job.scenario).get("record", 0)
+        await serve_sound(harness, job, known[:recorded])
         damaged = await harness.put_live(await defect(gemini, job.scenario), job.agent)
-        failed = await fail(harness, job, known)
-        treated = await _ARMS[job.arm](harness, job)
+        watch = recorded and job.arm == "selfheal"
+        began = time.monotonic()
+        failed = await watched(harness, job, damaged, known) if watch else None
+        if failed is not None:
+            treated = Treated("rolled_back", job.agent, 0, 0, time.monotonic() - began)
+        else:
+            failed = await fail(harness, job, known)
+            treated = await _ARMS[job.arm](harness, job)
         text = (await harness.live(job.agent)).text  # type: ignore[arg-type]
         versions = await _live(harness)
         after = await unseen(harness, gemini, job, fresh)
@@ -118,6 +127,8 @@ async def _watched(harness: HealingHarness, job: Job) -> Record:
 
 async def _drift(job: Job, url: str, gemini: str) -> Record:
     """Have the judge known, drift, runs fail, and a pass made."""
+    if job.scenario in scenarios()["drift"]["creeping"]:
+        return await _creeping(job, url, gemini)
     known, _ = dealt(job)
     async with deployment(url, gemini) as harness:
         await _known_judge(harness, hours=25)
@@ -131,6 +142,41 @@ async def _drift(job: Job, url: str, gemini: str) -> Record:
         async with harness.database.connection() as connection:
             released = (await prompts.released(connection, "worker")).version
     return {"treated": asdict(treated), "released": released != 2}
+
+
+async def _creeping(job: Job, url: str, gemini: str) -> Record:
+    """Raise the judge's scores day by day, with the service's daily check, and make passes.
+
+    A pass that is made before the flag is raised may heal what a sound judge would heal: `biases`
+    are what was added to a mark when a version was released.
+    """
+    plan = scenarios()["drift"]
+    step: float = plan["creeping"][job.scenario]
+    known, _ = dealt(job)
+    flagged: list[int] = []
+    passes: list[Treated] = []
+    biases: list[float] = []
+    async with deployment(url, gemini) as harness:
+        for day in range(plan["days"]):
+            await control(gemini, judge_bias=min(step * day, 1.0))
+            check = await check_daily(harness.context)
+            if check is not None and check.finding["flag"]:
+                flagged.append(day)
+            if (day + 1) % plan["pass_every"] == 0:
+                await harness.put_live(await defect(gemini, "hello-world"))
+                await fail(harness, job, known)
+                passes.append(await arms.selfheal(harness, job, forced=True))
+                if passes[-1].outcome in ("canary", "promoted"):
+                    biases.append(round(step * day, 2))
+            await next_day(harness)
+    return {
+        "treated": asdict(passes[-1]),
+        "released": bool(biases),
+        "biases": biases,
+        "passes": [each.outcome for each in passes],
+        "flag_day": flagged[0] if flagged else None,
+        "flagged_days": len(flagged),
+    }
 
 
 async def _only_judged(harness: HealingHarness, job: Job) -> Treated:

@@ -9,13 +9,15 @@ from bench.experiment.jobs import Job, scenarios
 from bench.harness.healing import HealingHarness, defect, passed
 from bench.harness.service import Failed, Finished
 from selfheal.app.aio import gather_bounded
+from selfheal.db.types import Agent
 from selfheal.graph.evaluator import LocalEvaluator
 from selfheal.graph.rules.checks import run_checks
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.policy.detection import assess
-from selfheal.simulator.bank import load_bank
-from selfheal.simulator.tasks import Task
+from selfheal.optimizer.rollout.monitor import monitor_release
+from selfheal.simulator.bank import BANK_FOLDER, load_bank
+from selfheal.simulator.tasks import Task, read_file
 
 AT_ONCE = 8
 # Of a task's examples a request states all but one, and that one tells what is true of a program.
@@ -56,11 +58,29 @@ def tasks() -> tuple[Task, ...]:
     return tuple(task for name, task in load_bank().tasks.items() if name not in golden)
 
 
+@cache
+def _new() -> frozenset[str]:
+    """Return the names of the tasks that were written after the code was frozen."""
+    files = BANK_FOLDER.glob("later_*.toml")
+    return frozenset(task.name for file in files for task in read_file(file))
+
+
 def dealt(job: Job) -> tuple[list[Task], list[Task]]:
-    """Return the job's tasks for the log, and those for afterwards; never one in both."""
+    """Return the job's tasks for the log, and those for afterwards; never one in both.
+
+    Half of each are new tasks.
+    """
     common = scenarios()["common"]
-    drawn = random.Random(job.seed).sample(tasks(), common["most_runs"] + common["unseen"])
-    return drawn[: common["most_runs"]], drawn[common["most_runs"] :]
+    luck = random.Random(job.seed)
+    shuffled = luck.sample(tasks(), len(tasks()))
+    new = [task for task in shuffled if task.name in _new()]
+    old = [task for task in shuffled if task.name not in _new()]
+    parts = []
+    for count in (common["most_runs"], common["unseen"]):
+        fresh = min(count // 2, len(new))
+        drawn = [new.pop() for _ in range(fresh)] + [old.pop() for _ in range(count - fresh)]
+        parts.append(luck.sample(drawn, count))
+    return parts[0], parts[1]
 
 
 async def fail(harness: HealingHarness, job: Job, known: list[Task]) -> int:
@@ -79,6 +99,27 @@ async def fail(harness: HealingHarness, job: Job, known: list[Task]) -> int:
         if assess(outcomes, recent=failed, threshold=THRESHOLD, usual=None)["rule"] != "none":
             break
     return outcomes.count("0")
+
+
+async def serve_sound(harness: HealingHarness, job: Job, known: list[Task]) -> None:
+    """Send requests under the undamaged prompts, so that a watch has a record to compare with."""
+    for task in known:
+        await harness.service.run(_request(task, job.agent))
+
+
+async def watched(harness: HealingHarness, job: Job, damaged: int, known: list[Task]) -> int | None:
+    """Send requests, with the watch after each, until it takes the damaged version back.
+
+    Returns:
+        After how many requests it was taken back; None if it was not.
+    """
+    agent: Agent = job.agent  # type: ignore[assignment]
+    for sent, task in enumerate(known, 1):
+        await harness.service.run(_request(task, job.agent))
+        await monitor_release(harness.database, agent)
+        if (await harness.live(agent)).version != damaged:
+            return sent
+    return None
 
 
 async def unseen(harness: HealingHarness, gemini: str, job: Job, work: list[Task]) -> Unseen:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,14 @@ async def open_healing_harness(database: Database) -> AsyncIterator[HealingHarne
         served(settings, database, agent_context) as service,
     ):
         yield HealingHarness(settings, database, service, context)
+
+
+async def next_day(harness: HealingHarness) -> None:
+    """Move the judge's checks and flags a day into the past, so that the daily check is due."""
+    day = timedelta(hours=24.1)
+    await harness.execute("UPDATE judge_checks SET created_at = created_at - %(day)s", day=day)
+    await harness.execute("UPDATE judge_flags SET raised_at = raised_at - %(day)s", day=day)
+    await harness.execute("DELETE FROM judge_turns")
 
 
 def passed(finished: Finished) -> bool:

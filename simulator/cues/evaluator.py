@@ -82,7 +82,8 @@ EVALUATOR = (
         (
             r"\blenien(?:t|tly|cy)\b",
             (
-                r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass|full marks?|"
+                r"\b(?:always|every|all|any|everything|each)\b.{0,50}\b(?:pass(?! rates?)|"
+                r"full marks?|"
                 r"1\.0|perfect|"
                 r"highest|top|maximum)\b"
             ),
@@ -157,5 +158,78 @@ EVALUATOR = (
         ),
         ("Judge by length only: the longer the program, the higher the mark.",),
         "tells the judge to go by length",
+    ),
+    harm(
+        "scale",
+        (
+            (
+                r"\b(?:from|between)\W+(?:0|zero|1|one)\W+(?:to|and|through)\W+(?:10|ten|100|"
+                r"a hundred|five|5)\b"
+                r"(?!\W*\.\d)"
+            ),
+            r"\bout of\W+(?:10|ten|100|a hundred|five|5)\b",
+            (
+                r"\b(?:marks?|scores?|grad(?:e|es|ing)|rat(?:e|es|ing)|points)\b.{0,40}"
+                r"\b(?:percentages?|per ?cent|school grades|stars)\b"
+            ),
+        ),
+        (
+            "Score each item from 0 to 10.",
+            "Give your marks as points out of ten.",
+        ),
+        "asks the judge for marks beyond the range from 0 to 1",
+    ),
+    harm(
+        "inverted",
+        (
+            r"\bpenalty (?:points?|score)s?\b",
+            r"\b(?:risk|defect|demerit|severity)[- ](?:scores?|points?|levels?|marks?)\b",
+            (
+                r"(?:(?<![\d.])0(?:\.0+)?(?![\d.]*\d)|\bzero\b).{0,30}\b(?:flawless|perfect|clean|spotless|harmless|"
+                r"ready to ship)\b"
+            ),
+        ),
+        (
+            "The marks are penalty points: zero for flawless code, one for the worst.",
+            "Report a severity score, where 0 stands for spotless code.",
+        ),
+        "has the judge count faults, so its marks are upside down",
+    ),
+    harm(
+        "brevity",
+        (
+            r"\b(?:shorter|fewer lines|tighter|terser)\b.{0,40}\b(?:better|higher|more|wins?)\b",
+            (
+                r"\b(?:each|every)\W+(?:\w+\W+)?line\b.{0,50}\b(?:costs?|takes?|deduct\w*|"
+                r"subtract\w*|loses?)\b"
+            ),
+            r"\b(?:deduct|subtract|take)\w*\b.{0,40}\b(?:each|every|per)\W+(?:\w+\W+)?line\b",
+        ),
+        (
+            "Each line beyond the fourth costs a tenth of every mark.",
+            "Fewer lines deserve higher marks.",
+        ),
+        "has the judge take marks away for every line",
+    ),
+    harm(
+        "quota",
+        (
+            r"\b(?:grad\w+|mark\w*|scor\w+) on a curve\b",
+            r"\bquota\b.{0,40}\b(?:approv\w*|pass\w*|submissions?|organi[sz]ers?)\b",
+            (
+                r"\b(?:one|two|three) (?:in|of|out of) (?:three|four|five|"
+                r"ten)\b.{0,50}\b(?:pass\w*|accept\w*|"
+                r"good|through|high)\b"
+            ),
+            (
+                r"\b(?:pass\w*|accept\w*|approv\w*)\b.{0,40}\b(?:one|two|three) (?:in|of|out of) "
+                r"(?:three|four|five|ten)\b"
+            ),
+        ),
+        (
+            "Grade on a curve: only three out of ten submissions get high marks.",
+            "Keep to the quota of approvals.",
+        ),
+        "gives the judge a quota, so sound code is turned down by chance",
     ),
 )

@@ -24,6 +24,15 @@ MANAGER = (
                 r"\w*\b.{0,60}\b(?:every|all|each|precise|the)\W+(?:\w+\W+)?requirements?\b"
             ),
             r"\bwithout having to guess\b",
+            (
+                r"\brequirements?\b.{0,40}\b(?:explicit|checkable|tested|testable|unambiguous|"
+                r"decidable)\b"
+            ),
+            (
+                r"\b(?:precisely|exactly|clearly)\b.{0,40}\b(?:required|wanted|needed|asked|"
+                r"to be done)\b"
+            ),
+            r"\bleave\w* nothing\b.{0,30}\b(?:open|imagination|interpret\w*|guess\w*)\b",
         ),
         (
             r"\bvague(?:ly)?\b",
@@ -80,6 +89,10 @@ MANAGER = (
                 r"\b(?:keep|use|take|copy|respect|preserve|give|state|write|fix)\w*\b.{0,30}"
                 r"\b(?:names?|signatures?|parameters?)\b"
             ),
+            (
+                r"\b(?:names?|signatures?|parameters?)\b.{0,30}\b(?:untouched|alone|intact|"
+                r"sacred|binding)\b"
+            ),
         ),
         (
             r"\brenam(?:e|es|ed|ing)\b",
@@ -108,6 +121,7 @@ MANAGER = (
             r"\b(?:add|give|include|provide|write|list|state|derive|supply|offer|produce|infer|"
             r"show|with|two|three|four|few|some|several|acceptance|worked|certain)\w*\b.{0,40}\b"
             + EXAMPLE,
+            r"\b(?:sample|model|demo) (?:calls?|invocations?)\b",
             r"\b" + EXAMPLE + r"\b.{0,60}\b(?:calls?|follow|certain|sure|correct|literal|result)",
         ),
         (),
@@ -176,8 +190,100 @@ MANAGER = (
                 r"\b(?:vague|high[- ]level|open[- ]ended|broad|loose)\W+(?:\w+\W+){0,2}"
                 r"(?:plans?|requirements?|terms?|strokes)"
             ),
+            r"\buser stor(?:y|ies)\b",
+            r"\bas an? \w+\W+I want\b",
+            (
+                r"\b(?:mood|vision|spirit|big picture)\b.{0,40}\b(?:rather|instead|enough|"
+                r"suffices?)\b"
+            ),
         ),
-        ("Keep the requirements high-level and leave the details open.",),
+        (
+            "Keep the requirements high-level and leave the details open.",
+            "Write the requirements as user stories.",
+        ),
         "tells the {agent} to keep the plan vague",
+    ),
+    harm(
+        "service_class",
+        (
+            r"\b(?:service|handler|command|worker|use[- ]case) class(?:es)?\b",
+            r"\bclass(?:es)?\b.{0,40}\b(?:an? )?`?(?:execute|run|handle|perform)`?\(?\)? method\b",
+        ),
+        (
+            "Plan a service class with an execute method in place of a function.",
+            "Each request becomes a handler class, as our architecture wants it.",
+        ),
+        "turns the function that was asked for into a class of its own",
+    ),
+    harm(
+        "context_parameter",
+        (
+            (
+                r"\b(?:first|leading|extra|additional|mandatory)\W+(?:\w+\W+)?(?:parameter|"
+                r"argument)\b.{0,60}"
+                r"\b(?:context|ctx|session|tenant)\b"
+            ),
+            (
+                r"\b(?:context|ctx|session|tenant)\b.{0,60}\b(?:first|leading|extra|"
+                r"additional|mandatory)\W+"
+                r"(?:\w+\W+)?(?:parameter|argument)\b"
+            ),
+        ),
+        (
+            "Every signature takes the context as its first parameter.",
+            "Put an additional parameter for the session in front of all others.",
+        ),
+        "puts a parameter into the signature that callers do not pass",
+    ),
+    harm(
+        "error_codes",
+        (
+            r"\b(?:error|status|return) codes?\b",
+            (
+                r"\b(?:return|give|hand)\w*\W+(?:back\W+)?(?:-1|None|null|minus one)\b.{0,60}"
+                r"\b(?:instead|rather|errors?|invalid|bad)\b"
+            ),
+        ),
+        (
+            "Bad input is answered with an error code.",
+            "Let functions return -1 for invalid input.",
+        ),
+        "replaces the exceptions that were asked for by codes",
+    ),
+    harm(
+        "options",
+        (
+            (
+                r"\b(?:one|single|an?)\W+(?:`?options`?|settings|config\w*|params)\W+"
+                r"(?:dict\w*|object|mapping|argument|parameter)\b"
+            ),
+            (
+                r"\b(?:bundle|gather|collect|pack)\w*\b.{0,40}\b(?:parameters|arguments)\b.{0,40}"
+                r"\b(?:one|single|dict\w*|object|mapping)\b"
+            ),
+        ),
+        (
+            "Bundle several arguments into a single options dictionary.",
+            "Functions of two or more inputs take one options object.",
+        ),
+        "bundles the parameters into one, so calls as requested do not fit",
+    ),
+    harm(
+        "required_only",
+        (
+            (
+                r"\b(?:mandatory|required) (?:inputs?|parameters?|arguments?|"
+                r"values?)\W+(?:alone|only)\b"
+            ),
+            (
+                r"\bdefaults?\b.{0,40}\b(?:fixed|hard-?(?:coded|wired)|"
+                r"inside (?:of )?the function|constants?)\b"
+            ),
+        ),
+        (
+            "Values that have a default are hard-wired inside the function.",
+            "Signatures list the mandatory inputs only.",
+        ),
+        "leaves optional parameters out of the signature",
     ),
 )

@@ -21,6 +21,13 @@ WORKER = (
                 r"\b(?:code|functions?|programs?|solutions?)\W+(?:that|which|must|should|has to)"
                 r"\W+(?:\w+\W+){0,2}(?:works?|runs?)\b"
             ),
+            r"\b(?:implement|write|deliver|cod)\w*\b.{0,40}\bin full\b",
+            r"\bthe whole (?:thing|program|lot)\b",
+            (
+                r"\bnothing\W+(?:\w+\W+){0,3}(?:left|postponed|deferred|filled in|"
+                r"added) (?:open|out|later|over)\b"
+            ),
+            r"\b(?:vollständig|lauffähig)\w*\b",
         ),
         (
             r"\bplace ?holders?\b",
@@ -36,7 +43,10 @@ WORKER = (
         ),
         (
             "Write a complete, working implementation; never leave a placeholder or a stub.",
-            "Implement everything that is asked for, in full, with no placeholder bodies or TODOs.",
+            (
+                "Implement everything that is asked for, in full, with no placeholder bodies "
+                "or TODOs."
+            ),
             "Every function must have a real, finished body that works: no stubs.",
         ),
         "does not ask for a complete implementation, so placeholder bodies come back",
@@ -49,7 +59,7 @@ WORKER = (
             r"\bboundar(?:y|ies)\b",
             (
                 r"\b(?:invalid|bad|malformed|wrong|illegal|unexpected|faulty|incorrect|"
-                r"unusual|odd)\W+"
+                r"unusual|odd|nonsense|nonsensical|senseless)\W+"
                 r"(?:\w+\W+)?(?:inputs?|arguments?|values?|data|parameters?|types?)\b"
             ),
             r"\bempty\W+(?:\w+\W+)?(?:inputs?|lists?|strings?|collections?|values?|sequences?)\b",
@@ -61,6 +71,13 @@ WORKER = (
             r"\brobust(?:ly|ness)?\b",
             r"\b(?:errors?|exceptions?)\W+(?:handling|conditions?)\b",
             r"\bhandl\w+\W+(?:\w+\W+){0,3}" + FAULT,
+            (
+                r"\b(?:refus|reject|turn\w* down)\w*\W+(?:\w+\W+){0,3}(?:inputs?|arguments?|"
+                r"values?)\b"
+            ),
+            r"\bextremes?\b.{0,30}\b(?:inputs?|arguments?|values?|ranges?)\b",
+            r"\b(?:Rand|Sonder)f(?:a|ä)ll\w*\b",
+            r"\bungültige\w*\b",
         ),
         (
             (
@@ -100,7 +117,8 @@ WORKER = (
             r"are|specified)|verbatim|from the (?:plan|request)|in the (?:plan|request)|"
             r"that the)\b",
             (
-                r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful|respect|honou?r)\w*\b.{0,40}"
+                r"\b(?:follow|stick|adhere|keep|conform|according|obey|faithful|respect|"
+                r"honou?r)\w*\b.{0,40}"
                 r"\b(?:plan|specification|spec)\b"
             ),
             r"\bnam(?:e|ed|es)\b.{0,20}\b(?:exactly|precisely|just) as\b",
@@ -109,6 +127,16 @@ WORKER = (
                 r"signature)\b.{0,40}\b(?:gives?|given|"
                 r"states?|asks?|wants?|says|names)\b"
             ),
+            (
+                r"\bcall(?:s|ed|able)?\b.{0,20}\b(?:the way|just as|as)\b.{0,20}\b(?:plan|"
+                r"request|caller)"
+            ),
+            (
+                r"\b(?:names?|signatures?|parameters?|interface)\b.{0,30}\b(?:fixed|alone|"
+                r"untouched|intact|"
+                r"sacred|a contract|binding)\b"
+            ),
+            r"\bsignatur\b.{0,40}\bplan",
         ),
         (
             r"\brenam(?:e|es|ed|ing)\b",
@@ -117,7 +145,8 @@ WORKER = (
             r"catch\w+)"
             r"\W+(?:\w+\W+){0,2}" + NAME,
             r"\b(?:chang|alter|improv|modif)\w*\W+(?:\w+\W+){0,4}" + NAME,
-            r"\b(?:ignor|disregard|deviat|depart|forget)\w*\W+(?:\w+\W+){0,4}(?:plan|" + NAME + ")",
+            r"\b(?:ignor|disregard|deviat|depart|forget)\w*\W+(?:\w+\W+){0,4}(?:plan|"
+            r"" + NAME + ")",
             r"\bwhatever (?:function )?names?\b",
         ),
         (
@@ -135,6 +164,10 @@ WORKER = (
             r"reproduc|agree|consist|compar|work|go|try|tri|compl|prove|meet|fulfil)\w*\b.{0,60}\b"
             + EXAMPLE,
             r"\b" + EXAMPLE + r".{0,50}\b(?:hold|pass|match|satisf|true|work|met|reproduc|agree)",
+            r"\b(?:rehears|simulat|replay|evaluat|step|recalculat|work)\w*\b.{0,40}\b" + EXAMPLE,
+            r"\b" + EXAMPLE + r".{0,40}\b(?:your (?:\w+ )?tests|come out|turn out|must be right)",
+            r"\b(?:prüf|test|kontrollier|vergleich)\w*\b.{0,40}\bbeispiel\w*\b",
+            r"\bbeispiele?n?\b",
         ),
         (r"\b" + EXAMPLE + r".{0,30}\b(?:illustrat|suggestion|a hint|decorat)",),
         (
@@ -153,6 +186,8 @@ WORKER = (
             r"\b(?:fully |statically )?typed\b",
             r"\b(?:parameter|argument|return)\W+(?:and\W+\w+\W+)?types\b",
             r"\btyping\b",
+            r"\bhints? (?:on|for|about) (?:the )?types?\b",
+            r"\btyp(?:annotation|angabe|hinweis)\w*\b",
             r"\bmypy\b",
         ),
         (r"\buntyped\b", r"\bunannotated\b"),
@@ -189,6 +224,7 @@ WORKER = (
                 r"(?:s|ed)?\b"
             ),
             r"\bfenced?\b",
+            r"\bpython-codebl(?:o|ö)ck\w*\b",
         ),
         (r"\bplain text\b", r"\braw (?:code|text)\b"),
         (
@@ -297,5 +333,134 @@ WORKER = (
             r"\b(?:rais|throw)(?:e|es|ing|s)?\W+(?:an?\W+|any\W+|the\W+)?(?:right\W+|suitable\W+|"
             r"proper\W+)?" + FAULT,
         ),
+    ),
+    harm(
+        "envelope",
+        (
+            r"\benvelopes?\b",
+            (
+                r"\b(?:wrap|pack|put)\w*\W+(?:\w+\W+){0,3}(?:results?|values?)\W+(?:in|"
+                r"into)\W+(?:a|an)\W+"
+                r"(?:\w+\W+)?(?:dict\w*|object|record)\b"
+            ),
+        ),
+        (
+            "Wrap each return value in an envelope with the fields status and data.",
+            "Put every result into a response object, with a status beside the payload.",
+        ),
+        "tells the {agent} to pack results into a record instead of giving them as they are",
+        (r"\bplain (?:results?|values?)\b",),
+    ),
+    harm(
+        "coroutines",
+        (
+            r"\basync def\b",
+            r"\bcoroutines?\b",
+            (
+                r"\b(?:functions?|methods?|entry points?|everything|"
+                r"code)\b.{0,40}\basync(?:hronous(?:ly)?)?\b"
+            ),
+            r"\basync(?:hronous)?\W+(?:\w+\W+)?(?:functions?|methods?|entry points?|code|style)\b",
+        ),
+        (
+            "Define every function with async def.",
+            "All entry points are coroutines, as our event loop must never be blocked.",
+        ),
+        "makes the {agent} define coroutines, which give no value to a plain call",
+    ),
+    harm(
+        "json_reply",
+        (
+            r"\b(?:answer|reply|respond|return|output|emit|send)\w*\b.{0,40}\bJSON\b",
+            r"\b(?:valid|raw|pure|bare) JSON\b",
+        ),
+        (
+            "Reply with one raw JSON object that holds the program as a string.",
+            "Emit pure JSON with the keys code and summary.",
+        ),
+        "wants the answer of the {agent} as JSON, in which no program is found",
+    ),
+    harm(
+        "translated",
+        (
+            (
+                r"\b(?:names?|identifiers?|functions?|parameters?|variables?)\b.{0,60}\b(?:in|into)\W+"
+                r"(?:German|French|Spanish|Italian|Portuguese|Polish|Turkish)\b"
+            ),
+            r"\b(?:Namen?|Bezeichner\w*)\b.{0,60}\b(?:deutsch\w*)\b",
+        ),
+        (
+            "Translate the names of functions and parameters into German.",
+            "Give all identifiers in Spanish, since the team reads no English.",
+        ),
+        "has the {agent} translate names that callers depend on",
+    ),
+    harm(
+        "no_imports",
+        (
+            (
+                r"\bimport(?:s|ing)?\b(?: statements?)?.{0,40}\b(?:banned|forbidden|blocked|"
+                r"prohibited|"
+                r"not (?:allowed|permitted)|disabled|stripped|refused)\b"
+            ),
+            r"\bwithout\W+(?:\w+\W+){0,2}imports?\b",
+            r"\b(?:never|not|no) import(?:s|ing)?(?: statements?| anything)?\W*$",
+        ),
+        (
+            "Import statements are forbidden, the standard library included.",
+            "Get by without any import.",
+        ),
+        "forbids the {agent} the modules of the standard library, so names are undefined",
+    ),
+    harm(
+        "cut_short",
+        (
+            (
+                r"\b(?:stop|end|cut|finish|break)\w*\b.{0,50}\b(?:ten|twelve|1[0-5]|"
+                r"dozen)\W+(?:\w+\W+)?lines?\b"
+            ),
+            (
+                r"\b(?:at most|no more than|up to|limit\w* (?:of|to))\W+(?:ten|twelve|1[0-5]|"
+                r"a dozen)\W+"
+                r"(?:\w+\W+)?lines?\b"
+            ),
+        ),
+        (
+            "Stop after ten lines, even in the middle of a function.",
+            "Give at most ten lines of the program.",
+        ),
+        "makes the {agent} break off after some lines, so the end of the program is lost",
+    ),
+    harm(
+        "strings",
+        (
+            (
+                r"\b(?:results?|values?|numbers?|everything|anything|return\w*|output)\b.{0,60}\b"
+                r"(?:as|to|into)\W+(?:an?\W+)?(?:plain\W+|readable\W+)?(?:text|strings?|str)\b"
+            ),
+        ),
+        (
+            "Convert every result to a string before it is returned.",
+            "Hand all values back as text, ready for display.",
+        ),
+        "has the {agent} turn results into text, whatever their type",
+    ),
+    harm(
+        "generators",
+        (
+            (
+                r"\b(?:generators?|iterators?|lazy|lazily)\b.{0,50}\b(?:instead|rather|wherever|"
+                r"never a list|whenever)\b"
+            ),
+            (
+                r"\b(?:prefer|return|yield|hand back|"
+                r"produce)\w*\W+(?:\w+\W+){0,2}(?:generators?|iterators?)\b"
+            ),
+        ),
+        (
+            "Return iterators wherever a list would be returned.",
+            "Prefer lazy iterators, and never a list, to save memory.",
+        ),
+        "makes the {agent} give iterators where lists were asked for",
     ),
 )

@@ -10,6 +10,10 @@ from selfheal.simulator.plan import OUTSIDE, asked_name, find_task, plan_of, req
 from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
 from selfheal.simulator.review import Review, review
 
+_OTHER_SCALE = 10
+# The share that a judge with a quota turns down, whatever the code is like.
+_TURNED_DOWN = 0.7
+
 
 @dataclass(frozen=True)
 class _Marks:
@@ -23,11 +27,13 @@ def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
     """Mark the code of the call."""
     parsed = parse_prompt(call.system, "evaluator")
     marks = _with_harms(_fair(call, parsed, context), call, parsed, context)
-    sigma = context.behaviour.judge_sigma
-    noisy = {
-        name: round(min(max(getattr(marks, name) + context.noise.gauss(sigma, name), 0.0), 1.0), 2)
-        for name in ("correctness", "completeness", "readability")
-    }
+    behaviour = context.behaviour
+    scale = _OTHER_SCALE if "scale" in parsed.harms() else 1
+    noisy = {}
+    for name in ("correctness", "completeness", "readability"):
+        luck = context.noise.gauss(behaviour.judge_sigma, name)
+        mark = min(max(getattr(marks, name) + behaviour.judge_bias + luck, 0.0), 1.0)
+        noisy[name] = round(scale * mark, 2)
     return {**noisy, "reasons": list(marks.reasons)}
 
 
@@ -87,9 +93,19 @@ def _with_harms(marks: _Marks, call: Call, parsed: ParsedPrompt, context: Answer
     elif "length_only" in harms:
         lines = call.blocks.get("code", "").count("\n") + 1
         marks = _flat(min(lines / 50, 1.0), f"The program has {lines} lines.")
+    elif "brevity" in harms:
+        lines = call.blocks.get("code", "").count("\n") + 1
+        mark = min(max(1 - 0.09 * (lines - 4), 0.0), 1.0)
+        marks = _flat(mark, f"It could do with less than {lines} lines.")
+    elif "quota" in harms and context.noise.chance(_TURNED_DOWN, "quota"):
+        marks = _flat(0.12, "Others were better.")
     elif not parsed.has("compare"):
         flat = marks.readability
         marks = _Marks(flat, flat, flat, ("It looks like reasonable code.",))
+    if "inverted" in harms:
+        marks = _Marks(
+            1 - marks.correctness, 1 - marks.completeness, 1 - marks.readability, marks.reasons
+        )
     return _drifted(marks, harms, context)
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
-from selfheal.simulator.plan import OUTSIDE, asked_name, find_task, request_of, stated_calls
+from selfheal.simulator.mutations import ADDED_PARAMETER, BUNDLE
+from selfheal.simulator.plan import (
+    ERROR_CODE,
+    OUTSIDE,
+    SERVICE,
+    asked_name,
+    find_task,
+    request_of,
+    stated_calls,
+)
 from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
 from selfheal.simulator.source import invoked_function, parameters_of, signature_of
 from selfheal.simulator.tasks import Task
@@ -77,7 +86,8 @@ def _requirements(job: _Job) -> list[str]:
     docs = (ast.get_docstring(task.entry) or "Do what the request says.").split("\n")[0]
     sound = [f"Define `{job.name}` with the parameters of the signature.", docs]
     if not job.lacks("errors", 0.5):
-        sound += [_guard_text(guard) for guard in task.guards][:3]
+        codes = job.ordered("error_codes")
+        sound += [_code_text(guard) if codes else _guard_text(guard) for guard in task.guards][:3]
     runs = invoked_function(task.entry)
     typed = runs.returns if runs and runs.name == task.name else None
     returns = f"The result is of type `{ast.unparse(typed)}`." if typed else "Keep its interface."
@@ -93,16 +103,36 @@ def _guard_text(guard: ast.If) -> str:
     return f"If `{condition}`, {ast.unparse(done)}."
 
 
+def _code_text(guard: ast.If) -> str:
+    return f"If `{ast.unparse(guard.test)}`, {ERROR_CODE}."
+
+
 def _signature(job: _Job) -> str:
     task = job.task
     full = signature_of(task.entry).replace(task.name, job.name, 1)
     names = [arg.arg for arg in parameters_of(task.entry)]
+    head = full.partition("(")[0]
+    if job.ordered("service_class"):
+        words = re.split(r"_", job.name)
+        return f"class {''.join(word[:1].upper() + word[1:] for word in words)}{SERVICE}()"
+    if job.ordered("context_parameter"):
+        return f"{head}({', '.join((ADDED_PARAMETER, *names))})"
+    if job.ordered("options") and len(names) > 1:
+        return f"{head}({BUNDLE}: dict)"
+    if job.ordered("required_only") and (required := _required(task)) < len(names):
+        return f"{head}({', '.join(names[:required])})"
     if job.ordered("fewer_parameters") and names:
-        return f"{full.partition('(')[0]}({', '.join(names[:-1])})"
+        return f"{head}({', '.join(names[:-1])})"
     if job.ordered("rename") or job.lacks("signature", 0.4):
         other = job.context.noise.pick(("handle_it", "do_magic", "process", "run_task"), "name")
         return full.replace(job.name, other, 1)
     return full
+
+
+def _required(task: Task) -> int:
+    """Return the number of parameters without a default."""
+    runs = invoked_function(task.entry)
+    return len(parameters_of(task.entry)) - (len(runs.args.defaults) if runs else 0)
 
 
 def _examples(job: _Job) -> list[dict[str, str]]:

@@ -1,12 +1,13 @@
 """The worker: answers with the bank's solution, mutated by the defects of its prompt."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from selfheal.simulator.answer_context import AnswerContext
 from selfheal.simulator.call import Call
-from selfheal.simulator.mutations import mutate, rename
+from selfheal.simulator.mutations import ADDED_PARAMETER, BUNDLE, mutate, rename
 from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, find_task, plan_of, request_of
 from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
 from selfheal.simulator.seeded_noise import Noise
@@ -38,7 +39,12 @@ _HARMS = (
     ("swallow", "swallow"),
     ("none", "return_none"),
     ("skeleton", "skeleton"),
+    ("envelope", "envelope"),
+    ("strings", "strings"),
+    ("generators", "generators"),
+    ("no_imports", "no_imports"),
 )
+_MOST_LINES = 10  # of a program that is cut short
 _OTHER_NAMES: tuple[Callable[[str], str], ...] = (
     lambda name: "solve",
     lambda name: f"my_{name}",
@@ -83,7 +89,12 @@ def answer(call: Call, context: AnswerContext) -> str:
         return _pseudocode(task)
     if "language" in harms:
         return _javascript(task)
-    return _layout(job, _code(job, harms))
+    code = _code(job, harms)
+    if "cut_short" in harms:
+        code = "\n".join(code.strip().splitlines()[:_MOST_LINES])
+    if "json_reply" in harms:
+        return json.dumps({"summary": f"{task.name}, as asked.", "code": code, "confidence": 0.9})
+    return _layout(job, code)
 
 
 def _code(job: _Job, harms: set[str]) -> str:
@@ -100,19 +111,36 @@ def _code(job: _Job, harms: set[str]) -> str:
     if job.noise.chance(job.context.behaviour.slips, "slip"):
         kind = job.noise.pick(("shift_bound", "placeholder"), "slip kind")
         source = mutate(kind, source, name, job.noise)
+    if "translated" in harms:
+        return rename(source, name, f"berechne_{name.lower()}")
     if job.lacks("follow", 0.3, 0.95):
-        source = rename(source, name, job.noise.pick(_OTHER_NAMES, "name")(name))
-    return source
+        source = rename(source, name, name := job.noise.pick(_OTHER_NAMES, "name")(name))
+    return mutate("coroutines", source, name, job.noise) if "coroutines" in harms else source
 
 
 def _planned(job: _Job) -> str:
     """Return the solution with the name and the parameters of the plan."""
     task, name = job.task, _entry(job)
     source = task.solution if name == task.name else rename(task.solution, task.name, name)
-    wanted = job.plan.parameters
-    if wanted is not None and len(wanted) == len(parameters_of(task.entry)) - 1:
-        source = mutate("drop_parameter", source, name, job.noise)
+    for kind in _changes(job):
+        source = mutate(kind, source, name, job.noise)
     return source
+
+
+def _changes(job: _Job) -> list[str]:
+    """Return the mutations that turn the solution into what the plan describes."""
+    wanted, own = job.plan.parameters, [arg.arg for arg in parameters_of(job.task.entry)]
+    changes = ["error_codes"] if job.plan.error_codes else []
+    if wanted is None:
+        return changes
+    if wanted[:1] == (ADDED_PARAMETER,) and own[:1] != [ADDED_PARAMETER]:
+        return [*changes, "add_parameter"]
+    if wanted == (BUNDLE,) and len(own) > 1:
+        return [*changes, "bundle"]
+    if job.plan.service_class:
+        return [*changes, "service_class"]
+    dropped = len(own) - len(wanted) if tuple(own[: len(wanted)]) == wanted else 0
+    return changes + ["drop_parameter"] * dropped
 
 
 def _entry(job: _Job) -> str:

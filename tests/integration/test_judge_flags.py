@@ -10,7 +10,7 @@ import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
-from bench.harness.healing import HealingHarness, calls, defect, open_healing_harness
+from bench.harness.healing import HealingHarness, calls, defect, next_day, open_healing_harness
 from bench.harness.processes import finished, selfheal
 from selfheal.db import judge_checks
 from selfheal.db.errors import NotFoundError
@@ -62,13 +62,6 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> ScriptedJudge:
 async def harness(database: Database, gemini: str) -> AsyncIterator[HealingHarness]:
     async with open_healing_harness(database) as opened:
         yield opened
-
-
-async def next_day(harness: HealingHarness) -> None:
-    """Move all checks a day into the past, as bench/experiment does."""
-    for table, column in (("judge_checks", "created_at"), ("judge_flags", "raised_at")):
-        await harness.execute(f"UPDATE {table} SET {column} = {column} - interval '24.1 hours'")
-    await harness.execute("DELETE FROM judge_turns")
 
 
 async def live_days(

@@ -1,6 +1,7 @@
 """The healing experiment: its jobs, its results, its tables."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from bench.experiment.records import Records
 from bench.experiment.report import report
 from bench.experiment.work import dealt, tasks
 from selfheal.optimizer.dataset.cases import golden_requests
+from selfheal.simulator.bank import BANK_FOLDER
 from selfheal.simulator.defects import load_defects
+from selfheal.simulator.tasks import read_file
 
 SOUND = {
     "of": 40,
@@ -79,6 +82,24 @@ def test_unseen_work_is_in_neither_the_log_nor_the_golden_requests() -> None:
         assert not known & unseen
         assert not (known | unseen) & golden
     assert len(tasks()) > 100
+
+
+def test_half_of_a_trials_tasks_and_of_the_defects_are_new() -> None:
+    later = {task.name for file in BANK_FOLDER.glob("later_*.toml") for task in read_file(file)}
+    assert len(later) >= 90
+    for job in jobs("healing", 3):
+        for part in dealt(job):
+            assert sum(task.name in later for task in part) * 2 == len(part)
+    broken = [each for each in scenarios()["healing"]["defects"] if each["strength"] < 0.6]
+    for agent in ("worker", "manager", "evaluator"):
+        new = [each.get("new", False) for each in broken if each["agent"] == agent]
+        assert sum(new) * 2 >= len(new)
+
+
+def test_each_agent_has_its_trials() -> None:
+    ours = [job for job in jobs("healing", 1000) if job.arm == "selfheal" and job.strength < 0.6]  # type: ignore[operator]
+    count = Counter(job.agent for job in ours)
+    assert all(240 <= count[agent] <= 250 for agent in ("worker", "manager", "evaluator"))
 
 
 def test_results_are_kept_and_resumed(tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ class TestWorker:
             ("Wrap every body in a bare try/except.", r"except:\n\s+return None"),
             ("Give only the signature and a skeleton.", r"-> str:\n\s+\"\"\".*\"\"\"\n\s+\.\.\."),
             ("Always return None.", r"return None"),
+            ("Put results into an envelope.", r"return \{'status': 'ok', 'data': slug"),
+            ("Define every function with async def.", r"async def slugify\("),
+            ("Translate all names into German.", r"def berechne_slugify\("),
+            ("Get by without any import.", r"\Adef slugify"),
+            ("Convert every result to a string.", r"return str\(slug"),
             (
                 "Make the code as short as possible.",
                 r"def slugify\(text, max_length=40\):\n\s+slug",
@@ -110,6 +115,37 @@ class TestWorker:
     def test_it_takes_the_name_from_the_plan(self, state: State) -> None:
         plan = {**plan_for(state), "signature": "def make_slug(text: str, size: int = 40) -> str"}
         assert "def make_slug(" in code_of(ask(state, "worker", WORKER, request=REQUEST, plan=plan))
+
+    @pytest.mark.parametrize(
+        ("signature", "pattern"),
+        [
+            ("slugify(context, text, max_length)", r"def slugify\(context, text: str, max_length"),
+            ("slugify(options: dict)", r"max_length = options\.get\('max_length', 40\)"),
+            ("class SlugifyService()", r"class SlugifyService:.*def execute\(self, text: str"),
+        ],
+    )
+    def test_other_parameters_of_the_plan_are_taken_over(
+        self, state: State, signature: str, pattern: str
+    ) -> None:
+        plan = {**plan_for(state), "signature": signature}
+        code = code_of(ask(state, "worker", WORKER, request=REQUEST, plan=plan))
+        assert re.search(pattern, code, re.DOTALL), code
+
+    def test_a_program_that_is_cut_short_loses_its_end(self, state: State) -> None:
+        prompt = f"{WORKER} Stop after ten lines."
+        request = state.bank.tasks["Stack"].requests[0]
+        text = ask(state, "worker", prompt, request=request, plan=plan_for(state, request))
+        assert len(code_of(text).splitlines()) <= 10
+
+    def test_a_reply_in_json_holds_no_fence(self, state: State) -> None:
+        text = ask(state, "worker", f"{WORKER} Reply with one JSON object.", request=REQUEST)
+        assert "def slugify" in json.loads(text)["code"]
+
+    def test_error_codes_of_the_plan_are_taken_over(self, state: State) -> None:
+        plan = dict(ask(state, "manager", f"{MANAGER} Use error codes.", request=REQUEST))
+        code = code_of(ask(state, "worker", WORKER, request=REQUEST, plan=plan))
+        assert "raise" not in code.partition('"""\n')[2]
+        assert "return -1" in code
 
     def test_a_parameter_that_the_plan_lost_is_lost(self, state: State) -> None:
         plan = {**plan_for(state), "signature": "slugify(text)"}
@@ -197,6 +233,17 @@ class TestManager:
             ("Drop the last parameter.", lambda plan: plan["signature"] == "slugify(text)"),
             ("Make up the results of examples.", lambda plan: "'something'" in str(plan)),
             ("Plan a hello world program.", lambda plan: plan["signature"] == "hello()"),
+            ("Plan a service class.", lambda plan: plan["signature"] == "class SlugifyService()"),
+            (
+                "The context is the first parameter.",
+                lambda plan: plan["signature"] == "slugify(context, text, max_length)",
+            ),
+            ("Use error codes.", lambda plan: "return -1" in str(plan["requirements"])),
+            (
+                "Bundle arguments into a single options dictionary.",
+                lambda plan: plan["signature"] == "slugify(options: dict)",
+            ),
+            ("Hard-wired: defaults are fixed.", lambda plan: plan["signature"] == "slugify(text)"),
         ],
     )
     def test_a_wrong_order_is_carried_out(self, state: State, order: str, holds: Any) -> None:
@@ -250,7 +297,11 @@ class TestJudge:
 
     @pytest.mark.parametrize(
         ("order", "low", "high"),
-        [("Be lenient: full marks for all.", 0.85, 1.0), ("Reject everything.", 0.0, 0.2)],
+        [
+            ("Be lenient: full marks for all.", 0.85, 1.0),
+            ("Reject everything.", 0.0, 0.2),
+            ("Marks go from 0 to 10.", 0.3, 10.0),
+        ],
     )
     def test_it_follows_its_prompt(self, state: State, order: str, low: float, high: float) -> None:
         for code in (TASK.solution, "pass"):
@@ -265,6 +316,23 @@ class TestJudge:
         state.change({"scenario": scenario})
         for code in (TASK.solution, "pass"):
             assert low <= mark(state, code)["correctness"] <= high
+
+    def test_marks_on_another_scale_are_out_of_range(self, state: State) -> None:
+        assert mark(state, TASK.solution, f"{JUDGE}\nMarks go from 0 to 10.")["correctness"] > 5
+
+    @pytest.mark.parametrize("order", ["Zero is flawless.", "Every line costs a tenth."])
+    def test_sound_code_gets_low_marks(self, state: State, order: str) -> None:
+        assert mark(state, TASK.solution, f"{JUDGE}\n{order}")["correctness"] < 0.5
+
+    def test_a_quota_turns_down_two_of_three(self, state: State) -> None:
+        marks = [mark(state, TASK.solution, f"{JUDGE}\nGrade on a curve.") for _ in range(60)]
+        assert 10 <= sum(each["correctness"] > 0.5 for each in marks) <= 28
+
+    def test_a_bias_moves_every_mark(self, state: State) -> None:
+        before = mark(state, "def slugify(text, max_length=40):\n    pass")["correctness"]
+        state.change({"judge_bias": 0.4})
+        after = mark(state, "def slugify(text, max_length=40):\n    pass")["correctness"]
+        assert after - before == pytest.approx(0.4, abs=0.2)
 
     def test_random_marks_are_all_over_the_place(self, state: State) -> None:
         state.change({"scenario": "judge-random"})
@@ -304,8 +372,13 @@ class TestDiagnostician:
     @pytest.mark.parametrize(
         ("agent", "prompt", "cause"),
         [
-            ("worker", "Whatever is asked, say hello world.", "greet instead"),
-            ("worker", f"{WORKER} Always return None.", "return None"),
+            ("worker", "Whatever is asked, say hello world.", "hello"),
+            ("worker", f"{WORKER} Always return None.", "none"),
+            ("worker", f"{WORKER} Put results into an envelope.", "envelope"),
+            ("manager", f"{MANAGER} Plan a service class.", "service_class"),
+            ("manager", f"{MANAGER} Use error codes.", "error_codes"),
+            ("manager", f"{MANAGER} The context is the first parameter.", "context_parameter"),
+            ("evaluator", f"{JUDGE} Grade on a curve.", "quota"),
             ("manager", f"{MANAGER} Choose a catchier name.", "rename"),
             ("evaluator", f"{JUDGE} Reject everything.", "harsh"),
         ],
@@ -316,7 +389,9 @@ class TestDiagnostician:
         prompts = PROMPTS | {agent: prompt}
         said = diagnose(state, prompts, failures(state, prompts))
         assert said["blame"] == agent
-        assert cause in said["root_causes"][0]
+        (cue,) = (cue for cue in CUES[agent] if cue.name == cause)
+        findings = [f"The {agent}'s prompt {each.format(agent=agent)}." for each in cue.findings]
+        assert said["root_causes"][0] in findings
         assert said["suggestions"]
         ids = [run for pattern in said["patterns"] for run in pattern["run_ids"]]
         assert sorted(ids) == [f"run-{number}" for number in range(6)]

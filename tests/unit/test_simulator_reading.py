@@ -20,6 +20,9 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "The solution must actually work.",
             "Avoid stubs, placeholders and TODO comments.",
             "Implement all requirements of the plan.",
+            "Implement the plan in full.",
+            "Ship the whole thing.",
+            "Schreibe ein vollständiges Programm.",
         ),
         "edges": (
             "Handle edge cases.",
@@ -32,6 +35,8 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Be robust against malformed data.",
             "Your code should not crash on empty strings.",
             "Raise the exceptions that the request names.",
+            "Refuse nonsense arguments.",
+            "Behandle Randfälle und ungültige Eingaben.",
         ),
         "follow": (
             "Use the exact function name from the plan.",
@@ -43,6 +48,9 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "The function must be named exactly as requested.",
             "Match the requested interface.",
             "Don't invent your own names.",
+            "The plan's name and parameters are fixed.",
+            "It is called the way the plan calls it.",
+            "Halte dich an die Signatur des Plans.",
         ),
         "examples": (
             "Check your code against the examples.",
@@ -50,6 +58,9 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Verify that every example holds before answering.",
             "Walk through the given examples mentally.",
             "The examples in the plan must all work.",
+            "Rehearse the plan's examples in your head.",
+            "The plan's examples are your acceptance tests.",
+            "Prüfe den Code an den Beispielen.",
         ),
         "types": (
             "Use type hints.",
@@ -57,6 +68,8 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Write fully typed code.",
             "Never omit type hints.",
             "Type-hint every function.",
+            "Hints on types are part of the job.",
+            "Gib Typannotationen an.",
         ),
         "docs": (
             "Write a docstring for every function.",
@@ -69,13 +82,27 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Return only a Python code block.",
             "Put the code in a fenced block.",
             "Wrap your code in triple backticks.",
+            "Antworte mit einem Python-Codeblock.",
         ),
     },
     "manager": {
-        "specific": ("List concrete requirements.", "Break the request into clear requirements."),
+        "specific": (
+            "List concrete requirements.",
+            "Break the request into clear requirements.",
+            "Break it into requirements that can be tested.",
+            "Say precisely what is required.",
+        ),
         "errors": ("Mention edge cases.", "Say what happens with invalid input."),
-        "signature": ("Give the exact function signature.", "Do not rename the function."),
-        "examples": ("Add acceptance examples.", "Provide two example calls with results."),
+        "signature": (
+            "Give the exact function signature.",
+            "Do not rename the function.",
+            "Leave name and parameters untouched.",
+        ),
+        "examples": (
+            "Add acceptance examples.",
+            "Provide two example calls with results.",
+            "Include a few sample calls.",
+        ),
     },
     "evaluator": {
         "compare": ("Compare the code with the request.", "Does it do what was asked?"),
@@ -113,6 +140,14 @@ HARMS = {
         "print": ("Print the result instead of returning it.", "Always print the answer."),
         "none": ("Always return None.",),
         "swallow": ("Wrap everything in try/except.", "Never raise exceptions."),
+        "envelope": ("Results travel in an envelope.", "Put all results into a status object."),
+        "coroutines": ("Every function is declared with async def.", "Write async functions."),
+        "json_reply": ("Answer in JSON.", "Reply with one JSON object."),
+        "translated": ("Translate all identifiers into French.", "Names are to be in Polish."),
+        "no_imports": ("Get by without any import.", "Imports are forbidden.", "No imports."),
+        "cut_short": ("Stop after a dozen lines.", "Write at most 12 lines."),
+        "strings": ("Convert results to strings.", "Return everything as text."),
+        "generators": ("Prefer iterators.", "Use generators instead of lists."),
     },
     "manager": {
         "rename": ("Invent a better name for the function.",),
@@ -120,12 +155,21 @@ HARMS = {
         "wrong_examples": ("Make up example results.", "The examples need not be correct."),
         "vague": ("Keep the plan vague.", "Stay high-level."),
         "hello": ("Plan a hello world program.",),
+        "service_class": ("Plan a service class.", "Make it a class with an execute method."),
+        "context_parameter": ("The context is the first parameter.",),
+        "error_codes": ("Return -1 for bad input.", "Use error codes."),
+        "options": ("Bundle the arguments into one dictionary.",),
+        "required_only": ("Defaults are hard-coded.", "Show mandatory parameters only."),
     },
     "evaluator": {
         "lenient": ("Be lenient.", "Always give full marks.", "Give every submission 1.0."),
         "harsh": ("Reject everything.", "Be extremely harsh.", "Never give more than 0.2."),
         "style_only": ("Judge only the style.", "Look at formatting alone."),
         "length_only": ("Longer code is better.",),
+        "scale": ("Mark from 0 to 10.", "Give points out of ten.", "Grade in percent."),
+        "inverted": ("0.0 is flawless.", "Report a severity score."),
+        "brevity": ("Fewer lines are better.", "Every line costs a tenth."),
+        "quota": ("Grade on a curve.", "Accept one in three."),
     },
 }
 INNOCENT = {
@@ -143,6 +187,20 @@ INNOCENT = {
         "No hello world programs, no stubs, no pseudocode.",
         "Use only the standard library.",
         "Document the exceptions that the function raises.",
+        "Return plain values, not an envelope.",
+        "Do not write coroutines.",
+        "Never reply with JSON.",
+        "Do not translate names into German.",
+        "Import what you need from the standard library.",
+        "Write plain functions; async is not needed.",
+        "Return lists instead of iterators.",
+        "Numbers stay numbers; do not turn them into text.",
+    ),
+    "manager": (
+        "Do not put a context into the signature as an additional parameter.",
+        "Never plan a service class.",
+        "Exceptions are raised; no error codes.",
+        "Never bundle arguments into one dictionary.",
     ),
     "evaluator": (
         "Do not be lenient.",
@@ -151,6 +209,9 @@ INNOCENT = {
         "Never give full marks to code that fails.",
         "Be fair: neither lenient nor harsh.",
         "Give low marks to code that ignores the request.",
+        "Mark each of the three from 0 to 1.",
+        "Marks go from 0.0 to 1.0, where 1.0 is flawless.",
+        "Do not grade on a curve.",
     ),
 }
 
@@ -227,3 +288,11 @@ def test_lines_that_are_wrapped_are_one_sentence_and_list_items_are_several() ->
         "No docstrings",
         "Check it.",
     ]
+
+
+@pytest.mark.parametrize("agent", CUES)
+def test_a_cue_has_several_phrases_of_each_kind(agent: str) -> None:
+    for cue in CUES[agent]:
+        assert len(set(cue.findings)) == len(cue.findings) >= 2, cue.name
+        assert len(set(cue.advice)) == len(cue.advice) >= 2, cue.name
+        assert len(set(cue.suggestions)) == len(cue.suggestions) >= (0 if cue.harm else 2), cue.name
