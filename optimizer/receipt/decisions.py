@@ -301,7 +301,7 @@ def last_step(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
     if followed == "edits":
         survivor = _reached(receipt, survivor)
         followed = transitions.after_edits(survivor, last, gates)
-    if followed == "gate":
+    if followed == "gate" and not receipt["cut_short"]:
         yield Compared("gates: candidate", gates[-1]["ordinal"], survivor)
         followed = _after_gate(receipt, last)
     if receipt["cut_short"]:  # that it was is taken as recorded; what may follow is not

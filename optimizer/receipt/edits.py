@@ -21,7 +21,7 @@ def edits(receipt: Receipt, stored: Stored) -> Iterator[Compared]:
         if screen["survivor"] and candidates[screen["survivor"]]["origin"] in GENERATED
     ]
     tested = [each["ordinal"] for each in receipt["edit_tests"]]
-    if not receipt["gave_up"]:
+    if not (receipt["gave_up"] or receipt["cut_short"]):
         yield Compared("edits: candidates", tested, due)
     first_arm = 1
     for each in receipt["edit_tests"]:
