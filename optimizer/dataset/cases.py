@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
 from selfheal.graph.state import Example, Plan
-from selfheal.optimizer.dataset.split import digest
+from selfheal.optimizer.dataset.split import OWN, digest
 from selfheal.optimizer.state import Case
 from selfheal.optimizer.text.similarity import words
 
@@ -42,7 +42,7 @@ def case_from_golden_request(golden: GoldenRequest) -> Case:
     """Make a case of a golden request that the operator added."""
     examples = [_example(example) for example in golden.examples]
     return Case(
-        id=f"golden:own:{golden.id}",
+        id=f"{OWN}{golden.id}",
         source="golden",
         request=golden.request,
         examples=examples,

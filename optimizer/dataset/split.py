@@ -8,6 +8,7 @@ from typing import Final
 from selfheal.optimizer.state import Case, Split
 from selfheal.optimizer.text.similarity import jaccard, mostly_contained, shingles
 
+OWN: Final = "golden:own:"  # begins the ids of golden requests that the operator added
 DUPLICATE_AT: Final = 0.8  # Jaccard similarity, from 0 to 1
 RELATED_AT: Final = 0.4  # Jaccard similarity, from 0 to 1
 # Production cases are held out from so many clusters on. Half of them train: eight, so that no

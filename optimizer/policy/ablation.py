@@ -6,7 +6,7 @@ from typing import Final
 
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
-from selfheal.optimizer.dataset.split import fingerprint
+from selfheal.optimizer.dataset.split import OWN, fingerprint
 from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.state import Case, Fate, Proposal, Split
 from selfheal.optimizer.text.sentences import (
@@ -213,11 +213,15 @@ def set_aside(split: Split, count: int) -> Split:
 def reserve(split: Split, count: int) -> Split:
     """Return a split in which golden cases of regression are set aside beside training cases.
 
+    An operator's own golden requests stay: they are there for the proof.
+
     Args:
         split: as it was made.
         count: how many cases edits are tested on, those of the training set included.
     """
-    moved = set_aside(split, count)["train"][len(split["train"]) :]
+    missing = max(count - len(split["train"]), 0)
+    shipped = [case for case in split["regression"] if case["id"].startswith("golden:")]
+    moved = [case for case in shipped if not case["id"].startswith(OWN)][:missing]
     regression = [case for case in split["regression"] if case not in moved]
     return {
         **split,

@@ -83,7 +83,7 @@ class EditTest:
         applied: the edits that stay; all of them where nothing can be tested.
         proofs: what was found of each edit that a case seemed to miss, in order.
         arms: how many texts were tried.
-        untested: it came to no end, so that some of the edits that stay were not tested.
+        untested: there was no case to test on, so that all edits stay.
     """
 
     def __init__(
@@ -122,6 +122,7 @@ class EditTest:
         self._spent = 0
         self._most = MOST_TRIALS_IN_ALL
         self._exhausted = False
+        self._proven: set[Edit] = set()
         self._course = self._complete()
         self._next = next(self._course, None)
 
@@ -159,17 +160,22 @@ class EditTest:
         if len(self.all) <= 1:
             return
         usable = yield from self._usable()
-        self._exhausted = self._exhausted or not usable
         yield from self._undo([[each] for each in self.edits.dropped], usable)
         yield from self._undo([list(each) for each in self.edits.added], usable)
         tested: set[Edit] = set()
         while phrases := self._untested_phrases(tested):
             tested.update(phrases)
             yield from self._undo([[each] for each in phrases], usable)
-        self.untested = self._exhausted
-        if not self.untested:
-            self._most += MOST_FURTHER_TRIALS
-            yield from self._complement(self.cases[self._first_cases :])
+        if not usable:
+            self.untested = True
+            return
+        further = self.cases[self._first_cases :]
+        if self._exhausted:  # what is not proven goes, and what is missed comes back with a proof
+            self.applied &= self._proven
+            further = [*usable, *further]
+            self._exhausted = False
+        self._most = self._spent + MOST_FURTHER_TRIALS
+        yield from self._complement(further)
 
     def _complement(self, cases: Sequence[str]) -> Course:
         """Apply again what further cases miss, each edit if that is proven."""
@@ -305,6 +311,8 @@ class EditTest:
             verdict=verdict or "undecided",
         )
         self.proofs.append(proof)
+        if verdict == "needed" and len(edits) == 1:
+            self._proven |= edits
         return verdict == "needed"
 
     def _run(self, applied: Set[Edit], cases: Sequence[str]) -> Course:
