@@ -92,7 +92,7 @@ async def test_a_broken_worker_heals_through_the_same_gate(
     (spent,) = [each["calls"] for each in receipt["costs"] if each["state"] == "propose"]
     assert len(tries) <= spent <= healing.calls_used
     await replays(sick, result)
-    assert sum(map(passed, await sick.run(*KNOWN))) >= 3
+    assert sum(map(passed, await sick.run(*KNOWN))) >= 2
     assert capsys.readouterr().out == ""
 
 
