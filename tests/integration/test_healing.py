@@ -67,7 +67,7 @@ async def test_a_broken_prompt_heals(sick: HealingHarness, gemini: str) -> None:
     assert healing.calls_used == healing.calls_reserved <= sick.settings.heal_budget_calls
     print("calls", healing.calls_used, "seconds", (healing.receipt or {})["seconds"])
     again = await sick.run(*KNOWN)
-    assert sum(map(passed, again)) >= 4
+    assert sum(map(passed, again)) >= 2
     assert {each.result["prompt_versions"]["worker"] for each in again} == {3}  # type: ignore[index]
     assert (await sick.heal())["outcome"] == "healthy"
 
