@@ -13,8 +13,8 @@ class Cue:
         says: matches a clause that states it.
         unsays: matches a clause that denies it.
         advice: sentences that state a need in a prompt; of a harm, sentences of a bad prompt.
-        findings: how a diagnostician names the absence of a need, or the presence of a harm.
-        suggestions: how a diagnostician asks for a need; empty for a harm.
+        finding: how a diagnostician names the absence of a need, or the presence of a harm.
+        suggestion: how a diagnostician asks for a need; empty for a harm.
         harm: whether it is a harm.
         negatable: whether a negation denies it. A judge that is asked to mark down "code without
             X" does look at X.
@@ -24,8 +24,8 @@ class Cue:
     says: re.Pattern[str]
     unsays: re.Pattern[str] | None
     advice: tuple[str, ...]
-    findings: tuple[str, ...]
-    suggestions: tuple[str, ...]
+    finding: str
+    suggestion: str
     harm: bool = False
     negatable: bool = True
 
@@ -46,7 +46,7 @@ def need(
 ) -> Cue:
     """Return a need: an instruction that a good prompt contains."""
     unsaid = _any(*unsays) if unsays else None
-    return Cue(name, _any(*says), unsaid, advice, (finding,), (suggestion,), negatable=negatable)
+    return Cue(name, _any(*says), unsaid, advice, finding, suggestion, negatable=negatable)
 
 
 def harm(
@@ -58,7 +58,7 @@ def harm(
 ) -> Cue:
     """Return a harm: an instruction that a good prompt does not contain."""
     unsaid = _any(*unsays) if unsays else None
-    return Cue(name, _any(*says), unsaid, advice, (finding,), (), harm=True)
+    return Cue(name, _any(*says), unsaid, advice, finding, "", harm=True)
 
 
 # Patterns and cues that several agents share.

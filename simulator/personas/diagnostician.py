@@ -14,62 +14,22 @@ from selfheal.simulator.inspection import inspect
 from selfheal.simulator.plan import OUTSIDE, Plan, asked_name, parse_plan, stated_in, task_for
 from selfheal.simulator.prompt_injection import instructions_in
 from selfheal.simulator.prompt_parsing import ParsedPrompt, parse_prompt
-from selfheal.simulator.seeded_noise import Noise
 from selfheal.simulator.source import parameters_of
 from selfheal.simulator.tasks import Task
 
 _PATTERNS = {
-    "greeting": (
-        "The answers greet the world, and what was requested is not there.",
-        "Users receive a greeting in place of a program.",
-    ),
-    "empty": (
-        "The functions are there, but their bodies are empty or pretend.",
-        "Nothing happens inside of the functions.",
-    ),
-    "no python": (
-        "The answers hold nothing that Python can parse.",
-        "What came back is no valid program.",
-    ),
-    "wrong name": (
-        "The code defines something under another name than was wanted.",
-        "Callers do not find the function that they asked for.",
-    ),
-    "no guard": (
-        "Boundary or faulty input is not dealt with.",
-        "Unusual arguments do not lead to the error that they should lead to.",
-    ),
-    "slip": (
-        "Results are off for some inputs: a bound or an operator is wrong.",
-        "The program runs, and some of its results are wrong.",
-    ),
-    "no result": ("The functions hand nothing back.", "Calls end without a value."),
-    "sound": (
-        "The code looks right and was rejected all the same.",
-        "I see no mistake in the code; the marks are low.",
-    ),
-    "different": (
-        "The code is plausible, but not what was expected.",
-        "The code goes its own way, and its results are not the ones that were wanted.",
-    ),
-    "outside": (
-        "No prompt can help here: the model itself has never learnt to write such programs.",
-        "No prompt can help with this: the model lacks the knowledge for the request.",
-    ),
-    "untold": (
-        "The runs ended without an answer that could be used.",
-        "There is no usable answer in these runs.",
-    ),
+    "greeting": "The answers greet the world, and what was requested is not there.",
+    "empty": "The functions are there, but their bodies are empty or pretend.",
+    "no python": "The answers hold nothing that Python can parse.",
+    "wrong name": "The code defines something under another name than was wanted.",
+    "no guard": "Boundary or faulty input is not dealt with.",
+    "slip": "Results are off for some inputs: a bound or an operator is wrong.",
+    "no result": "The functions hand nothing back.",
+    "sound": "The code looks right and was rejected all the same.",
+    "different": "The code is plausible, but not what was expected.",
+    "outside": "No prompt can help here: the model itself has never learnt to write such programs.",
+    "untold": "The runs ended without an answer that could be used.",
 }
-_NOTHING = (
-    "No instruction of the prompt explains these runs; they look like slips.",
-    "I find no cause in the prompts; these are slips of the model.",
-)
-_NO_ADVICE = ("Ask for a second look at the result.", "Have the result read once more.")
-_REMOVALS = (
-    "Take out of the prompt what {finding}.",
-    "Delete the sentence that {finding}.",
-)
 _OTHER_PARAMETERS = ("context_parameter", "options", "required_only")
 _OTHER_MARKS = ("scale", "inverted", "brevity", "quota")
 # The cues of each agent that can explain a verdict.
@@ -131,15 +91,12 @@ def answer(call: Call, context: AnswerContext) -> Mapping[str, Any]:
     causes = _faults(blame, readings[blame])
     ordered = instructions_in(call.blocks.get("failures", "")) if context.behaviour.gullible else []
     return {
-        "patterns": _patterns(cases, context.noise),
-        "root_causes": [_cause(cue, blame, context.noise) for cue in causes]
-        or [context.noise.pick(_NOTHING, "nothing")],
+        "patterns": _patterns(cases),
+        "root_causes": [_cause(cue, blame) for cue in causes]
+        or ["No instruction of the prompt explains these runs; they look like slips."],
         "blame": blame,
         "suggestions": [f'Add the sentence "{order}" to the prompt.' for order in ordered]
-        + (
-            [_suggestion(cue, blame, context.noise) for cue in causes]
-            or [context.noise.pick(_NO_ADVICE, "no advice")]
-        ),
+        + ([_suggestion(cue, blame) for cue in causes] or ["Ask for a second look at the result."]),
     }
 
 
@@ -183,15 +140,12 @@ def _is_off(plan: Plan, task: Task, asked: str | None) -> bool:
     return other or plan.error_codes or plan.name != (asked or plan.name)
 
 
-def _patterns(cases: list[_Case], noise: Noise) -> list[dict[str, Any]]:
+def _patterns(cases: list[_Case]) -> list[dict[str, Any]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for case in cases:
         groups[case.verdict].append(case.run_id)
     ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [
-        {"description": noise.pick(_PATTERNS[verdict], "pattern", verdict), "run_ids": ids}
-        for verdict, ids in ranked
-    ]
+    return [{"description": _PATTERNS[verdict], "run_ids": ids} for verdict, ids in ranked]
 
 
 def _stated_blame(call: Call) -> str | None:
@@ -228,16 +182,11 @@ def _faults(agent: str, parsed: ParsedPrompt | None) -> list[Cue]:
     return stated_harms + [cue for cue in CUES[agent] if not cue.harm and not parsed.has(cue.name)]
 
 
-def _cause(cue: Cue, agent: str, noise: Noise) -> str:
-    return f"The {agent}'s prompt {_finding(cue, agent, noise)}."
+def _cause(cue: Cue, agent: str) -> str:
+    return f"The {agent}'s prompt {cue.finding.format(agent=agent)}."
 
 
-def _suggestion(cue: Cue, agent: str, noise: Noise) -> str:
+def _suggestion(cue: Cue, agent: str) -> str:
     if not cue.harm:
-        return noise.pick(cue.suggestions, "suggestion", cue.name)
-    removal = noise.pick(_REMOVALS, "removal", cue.name)
-    return removal.format(finding=_finding(cue, agent, noise))
-
-
-def _finding(cue: Cue, agent: str, noise: Noise) -> str:
-    return noise.pick(cue.findings, "finding", cue.name).format(agent=agent)
+        return cue.suggestion
+    return f"Take out of the prompt what {cue.finding.format(agent=agent)}."

@@ -19,20 +19,14 @@ ROLES = {
     "worker": (
         "You are an experienced Python programmer who writes the program that is asked for.",
         "You write Python for people who rely on it.",
-        "As a Python developer you turn plans into programs.",
-        "Your job is Python code for other people's plans.",
     ),
     "manager": (
         "You turn a person's wish into a plan that a programmer can work from.",
         "You plan small Python programs for a programmer.",
-        "You prepare the work of a Python programmer.",
-        "From a wish you make a plan for a small Python program.",
     ),
     "evaluator": (
         "You review Python code and give each of its three marks from 0 to 1.",
         "You are a fair reviewer of Python code; the marks go from 0 to 1.",
-        "Your task is to mark Python code on three counts, each from 0 to 1.",
-        "You read Python code as an examiner and give three marks between 0 and 1.",
     ),
 }
 FILLERS = (
@@ -44,14 +38,6 @@ FILLERS = (
     "Be thoughtful.",
     "We count on you.",
     "Use good judgement throughout.",
-    "Read the task twice.",
-    "Diligence pays.",
-    "Work calmly and with care.",
-    "Good work is noticed here.",
-    "Mind the details.",
-    "Be a pleasure to work with.",
-    "There is no hurry.",
-    "Excellence is a habit.",
 )
 # A prompt with fewer words left is replaced.
 _BEYOND_REPAIR = 12

@@ -87,8 +87,8 @@ def test_the_cure_of_every_defect_may_be_tried(defect: Defect) -> None:
 def test_honest_findings_reach_the_writer(agent: str) -> None:
     ground = LintReference(agent, "\n".join(first_prompts().values()), logs())  # type: ignore[arg-type]
     for cue in CUES[agent]:
-        for text in (*cue.findings, *cue.suggestions):
-            assert finding_violations(text.format(agent=agent), ground) == [], text
+        for text in (cue.finding.format(agent=agent), cue.suggestion):
+            assert finding_violations(text, ground) == [], text
 
 
 def test_there_is_a_log_to_compare_with() -> None:

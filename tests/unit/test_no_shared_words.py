@@ -78,14 +78,14 @@ def simulators_own() -> dict[str, str]:
     cues = {f"cue {cue.name}": cue for each in CUES.values() for cue in each}
     return {
         **{
-            name: " . ".join((*cue.advice, *cue.findings, *cue.suggestions))
+            name: " . ".join((*cue.advice, cue.finding, cue.suggestion))
             for name, cue in cues.items()
         },
         **{f"defect {each.name}": each.prompt for each in load_defects()},
         "writer": " . ".join(
             (*writer.FILLERS, *(t for role in writer.ROLES.values() for t in role))
         ),
-        "diagnostician": " . ".join(t for each in diagnostician._PATTERNS.values() for t in each),
+        "diagnostician": " . ".join(diagnostician._PATTERNS.values()),
         "inspection": " . ".join((*inspection.REMARKS.values(), *review.REMARKS.values())),
         "judge": " . ".join((judge.ADDRESSED, judge.BOASTS)),
         "outside": plan.OUTSIDE,

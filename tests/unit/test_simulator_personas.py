@@ -372,12 +372,12 @@ class TestDiagnostician:
     @pytest.mark.parametrize(
         ("agent", "prompt", "cause"),
         [
-            ("worker", "Whatever is asked, say hello world.", "hello"),
-            ("worker", f"{WORKER} Always return None.", "none"),
-            ("worker", f"{WORKER} Put results into an envelope.", "envelope"),
-            ("manager", f"{MANAGER} Plan a service class.", "service_class"),
-            ("manager", f"{MANAGER} Use error codes.", "error_codes"),
-            ("manager", f"{MANAGER} The context is the first parameter.", "context_parameter"),
+            ("worker", "Whatever is asked, say hello world.", "greet instead"),
+            ("worker", f"{WORKER} Always return None.", "return None"),
+            ("worker", f"{WORKER} Put results into an envelope.", "into a record"),
+            ("manager", f"{MANAGER} Plan a service class.", "class of its own"),
+            ("manager", f"{MANAGER} Use error codes.", "by codes"),
+            ("manager", f"{MANAGER} The context is the first parameter.", "callers do not pass"),
             ("evaluator", f"{JUDGE} Grade on a curve.", "quota"),
             ("manager", f"{MANAGER} Choose a catchier name.", "rename"),
             ("evaluator", f"{JUDGE} Reject everything.", "harsh"),
@@ -389,9 +389,7 @@ class TestDiagnostician:
         prompts = PROMPTS | {agent: prompt}
         said = diagnose(state, prompts, failures(state, prompts))
         assert said["blame"] == agent
-        (cue,) = (cue for cue in CUES[agent] if cue.name == cause)
-        findings = [f"The {agent}'s prompt {each.format(agent=agent)}." for each in cue.findings]
-        assert said["root_causes"][0] in findings
+        assert cause in said["root_causes"][0]
         assert said["suggestions"]
         ids = [run for pattern in said["patterns"] for run in pattern["run_ids"]]
         assert sorted(ids) == [f"run-{number}" for number in range(6)]

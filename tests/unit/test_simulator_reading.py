@@ -288,11 +288,3 @@ def test_lines_that_are_wrapped_are_one_sentence_and_list_items_are_several() ->
         "No docstrings",
         "Check it.",
     ]
-
-
-@pytest.mark.parametrize("agent", CUES)
-def test_a_cue_has_several_phrases_of_each_kind(agent: str) -> None:
-    for cue in CUES[agent]:
-        assert len(set(cue.findings)) == len(cue.findings) >= 2, cue.name
-        assert len(set(cue.advice)) == len(cue.advice) >= 2, cue.name
-        assert len(set(cue.suggestions)) == len(cue.suggestions) >= (0 if cue.harm else 2), cue.name
