@@ -8,15 +8,15 @@ from selfheal.db.healings import Outcome
 from selfheal.db.reasons import Reason, because
 from selfheal.optimizer.budget import BudgetSpentError
 from selfheal.optimizer.policy.ablation import nothing_removable
-from selfheal.optimizer.state import (
+from selfheal.optimizer.records.candidates import (
     GateReport,
-    JudgeFinding,
     Keeping,
     PlannedRelease,
     Proposal,
     ReleaseAction,
     Unjudged,
 )
+from selfheal.optimizer.records.judge import JudgeFinding
 
 _OUTCOMES: Final[Mapping[ReleaseAction, Outcome]] = {
     "release": "promoted",

@@ -21,7 +21,8 @@ from selfheal.optimizer.evaluation.run_case import make_plan, run_case
 from selfheal.optimizer.instructions import load
 from selfheal.optimizer.proposers.base import ProposalRequest, ScoredCase, Shape
 from selfheal.optimizer.proposers.gepa import search_prompts
-from selfheal.optimizer.state import Case, Evidence, Findings
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.records.diagnosis import Evidence, Findings
 
 # A trial is a call of the worker and one or more of the judge: with the plans and the writing,
 # about as many calls as a healing may make.

@@ -10,7 +10,7 @@ from selfheal.db.golden_requests import GoldenRequest
 from selfheal.db.runs import Run
 from selfheal.graph.state import Example, Plan
 from selfheal.optimizer.dataset.split import OWN, digest
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 from selfheal.optimizer.text.similarity import words
 
 _RUN: Final = "run:"  # begins the id of a case that was made of a run

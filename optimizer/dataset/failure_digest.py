@@ -6,7 +6,8 @@ from typing import Any, Final
 from selfheal.db.runs import Run
 from selfheal.graph.state import Plan
 from selfheal.optimizer.policy.failure_causes import failure_record
-from selfheal.optimizer.state import Case, Evidence, FailureRecord
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.records.diagnosis import Evidence, FailureRecord
 
 MAX_EVIDENCE: Final = 20  # runs that the diagnostician is shown
 # The limits are in characters, of lists in items.

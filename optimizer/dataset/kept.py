@@ -16,7 +16,8 @@ from selfheal.optimizer.dataset.split import deduplicate, digest, divided_into, 
 from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.policy import collecting
 from selfheal.optimizer.receipt.schema import NoReceiptError, receipt_of
-from selfheal.optimizer.state import Case, KeptCandidate, Split
+from selfheal.optimizer.records.candidates import KeptCandidate
+from selfheal.optimizer.records.cases import Case, Split
 
 _AGENTS: Final[tuple[Agent, ...]] = ("worker", "manager")
 _MOST_RUNS: Final = 200

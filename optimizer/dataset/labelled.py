@@ -16,7 +16,7 @@ from selfheal.optimizer.dataset.split import (
     hash_share,
     similar_requests,
 )
-from selfheal.optimizer.state import Case, Split
+from selfheal.optimizer.records.cases import Case, Split
 from selfheal.optimizer.text.similarity import words
 
 FEEDBACK: Final = "people"

@@ -3,7 +3,7 @@
 from selfheal.db import healings, prompts
 from selfheal.db.pool import Connection
 from selfheal.db.types import Agent, Origin
-from selfheal.optimizer.state import EarlierVersion, Version
+from selfheal.optimizer.records.cases import EarlierVersion, Version
 
 
 async def earlier_versions(

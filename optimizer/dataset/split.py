@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from selfheal.optimizer.state import Case, Split
+from selfheal.optimizer.records.cases import Case, Split
 from selfheal.optimizer.text.similarity import jaccard, mostly_contained, shingles
 
 OWN: Final = "golden:own:"  # begins the ids of golden requests that the operator added

@@ -14,8 +14,9 @@ from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.guardrails.lint import LintReference, finding_violations
 from selfheal.optimizer.guardrails.reference import load_reference
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.state import DroppedFinding, Findings, State
-from selfheal.optimizer.state import Pattern as FoundPattern
+from selfheal.optimizer.records.diagnosis import DroppedFinding, Findings
+from selfheal.optimizer.records.diagnosis import Pattern as FoundPattern
+from selfheal.optimizer.state import State
 
 _MOST: Final = 12  # findings of a kind
 _LONGEST: Final = 500  # characters of a finding

@@ -33,7 +33,8 @@ from selfheal.optimizer.dataset.golden_verdicts import (
 from selfheal.optimizer.outcomes import distrust
 from selfheal.optimizer.policy import judge_drift
 from selfheal.optimizer.policy.judge_drift import ANCHOR_CHECKS, PARTS, FullCheck
-from selfheal.optimizer.state import Count, JudgeFinding, JudgeFlag, JudgePart, SoundCheck
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.judge import JudgeFinding, JudgeFlag, JudgePart, SoundCheck
 from selfheal.optimizer.wording import sentence
 
 LEAST_ANSWERED: Final = 0.5  # the share of golden verdicts that must be answered

@@ -22,7 +22,7 @@ from selfheal.graph.nodes.manager import manager
 from selfheal.graph.nodes.worker import worker
 from selfheal.graph.state import Plan, State, merge
 from selfheal.optimizer.dataset.golden_verdicts import TOLERANCE
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 
 TRIAL_SECONDS = 180.0
 # The most model calls of one trial: those of the agents that run, and the judge's.

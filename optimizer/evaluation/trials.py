@@ -17,7 +17,9 @@ from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.dataset.split import digest
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS, CaseResult, make_plan, run_case
 from selfheal.optimizer.policy.plan_check import contradicts
-from selfheal.optimizer.state import Case, Proposal, State, Unjudged
+from selfheal.optimizer.records.candidates import Proposal, Unjudged
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.state import State
 
 INCUMBENT = 0
 _INPUTS = ("request", "examples", "plan", "code")

@@ -14,7 +14,7 @@ from selfheal.graph.prompts import first_prompts
 from selfheal.optimizer.dataset.cases import golden_requests, golden_rows
 from selfheal.optimizer.dataset.split import clusters
 from selfheal.optimizer.instructions import load
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 from selfheal.optimizer.text.similarity import stem, stems, words
 
 FEWEST_CLUSTERS: Final = 4  # with fewer, nothing can be said

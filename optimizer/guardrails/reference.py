@@ -8,7 +8,8 @@ from selfheal.db.types import Agent
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.guardrails.lint import LintReference
 from selfheal.optimizer.guardrails.origin import UntrustedRun
-from selfheal.optimizer.state import Evidence, State
+from selfheal.optimizer.records.diagnosis import Evidence
+from selfheal.optimizer.state import State
 
 AUTHOR: Final = "optimizer"  # the author of versions that a healing wrote
 _TRUSTED_KEYS: Final[frozenset[Any]] = frozenset({"run_id", "outcome", "name", "origin"})

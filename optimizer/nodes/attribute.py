@@ -15,14 +15,9 @@ from selfheal.optimizer.evaluation.trials import TrialStore
 from selfheal.optimizer.policy import attribution
 from selfheal.optimizer.policy.attribution import ARMS, MOST_CASES, takes
 from selfheal.optimizer.policy.failure_causes import cause_counts
-from selfheal.optimizer.state import (
-    AttributionEvidence,
-    AttributionRecord,
-    Case,
-    Count,
-    Findings,
-    State,
-)
+from selfheal.optimizer.records.cases import Case, Count
+from selfheal.optimizer.records.diagnosis import AttributionEvidence, AttributionRecord, Findings
+from selfheal.optimizer.state import State
 
 
 async def blame(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -10,7 +10,9 @@ from selfheal.optimizer.evaluation.trials import INCUMBENT, TrialStore
 from selfheal.optimizer.nodes.screen import run_trials
 from selfheal.optimizer.policy import collecting, screening
 from selfheal.optimizer.policy.screening import Rule
-from selfheal.optimizer.state import Count, Keeping, State
+from selfheal.optimizer.records.candidates import Keeping
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.state import State
 
 
 async def collect(state: State, runtime: Runtime[RuntimeContext]) -> State:

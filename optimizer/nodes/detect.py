@@ -29,7 +29,9 @@ from selfheal.optimizer.policy.detection import (
     failures_to_read,
     last_good,
 )
-from selfheal.optimizer.state import Count, NewestError, State, Version, is_shortening
+from selfheal.optimizer.records.cases import Count, Version
+from selfheal.optimizer.records.detection import NewestError
+from selfheal.optimizer.state import State, is_shortening
 
 _WORKING: Final[tuple[Agent, ...]] = ("manager", "worker")
 

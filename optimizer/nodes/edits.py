@@ -26,7 +26,9 @@ from selfheal.optimizer.policy.added_clauses import (
     reduced,
     report,
 )
-from selfheal.optimizer.state import GENERATED, Case, Proposal, State
+from selfheal.optimizer.records.candidates import Proposal
+from selfheal.optimizer.records.cases import GENERATED, Case
+from selfheal.optimizer.state import State
 from selfheal.optimizer.text.edits import exempt_sentences
 
 logger = logging.getLogger(__name__)

@@ -24,15 +24,9 @@ from selfheal.optimizer.policy.sequential_test import (
 )
 from selfheal.optimizer.policy.slices import slice_of
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import (
-    PREVIOUSLY_LIVE,
-    Case,
-    Proposal,
-    Split,
-    State,
-    UsualTokens,
-    is_shortening,
-)
+from selfheal.optimizer.records.candidates import Proposal, UsualTokens
+from selfheal.optimizer.records.cases import PREVIOUSLY_LIVE, Case, Split
+from selfheal.optimizer.state import State, is_shortening
 
 logger = logging.getLogger(__name__)
 

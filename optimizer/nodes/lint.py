@@ -9,7 +9,9 @@ from selfheal.db.reasons import because
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.guardrails.lint import LintReference, violations
 from selfheal.optimizer.guardrails.reference import load_reference
-from selfheal.optimizer.state import GENERATED, Proposal, State
+from selfheal.optimizer.records.candidates import Proposal
+from selfheal.optimizer.records.cases import GENERATED
+from selfheal.optimizer.state import State
 
 
 async def lint(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -15,15 +15,9 @@ from selfheal.optimizer.nodes.shorten import candidate_row
 from selfheal.optimizer.policy.screening import GOOD_RECORD
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.toolkit import proposal_request
-from selfheal.optimizer.state import (
-    PREVIOUSLY_LIVE,
-    EarlierVersion,
-    KeptCandidate,
-    Proposal,
-    Split,
-    State,
-    Version,
-)
+from selfheal.optimizer.records.candidates import KeptCandidate, Proposal
+from selfheal.optimizer.records.cases import PREVIOUSLY_LIVE, EarlierVersion, Split, Version
+from selfheal.optimizer.state import State
 
 
 async def propose(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -7,8 +7,9 @@ from selfheal.optimizer import outcomes
 from selfheal.optimizer.context import RuntimeContext, optimizer_context
 from selfheal.optimizer.policy.added_clauses import held_edits
 from selfheal.optimizer.policy.rollout_plan import decisive_gate, expected_pass_rate, plan
+from selfheal.optimizer.records.candidates import PlannedRelease
 from selfheal.optimizer.rollout.release import SupersededError, carry_out
-from selfheal.optimizer.state import PlannedRelease, State
+from selfheal.optimizer.state import State
 
 
 async def release(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -28,7 +28,9 @@ from selfheal.optimizer.dataset.split import deduplicate, fingerprint, split
 from selfheal.optimizer.dataset.tenant_quota import apply_quota
 from selfheal.optimizer.policy.ablation import Ablation, reserve, set_aside
 from selfheal.optimizer.policy.added_clauses import CASES, MORE_CASES
-from selfheal.optimizer.state import Case, KeptCandidate, Split, State, is_shortening
+from selfheal.optimizer.records.candidates import KeptCandidate
+from selfheal.optimizer.records.cases import Case, Split
+from selfheal.optimizer.state import State, is_shortening
 
 MOST_RUNS: Final = 200
 MOST_MARKED: Final = 20

@@ -11,13 +11,9 @@ from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimiz
 from selfheal.optimizer.evaluation.trials import TrialStore, stored_versions
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.policy.screening import Rule
-from selfheal.optimizer.state import (
-    PREVIOUSLY_LIVE,
-    Case,
-    Proposal,
-    ScreenReport,
-    State,
-)
+from selfheal.optimizer.records.candidates import Proposal, ScreenReport
+from selfheal.optimizer.records.cases import PREVIOUSLY_LIVE, Case
+from selfheal.optimizer.state import State
 
 
 async def screen(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -12,7 +12,9 @@ from selfheal.optimizer.context import OptimizerContext, RuntimeContext, optimiz
 from selfheal.optimizer.evaluation.trials import INCUMBENT, TrialStore
 from selfheal.optimizer.policy.ablation import Ablation, contender, half
 from selfheal.optimizer.policy.superiority import Pair, paired
-from selfheal.optimizer.state import Case, Proposal, State
+from selfheal.optimizer.records.candidates import Proposal
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.state import State
 
 
 async def trim(state: State, runtime: Runtime[RuntimeContext]) -> State:

@@ -22,7 +22,9 @@ from selfheal.optimizer.evaluation import judge_drift
 from selfheal.optimizer.evaluation.judge_drift import DriftCheck
 from selfheal.optimizer.policy.failure_causes import decided_by_marks
 from selfheal.optimizer.policy.judge_drift import Consequence, consequence, must_ask
-from selfheal.optimizer.state import Count, FailureRecord, State, Version, is_shortening
+from selfheal.optimizer.records.cases import Count, Version
+from selfheal.optimizer.records.diagnosis import FailureRecord
+from selfheal.optimizer.state import State, is_shortening
 
 _MOST_FAILURES = 200
 

@@ -8,7 +8,8 @@ from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.dataset.split import OWN, fingerprint
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import Case, Fate, Proposal, Split
+from selfheal.optimizer.records.candidates import Fate, Proposal
+from selfheal.optimizer.records.cases import Case, Split
 from selfheal.optimizer.text.sentences import (
     Sentence,
     remove_sentences,

@@ -13,11 +13,7 @@ from typing import Final, TypeAlias
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent, Trial
 from selfheal.optimizer.policy.edit_evidence import SLIP, SLIP_SEEN, Tally
-from selfheal.optimizer.state import (
-    EditProof,
-    EditReport,
-    Proposal,
-)
+from selfheal.optimizer.records.candidates import EditProof, EditReport, Proposal
 from selfheal.optimizer.text.edits import EditedPrompt, Unit, Words, edited, word_key
 from selfheal.optimizer.text.similarity import words
 

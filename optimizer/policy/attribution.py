@@ -10,7 +10,8 @@ from typing import Final
 
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
-from selfheal.optimizer.state import AttributionEvidence, Count, FailureCause
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.diagnosis import AttributionEvidence, FailureCause
 
 MOST_CASES: Final = 4
 LEAST_TRIALS: Final = 4  # with fewer cases each is tried more often

@@ -13,14 +13,14 @@ from typing import Final
 
 from selfheal.db.reasons import Code, Reason, because
 from selfheal.db.types import Agent, Origin
-from selfheal.optimizer.state import (
-    Count,
+from selfheal.optimizer.records.candidates import (
     EditReport,
     GateReport,
     KeptCandidate,
     ScreenReport,
     ScreenResult,
 )
+from selfheal.optimizer.records.cases import Count
 from selfheal.optimizer.statistics import FIRST_CASES, e_value, futile, hopeless, more_losses
 
 MOST_AGE: Final = timedelta(days=7)

@@ -7,15 +7,9 @@ from typing import Final, NamedTuple, Protocol
 
 from selfheal.db.reasons import Code, Reason, because
 from selfheal.db.types import Agent
-from selfheal.optimizer.state import (
-    Count,
-    Detection,
-    DetectionRule,
-    NewestError,
-    Outcome,
-    PassRecord,
-    Version,
-)
+from selfheal.optimizer.records.cases import Count, Version
+from selfheal.optimizer.records.detection import Detection, DetectionRule, NewestError, PassRecord
+from selfheal.optimizer.state import Outcome
 from selfheal.optimizer.statistics import FailureEvidence, failure_evidence
 from selfheal.optimizer.text.sentences import split_sentences
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from selfheal.optimizer.state import EditVerdict
+from selfheal.optimizer.records.candidates import EditVerdict
 
 SLIP: Final = 0.1  # how often a sound prompt fails a case
 SLIP_SEEN: Final = 0.2  # the same, where the candidate itself failed in screening

@@ -5,11 +5,13 @@ All failed runs are looked at, held-out ones too: counting by rules shows no mod
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
+from selfheal.graph.state import Plan
 from selfheal.optimizer.policy.plan_check import contradicts, follows, names
-from selfheal.optimizer.state import Count, FailureCause, FailureRecord
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.diagnosis import FailureCause, FailureRecord
 
 # Numbers and quoted texts are left out: in a request they are often those of an example.
 _EXCEPTION: Final = re.compile(r"\b[A-Z]\w{0,60}(?:Error|Exception)\b")
@@ -20,7 +22,7 @@ def failure_record(
     *,
     outcome: str,
     request: str,
-    plan: Mapping[str, Any] | None,
+    plan: Plan | None,
     code: str,
     judged: bool,
 ) -> FailureRecord:
@@ -38,7 +40,7 @@ def failure_record(
     return FailureRecord(run_id=run_id, cause=cause, judged=judged and outcome == "failed")
 
 
-def _cause(outcome: str, request: str, plan: Mapping[str, Any] | None, code: str) -> FailureCause:
+def _cause(outcome: str, request: str, plan: Plan | None, code: str) -> FailureCause:
     if plan is None:
         return "plan_unusable"
     if outcome == "output":
@@ -50,7 +52,7 @@ def _cause(outcome: str, request: str, plan: Mapping[str, Any] | None, code: str
     return "plan_omits" if omits(request, plan, code) else "unclear"
 
 
-def omits(request: str, plan: Mapping[str, Any], code: str) -> bool:
+def omits(request: str, plan: Plan, code: str) -> bool:
     """Tell whether an exception that a request asks for is neither in its plan nor in the code.
 
     Where the code has it, the omission did no harm.

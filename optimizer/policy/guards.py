@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import TokenUse, UsualTokens
+from selfheal.optimizer.records.candidates import TokenUse, UsualTokens
 
 TOKEN_LIMIT: Final = 1.5  # the highest ratio of tokens that is released automatically
 FEWEST_PAIRS: Final = 8

@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 from selfheal.db.types import Agent
 from selfheal.optimizer.distributions import beta_binomial_at_most, binomial_at_most
-from selfheal.optimizer.state import Count, JudgeFinding, SoundCheck
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.judge import JudgeFinding, SoundCheck
 
 PARTS: Final = 3  # a check asks the golden verdicts in thirds, each with all kinds
 ANCHOR_CHECKS: Final = 10  # the first sound checks of a judge, pooled

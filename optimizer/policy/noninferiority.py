@@ -20,7 +20,7 @@ from selfheal.optimizer.policy.superiority import (
     discordant,
     healed_case_lost,
 )
-from selfheal.optimizer.state import UsualTokens, Verdict
+from selfheal.optimizer.records.candidates import UsualTokens, Verdict
 from selfheal.optimizer.statistics import MARGIN, MOST_CASES, more_losses, paired_difference
 
 CONFIDENCE: Final = 0.975  # of each of two gates, so that both together are wrong in 5 % at most

@@ -2,16 +2,16 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from selfheal.graph.parsing.literals import quietly
 from selfheal.graph.rules.static_runner import defined_name
+from selfheal.graph.state import Plan
 
 _CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
 
 
-def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
+def contradicts(request: str, plan: Plan) -> bool:
     """Tell whether a plan names something else than was requested, or takes fewer arguments.
 
     What was requested is taken from the stated examples or, where there are none, from the calls
@@ -31,12 +31,12 @@ def contradicts(request: str, plan: Mapping[str, Any]) -> bool:
     return room is not None and any(_needs_more(name, room, call) for call in calls)
 
 
-def names(plan: Mapping[str, Any]) -> str | None:
+def names(plan: Plan) -> str | None:
     """Return what a plan's signature names; None if it cannot be read."""
     return defined_name(str(plan.get("signature") or ""))
 
 
-def follows(code: str, plan: Mapping[str, Any]) -> bool:
+def follows(code: str, plan: Plan) -> bool:
     """Tell whether code defines what its plan's signature names."""
     name = names(plan)
     return name is not None and bool(
@@ -44,7 +44,7 @@ def follows(code: str, plan: Mapping[str, Any]) -> bool:
     )
 
 
-def _stated_calls(plan: Mapping[str, Any]) -> Iterator[ast.AST]:
+def _stated_calls(plan: Plan) -> Iterator[ast.AST]:
     for each in plan.get("examples") or []:
         if each.get("origin") == "stated":
             try:

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent
 from selfheal.optimizer.policy.superiority import DEAD_RATE
-from selfheal.optimizer.state import Detection, GateReport, ReleaseAction
+from selfheal.optimizer.records.candidates import GateReport, ReleaseAction
+from selfheal.optimizer.records.detection import Detection
 from selfheal.optimizer.statistics import MARGIN, share_interval
 
 UNKNOWN_RATE: Final = 0.6

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Agent, Origin, Trial
 from selfheal.optimizer.distributions import binomial_at_least, binomial_at_most
-from selfheal.optimizer.state import Count, Proposal, Screening, ScreenResult
+from selfheal.optimizer.records.candidates import Proposal, Screening, ScreenResult
+from selfheal.optimizer.records.cases import Count
 
 # Trials of each candidate: at first, and where these leave it open. A case of the evaluator costs
 # one call, and its candidates differ by little.

@@ -19,7 +19,7 @@ from selfheal.optimizer.policy.superiority import (
     not_inferior,
     superior,
 )
-from selfheal.optimizer.state import GateReport, PairResult, UsualTokens
+from selfheal.optimizer.records.candidates import GateReport, PairResult, UsualTokens
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     EXTENDED_ACCEPT_AT,

@@ -7,7 +7,8 @@ from itertools import chain, zip_longest
 from typing import Final
 
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import Case, SliceFinding, SliceResult
+from selfheal.optimizer.records.candidates import SliceFinding, SliceResult
+from selfheal.optimizer.records.cases import Case
 from selfheal.optimizer.statistics import e_value
 
 PRODUCTION: Final = "production"

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Trial
-from selfheal.optimizer.state import Fate, Verdict
+from selfheal.optimizer.records.candidates import Fate, Verdict
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     NOT_INFERIOR_AT,

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.policy.rollout_plan import falls_short, proven
-from selfheal.optimizer.state import GateReport, Proposal
+from selfheal.optimizer.records.candidates import GateReport, Proposal
 
 MOST_GATES: Final = 2
 ROUNDS: Final = 2

@@ -7,7 +7,8 @@ from typing import Protocol, TypedDict, TypeVar
 from pydantic import BaseModel, Field
 
 from selfheal.db.types import Agent
-from selfheal.optimizer.state import Case, Evidence, Findings
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.records.diagnosis import Evidence, Findings
 
 Shape = TypeVar("Shape", bound=BaseModel)
 

@@ -22,7 +22,8 @@ from selfheal.db.encoding import storable
 from selfheal.db.types import Agent
 from selfheal.optimizer.proposers.base import CandidateText, ProposalRequest, ScoredCase
 from selfheal.optimizer.proposers.writer import EDIT_STYLES, write
-from selfheal.optimizer.state import Case, Evidence
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.records.diagnosis import Evidence
 
 MINIBATCH: Final = 3
 # Trials of one search. A case of the evaluator costs one model call, of the others several.

@@ -12,7 +12,10 @@ from selfheal.optimizer.evaluation.diagnosis import diagnosed
 from selfheal.optimizer.evaluation.run_case import TRIAL_CALLS
 from selfheal.optimizer.evaluation.trials import TrialStore, is_evidence
 from selfheal.optimizer.proposers.base import ProposalRequest, RejectedCandidate, ScoredCase, Shape
-from selfheal.optimizer.state import GENERATED, Case, Evidence, Fate, Findings, State, Version
+from selfheal.optimizer.records.candidates import Fate
+from selfheal.optimizer.records.cases import GENERATED, Case, Version
+from selfheal.optimizer.records.diagnosis import Evidence, Findings
+from selfheal.optimizer.state import State
 from selfheal.optimizer.wording import sentence
 
 _NO_EVIDENCE: Final = 0.0

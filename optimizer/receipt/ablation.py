@@ -10,7 +10,8 @@ from selfheal.optimizer.policy.superiority import Pair
 from selfheal.optimizer.policy.transitions import after_shortening_gate
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.receipt.stored import Compared, Stored
-from selfheal.optimizer.state import Fate, Proposal, is_shortening
+from selfheal.optimizer.records.candidates import Fate, Proposal
+from selfheal.optimizer.state import is_shortening
 
 _OUT: Final[tuple[Fate, ...]] = ("lint", "screen")
 _AFTER_GATE: Final = 3  # the round of what is tried when the first gate rejected

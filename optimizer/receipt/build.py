@@ -17,7 +17,8 @@ from selfheal.optimizer.receipt.schema import (
     SplitRecord,
     TrialRecord,
 )
-from selfheal.optimizer.state import Case, State, Version, is_shortening
+from selfheal.optimizer.records.cases import Case, Version
+from selfheal.optimizer.state import State, is_shortening
 from selfheal.optimizer.text.diffs import unified_diff
 
 

@@ -26,16 +26,10 @@ from selfheal.optimizer.receipt.build import candidate_diff
 from selfheal.optimizer.receipt.origins import judge_consequence
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt, SplitRecord
 from selfheal.optimizer.receipt.stored import Compared, Stored
-from selfheal.optimizer.state import (
-    GENERATED,
-    PREVIOUSLY_LIVE,
-    Evidence,
-    Fate,
-    GateReport,
-    ScreenReport,
-    Version,
-    is_shortening,
-)
+from selfheal.optimizer.records.candidates import Fate, GateReport, ScreenReport
+from selfheal.optimizer.records.cases import GENERATED, PREVIOUSLY_LIVE, Version
+from selfheal.optimizer.records.diagnosis import Evidence
+from selfheal.optimizer.state import is_shortening
 
 Trials = Mapping[tuple[Stage, int, str, int], Trial]
 """Trials by (stage, arm, case id, take)."""

@@ -8,7 +8,8 @@ from selfheal.optimizer.guardrails.reference import AUTHOR
 from selfheal.optimizer.policy.added_clauses import EditTest, Trusted, edit_test, reduced, report
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.receipt.stored import Compared, Stored
-from selfheal.optimizer.state import GENERATED, PREVIOUSLY_LIVE, EditReport
+from selfheal.optimizer.records.candidates import EditReport
+from selfheal.optimizer.records.cases import GENERATED, PREVIOUSLY_LIVE
 from selfheal.optimizer.text.edits import exempt_sentences
 
 

@@ -7,15 +7,15 @@ from typing import Final
 from selfheal.db.follow_ups import FollowUp
 from selfheal.db.reasons import Reason
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
-from selfheal.optimizer.state import (
-    Detection,
+from selfheal.optimizer.records.candidates import (
     EditReport,
     GateReport,
     PairResult,
     ScreenReport,
     TokenUse,
-    is_shortening,
 )
+from selfheal.optimizer.records.detection import Detection
+from selfheal.optimizer.state import is_shortening
 from selfheal.optimizer.wording import sentence
 
 _MOST_RUNS: Final = 8

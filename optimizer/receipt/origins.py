@@ -27,7 +27,9 @@ from selfheal.optimizer.policy.judge_drift import (
 from selfheal.optimizer.receipt.build import cost_record, trial_record
 from selfheal.optimizer.receipt.schema import Receipt
 from selfheal.optimizer.receipt.stored import Compared, Stored
-from selfheal.optimizer.state import Count, JudgeFinding, SoundCheck, is_shortening
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.judge import JudgeFinding, SoundCheck
+from selfheal.optimizer.state import is_shortening
 
 
 def rows(receipt: Receipt, stored: Stored) -> Iterator[Compared]:

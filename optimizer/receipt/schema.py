@@ -8,23 +8,20 @@ from selfheal.db.healings import Healing, Outcome
 from selfheal.db.reasons import Reason
 from selfheal.db.types import Agent, Stage
 from selfheal.graph.state import Example
-from selfheal.optimizer.state import (
-    Detection,
+from selfheal.optimizer.records.candidates import (
     EditReport,
-    Evidence,
-    FailureRecord,
-    Findings,
     GateReport,
-    JudgeFinding,
     Keeping,
     KeptCandidate,
-    NewestError,
     PlannedRelease,
     Proposal,
     ScreenReport,
     Unjudged,
-    Version,
 )
+from selfheal.optimizer.records.cases import Version
+from selfheal.optimizer.records.detection import Detection, NewestError
+from selfheal.optimizer.records.diagnosis import Evidence, FailureRecord, Findings
+from selfheal.optimizer.records.judge import JudgeFinding
 
 SCHEMA_VERSION: Final = 1
 """Raised when a field is removed, renamed, or changes its meaning."""

@@ -17,7 +17,8 @@ from selfheal.db.trials import Candidate
 from selfheal.db.types import Release, Trial
 from selfheal.optimizer.dataset.failure_digest import failure_of_run
 from selfheal.optimizer.evaluation.judge_drift import flag_as_recorded
-from selfheal.optimizer.state import FailureRecord, JudgeFlag
+from selfheal.optimizer.records.diagnosis import FailureRecord
+from selfheal.optimizer.records.judge import JudgeFlag
 
 _NO_ID: Final = 2**63  # no bigint is as large
 

@@ -9,7 +9,8 @@ from selfheal.db.reasons import Reason, because
 from selfheal.db.types import Release
 from selfheal.optimizer.context import OptimizerContext
 from selfheal.optimizer.policy.rollout_plan import Plan
-from selfheal.optimizer.state import Proposal, State
+from selfheal.optimizer.records.candidates import Proposal
+from selfheal.optimizer.state import State
 
 
 class SupersededError(Exception):

@@ -12,7 +12,7 @@ from selfheal.db.pool import Connection
 from selfheal.graph.state import Request
 from selfheal.optimizer.dataset.cases import case_from_golden_request, golden_requests
 from selfheal.optimizer.dataset.split import similar_requests
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 from selfheal.server.api.schemas.requests import ExampleBody, RequestBody
 from selfheal.server.commands.errors import CommandError
 from selfheal.server.commands.runtime import opened_database, run_async

@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from selfheal.optimizer.state import GateReport, State
+from selfheal.optimizer.records.candidates import GateReport
+from selfheal.optimizer.state import State
 from selfheal.optimizer.wording import sentence
 from selfheal.server.cli.output import plain
 from selfheal.server.demo.measure import DemoRun, PhaseResult

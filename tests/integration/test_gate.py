@@ -19,7 +19,8 @@ from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.schema import receipt_of
 from selfheal.optimizer.receipt.stored import read
 from selfheal.optimizer.receipt.verify import verify
-from selfheal.optimizer.state import Case, Result
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.state import Result
 
 pytestmark = pytest.mark.usefixtures("repeatable")
 

@@ -14,7 +14,7 @@ from selfheal.graph.sandbox.selection import open_sandbox
 from selfheal.graph.state import Plan, PlannedExample
 from selfheal.optimizer.dataset.cases import golden_requests
 from selfheal.optimizer.dataset.split import clusters
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 from selfheal.optimizer.text.similarity import word_ngrams
 from selfheal.server.demo.measure import requests as demo_requests
 from selfheal.simulator.bank import load_bank

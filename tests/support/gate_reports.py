@@ -1,7 +1,7 @@
 """Reports of gates, as decisions after a gate read them."""
 
 from selfheal.db.reasons import because
-from selfheal.optimizer.state import GateReport, PairResult, TokenUse, Verdict
+from selfheal.optimizer.records.candidates import GateReport, PairResult, TokenUse, Verdict
 from selfheal.optimizer.statistics import ACCEPT_AT
 
 

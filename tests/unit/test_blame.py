@@ -13,7 +13,7 @@ from selfheal.optimizer.policy.attribution import (
     takes,
     with_reverted,
 )
-from selfheal.optimizer.state import AttributionEvidence, FailureCause
+from selfheal.optimizer.records.diagnosis import AttributionEvidence, FailureCause
 
 AGENTS: tuple[Agent, ...] = ("manager", "worker", "evaluator")
 

@@ -20,7 +20,7 @@ from selfheal.optimizer.dataset.split import (
     deduplicate,
     split,
 )
-from selfheal.optimizer.state import Case, Split
+from selfheal.optimizer.records.cases import Case, Split
 from selfheal.optimizer.text.similarity import jaccard, shingles
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

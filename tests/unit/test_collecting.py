@@ -14,7 +14,7 @@ from selfheal.optimizer.policy.collecting import decide, decide_again, is_due, i
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.sequential_test import GateCases, report
 from selfheal.optimizer.policy.superiority import Pair
-from selfheal.optimizer.state import (
+from selfheal.optimizer.records.candidates import (
     GateReport,
     Keeping,
     KeptCandidate,

@@ -26,7 +26,8 @@ from selfheal.optimizer.policy.detection import (
     usual_failure_rate,
     usual_record,
 )
-from selfheal.optimizer.state import Count, NewestError, PassRecord, Version
+from selfheal.optimizer.records.cases import Count, Version
+from selfheal.optimizer.records.detection import NewestError, PassRecord
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -24,7 +24,7 @@ from selfheal.optimizer.policy.detection import (
     assess,
     assess_surge,
 )
-from selfheal.optimizer.state import PassRecord
+from selfheal.optimizer.records.detection import PassRecord
 from selfheal.optimizer.statistics import FAULT_RATES
 
 THRESHOLD: Final = 3

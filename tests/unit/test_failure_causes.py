@@ -9,7 +9,7 @@ from selfheal.optimizer.policy.failure_causes import (
     decided_by_marks,
     failure_record,
 )
-from selfheal.optimizer.state import FailureCause, FailureRecord
+from selfheal.optimizer.records.diagnosis import FailureCause, FailureRecord
 
 REQUEST = "Write split_at(text, mark). Raise ValueError if mark is 'none' or longer than 64."
 STATED = {"call": "split_at('a-b', '-')", "returns": "['a', 'b']", "origin": "stated"}

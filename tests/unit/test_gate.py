@@ -25,11 +25,8 @@ from selfheal.optimizer.policy.superiority import (
     lost_for_good,
     needs_repeat,
 )
-from selfheal.optimizer.state import (
-    Detection,
-    PassRecord,
-    Verdict,
-)
+from selfheal.optimizer.records.candidates import Verdict
+from selfheal.optimizer.records.detection import Detection, PassRecord
 from selfheal.optimizer.statistics import ACCEPT_AT, EXTENDED_ACCEPT_AT
 from tests.support.gate_reports import gate_report
 

@@ -15,7 +15,7 @@ from selfheal.optimizer.policy import guards
 from selfheal.optimizer.policy.noninferiority import gate_test
 from selfheal.optimizer.policy.sequential_test import GateCases, GateTest
 from selfheal.optimizer.policy.superiority import FEWEST_PAIRS, Pair, not_inferior
-from selfheal.optimizer.state import UsualTokens
+from selfheal.optimizer.records.candidates import UsualTokens
 from selfheal.optimizer.statistics import (
     ACCEPT_AT,
     EXTENDED_ACCEPT_AT,

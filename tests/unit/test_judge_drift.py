@@ -24,7 +24,8 @@ from selfheal.optimizer.policy.judge_drift import (
     raises_flag,
     total,
 )
-from selfheal.optimizer.state import Count, JudgeFinding, JudgeFlag, SoundCheck
+from selfheal.optimizer.records.cases import Count
+from selfheal.optimizer.records.judge import JudgeFinding, JudgeFlag, SoundCheck
 
 DAYS = 60
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from selfheal.optimizer.dataset.labelled import (
     split_labelled,
 )
 from selfheal.optimizer.dataset.split import similar_requests
-from selfheal.optimizer.state import Case, Split
+from selfheal.optimizer.records.cases import Case, Split
 from tests.unit.test_cases import request, run
 
 SIDES = ("train", "hold_out", "regression")

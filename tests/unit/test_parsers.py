@@ -89,8 +89,9 @@ def requested(examples: list[dict[str, str]]) -> None:
 
 
 def contradicts(signature: str) -> None:
-    examples = [{"call": "f(1)", "origin": "stated"}]
-    plan_check.contradicts("f(1)", {"signature": f"f({signature}", "examples": examples})
+    example = PlannedExample(call="f(1)", origin="stated")
+    plan = Plan(title="", requirements=[], signature=f"f({signature}", examples=[example])
+    plan_check.contradicts("f(1)", plan)
 
 
 _calls = list(parser_worst_cases.python(literals.LONGEST_CALL).values())

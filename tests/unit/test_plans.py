@@ -1,17 +1,19 @@
 """Plans that contradict their requests, detected without a model."""
 
-from typing import Any
+from typing import cast
 
 import pytest
 
+from selfheal.graph.state import Plan
 from selfheal.optimizer.policy.plan_check import contradicts, follows
 
 REQUEST = "Write join_words(words, sep) which joins words."
 STATED = {"call": "join_words(['a'], '-')", "returns": "'a'", "origin": "stated"}
 
 
-def plan(signature: str, *examples: dict[str, str]) -> dict[str, Any]:
-    return {"title": "t", "requirements": [], "signature": signature, "examples": [*examples]}
+def plan(signature: str, *examples: dict[str, str]) -> Plan:
+    made = {"title": "t", "requirements": [], "signature": signature, "examples": [*examples]}
+    return cast("Plan", made)
 
 
 @pytest.mark.parametrize(

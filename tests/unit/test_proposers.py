@@ -28,8 +28,9 @@ from selfheal.optimizer.proposers.gepa import (
 )
 from selfheal.optimizer.proposers.registry import get_proposer
 from selfheal.optimizer.proposers.writer import EDIT_STYLES, PromptWriter
+from selfheal.optimizer.records.cases import Case
+from selfheal.optimizer.records.diagnosis import Evidence, Findings
 from selfheal.optimizer.settings import ProposerName
-from selfheal.optimizer.state import Case, Evidence, Findings
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """The state and the receipt of a healing: typed throughout, and described for those who read it."""
 
+import importlib
 import inspect
+import pkgutil
 import typing
 from collections.abc import Iterator, Mapping
 from types import ModuleType, UnionType
@@ -12,54 +14,25 @@ from pydantic import TypeAdapter
 from typing_extensions import is_typeddict
 
 from selfheal.db.reasons import because
-from selfheal.optimizer import build, outcomes, state
-from selfheal.optimizer.nodes import (
-    attribute,
-    conclude,
-    detect,
-    diagnose,
-    gate,
-    lint,
-    propose,
-    release,
-    sample,
-    screen,
-    shorten,
-    triage,
-)
-from selfheal.optimizer.policy import (
-    ablation,
-    attribution,
-    detection,
-    guards,
-    noninferiority,
-    screening,
-    sequential_test,
-    slices,
-    superiority,
-    transitions,
-)
-from selfheal.optimizer.policy import rollout_plan as release_policy
-from selfheal.optimizer.receipt import ablation as ablation_receipt
-from selfheal.optimizer.receipt import build as receipt_build
-from selfheal.optimizer.receipt import (
-    decisions,
-    markdown,
-    origins,
-    schema,
-    stored,
-    verify,
-)
+from selfheal.optimizer import build, nodes, outcomes, policy, receipt, records, state
+from selfheal.optimizer.receipt import schema
+from selfheal.optimizer.records.diagnosis import Findings
 from selfheal.optimizer.wording import shown_result
 from selfheal.server.api.schemas.healings import HealingDetail
 from selfheal.server.assistants import schemas_of
 
-NODES = (attribute, conclude, detect, diagnose, gate, lint, propose, release, sample, screen,
-         shorten, triage)  # fmt: skip
-POLICY = (ablation, attribution, detection, guards, noninferiority, release_policy, screening,
-          sequential_test, slices, superiority, transitions)  # fmt: skip
-RECEIPT = (ablation_receipt, decisions, markdown, origins, receipt_build, schema, stored, verify)
-MODULES = (state, build, outcomes, *NODES, *POLICY, *RECEIPT)
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{found.name}")
+
+
+MODULES = (
+    state,
+    build,
+    outcomes,
+    *(module for package in (nodes, policy, receipt, records) for module in _modules(package)),
+)
 # What Postgres gave is checked before it is a part of the state.
 UNTYPED = {"_cases"}
 
@@ -146,7 +119,7 @@ def test_the_schema_of_a_receipt_is_in_the_api() -> None:
 
 
 def test_a_reason_of_no_code_does_not_fit_the_schema() -> None:
-    fits = TypeAdapter(state.Findings).validate_python
+    fits = TypeAdapter(Findings).validate_python
     evidence = {"diagnosed": "worker", "causes": {"unclear": 1}, "revertible": [],
                 "replaceable": [], "reverted": {"worker": [1, 2]}, "rejected": []}  # fmt: skip
     found = {"patterns": [], "root_causes": [], "blame": "worker", "suggestions": [], "dropped": []}

@@ -12,7 +12,7 @@ from selfheal.db.types import Agent, Trial
 from selfheal.optimizer.policy import screening
 from selfheal.optimizer.policy.screening import GOOD_RECORD, Rule, due, is_out, report
 from selfheal.optimizer.policy.transitions import after_lint, after_screen
-from selfheal.optimizer.state import Proposal
+from selfheal.optimizer.records.candidates import Proposal
 
 SEVERAL = 2000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from selfheal.optimizer.dataset.cases import golden_requests
-from selfheal.optimizer.state import Case
+from selfheal.optimizer.records.cases import Case
 from selfheal.simulator.bank import load_bank
 from selfheal.simulator.plan import asked_name
 from selfheal.simulator.solution_matching import StatedExample

@@ -1,0 +1,1 @@
+"""The typed parts of a healing: what its states share, and what its receipt keeps."""
