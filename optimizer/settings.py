@@ -57,7 +57,10 @@ class HealingSettings(ServiceSettings, ModelSettings):
         4000, ge=1, le=10_000_000, description="maximum model calls of all healings in a day"
     )
     heal_concurrency: int = Field(
-        4, ge=1, le=100, description="concurrent model calls of a healing"
+        4,
+        ge=1,
+        le=100,
+        description="cases that a healing runs at once; a gate runs both prompts of each",
     )
 
 

@@ -5,7 +5,7 @@ Nothing that is stored or compared depends on a sentence, so each may be reworde
 A template is a format string over the values of its code. A value that is a reason, or a list of
 reasons or texts, is put into words first. Beside Python's format specifications there are two:
 `{cause:?: }` gives nothing where the value is null, and else what follows the question mark, then
-the value; `{until:clock}` gives the time of day of an ISO 8601 time.
+the value; `{until:moment}` gives an ISO 8601 time to the second.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ WORDING: dict[Code, str] = {
     " of shortening: each version can be shortened once",
     "canary_running": "version {version} of the {agent} prompt is a canary on {percent} % of the"
     " threads",
-    "cooling_down": "the last healing ended without a release; the next one starts no earlier than"
-    " {until:clock} UTC",
+    "cooling_down": "the last healing ended without a release; unless failures surge, the next one"
+    " starts no earlier than {until:moment} UTC",
     "daily_budget_exhausted": "the day's {calls} model calls are used up",
     "failures_not_unusual": "{failures} of {runs} runs failed, no more than usual"
     " (e = {e_value:.3g} of {needed}, against a failure rate of {usual_rate:.0%})",
@@ -195,8 +195,8 @@ class _Sentences(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.startswith("?"):
             return "" if value is None else format_spec[1:] + self.format_field(value, "")
-        if format_spec == "clock":
-            return f"{datetime.fromisoformat(value):%H:%M}"
+        if format_spec == "moment":
+            return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S}"
         if isinstance(value, Mapping):
             return sentence(value)  # type: ignore[arg-type]
         if isinstance(value, list):

@@ -1,6 +1,6 @@
 """A receipt as Markdown, from the failures to the release and the cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ from selfheal.db.reasons import Reason
 from selfheal.optimizer.receipt.schema import CandidateRecord, Receipt
 from selfheal.optimizer.records.candidates import (
     EditReport,
+    Fate,
     GateReport,
     PairResult,
     ScreenReport,
@@ -30,13 +31,21 @@ _ORIGINS: Final = {
     "gepa": "evolved by GEPA",
     "reduced": "what the failing cases call for of another",
 }
+_FATES: Final[Mapping[Fate, str]] = {
+    "": "not tried",
+    "lint": "rejected by the guardrails",
+    "screen": "eliminated or outranked in screening",
+    "edits": "rejected by the test of its edits",
+    "gate": "not accepted by the gate",
+    "accepted": "accepted",
+}
 _EVIDENCE: Final = (
     "The held-out pairs that exactly one side passed, with the e-value after each. If the candidate"
     " is no better, each is a fair coin toss, and the e-value reaches {needed:g} in at most 1 % of"
     " gates:"
 )
 _EDITS: Final = (
-    "Each edit that a training case seemed to need, and the trials of that case without it. The"
+    "Each edit that a case seemed to need, and the trials of that case without it. The"
     " e-value reaches 500 for at most 1 in 500 edits that are not needed:"
 )
 _ABLATION: Final = (
@@ -172,8 +181,10 @@ def _cases(receipt: Receipt) -> Iterator[str]:
     sides = (split["train"], split["hold_out"], split["regression"])
     train, hold_out, regression = map(len, sides)
     counted = f"{train} training, {hold_out} held-out, {regression} regression"
-    yield f"{counted}; fingerprint `{split['fingerprint']}`."
-    yield "The diagnosis and the screening see training cases only, the gate the others only."
+    aside = f"{len(split['aside'])} golden cases set aside for the test of edits"
+    yield f"{counted}, {aside}; fingerprint `{split['fingerprint']}`."
+    yield "Diagnosis and screening use training cases, the test of edits also what is set aside,"
+    yield "the gate the others."
 
 
 def _candidates(receipt: Receipt) -> Iterator[str]:
@@ -202,7 +213,7 @@ def _edits(test: EditReport) -> Iterator[str]:
     yield from (f"- removed: no case needs {quoted(each, 400)}" for each in test["removed"])
     yield from (f"- restored: {quoted(each, 400)}" for each in test["restored"])
     if test["held"]:
-        yield from ("", f"Held: {_said(test['held'])}.")
+        yield from ("", f"Waits for approval: {_said(test['held'])}.")
 
 
 def _sentences(receipt: Receipt) -> Iterator[str]:
@@ -238,8 +249,8 @@ def _harmless(gate: GateReport) -> Iterator[str]:
 
 def _candidate(each: CandidateRecord) -> Iterator[str]:
     origin = _ORIGINS[each["origin"]]
-    fates = {"accepted": "accepted", "": "not tried"}
-    fate = fates.get(each["fate"], f"rejected by the {each['fate']}")
+    reduced = each["reason"] is not None and each["reason"]["code"] == "reduced"
+    fate = "reduced to another candidate" if reduced else _FATES[each["fate"]]
     yield from ("", f"## Candidate {each['ordinal']} ({origin}, round {each['round']}): {fate}")
     yield from ("", _said(each["reason"]) or "It was not tried further.", "")
     if each["rationale"]:
@@ -257,7 +268,7 @@ def _screened(screen: ScreenReport, ordinal: int) -> Iterator[str]:
 
 def _rank(survivor: int | None, ordinal: int) -> str:
     if survivor == ordinal:
-        return "the best, so it went to the gate"
+        return "the best, so it was selected"
     return f"candidate {survivor} was better" if survivor else "no candidate passed enough cases"
 
 

@@ -81,7 +81,7 @@ class EditReport(TypedDict):
     """The test of a candidate's edits.
 
     `ordinal`: of the candidate. `exempt`: its sentences that other versions, which a person wrote
-    or which have a good record, contain. `cases`: the training cases that edits were tried on.
+    or which have a good record, contain. `cases`: ids of the cases that edits were tried on.
     `slip`: how often they fail though nothing is missing, 0 to 1. `edits`: how many there are.
     `arms`: how many texts were tried. `removed`: added phrases that no case calls for. `restored`:
     dropped sentences that no case needs to be dropped. `doubted`: phrases that remain, of

@@ -6,6 +6,7 @@ The candidate, its diff and the reasons contain text that models wrote: it is fe
 from typing import Any, Final
 
 from selfheal.db.healings import Healing
+from selfheal.optimizer.policy.rollout_plan import decisive_gate
 from selfheal.optimizer.receipt.markdown import as_markdown
 from selfheal.optimizer.receipt.schema import CandidateRecord, NoReceiptError, Receipt, receipt_of
 from selfheal.optimizer.wording import sentence
@@ -67,10 +68,10 @@ def _receipt(healing: Healing) -> Receipt | None:
 
 
 def _candidate(receipt: Receipt | None) -> CandidateRecord | None:
-    """Return the candidate that waits: that of the last gate."""
+    """Return the candidate that waits: that of the decisive gate."""
     if receipt is None or not receipt["gates"]:
         return None
-    ordinal = receipt["gates"][-1]["ordinal"]
+    ordinal = decisive_gate(receipt["gates"])["ordinal"]
     return next((each for each in receipt["candidates"] if each["ordinal"] == ordinal), None)
 
 

@@ -39,7 +39,7 @@ def show() -> None:
 @note
 @implemented_by("healing_actions:approve")
 def approve() -> None:
-    """Release a staged candidate.
+    """Release a candidate that waits for approval.
 
     It is released as a canary if SELFHEAL_ROLLOUT is `canary`, otherwise to all threads. A canary
     that is held is promoted to all threads.
@@ -50,7 +50,10 @@ def approve() -> None:
 @healing_id
 @implemented_by("healing_actions:reject")
 def reject() -> None:
-    """Reject a staged candidate, or a canary that is held. Its version is kept but not live."""
+    """Reject a candidate that waits for approval, or a canary that is held.
+
+    Its version is kept but not live.
+    """
 
 
 @healings.command()

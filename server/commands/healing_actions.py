@@ -18,7 +18,7 @@ from selfheal.server.settings import read_settings
 
 @run_async
 async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
-    """Release a staged candidate, as a canary if SELFHEAL_ROLLOUT is `canary`.
+    """Release a candidate that waits for approval, as a canary if SELFHEAL_ROLLOUT is `canary`.
 
     A canary that is held is promoted to all threads.
 
@@ -42,7 +42,9 @@ async def approve(healing_id: UUID, at_once: bool, note: str) -> None:
 
 @run_async
 async def reject(healing_id: UUID) -> None:
-    """Reject a staged candidate, or a canary that is held. Its version is kept but not live.
+    """Reject a candidate that waits for approval, or a canary that is held.
+
+    Its version is kept but not live.
 
     Raises:
         CommandError: no candidate of this healing awaits approval.

@@ -96,9 +96,10 @@ async def approve(
     service: ServiceDep,
     connection: ConnectionDep,
 ) -> ReleaseAnswer:
-    """Release a staged candidate: as a canary if SELFHEAL_ROLLOUT is `canary`, else to all.
+    """Release a candidate that waits for approval.
 
-    A canary that is held is promoted to all threads.
+    It is released as a canary if SELFHEAL_ROLLOUT is `canary`, otherwise to all threads. A canary
+    that is held is promoted to all threads.
     """
     percent = approval.share(service.settings, at_once=body.at_once)
     row = await approval.approve(
@@ -109,7 +110,10 @@ async def approve(
 
 @router.post("/healings/{healing_id}/reject", responses=documented(401, 403, 404, 409, 413, 422))
 async def reject(healing_id: HealingId, caller: Admin, connection: ConnectionDep) -> HealingAnswer:
-    """Reject a staged candidate, or a canary that is held. Its version is kept but not live."""
+    """Reject a candidate that waits for approval, or a canary that is held.
+
+    Its version is kept but not live.
+    """
     row = await approval.reject(connection, healing_id, actor=caller.actor)
     return HealingAnswer.model_validate(row)
 

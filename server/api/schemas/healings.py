@@ -31,7 +31,7 @@ class HealBody(Body):
 
 
 class ApproveBody(Body):
-    """Release a staged candidate."""
+    """Release a candidate that waits for approval."""
 
     at_once: bool = Field(default=False, description="To all threads, without a canary")
     note: ExactText = Field("", max_length=1000, description="The reason, stored with the action")
